@@ -1,0 +1,78 @@
+//! Stops calling a service that keeps failing, and tries it again with one call at a time.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Failures in a row that open the breaker.
+const FAILURES_MAX: u32 = 10;
+/// How long it stays open before one call is let through.
+const OPEN_FOR: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Default)]
+pub struct Breaker {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    open_until: Option<Instant>,
+}
+
+impl Breaker {
+    /// Whether a call may be made now. After the pause, one caller is let through at a time.
+    pub fn admits(&self) -> bool {
+        let mut state = self.lock();
+        match state.open_until {
+            Some(until) if Instant::now() < until => false,
+            Some(_) => {
+                state.open_until = Some(Instant::now() + OPEN_FOR);
+                true
+            }
+            None => true,
+        }
+    }
+
+    pub fn record(&self, failed: bool) {
+        let mut state = self.lock();
+        if !failed {
+            *state = State::default();
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        if state.failures >= FAILURES_MAX {
+            state.open_until = Some(Instant::now() + OPEN_FOR);
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.lock().open_until.is_some()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The state is two plain numbers: a panic elsewhere cannot leave it half-written.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_opens_after_failures_in_a_row_and_closes_on_a_success() {
+        let breaker = Breaker::default();
+        for _ in 0..FAILURES_MAX {
+            assert!(breaker.admits());
+            breaker.record(true);
+        }
+        assert!(!breaker.admits(), "open");
+        tokio::time::advance(OPEN_FOR).await;
+        assert!(breaker.admits(), "one probe");
+        assert!(!breaker.admits(), "but only one");
+        breaker.record(false);
+        assert!(breaker.admits() && !breaker.is_open());
+    }
+}

@@ -1,0 +1,120 @@
+//! One place through which every AWS call of the program goes.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::Instant;
+
+use super::error::{AwsError, Class};
+use super::session::Session;
+
+/// Tries of one read, the first included.
+const READ_TRIES_MAX: u32 = 3;
+const READ_RETRY_AFTER: Duration = Duration::from_millis(200);
+
+impl Session {
+    /// Makes a call that changes nothing. Throttling and outages get a short, bounded retry.
+    pub async fn read<T, E, F>(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, AwsError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let mut tried = 1;
+        loop {
+            match self.attempt(service, operation, false, call()).await {
+                Err(error)
+                    if tried < READ_TRIES_MAX
+                        && matches!(error.class, Class::Throttled | Class::Transient) =>
+                {
+                    tokio::time::sleep(READ_RETRY_AFTER * tried).await;
+                    tried += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes a call that changes something. Never retried here.
+    pub async fn write<T, E>(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.attempt(service, operation, true, call).await
+    }
+
+    async fn attempt<T, E>(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        is_write: bool,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let guard = self.guard(service);
+        if !guard.breaker.admits() {
+            let message = "calls are paused after repeated failures";
+            return Err(AwsError::new(Class::Transient, service, operation, message));
+        }
+        guard.budget.take().await;
+        let begun = Instant::now();
+        let result = call
+            .await
+            .map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
+        let failed = matches!(&result, Err(error) if error.class.is_outage());
+        guard.breaker.record(failed);
+        self.observe(service, operation, begun, result.as_ref().err(), guard.breaker.is_open());
+        result
+    }
+
+    fn observe(
+        &self,
+        service: &str,
+        operation: &str,
+        begun: Instant,
+        error: Option<&AwsError>,
+        open: bool,
+    ) {
+        let Some(metrics) = self.metrics() else { return };
+        let code = error.map_or("OK", |e| e.class.reason());
+        metrics.requests.with_label_values(&[service, operation, code]).inc();
+        let seconds = begun.elapsed().as_secs_f64();
+        metrics.seconds.with_label_values(&[service, operation]).observe(seconds);
+        if error.is_some_and(|e| e.class == Class::Throttled) {
+            metrics.throttles.with_label_values(&[service]).inc();
+        }
+        metrics
+            .breaker_open
+            .with_label_values(&[service, self.region()])
+            .set(i64::from(open));
+    }
+}
+
+/// Turns "not found" into `None`, for reads of what may be absent and deletes of what may be gone.
+pub trait Optional<T> {
+    fn optional(self) -> Result<Option<T>, AwsError>;
+}
+
+impl<T> Optional<T> for Result<T, AwsError> {
+    fn optional(self) -> Result<Option<T>, AwsError> {
+        match self {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One classification of everything that can go wrong in an AWS call, made once, at the edge.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use thiserror::Error;
+
+/// What an error means for whoever made the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// AWS asks to slow down; nothing was done.
+    Throttled,
+    /// AWS failed or could not be reached; nothing was done.
+    Transient,
+    /// Another change is under way; look again soon.
+    Conflict,
+    /// Something that the call needs does not work yet, such as a role made a moment ago.
+    NotReady,
+    /// The credentials do not allow the call.
+    Denied,
+    /// The credentials are missing or have expired.
+    Credentials,
+    /// AWS will not take these values.
+    Invalid,
+    NotFound,
+    /// The reply was lost: the effect may have happened. Look before writing again.
+    Unknown,
+}
+
+impl Class {
+    /// The word that conditions, events and metrics use.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Throttled => "Throttled",
+            Self::Transient => "AwsUnavailable",
+            Self::Conflict => "Conflict",
+            Self::NotReady => "NotReady",
+            Self::Denied => "AccessDenied",
+            Self::Credentials => "CredentialsUnusable",
+            Self::Invalid => "InvalidRequest",
+            Self::NotFound => "NotFound",
+            Self::Unknown => "OutcomeUnknown",
+        }
+    }
+
+    /// Only a person can mend it, though it is still tried again, slowly.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Denied | Self::Invalid | Self::Credentials)
+    }
+
+    /// AWS itself is in trouble: what the breaker counts.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Transient | Self::Unknown)
+    }
+}
+
+/// A failed AWS call.
+#[derive(Clone, Debug, Error)]
+#[error("{}", self.sentence())]
+pub struct AwsError {
+    pub class: Class,
+    /// The IAM service prefix, as `lambda`.
+    pub service: &'static str,
+    pub operation: &'static str,
+    /// AWS's error code, or empty where no reply came.
+    pub code: String,
+    pub message: String,
+    pub request_id: Option<String>,
+}
+
+impl AwsError {
+    pub fn new(
+        class: Class,
+        service: &'static str,
+        operation: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            class,
+            service,
+            operation,
+            code: String::new(),
+            message: message.into(),
+            request_id: None,
+        }
+    }
+
+    /// The IAM action that the call needs.
+    pub fn action(&self) -> String {
+        let operation = match (self.service, self.operation) {
+            // S3's IAM actions are not always named after its operations:
+            // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+            ("s3", "HeadBucket") => "ListBucket",
+            ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
+            ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => "PutEncryptionConfiguration",
+            ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
+            ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => {
+                "PutLifecycleConfiguration"
+            }
+            ("s3", "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
+            ("s3", "PutPublicAccessBlock" | "DeletePublicAccessBlock") => {
+                "PutBucketPublicAccessBlock"
+            }
+            ("s3", "DeleteBucketCors") => "PutBucketCORS",
+            ("s3", "GetBucketCors") => "GetBucketCORS",
+            ("s3", "PutBucketCors") => "PutBucketCORS",
+            ("s3", "GetBucketNotificationConfiguration") => "GetBucketNotification",
+            ("s3", "PutBucketNotificationConfiguration") => "PutBucketNotification",
+            ("s3", "DeleteBucketTagging") => "PutBucketTagging",
+            ("s3", "DeleteBucketOwnershipControls") => "PutBucketOwnershipControls",
+            ("lambda", "Invoke") => "InvokeFunction",
+            (_, operation) => operation,
+        };
+        format!("{}:{operation}", self.service)
+    }
+
+    fn sentence(&self) -> String {
+        let AwsError { service, operation, code, message, .. } = self;
+        let id = match &self.request_id {
+            Some(id) => format!(" (request {id})"),
+            None => String::new(),
+        };
+        let what = match (code.is_empty(), message.is_empty()) {
+            (true, _) => message.clone(),
+            (false, true) => code.clone(),
+            (false, false) => format!("{code}: {message}"),
+        };
+        let advice = match self.class {
+            Class::Denied => format!("; the role needs {}", self.action()),
+            Class::Credentials => {
+                "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
+            }
+            Class::Unknown => "; the outcome is unknown, the resource is looked at first".to_owned(),
+            _ => String::new(),
+        };
+        format!("{service} {operation}: {what}{id}{advice}")
+    }
+
+    pub(super) fn from_sdk<E>(
+        service: &'static str,
+        operation: &'static str,
+        is_write: bool,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let lost = if is_write { Class::Unknown } else { Class::Transient };
+        let mut out = Self::new(lost, service, operation, "");
+        match error {
+            SdkError::ConstructionFailure(_) => {
+                out.class = Class::Invalid;
+                out.message = cause(error);
+            }
+            SdkError::TimeoutError(_) => "no reply in time".clone_into(&mut out.message),
+            SdkError::DispatchFailure(failure) => {
+                out.message = cause(error);
+                if out.message.contains("credential") {
+                    out.class = Class::Credentials;
+                } else if failure.is_io() && out.message.contains("onnect") {
+                    // Refused before anything was sent.
+                    out.class = Class::Transient;
+                }
+            }
+            SdkError::ResponseError(_) => {
+                "the reply could not be read".clone_into(&mut out.message);
+            }
+            SdkError::ServiceError(service_error) => {
+                let status = service_error.raw().status().as_u16();
+                let meta = service_error.err();
+                meta.code().unwrap_or_default().clone_into(&mut out.code);
+                meta.message().unwrap_or_default().clone_into(&mut out.message);
+                out.request_id = service_error
+                    .raw()
+                    .headers()
+                    .get("x-amzn-requestid")
+                    .or_else(|| service_error.raw().headers().get("x-amz-request-id"))
+                    .map(str::to_owned);
+                if out.code.is_empty() && out.message.is_empty() {
+                    out.message = format!("HTTP status {status}");
+                }
+                out.class = classify(&out.code, &out.message, status, is_write);
+            }
+            _ => out.message = cause(error),
+        }
+        out
+    }
+}
+
+/// The innermost message of an error chain: the SDK's own outer texts only say "dispatch failure".
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        innermost = inner.to_string();
+        next = inner.source();
+    }
+    innermost
+}
+
+/// Sorts a service's error by its code. The codes are those of
+/// https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html and of each service's API
+/// reference.
+fn classify(code: &str, message: &str, status: u16, is_write: bool) -> Class {
+    match code {
+        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException"
+        | "RequestLimitExceeded" | "SlowDown" | "ProvisionedThroughputExceededException"
+        | "RequestThrottled" | "EC2ThrottledException" => Class::Throttled,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedException"
+        | "UnauthorizedOperation" | "AllAccessDisabled" => Class::Denied,
+        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired"
+        | "UnrecognizedClientException" | "InvalidAccessKeyId" | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" | "TokenRefreshRequired" => Class::Credentials,
+        "ResourceConflictException" | "ResourceInUseException" | "ConflictException"
+        | "OperationAborted" | "ConditionalCheckFailedException" | "PreconditionFailedException"
+        | "TransactionCanceledException" | "TransactionConflictException"
+        | "BucketAlreadyOwnedByYou" | "BadRequestException_Concurrent" => Class::Conflict,
+        "ResourceNotFoundException" | "NotFoundException" | "NoSuchBucket" | "NotFound"
+        | "NoSuchKey" | "ParameterNotFound" | "404" => Class::NotFound,
+        "ResourceNotReadyException" | "KMSNotFoundException" | "LimitExceededException"
+        | "CodeArtifactUserPendingException" => Class::NotReady,
+        // https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html: a role
+        // that was just made cannot be assumed for some seconds.
+        "InvalidParameterValueException" if message.contains("cannot be assumed") => {
+            Class::NotReady
+        }
+        // S3 answers with these where a sub-resource was never set.
+        code if code.starts_with("NoSuch") || code.ends_with("NotFoundError") => Class::NotFound,
+        _ => match status {
+            429 => Class::Throttled,
+            401 | 403 => Class::Denied,
+            404 => Class::NotFound,
+            409 | 412 => Class::Conflict,
+            400..=499 => Class::Invalid,
+            // A server error may come after the effect.
+            _ if is_write => Class::Unknown,
+            _ => Class::Transient,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_what_to_do_next() {
+        let cases = [
+            ("TooManyRequestsException", "", 429, Class::Throttled),
+            ("ResourceConflictException", "", 409, Class::Conflict),
+            ("AccessDeniedException", "", 403, Class::Denied),
+            ("ExpiredToken", "", 400, Class::Credentials),
+            ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.", 400, Class::NotReady),
+            ("InvalidParameterValueException", "Memory is too big", 400, Class::Invalid),
+            ("NoSuchBucketPolicy", "", 404, Class::NotFound),
+            ("ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
+            ("InternalError", "", 500, Class::Unknown),
+            ("", "", 503, Class::Unknown),
+        ];
+        for (code, message, status, expected) in cases {
+            assert_eq!(classify(code, message, status, true), expected, "{code} {status}");
+        }
+        assert_eq!(classify("InternalError", "", 500, false), Class::Transient);
+    }
+
+    #[test]
+    fn a_denied_call_names_the_action_that_is_missing() {
+        let mut error = AwsError::new(Class::Denied, "s3", "GetBucketEncryption", "no");
+        error.code = "AccessDenied".to_owned();
+        assert_eq!(
+            error.to_string(),
+            "s3 GetBucketEncryption: AccessDenied: no; the role needs s3:GetEncryptionConfiguration"
+        );
+    }
+}

@@ -1,0 +1,252 @@
+//! A session for each account, region and role, made once and shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::sync::Mutex;
+
+use super::breaker::Breaker;
+use super::budget::Budget;
+use super::error::{AwsError, Class};
+use super::metrics::AwsMetrics;
+use crate::model::Clock;
+
+/// The longest that one AWS call may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Sessions kept at once: one for each environment's account, region and role.
+const SESSIONS_MAX: usize = 500;
+
+/// Where an environment lives: what tells one session from another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub region: Option<String>,
+    pub account_id: Option<String>,
+    pub role_arn: Option<String>,
+    pub external_id: Option<String>,
+    pub endpoint_url: Option<String>,
+}
+
+/// How AWS is reached. The default is the standard one: environment, profile, instance role.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// Stands in for the network: an embedded AWS in the same process.
+    pub http_client: Option<SharedHttpClient>,
+    pub credentials: Option<SharedCredentialsProvider>,
+    pub region: Option<String>,
+    /// Overrides `AWS_ENDPOINT_URL`.
+    pub endpoint_url: Option<String>,
+}
+
+#[derive(Debug)]
+struct ClockTime(Clock);
+
+impl TimeSource for ClockTime {
+    fn now(&self) -> std::time::SystemTime {
+        self.0.now().into()
+    }
+}
+
+/// Makes and keeps sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    base: SdkConfig,
+    metrics: Option<AwsMetrics>,
+    open: Arc<Mutex<HashMap<Target, Session>>>,
+}
+
+impl Sessions {
+    /// Reads the standard AWS configuration once.
+    pub async fn new(connection: &Connection, clock: Clock, metrics: Option<AwsMetrics>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .time_source(SharedTimeSource::new(ClockTime(clock)));
+        if let Some(client) = &connection.http_client {
+            loader = loader.http_client(client.clone());
+        }
+        if let Some(credentials) = &connection.credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
+        if let Some(region) = &connection.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &connection.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Self {
+            base: loader.load().await,
+            metrics,
+            open: Arc::default(),
+        }
+    }
+
+    /// The session in which trueup itself runs: its store's account and region.
+    pub async fn home(&self) -> Result<Session, AwsError> {
+        self.get(&Target::default()).await
+    }
+
+    /// The session for a target. No call is made here but the one that assumes a role, when the
+    /// first request is signed.
+    pub async fn get(&self, target: &Target) -> Result<Session, AwsError> {
+        let mut open = self.open.lock().await;
+        if let Some(session) = open.get(target) {
+            return Ok(session.clone());
+        }
+        let mut config = self.base.to_builder();
+        if let Some(region) = &target.region {
+            config = config.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &target.endpoint_url {
+            config = config.endpoint_url(url);
+        }
+        let mut config = config.build();
+        if let Some(role) = &target.role_arn {
+            let mut provider = aws_config::sts::AssumeRoleProvider::builder(role)
+                .configure(&config)
+                .session_name("trueup");
+            if let Some(id) = &target.external_id {
+                provider = provider.external_id(id);
+            }
+            let credentials = SharedCredentialsProvider::new(provider.build().await);
+            config = config.to_builder().credentials_provider(credentials).build();
+        }
+        let Some(region) = config.region().map(ToString::to_string) else {
+            let message = "no AWS region; set spec.aws.region of the Environment, AWS_REGION, or a profile with a region";
+            return Err(AwsError::new(Class::Invalid, "sts", "GetCallerIdentity", message));
+        };
+        if open.len() >= SESSIONS_MAX {
+            open.clear();
+        }
+        let session = Session::new(&config, region, self.metrics.clone());
+        open.insert(target.clone(), session.clone());
+        Ok(session)
+    }
+}
+
+/// The clients of one account, region and role. Cheap to clone.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    region: String,
+    clients: Clients,
+    guards: HashMap<&'static str, Guard>,
+    metrics: Option<AwsMetrics>,
+    account: Mutex<Option<String>>,
+}
+
+struct Clients {
+    lambda: aws_sdk_lambda::Client,
+    amplify: aws_sdk_amplify::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
+    secretsmanager: aws_sdk_secretsmanager::Client,
+    ssm: aws_sdk_ssm::Client,
+    sts: aws_sdk_sts::Client,
+}
+
+/// What stands between a service and too many calls.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub budget: Budget,
+    pub breaker: Breaker,
+}
+
+const SERVICES: [&str; 7] = ["lambda", "amplify", "dynamodb", "s3", "secretsmanager", "ssm", "sts"];
+
+impl Session {
+    fn new(config: &SdkConfig, region: String, metrics: Option<AwsMetrics>) -> Self {
+        // An endpoint of one's own has no wildcard names for buckets.
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        let clients = Clients {
+            lambda: aws_sdk_lambda::Client::new(config),
+            amplify: aws_sdk_amplify::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            secretsmanager: aws_sdk_secretsmanager::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+        };
+        let guard = |service: &'static str| {
+            let guard = Guard {
+                budget: Budget::for_service(service),
+                breaker: Breaker::default(),
+            };
+            (service, guard)
+        };
+        Self(Arc::new(Inner {
+            region,
+            clients,
+            guards: SERVICES.into_iter().map(guard).collect(),
+            metrics,
+            account: Mutex::default(),
+        }))
+    }
+
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    pub fn lambda(&self) -> &aws_sdk_lambda::Client {
+        &self.0.clients.lambda
+    }
+
+    pub fn amplify(&self) -> &aws_sdk_amplify::Client {
+        &self.0.clients.amplify
+    }
+
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.0.clients.dynamodb
+    }
+
+    pub fn s3(&self) -> &aws_sdk_s3::Client {
+        &self.0.clients.s3
+    }
+
+    pub fn secretsmanager(&self) -> &aws_sdk_secretsmanager::Client {
+        &self.0.clients.secretsmanager
+    }
+
+    pub fn ssm(&self) -> &aws_sdk_ssm::Client {
+        &self.0.clients.ssm
+    }
+
+    pub(super) fn guard(&self, service: &'static str) -> &Guard {
+        // The services are the fixed set of SERVICES; the keys are literals at the call sites.
+        &self.0.guards[service]
+    }
+
+    pub(super) fn metrics(&self) -> Option<&AwsMetrics> {
+        self.0.metrics.as_ref()
+    }
+
+    /// The account that the credentials belong to; asked once.
+    pub async fn account_id(&self) -> Result<String, AwsError> {
+        let mut known = self.0.account.lock().await;
+        if let Some(account) = &*known {
+            return Ok(account.clone());
+        }
+        let identity = self
+            .read("sts", "GetCallerIdentity", || {
+                self.0.clients.sts.get_caller_identity().send()
+            })
+            .await?;
+        let account = identity.account().unwrap_or_default().to_owned();
+        *known = Some(account.clone());
+        Ok(account)
+    }
+}

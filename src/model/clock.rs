@@ -1,0 +1,70 @@
+//! The one clock of the program.
+//!
+//! Wall time is derived from tokio's, so that a test that pauses and advances tokio's time moves
+//! every timestamp, deadline, lease and backoff with it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+/// Tells the time. Cheap to clone; clones agree.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started_at: Timestamp,
+    started: Instant,
+}
+
+impl Clock {
+    /// A clock that starts at the machine's time.
+    pub fn system() -> Self {
+        Self::starting_at(Timestamp::now())
+    }
+
+    /// A clock that starts at a given time, for tests whose timestamps must repeat.
+    pub fn starting_at(started_at: Timestamp) -> Self {
+        Self {
+            started_at,
+            started: Instant::now(),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        self.started_at
+            .checked_add(elapsed)
+            .unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Reads a duration of ours, such as `60s` or `1h30m`.
+///
+/// The error says what was expected; it is shown to the author of a manifest.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a duration; write for example 60s, 5m or 1h30m"))?;
+    Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative; a duration is not"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_kubernetes_ones() {
+        for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5_400)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "60", "-5s", "soon"] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_moves_with_tokio_time() {
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(clock.now().to_string(), "2026-01-01T00:01:30Z");
+    }
+}

@@ -1,0 +1,25 @@
+//! The resource model: what an object is, how it is named, and the words that every floor above
+//! shares.
+//!
+//! Pure values only: no I/O, no AWS type. Time enters through [`Clock`].
+
+mod clock;
+mod common;
+mod condition;
+mod digest;
+mod object;
+mod path;
+mod reference;
+mod secret;
+
+pub use clock::{Clock, parse_duration};
+pub use common::{Common, DeletionPolicy};
+pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
+pub use digest::{canonical_json, digest_of, sha256_hex};
+pub use object::{API_VERSION, Metadata, Object, ObjectId, ObjectKey, annotation};
+pub use path::{Path, Segment};
+pub use reference::{
+    ObjectFieldRef, SecretRef, SecretsManagerRef, SsmRef, ValueFrom, object_references,
+    secret_references,
+};
+pub use secret::Secret;

@@ -1,0 +1,137 @@
+//! One manifest document, and how objects are named.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::digest_of;
+
+/// The only API version so far.
+pub const API_VERSION: &str = "trueup.dev/v1alpha1";
+
+/// Annotations that change how an object is reconciled.
+pub mod annotation {
+    /// `"true"`: take over an existing AWS resource that does not carry our tags.
+    pub const ADOPT: &str = "trueup.dev/adopt";
+    /// `"true"`: look at the object and report, but write nothing.
+    pub const SUSPEND: &str = "trueup.dev/suspend";
+    /// `"true"`: a change that AWS cannot make in place may delete and create the resource
+    /// again. Never honoured for tables and buckets: data is not replaced.
+    pub const ALLOW_REPLACE: &str = "trueup.dev/allow-replace";
+}
+
+/// Names an object within its environment; written `Kind/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId {
+    pub kind: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl ObjectId {
+    pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self {
+            kind: kind.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl FromStr for ObjectId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(Self::new(kind, name)),
+            _ => Err(format!("`{text}` does not name an object; write Kind/name, as in Table/orders")),
+        }
+    }
+}
+
+/// Names an object among all environments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    pub environment: Arc<str>,
+    pub id: ObjectId,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.environment, self.id)
+    }
+}
+
+/// The part of Kubernetes' object metadata that trueup reads and writes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// One manifest document after validation. `spec` conforms to its kind's schema.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Object {
+    pub api_version: String,
+    pub kind: String,
+    pub metadata: Metadata,
+    pub spec: Value,
+}
+
+impl Object {
+    pub fn id(&self) -> ObjectId {
+        ObjectId::new(self.kind.as_str(), self.metadata.name.as_str())
+    }
+
+    /// The environment that the object belongs to: an Environment's own name, otherwise the
+    /// namespace.
+    pub fn environment(&self) -> &str {
+        if self.kind == "Environment" {
+            &self.metadata.name
+        } else {
+            &self.metadata.namespace
+        }
+    }
+
+    pub fn annotated(&self, annotation: &str) -> bool {
+        self.metadata.annotations.get(annotation).map(String::as_str) == Some("true")
+    }
+
+    /// The object's content address. Nothing that the store adds takes part in it.
+    pub fn digest(&self) -> String {
+        digest_of(&json!({
+            "kind": self.kind,
+            "metadata": self.metadata,
+            "spec": self.spec,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_id_reads_back_what_it_writes() {
+        let id = ObjectId::new("Table", "orders");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for wrong in ["orders", "/orders", "Table/", ""] {
+            assert!(wrong.parse::<ObjectId>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The one comparison of the program: a desired spec against a live one, both as JSON of the same
+//! shape.
+//!
+//! Guarantees:
+//! - Only what the desired side sets is compared. An explicit empty value (`""`, `[]`, `{}`) asks
+//!   for the live one to be empty or absent.
+//! - A list that is set is compared whole, by its [`ListRule`]; inside an element, again only what
+//!   is set is compared, so that AWS's defaults do not read as drift.
+//! - Ignored paths are filled in from the live side *before* the comparison ([`fill_ignored`]), and
+//!   writes use the filled value: one mask for both.
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::model::{Path, Segment, canonical_json, sha256_hex};
+
+use super::render::show;
+
+/// One declared field that differs. `None` means absent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub path: Path,
+    pub live: Option<Value>,
+    pub desired: Option<Value>,
+}
+
+impl Serialize for Change {
+    /// As people see it: sensitive values are masked.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({
+            "path": self.path.to_string(),
+            "live": self.live.as_ref().map(show),
+            "desired": self.desired.as_ref().map(show),
+        })
+        .serialize(serializer)
+    }
+}
+
+/// How a list's elements are matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListRule {
+    /// By position: the order matters.
+    Ordered,
+    /// As a set of whole elements: the order does not matter.
+    Set,
+    /// By one field of the elements, which are objects.
+    Keyed(&'static str),
+}
+
+/// What the comparison must know about a kind's spec. Paths are written without elements, as
+/// `globalSecondaryIndexes.nonKeyAttributes`.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Lists that are not plain ordered ones.
+    pub lists: &'static [(&'static str, ListRule)],
+}
+
+impl Shape {
+    fn rule(&self, path: &Path) -> ListRule {
+        let fields = path.fields();
+        let found = self.lists.iter().find(|(list, _)| *list == fields);
+        found.map_or(ListRule::Ordered, |(_, rule)| *rule)
+    }
+}
+
+const SENSITIVE: &str = "$sensitive";
+
+/// Stands for a secret in a comparison: equal secrets are equal, and nothing prints them.
+pub fn sensitive(text: &str) -> Value {
+    json!({ SENSITIVE: sha256_hex(text) })
+}
+
+pub(super) fn is_sensitive(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.contains_key(SENSITIVE))
+}
+
+/// Every declared field in which `live` differs from `desired`.
+pub fn diff(desired: &Value, live: &Value, shape: &Shape) -> Vec<Change> {
+    let mut changes = Vec::new();
+    compare(&Path::default(), Some(desired), Some(live), shape, &mut changes);
+    changes
+}
+
+fn compare(
+    path: &Path,
+    desired: Option<&Value>,
+    live: Option<&Value>,
+    shape: &Shape,
+    changes: &mut Vec<Change>,
+) {
+    let (Some(desired), live) = (desired, live.unwrap_or(&Value::Null)) else {
+        return;
+    };
+    if is_empty(desired) && is_empty(live) {
+        return;
+    }
+    match (desired, live) {
+        (Value::Null, _) => {}
+        (Value::Object(want), Value::Object(have)) if !want.is_empty() && !is_sensitive(desired) => {
+            for (name, value) in want {
+                compare(&path.field(name), Some(value), have.get(name), shape, changes);
+            }
+        }
+        (Value::Array(want), Value::Array(have)) => {
+            compare_lists(path, want, have, shape, changes);
+        }
+        _ if same_scalar(desired, live) => {}
+        _ => changes.push(Change {
+            path: path.clone(),
+            live: Some(live.clone()).filter(|v| !v.is_null()),
+            desired: Some(desired.clone()),
+        }),
+    }
+}
+
+fn compare_lists(
+    path: &Path,
+    want: &[Value],
+    have: &[Value],
+    shape: &Shape,
+    changes: &mut Vec<Change>,
+) {
+    let whole = || Change {
+        path: path.clone(),
+        live: Some(Value::Array(have.to_vec())),
+        desired: Some(Value::Array(want.to_vec())),
+    };
+    match shape.rule(path) {
+        ListRule::Set => {
+            let matches = |a: &Value, b: &Value| {
+                let mut inner = Vec::new();
+                compare(path, Some(a), Some(b), shape, &mut inner);
+                inner.is_empty()
+            };
+            let same = want.len() == have.len()
+                && want.iter().all(|w| have.iter().any(|h| matches(w, h)))
+                && have.iter().all(|h| want.iter().any(|w| matches(w, h)));
+            if !same {
+                changes.push(whole());
+            }
+        }
+        ListRule::Ordered if want.len() != have.len() => changes.push(whole()),
+        ListRule::Ordered => {
+            for (i, (w, h)) in want.iter().zip(have).enumerate() {
+                compare(&path.element(&i.to_string()), Some(w), Some(h), shape, changes);
+            }
+        }
+        ListRule::Keyed(key) => {
+            for w in want {
+                let at = path.element(&key_of(w, key));
+                match have.iter().find(|h| key_of(h, key) == key_of(w, key)) {
+                    Some(h) => compare(&at, Some(w), Some(h), shape, changes),
+                    None => changes.push(Change {
+                        path: at,
+                        live: None,
+                        desired: Some(w.clone()),
+                    }),
+                }
+            }
+            for h in have {
+                if !want.iter().any(|w| key_of(w, key) == key_of(h, key)) {
+                    changes.push(Change {
+                        path: path.element(&key_of(h, key)),
+                        live: Some(h.clone()),
+                        desired: None,
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn key_of(element: &Value, key: &str) -> String {
+    match element.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => canonical_json(other),
+        None => String::new(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// Numbers compare by value: 1 and 1.0 are the same to AWS.
+fn same_scalar(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// Makes `desired` equal to `live` at every ignored path, so that neither the diff nor a write that
+/// replaces a whole facet touches it. A path that the desired side does not reach is left alone.
+pub fn fill_ignored(desired: &mut Value, live: &Value, ignore: &[Path], shape: &Shape) {
+    for path in ignore {
+        fill(desired, Some(live), &path.0, &Path::default(), shape);
+    }
+}
+
+fn fill(desired: &mut Value, live: Option<&Value>, rest: &[Segment], at: &Path, shape: &Shape) {
+    match (rest, desired) {
+        ([Segment::Field(name)], Value::Object(map)) => {
+            put(map, name, live.and_then(|l| l.get(name)));
+        }
+        ([Segment::Field(name), tail @ ..], Value::Object(map)) => {
+            if let Some(inner) = map.get_mut(name) {
+                let live = live.and_then(|l| l.get(name));
+                fill(inner, live, tail, &at.field(name), shape);
+            }
+        }
+        ([Segment::Element(key), tail @ ..], Value::Array(items)) => {
+            let rule = shape.rule(at);
+            let matches = |(i, v): (usize, &Value)| match rule {
+                ListRule::Keyed(field) => key_of(v, field) == *key,
+                _ => i.to_string() == *key,
+            };
+            let ours = items.iter().enumerate().position(matches);
+            let theirs = live.and_then(Value::as_array).and_then(|list| {
+                list.iter().enumerate().position(matches).map(|i| &list[i])
+            });
+            match (ours, theirs, tail.is_empty()) {
+                (Some(i), Some(value), true) => items[i] = value.clone(),
+                (None, Some(value), true) => items.push(value.clone()),
+                (Some(i), None, true) => {
+                    items.remove(i);
+                }
+                (Some(i), theirs, false) => fill(&mut items[i], theirs, tail, &at.element(key), shape),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+fn put(map: &mut Map<String, Value>, name: &str, live: Option<&Value>) {
+    match live {
+        Some(value) if !value.is_null() => map.insert(name.to_owned(), value.clone()),
+        _ => map.remove(name),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape {
+        lists: &[
+            ("env", ListRule::Keyed("name")),
+            ("rules", ListRule::Keyed("id")),
+            ("layers", ListRule::Ordered),
+            ("architectures", ListRule::Set),
+        ],
+    };
+
+    fn paths(desired: Value, live: Value) -> Vec<String> {
+        diff(&desired, &live, &SHAPE).iter().map(|c| c.path.to_string()).collect()
+    }
+
+    #[test]
+    fn only_what_is_set_is_compared() {
+        let live = json!({"memorySize": 128, "timeout": 3, "description": "by hand"});
+        assert_eq!(paths(json!({"memorySize": 128}), live.clone()), [""; 0]);
+        assert_eq!(paths(json!({"memorySize": 256}), live.clone()), ["memorySize"]);
+        assert_eq!(paths(json!({"timeout": null}), live), [""; 0]);
+    }
+
+    #[test]
+    fn an_explicit_empty_value_clears() {
+        for (empty, full) in [(json!(""), json!("x")), (json!([]), json!([1])), (json!({}), json!({"a": 1}))] {
+            assert_eq!(paths(json!({"f": empty}), json!({"f": full})), ["f"]);
+            assert_eq!(paths(json!({"f": empty}), json!({})), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn keyed_lists_match_by_key_and_name_the_element() {
+        let desired = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]});
+        let live = json!({"env": [{"name": "B", "value": "3"}, {"name": "C", "value": "4"}, {"name": "A", "value": "1"}]});
+        assert_eq!(paths(desired, live), ["env[B].value", "env[C]"]);
+    }
+
+    #[test]
+    fn defaults_inside_an_element_are_not_drift() {
+        let desired = json!({"rules": [{"id": "old", "days": 30}]});
+        let live = json!({"rules": [{"id": "old", "days": 30, "status": "Enabled"}]});
+        assert_eq!(paths(desired, live), [""; 0]);
+    }
+
+    #[test]
+    fn ordered_lists_and_sets_differ_in_what_order_means() {
+        let swap = |list: &str| paths(json!({list: ["a", "b"]}), json!({list: ["b", "a"]})).len();
+        assert_eq!(swap("architectures"), 0);
+        assert_eq!(swap("layers"), 2);
+    }
+
+    #[test]
+    fn secrets_compare_by_digest_and_never_print() {
+        let env = |value: Value| json!({"env": [{"name": "KEY", "value": value}]});
+        assert_eq!(paths(env(sensitive("hunter2")), env(sensitive("hunter2"))), [""; 0]);
+        let changes = diff(&env(sensitive("hunter2")), &env(sensitive("other")), &SHAPE);
+        assert_eq!(changes.len(), 1);
+        let printed = serde_json::to_string(&changes).unwrap();
+        assert!(printed.contains("(sensitive)") && !printed.contains(&sha256_hex("hunter2")), "{printed}");
+    }
+
+    #[test]
+    fn an_ignored_path_takes_the_live_value_in_diff_and_write() {
+        let mut desired = json!({"memorySize": 512, "env": [{"name": "A", "value": "1"}, {"name": "GONE", "value": "x"}]});
+        let live = json!({"memorySize": 1024, "env": [{"name": "A", "value": "9"}, {"name": "FLAGS", "value": "on"}]});
+        let ignore: Vec<Path> = ["memorySize", "env[FLAGS]", "env[GONE]", "env[A].value", "url.cors"]
+            .iter()
+            .map(|p| p.parse().unwrap())
+            .collect();
+        fill_ignored(&mut desired, &live, &ignore, &SHAPE);
+        assert_eq!(diff(&desired, &live, &SHAPE), []);
+        assert_eq!(desired["env"].as_array().unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,23 @@
+//! Plans as plain values: what differs, what would be written and why, what is waited for.
+//!
+//! Expected flow: a kind observes a resource, and its planner compares it with the desired spec
+//! through [`diff`] and returns a [`Plan`]. [`check`] reads the plan once more and refuses what a
+//! rule of the house forbids. Only then does an executor take the steps, in order.
+//!
+//! Guarantees: everything here is synchronous and pure; equal inputs give equal plans. Fields that
+//! the desired spec does not set never appear in a plan.
+//!
+//! Left to others: talking to AWS (`kinds/*/observe.rs`, `apply.rs`), deciding when to plan again
+//! (`engine`).
+
+mod check;
+mod diff;
+mod order;
+mod render;
+mod step;
+
+pub use check::{Facts, check};
+pub use diff::{Change, ListRule, Shape, diff, fill_ignored, sensitive};
+pub use order::{Cycle, dependency_order};
+pub use render::{render_changes, render_plan, show};
+pub use step::{Blocked, Plan, Step, Verb, Waiting};

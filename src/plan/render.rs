@@ -1,0 +1,98 @@
+//! Plans as text: what `diff` and `apply --dry-run` print, and what events and conditions quote.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::diff::is_sensitive;
+use super::{Change, Plan, Verb};
+
+/// The most characters of one value that are shown.
+const VALUE_CHARS_MAX: usize = 120;
+
+/// A value as people see it: compact, cut when long, masked when sensitive.
+pub fn show(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => format!("{text:?}"),
+        other => mask(other).to_string(),
+    };
+    let text = text.replace("\"(sensitive)\"", "(sensitive)");
+    if text.chars().count() <= VALUE_CHARS_MAX {
+        return text;
+    }
+    let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    format!("{cut}... ({} characters)", text.chars().count())
+}
+
+fn mask(value: &Value) -> Value {
+    match value {
+        _ if is_sensitive(value) => Value::String("(sensitive)".to_owned()),
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), mask(v))).collect(),
+        Value::Array(items) => items.iter().map(mask).collect(),
+        other => other.clone(),
+    }
+}
+
+/// One line a change: `memorySize: 128 -> 512`.
+pub fn render_changes(changes: &[Change]) -> Vec<String> {
+    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "(unset)".to_owned(), show);
+    changes
+        .iter()
+        .map(|c| format!("{}: {} -> {}", c.path, side(&c.live), side(&c.desired)))
+        .collect()
+}
+
+/// A plan as a block of text, each line indented by two. Empty when there is nothing to do.
+pub fn render_plan<S>(plan: &Plan<S>) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        let sign = match step.verb {
+            Verb::Create => '+',
+            Verb::Update => '~',
+            Verb::Delete => '-',
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "  {sign} {:?} {}", step.verb, step.what);
+        for line in render_changes(&step.changes) {
+            let _ = writeln!(out, "      {line}");
+        }
+    }
+    if let Some(blocked) = &plan.blocked {
+        for line in render_changes(&plan.changes) {
+            let _ = writeln!(out, "      {line}");
+        }
+        let _ = writeln!(out, "  ! {}: {}", blocked.reason, blocked.message);
+    }
+    if let Some(waiting) = &plan.waiting {
+        let _ = writeln!(out, "  … {}: {}", waiting.reason, waiting.message);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Shape, diff, sensitive};
+    use serde_json::json;
+
+    #[test]
+    fn a_plan_reads_like_a_diff() {
+        let shape = Shape { lists: &[] };
+        let desired = json!({"memorySize": 512, "key": sensitive("s3cret"), "tracing": {"mode": "Active"}});
+        let changes = diff(&desired, &json!({"memorySize": 128}), &shape);
+        let mut plan = Plan::default();
+        plan.push(Verb::Update, "configuration", changes, ());
+        insta::assert_snapshot!(render_plan(&plan), @r#"
+          ~ Update configuration
+              memorySize: 128 -> 512
+              key: (unset) -> (sensitive)
+              tracing: (unset) -> {"mode":"Active"}
+        "#);
+    }
+
+    #[test]
+    fn long_values_are_cut_and_say_so() {
+        let shown = show(&json!("x".repeat(500)));
+        assert!(shown.len() < 200 && shown.ends_with("(502 characters)"), "{shown}");
+    }
+}

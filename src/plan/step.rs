@@ -1,0 +1,114 @@
+//! The parts of a plan.
+
+use serde::Serialize;
+
+use super::Change;
+
+/// What a step does to the resource or to a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Verb {
+    Create,
+    Update,
+    Delete,
+}
+
+/// One AWS write (or one pair of writes that is idempotent as a whole), with its reason.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step<S> {
+    pub verb: Verb,
+    /// What is written, in the kind's own words: "function", "code", "index byStatus".
+    pub what: String,
+    /// The changes that the step makes; empty where it creates or deletes a whole.
+    pub changes: Vec<Change>,
+    /// The kind's own description of the call.
+    pub call: S,
+}
+
+/// Something that AWS or another object is still busy with; look again later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// Something that only a person can resolve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocked {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// What would be done to one resource. `S` is the kind's own step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<S> {
+    /// Every declared field that differs, whether or not a step can mend it.
+    pub changes: Vec<Change>,
+    pub steps: Vec<Step<S>>,
+    /// Looked at after the steps: why the resource is not ready even when nothing differs.
+    pub waiting: Option<Waiting>,
+    /// When set, no step is taken.
+    pub blocked: Option<Blocked>,
+}
+
+impl<S> Default for Plan<S> {
+    fn default() -> Self {
+        Self {
+            changes: Vec::new(),
+            steps: Vec::new(),
+            waiting: None,
+            blocked: None,
+        }
+    }
+}
+
+impl<S> Plan<S> {
+    pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            waiting: Some(Waiting { reason, message }),
+            ..Self::default()
+        }
+    }
+
+    pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            blocked: Some(Blocked { reason, message }),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a step that makes some changes.
+    pub fn push(&mut self, verb: Verb, what: impl Into<String>, changes: Vec<Change>, call: S) {
+        self.steps.push(Step {
+            verb,
+            what: what.into(),
+            changes,
+            call,
+        });
+    }
+
+    /// Nothing to write, nothing to wait for, nothing in the way.
+    pub fn is_settled(&self) -> bool {
+        self.steps.is_empty() && self.waiting.is_none() && self.blocked.is_none()
+    }
+
+    /// The same plan with its steps' calls wrapped or replaced.
+    pub fn map<T>(self, mut f: impl FnMut(S) -> T) -> Plan<T> {
+        Plan {
+            changes: self.changes,
+            steps: self
+                .steps
+                .into_iter()
+                .map(|s| Step {
+                    verb: s.verb,
+                    what: s.what,
+                    changes: s.changes,
+                    call: f(s.call),
+                })
+                .collect(),
+            waiting: self.waiting,
+            blocked: self.blocked,
+        }
+    }
+}
