@@ -1,5 +1,6 @@
 //! trueup keeps AWS deployments true to their manifests. See ARCHITECTURE.md for the floor plan.
 
+pub mod aws;
+pub mod kinds;
 pub mod model;
 pub mod plan;
-pub mod aws;

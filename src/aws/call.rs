@@ -77,7 +77,13 @@ impl Session {
             .map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
         let failed = matches!(&result, Err(error) if error.class.is_outage());
         guard.breaker.record(failed);
-        self.observe(service, operation, begun, result.as_ref().err(), guard.breaker.is_open());
+        self.observe(
+            service,
+            operation,
+            begun,
+            result.as_ref().err(),
+            guard.breaker.is_open(),
+        );
         result
     }
 
@@ -89,11 +95,19 @@ impl Session {
         error: Option<&AwsError>,
         open: bool,
     ) {
-        let Some(metrics) = self.metrics() else { return };
+        let Some(metrics) = self.metrics() else {
+            return;
+        };
         let code = error.map_or("OK", |e| e.class.reason());
-        metrics.requests.with_label_values(&[service, operation, code]).inc();
+        metrics
+            .requests
+            .with_label_values(&[service, operation, code])
+            .inc();
         let seconds = begun.elapsed().as_secs_f64();
-        metrics.seconds.with_label_values(&[service, operation]).observe(seconds);
+        metrics
+            .seconds
+            .with_label_values(&[service, operation])
+            .observe(seconds);
         if error.is_some_and(|e| e.class == Class::Throttled) {
             metrics.throttles.with_label_values(&[service]).inc();
         }

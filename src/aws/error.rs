@@ -92,7 +92,9 @@ impl AwsError {
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
             ("s3", "HeadBucket") => "ListBucket",
             ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
-            ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => "PutEncryptionConfiguration",
+            ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => {
+                "PutEncryptionConfiguration"
+            }
             ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
             ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => {
                 "PutLifecycleConfiguration"
@@ -115,7 +117,13 @@ impl AwsError {
     }
 
     fn sentence(&self) -> String {
-        let AwsError { service, operation, code, message, .. } = self;
+        let AwsError {
+            service,
+            operation,
+            code,
+            message,
+            ..
+        } = self;
         let id = match &self.request_id {
             Some(id) => format!(" (request {id})"),
             None => String::new(),
@@ -130,7 +138,9 @@ impl AwsError {
             Class::Credentials => {
                 "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
             }
-            Class::Unknown => "; the outcome is unknown, the resource is looked at first".to_owned(),
+            Class::Unknown => {
+                "; the outcome is unknown, the resource is looked at first".to_owned()
+            }
             _ => String::new(),
         };
         format!("{service} {operation}: {what}{id}{advice}")
@@ -145,7 +155,11 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let lost = if is_write { Class::Unknown } else { Class::Transient };
+        let lost = if is_write {
+            Class::Unknown
+        } else {
+            Class::Transient
+        };
         let mut out = Self::new(lost, service, operation, "");
         match error {
             SdkError::ConstructionFailure(_) => {
@@ -169,7 +183,9 @@ impl AwsError {
                 let status = service_error.raw().status().as_u16();
                 let meta = service_error.err();
                 meta.code().unwrap_or_default().clone_into(&mut out.code);
-                meta.message().unwrap_or_default().clone_into(&mut out.message);
+                meta.message()
+                    .unwrap_or_default()
+                    .clone_into(&mut out.message);
                 out.request_id = service_error
                     .raw()
                     .headers()
@@ -203,21 +219,49 @@ fn cause(error: &dyn std::error::Error) -> String {
 /// reference.
 fn classify(code: &str, message: &str, status: u16, is_write: bool) -> Class {
     match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException"
-        | "RequestLimitExceeded" | "SlowDown" | "ProvisionedThroughputExceededException"
-        | "RequestThrottled" | "EC2ThrottledException" => Class::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedException"
-        | "UnauthorizedOperation" | "AllAccessDisabled" => Class::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "RequestExpired"
-        | "UnrecognizedClientException" | "InvalidAccessKeyId" | "SignatureDoesNotMatch"
-        | "InvalidSignatureException" | "TokenRefreshRequired" => Class::Credentials,
-        "ResourceConflictException" | "ResourceInUseException" | "ConflictException"
-        | "OperationAborted" | "ConditionalCheckFailedException" | "PreconditionFailedException"
-        | "TransactionCanceledException" | "TransactionConflictException"
-        | "BucketAlreadyOwnedByYou" | "BadRequestException_Concurrent" => Class::Conflict,
-        "ResourceNotFoundException" | "NotFoundException" | "NoSuchBucket" | "NotFound"
-        | "NoSuchKey" | "ParameterNotFound" | "404" => Class::NotFound,
-        "ResourceNotReadyException" | "KMSNotFoundException" | "LimitExceededException"
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "ProvisionedThroughputExceededException"
+        | "RequestThrottled"
+        | "EC2ThrottledException" => Class::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedException"
+        | "UnauthorizedOperation"
+        | "AllAccessDisabled" => Class::Denied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "RequestExpired"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "TokenRefreshRequired" => Class::Credentials,
+        "ResourceConflictException"
+        | "ResourceInUseException"
+        | "ConflictException"
+        | "OperationAborted"
+        | "ConditionalCheckFailedException"
+        | "PreconditionFailedException"
+        | "TransactionCanceledException"
+        | "TransactionConflictException"
+        | "BucketAlreadyOwnedByYou"
+        | "BadRequestException_Concurrent" => Class::Conflict,
+        "ResourceNotFoundException"
+        | "NotFoundException"
+        | "NoSuchBucket"
+        | "NotFound"
+        | "NoSuchKey"
+        | "ParameterNotFound"
+        | "404" => Class::NotFound,
+        "ResourceNotReadyException"
+        | "KMSNotFoundException"
+        | "LimitExceededException"
         | "CodeArtifactUserPendingException" => Class::NotReady,
         // https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html: a role
         // that was just made cannot be assumed for some seconds.
@@ -250,15 +294,34 @@ mod tests {
             ("ResourceConflictException", "", 409, Class::Conflict),
             ("AccessDeniedException", "", 403, Class::Denied),
             ("ExpiredToken", "", 400, Class::Credentials),
-            ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.", 400, Class::NotReady),
-            ("InvalidParameterValueException", "Memory is too big", 400, Class::Invalid),
+            (
+                "InvalidParameterValueException",
+                "The role defined for the function cannot be assumed by Lambda.",
+                400,
+                Class::NotReady,
+            ),
+            (
+                "InvalidParameterValueException",
+                "Memory is too big",
+                400,
+                Class::Invalid,
+            ),
             ("NoSuchBucketPolicy", "", 404, Class::NotFound),
-            ("ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
+            (
+                "ServerSideEncryptionConfigurationNotFoundError",
+                "",
+                404,
+                Class::NotFound,
+            ),
             ("InternalError", "", 500, Class::Unknown),
             ("", "", 503, Class::Unknown),
         ];
         for (code, message, status, expected) in cases {
-            assert_eq!(classify(code, message, status, true), expected, "{code} {status}");
+            assert_eq!(
+                classify(code, message, status, true),
+                expected,
+                "{code} {status}"
+            );
         }
         assert_eq!(classify("InternalError", "", 500, false), Class::Transient);
     }

@@ -120,11 +120,19 @@ impl Sessions {
                 provider = provider.external_id(id);
             }
             let credentials = SharedCredentialsProvider::new(provider.build().await);
-            config = config.to_builder().credentials_provider(credentials).build();
+            config = config
+                .to_builder()
+                .credentials_provider(credentials)
+                .build();
         }
         let Some(region) = config.region().map(ToString::to_string) else {
             let message = "no AWS region; set spec.aws.region of the Environment, AWS_REGION, or a profile with a region";
-            return Err(AwsError::new(Class::Invalid, "sts", "GetCallerIdentity", message));
+            return Err(AwsError::new(
+                Class::Invalid,
+                "sts",
+                "GetCallerIdentity",
+                message,
+            ));
         };
         if open.len() >= SESSIONS_MAX {
             open.clear();
@@ -164,7 +172,15 @@ pub(super) struct Guard {
     pub breaker: Breaker,
 }
 
-const SERVICES: [&str; 7] = ["lambda", "amplify", "dynamodb", "s3", "secretsmanager", "ssm", "sts"];
+const SERVICES: [&str; 7] = [
+    "lambda",
+    "amplify",
+    "dynamodb",
+    "s3",
+    "secretsmanager",
+    "ssm",
+    "sts",
+];
 
 impl Session {
     fn new(config: &SdkConfig, region: String, metrics: Option<AwsMetrics>) -> Self {

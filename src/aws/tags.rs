@@ -24,14 +24,18 @@ pub fn ownership(key: &ObjectKey, uid: &str) -> BTreeMap<String, String> {
 
 /// Whether live tags say that the resource is this object's.
 pub fn owned_by(live: &BTreeMap<String, String>, key: &ObjectKey, uid: &str) -> bool {
-    ownership(key, uid).iter().all(|(name, value)| live.get(name) == Some(value))
+    ownership(key, uid)
+        .iter()
+        .all(|(name, value)| live.get(name) == Some(value))
 }
 
 /// Who live tags say that the resource belongs to, for a message.
 pub fn describe_owner(live: &BTreeMap<String, String>) -> String {
     match (live.get(ENVIRONMENT), live.get(OBJECT)) {
         (Some(environment), Some(object)) => {
-            format!("it carries the tags of {environment}/{object} of another trueup object or store")
+            format!(
+                "it carries the tags of {environment}/{object} of another trueup object or store"
+            )
         }
         _ => "it carries no trueup tags".to_owned(),
     }
@@ -44,7 +48,10 @@ mod tests {
 
     #[test]
     fn all_three_tags_must_match() {
-        let key = ObjectKey { environment: "production".into(), id: ObjectId::new("Table", "orders") };
+        let key = ObjectKey {
+            environment: "production".into(),
+            id: ObjectId::new("Table", "orders"),
+        };
         let ours = ownership(&key, "u1");
         assert!(owned_by(&ours, &key, "u1"));
         assert!(!owned_by(&ours, &key, "u2"));

@@ -54,7 +54,11 @@ mod tests {
     #[test]
     fn durations_read_like_kubernetes_ones() {
         for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5_400)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_secs(seconds)),
+                "{text}"
+            );
         }
         for text in ["", "60", "-5s", "soon"] {
             assert!(parse_duration(text).is_err(), "{text:?}");

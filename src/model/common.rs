@@ -18,6 +18,10 @@ pub enum DeletionPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Common {
+    /// The resource's name in AWS; `<environment>-<metadata.name>` where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub name: Option<String>,
     /// What happens to the AWS resource when this object leaves the release. Tables and buckets
     /// default to Retain, everything else to Delete.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -52,7 +52,9 @@ impl FromStr for ObjectId {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('/') {
             Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(Self::new(kind, name)),
-            _ => Err(format!("`{text}` does not name an object; write Kind/name, as in Table/orders")),
+            _ => Err(format!(
+                "`{text}` does not name an object; write Kind/name, as in Table/orders"
+            )),
         }
     }
 }
@@ -109,7 +111,11 @@ impl Object {
     }
 
     pub fn annotated(&self, annotation: &str) -> bool {
-        self.metadata.annotations.get(annotation).map(String::as_str) == Some("true")
+        self.metadata
+            .annotations
+            .get(annotation)
+            .map(String::as_str)
+            == Some("true")
     }
 
     /// The object's content address. Nothing that the store adds takes part in it.

@@ -36,7 +36,9 @@ impl ValueFrom {
 }
 
 /// Refers to a field of another object: what is referred to is made first.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectFieldRef {
     /// The kind of the object.
@@ -55,7 +57,9 @@ impl ObjectFieldRef {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretsManagerRef {
     /// The secret's name or ARN.
@@ -66,7 +70,9 @@ pub struct SecretsManagerRef {
     pub key: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub struct SsmRef {
     /// The parameter's name; a SecureString is decrypted.
@@ -87,7 +93,9 @@ pub fn object_references(spec: &Value) -> Vec<ObjectFieldRef> {
 
 /// Every secret that a spec refers to.
 pub fn secret_references(spec: &Value) -> Vec<SecretRef> {
-    let managed = collect(spec, "secretsManager").into_iter().map(SecretRef::SecretsManager);
+    let managed = collect(spec, "secretsManager")
+        .into_iter()
+        .map(SecretRef::SecretsManager);
     let parameters = collect(spec, "ssm").into_iter().map(SecretRef::Ssm);
     managed.chain(parameters).collect()
 }

@@ -71,13 +71,21 @@ pub fn sensitive(text: &str) -> Value {
 }
 
 pub(super) fn is_sensitive(value: &Value) -> bool {
-    value.as_object().is_some_and(|map| map.contains_key(SENSITIVE))
+    value
+        .as_object()
+        .is_some_and(|map| map.contains_key(SENSITIVE))
 }
 
 /// Every declared field in which `live` differs from `desired`.
 pub fn diff(desired: &Value, live: &Value, shape: &Shape) -> Vec<Change> {
     let mut changes = Vec::new();
-    compare(&Path::default(), Some(desired), Some(live), shape, &mut changes);
+    compare(
+        &Path::default(),
+        Some(desired),
+        Some(live),
+        shape,
+        &mut changes,
+    );
     changes
 }
 
@@ -96,9 +104,17 @@ fn compare(
     }
     match (desired, live) {
         (Value::Null, _) => {}
-        (Value::Object(want), Value::Object(have)) if !want.is_empty() && !is_sensitive(desired) => {
+        (Value::Object(want), Value::Object(have))
+            if !want.is_empty() && !is_sensitive(desired) =>
+        {
             for (name, value) in want {
-                compare(&path.field(name), Some(value), have.get(name), shape, changes);
+                compare(
+                    &path.field(name),
+                    Some(value),
+                    have.get(name),
+                    shape,
+                    changes,
+                );
             }
         }
         (Value::Array(want), Value::Array(have)) => {
@@ -142,7 +158,13 @@ fn compare_lists(
         ListRule::Ordered if want.len() != have.len() => changes.push(whole()),
         ListRule::Ordered => {
             for (i, (w, h)) in want.iter().zip(have).enumerate() {
-                compare(&path.element(&i.to_string()), Some(w), Some(h), shape, changes);
+                compare(
+                    &path.element(&i.to_string()),
+                    Some(w),
+                    Some(h),
+                    shape,
+                    changes,
+                );
             }
         }
         ListRule::Keyed(key) => {
@@ -222,20 +244,69 @@ fn fill(desired: &mut Value, live: Option<&Value>, rest: &[Segment], at: &Path, 
                 _ => i.to_string() == *key,
             };
             let ours = items.iter().enumerate().position(matches);
-            let theirs = live.and_then(Value::as_array).and_then(|list| {
-                list.iter().enumerate().position(matches).map(|i| &list[i])
-            });
+            let theirs = live
+                .and_then(Value::as_array)
+                .and_then(|list| list.iter().enumerate().position(matches).map(|i| &list[i]));
             match (ours, theirs, tail.is_empty()) {
                 (Some(i), Some(value), true) => items[i] = value.clone(),
                 (None, Some(value), true) => items.push(value.clone()),
                 (Some(i), None, true) => {
                     items.remove(i);
                 }
-                (Some(i), theirs, false) => fill(&mut items[i], theirs, tail, &at.element(key), shape),
+                (Some(i), theirs, false) => {
+                    fill(&mut items[i], theirs, tail, &at.element(key), shape)
+                }
                 _ => {}
             }
         }
         _ => {}
+    }
+}
+
+/// The declared value completed by the live one: what a write that replaces a whole facet must
+/// carry, so that fields which nobody declared stay as they are. Only fields that are declared at
+/// the top are completed, and an explicit empty value stays empty.
+pub fn complete(declared: &Value, live: &Value, shape: &Shape) -> Value {
+    overlay(declared, live, &Path::default(), shape)
+}
+
+fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
+    match (declared, live) {
+        (Value::Object(want), Value::Object(have))
+            if !want.is_empty() && !is_sensitive(declared) =>
+        {
+            let mut out = want.clone();
+            for (name, value) in have {
+                match want.get(name) {
+                    Some(inner) if !inner.is_null() => {
+                        out.insert(name.clone(), overlay(inner, value, &at.field(name), shape));
+                    }
+                    _ if at.0.is_empty() => {}
+                    _ => {
+                        out.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+            Value::Object(out)
+        }
+        (Value::Array(want), Value::Array(have)) => {
+            let matching = |i: usize, element: &Value| match shape.rule(at) {
+                ListRule::Keyed(key) => {
+                    have.iter().find(|h| key_of(h, key) == key_of(element, key))
+                }
+                ListRule::Ordered if want.len() == have.len() => have.get(i),
+                _ => None,
+            };
+            let elements = want
+                .iter()
+                .enumerate()
+                .map(|(i, element)| match matching(i, element) {
+                    Some(live) => overlay(element, live, at, shape),
+                    None => element.clone(),
+                });
+            Value::Array(elements.collect())
+        }
+        _ => declared.clone(),
     }
 }
 
@@ -260,20 +331,30 @@ mod tests {
     };
 
     fn paths(desired: Value, live: Value) -> Vec<String> {
-        diff(&desired, &live, &SHAPE).iter().map(|c| c.path.to_string()).collect()
+        diff(&desired, &live, &SHAPE)
+            .iter()
+            .map(|c| c.path.to_string())
+            .collect()
     }
 
     #[test]
     fn only_what_is_set_is_compared() {
         let live = json!({"memorySize": 128, "timeout": 3, "description": "by hand"});
         assert_eq!(paths(json!({"memorySize": 128}), live.clone()), [""; 0]);
-        assert_eq!(paths(json!({"memorySize": 256}), live.clone()), ["memorySize"]);
+        assert_eq!(
+            paths(json!({"memorySize": 256}), live.clone()),
+            ["memorySize"]
+        );
         assert_eq!(paths(json!({"timeout": null}), live), [""; 0]);
     }
 
     #[test]
     fn an_explicit_empty_value_clears() {
-        for (empty, full) in [(json!(""), json!("x")), (json!([]), json!([1])), (json!({}), json!({"a": 1}))] {
+        for (empty, full) in [
+            (json!(""), json!("x")),
+            (json!([]), json!([1])),
+            (json!({}), json!({"a": 1})),
+        ] {
             assert_eq!(paths(json!({"f": empty}), json!({"f": full})), ["f"]);
             assert_eq!(paths(json!({"f": empty}), json!({})), [""; 0]);
         }
@@ -303,21 +384,51 @@ mod tests {
     #[test]
     fn secrets_compare_by_digest_and_never_print() {
         let env = |value: Value| json!({"env": [{"name": "KEY", "value": value}]});
-        assert_eq!(paths(env(sensitive("hunter2")), env(sensitive("hunter2"))), [""; 0]);
+        assert_eq!(
+            paths(env(sensitive("hunter2")), env(sensitive("hunter2"))),
+            [""; 0]
+        );
         let changes = diff(&env(sensitive("hunter2")), &env(sensitive("other")), &SHAPE);
         assert_eq!(changes.len(), 1);
         let printed = serde_json::to_string(&changes).unwrap();
-        assert!(printed.contains("(sensitive)") && !printed.contains(&sha256_hex("hunter2")), "{printed}");
+        assert!(
+            printed.contains("(sensitive)") && !printed.contains(&sha256_hex("hunter2")),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn a_whole_facet_is_written_with_what_nobody_declared() {
+        let declared =
+            json!({"block": {"a": true}, "rules": [{"id": "x", "days": 1}], "clear": {}});
+        let live = json!({
+            "block": {"a": false, "b": true},
+            "rules": [{"id": "x", "days": 9, "prefix": "logs/"}, {"id": "gone"}],
+            "clear": {"c": 1},
+            "undeclared": 1,
+        });
+        let whole = json!({
+            "block": {"a": true, "b": true},
+            "rules": [{"id": "x", "days": 1, "prefix": "logs/"}],
+            "clear": {},
+        });
+        assert_eq!(complete(&declared, &live, &SHAPE), whole);
     }
 
     #[test]
     fn an_ignored_path_takes_the_live_value_in_diff_and_write() {
         let mut desired = json!({"memorySize": 512, "env": [{"name": "A", "value": "1"}, {"name": "GONE", "value": "x"}]});
         let live = json!({"memorySize": 1024, "env": [{"name": "A", "value": "9"}, {"name": "FLAGS", "value": "on"}]});
-        let ignore: Vec<Path> = ["memorySize", "env[FLAGS]", "env[GONE]", "env[A].value", "url.cors"]
-            .iter()
-            .map(|p| p.parse().unwrap())
-            .collect();
+        let ignore: Vec<Path> = [
+            "memorySize",
+            "env[FLAGS]",
+            "env[GONE]",
+            "env[A].value",
+            "url.cors",
+        ]
+        .iter()
+        .map(|p| p.parse().unwrap())
+        .collect();
         fill_ignored(&mut desired, &live, &ignore, &SHAPE);
         assert_eq!(diff(&desired, &live, &SHAPE), []);
         assert_eq!(desired["env"].as_array().unwrap().len(), 2);

@@ -17,7 +17,7 @@ mod render;
 mod step;
 
 pub use check::{Facts, check};
-pub use diff::{Change, ListRule, Shape, diff, fill_ignored, sensitive};
+pub use diff::{Change, ListRule, Shape, complete, diff, fill_ignored, sensitive};
 pub use order::{Cycle, dependency_order};
 pub use render::{render_changes, render_plan, show};
 pub use step::{Blocked, Plan, Step, Verb, Waiting};

@@ -70,7 +70,11 @@ mod tests {
             ("orders", &[]),
             ("web", &["api"]),
         ]));
-        let names: Vec<_> = order.unwrap().iter().map(|id| id.name.to_string()).collect();
+        let names: Vec<_> = order
+            .unwrap()
+            .iter()
+            .map(|id| id.name.to_string())
+            .collect();
         assert_eq!(names, ["assets", "orders", "api", "web"]);
     }
 
@@ -85,7 +89,12 @@ mod tests {
 
     #[test]
     fn a_diamond_is_not_a_circle() {
-        let order = dependency_order(&graph(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &[])]));
+        let order = dependency_order(&graph(&[
+            ("a", &["b", "c"]),
+            ("b", &["d"]),
+            ("c", &["d"]),
+            ("d", &[]),
+        ]));
         assert_eq!(order.unwrap().len(), 4);
     }
 }

@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn a_plan_reads_like_a_diff() {
         let shape = Shape { lists: &[] };
-        let desired = json!({"memorySize": 512, "key": sensitive("s3cret"), "tracing": {"mode": "Active"}});
+        let desired =
+            json!({"memorySize": 512, "key": sensitive("s3cret"), "tracing": {"mode": "Active"}});
         let changes = diff(&desired, &json!({"memorySize": 128}), &shape);
         let mut plan = Plan::default();
         plan.push(Verb::Update, "configuration", changes, ());
@@ -93,6 +94,9 @@ mod tests {
     #[test]
     fn long_values_are_cut_and_say_so() {
         let shown = show(&json!("x".repeat(500)));
-        assert!(shown.len() < 200 && shown.ends_with("(502 characters)"), "{shown}");
+        assert!(
+            shown.len() < 200 && shown.ends_with("(502 characters)"),
+            "{shown}"
+        );
     }
 }

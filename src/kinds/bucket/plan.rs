@@ -1,0 +1,175 @@
+//! What to do about a bucket.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::kinds::{Desired, comparable, policy, split_off};
+use crate::model::ValueFrom;
+use crate::plan::{ListRule, Plan, Shape, Verb};
+
+use super::observe::LiveBucket;
+use super::spec::*;
+
+/// A sub-resource with a read and a write call of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Facet {
+    PublicAccessBlock,
+    ObjectOwnership,
+    Versioning,
+    Encryption,
+    Lifecycle,
+    Cors,
+    Policy,
+    Website,
+    Logging,
+    Notifications,
+}
+
+/// Facets, their fields, and how steps call them; in the order in which they are written: a policy
+/// may need the public access block to be open first.
+const FACETS: [(Facet, &str, &str); 10] = [
+    (
+        Facet::PublicAccessBlock,
+        "publicAccessBlock",
+        "public access block",
+    ),
+    (
+        Facet::ObjectOwnership,
+        "objectOwnership",
+        "object ownership",
+    ),
+    (Facet::Versioning, "versioning", "versioning"),
+    (Facet::Encryption, "encryption", "encryption"),
+    (Facet::Lifecycle, "lifecycle", "lifecycle"),
+    (Facet::Cors, "cors", "cors"),
+    (Facet::Policy, "policy", "policy"),
+    (Facet::Website, "website", "website"),
+    (Facet::Logging, "logging", "logging"),
+    (Facet::Notifications, "notifications", "notifications"),
+];
+
+/// One call to S3.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BucketStep {
+    Create,
+    /// The whole set of tags that the bucket shall have.
+    Tag(BTreeMap<String, String>),
+    /// Writes a facet from the effective spec.
+    Put(Facet, Box<BucketSpec>),
+    /// Removes a facet.
+    Clear(Facet),
+    Delete,
+}
+
+const SHAPE: Shape = Shape {
+    lists: &[
+        ("lifecycle", ListRule::Keyed("id")),
+        ("lifecycle.transitions", ListRule::Set),
+        ("lifecycle.noncurrentVersionTransitions", ListRule::Set),
+        ("cors.allowedOrigins", ListRule::Set),
+        ("cors.allowedMethods", ListRule::Set),
+        ("cors.allowedHeaders", ListRule::Set),
+        ("cors.exposeHeaders", ListRule::Set),
+        ("notifications.functions", ListRule::Keyed("id")),
+        ("notifications.queues", ListRule::Keyed("id")),
+        ("notifications.topics", ListRule::Keyed("id")),
+        ("notifications.functions.events", ListRule::Set),
+        ("notifications.queues.events", ListRule::Set),
+        ("notifications.topics.events", ListRule::Set),
+    ],
+};
+
+pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> Plan<BucketStep> {
+    let spec = resolved(desired);
+    let nothing = LiveBucket::default();
+    let seen = live.unwrap_or(&nothing);
+    let declared = by_meaning(comparable(&spec, &desired.tags));
+    let seen_value = by_meaning(comparable(&seen.spec, &seen.tags));
+    let compared = desired.compare(declared, &seen_value, &SHAPE);
+    let mut effective = compared.effective_spec(&spec);
+    effective.policy.clone_from(&spec.policy);
+    let mut changes = compared.changes;
+    let mut plan = Plan::default();
+    if live.is_none() {
+        plan.push(Verb::Create, "bucket", Vec::new(), BucketStep::Create);
+    } else {
+        plan.changes.clone_from(&changes);
+    }
+    let tags = split_off(&mut changes, &["tags"]);
+    if !tags.is_empty() {
+        let mut all = seen.tags.clone();
+        all.extend(desired.tags.clone());
+        plan.push(Verb::Update, "tags", tags, BucketStep::Tag(all));
+    }
+    for (facet, field, what) in FACETS {
+        let taken = split_off(&mut changes, &[field]);
+        if taken.is_empty() {
+            continue;
+        }
+        if is_cleared(&compared.effective, field) {
+            plan.push(Verb::Delete, what, taken, BucketStep::Clear(facet));
+        } else {
+            let step = BucketStep::Put(facet, Box::new(effective.clone()));
+            plan.push(Verb::Update, what, taken, step);
+        }
+    }
+    plan
+}
+
+fn is_cleared(effective: &Value, field: &str) -> bool {
+    match effective.get(field) {
+        Some(Value::Array(items)) => items.is_empty(),
+        Some(Value::Object(map)) => map.is_empty(),
+        Some(Value::String(text)) => text.is_empty(),
+        _ => true,
+    }
+}
+
+/// The spec with references to other objects put in as plain values.
+fn resolved(desired: &Desired<BucketSpec>) -> BucketSpec {
+    let mut spec = desired.spec.clone();
+    let value = |from: &Option<ValueFrom>| {
+        let reference = from.as_ref()?.object_ref.as_ref()?;
+        desired.resolved.field(reference).map(str::to_owned)
+    };
+    if let Some(logging) = &mut spec.logging
+        && let Some(name) = value(&logging.target_bucket_from)
+    {
+        logging.target_bucket = Some(name);
+        logging.target_bucket_from = None;
+    }
+    if let Some(notifications) = &mut spec.notifications {
+        let lists = [
+            &mut notifications.functions,
+            &mut notifications.queues,
+            &mut notifications.topics,
+        ];
+        for notification in lists.into_iter().flatten().flatten() {
+            if let Some(arn) = value(&notification.arn_from) {
+                notification.arn = Some(arn);
+                notification.arn_from = None;
+            }
+        }
+    }
+    for rule in spec.lifecycle.iter_mut().flatten() {
+        rule.enabled.get_or_insert(true);
+    }
+    spec
+}
+
+/// The policy as one text, equal for policies that mean the same.
+fn by_meaning(mut value: Value) -> Value {
+    if let Some(policy) = value.get_mut("policy")
+        && policy.as_object().is_some_and(|p| !p.is_empty())
+    {
+        *policy = Value::String(policy::canonical(policy));
+    }
+    value
+}
+
+pub(super) fn plan_deletion() -> Plan<BucketStep> {
+    let mut plan = Plan::default();
+    plan.push(Verb::Delete, "bucket", Vec::new(), BucketStep::Delete);
+    plan
+}

@@ -1,0 +1,151 @@
+//! The desired side of a comparison: a typed spec with everything that it refers to resolved.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::aws::tags;
+use crate::model::{ObjectFieldRef, ObjectKey, Path, Secret, SecretRef, ValueFrom};
+use crate::plan::{Change, Shape, complete, diff, fill_ignored};
+
+/// The values behind a spec's references. The engine resolves all of them before it plans.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    pub fields: HashMap<ObjectFieldRef, String>,
+    pub secrets: HashMap<SecretRef, Secret>,
+}
+
+impl Resolved {
+    pub fn field(&self, reference: &ObjectFieldRef) -> Option<&str> {
+        self.fields.get(reference).map(String::as_str)
+    }
+
+    /// A value that is given in place or comes from elsewhere, and whether it is a secret. One that
+    /// is not resolved is empty; the engine plans only when all are.
+    pub fn value(&self, value: Option<&str>, from: Option<&ValueFrom>) -> (Secret, bool) {
+        let Some(from) = from else {
+            return (Secret::new(value.unwrap_or_default()), false);
+        };
+        match &from.object_ref {
+            Some(reference) => (
+                Secret::new(self.field(reference).unwrap_or_default()),
+                false,
+            ),
+            None => (
+                self.secret(from)
+                    .cloned()
+                    .unwrap_or_else(|| Secret::new("")),
+                true,
+            ),
+        }
+    }
+
+    pub fn secret(&self, from: &ValueFrom) -> Option<&Secret> {
+        self.secrets.get(&from.secret()?)
+    }
+}
+
+/// What one object asks for.
+#[derive(Clone, Debug)]
+pub struct Desired<S> {
+    pub key: ObjectKey,
+    /// Stable for this object of this store; see `store`.
+    pub uid: String,
+    /// The resource's name in AWS.
+    pub aws_name: String,
+    pub spec: S,
+    /// Every tag that the resource shall carry: the environment's, the object's, and ours.
+    pub tags: BTreeMap<String, String>,
+    /// Paths left out of the diff and of every write.
+    pub ignore: Vec<Path>,
+    /// The id that AWS gave to the resource, when it was last seen.
+    pub identity: Option<String>,
+    pub resolved: Resolved,
+    /// A create was begun and its end was not recorded yet.
+    pub create_intended: bool,
+    /// The manifest takes over a resource that is not ours.
+    pub adopt: bool,
+    /// The manifest allows to delete and create the resource again.
+    pub allow_replace: bool,
+    pub account_id: String,
+    pub region: String,
+}
+
+impl<S> Desired<S> {
+    pub fn with_spec<T>(self, spec: T) -> Desired<T> {
+        Desired {
+            key: self.key,
+            uid: self.uid,
+            aws_name: self.aws_name,
+            spec,
+            tags: self.tags,
+            ignore: self.ignore,
+            identity: self.identity,
+            resolved: self.resolved,
+            create_intended: self.create_intended,
+            adopt: self.adopt,
+            allow_replace: self.allow_replace,
+            account_id: self.account_id,
+            region: self.region,
+        }
+    }
+
+    /// Compares what is declared with what was seen. `declared` and `live` come from
+    /// [`comparable`].
+    pub fn compare(&self, mut declared: Value, live: &Value, shape: &Shape) -> Comparison {
+        fill_ignored(&mut declared, live, &self.ignore, shape);
+        let changes = diff(&declared, live, shape);
+        Comparison {
+            effective: complete(&declared, live, shape),
+            changes,
+        }
+    }
+}
+
+/// What [`Desired::compare`] found.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// What a write uses: the declared spec with ignored paths, and the undeclared rest of declared
+    /// facets, taken from the live one.
+    pub effective: Value,
+    pub changes: Vec<Change>,
+}
+
+impl Comparison {
+    /// The effective value as a spec again, for the fields that a write takes from it.
+    pub fn effective_spec<S: DeserializeOwned>(&self, fallback: &S) -> S
+    where
+        S: Clone,
+    {
+        S::deserialize(&self.effective).unwrap_or_else(|_| fallback.clone())
+    }
+}
+
+/// A spec as it is compared: without the fields that are about trueup and not about AWS, and with
+/// the tags that shall be there.
+pub fn comparable(spec: &impl Serialize, tags: &BTreeMap<String, String>) -> Value {
+    let mut value = serde_json::to_value(spec).unwrap_or_default();
+    if let Value::Object(map) = &mut value {
+        for field in ["name", "deletionPolicy", "ignore"] {
+            map.remove(field);
+        }
+        let tags: Map<_, _> = tags
+            .iter()
+            .filter(|(name, _)| !name.starts_with(tags::AWS_PREFIX))
+            .map(|(name, value)| (name.clone(), Value::String(value.clone())))
+            .collect();
+        map.insert("tags".to_owned(), Value::Object(tags));
+    }
+    value
+}
+
+/// Takes the changes of some facets out of a list of changes.
+pub fn split_off(changes: &mut Vec<Change>, roots: &[&str]) -> Vec<Change> {
+    let (taken, rest) = std::mem::take(changes)
+        .into_iter()
+        .partition(|change| roots.contains(&change.path.root()));
+    *changes = rest;
+    taken
+}

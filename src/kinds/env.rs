@@ -1,0 +1,100 @@
+//! Environment variables: declared in a manifest, compared without printing secrets, and written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Resolved;
+use crate::model::{Secret, ValueFrom};
+use crate::plan::sensitive;
+
+/// An environment variable, with a value or a place to take it from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvVar {
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_]*$")
+    )]
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<ValueFrom>,
+}
+
+/// Variables by name, as AWS takes them.
+pub type Variables = BTreeMap<String, Secret>;
+
+/// Declared variables with their references resolved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeclaredEnv {
+    values: Variables,
+    secrets: Vec<String>,
+}
+
+impl DeclaredEnv {
+    pub fn new(env: &[EnvVar], resolved: &Resolved) -> Self {
+        let mut declared = Self::default();
+        for variable in env {
+            let (value, is_secret) =
+                resolved.value(variable.value.as_deref(), variable.value_from.as_ref());
+            if is_secret {
+                declared.secrets.push(variable.name.clone());
+            }
+            declared.values.insert(variable.name.clone(), value);
+        }
+        declared
+    }
+
+    pub fn values(&self) -> &Variables {
+        &self.values
+    }
+
+    /// The declared side of a comparison, keyed by `name`.
+    pub fn comparable(&self) -> Value {
+        let is_secret = |name: &String| self.secrets.contains(name);
+        self.values
+            .iter()
+            .map(|(name, value)| entry(name, value, is_secret(name)))
+            .collect()
+    }
+
+    /// The live side. Values of variables that are not declared as plain may be secrets too.
+    pub fn comparable_live(&self, live: &Variables) -> Value {
+        let is_plain =
+            |name: &String| self.values.contains_key(name) && !self.secrets.contains(name);
+        live.iter()
+            .map(|(name, value)| entry(name, value, !is_plain(name)))
+            .collect()
+    }
+
+    /// What is written: the variables of an effective comparison. Those that equal the declared
+    /// ones take the declared values; those that an ignored path filled in keep the live ones.
+    pub fn effective(&self, effective: &Value, live: &Variables) -> Variables {
+        let declared = self.comparable();
+        let is_declared = |v: &Value| declared.as_array().is_some_and(|d| d.contains(v));
+        let value_of = |v: &Value| {
+            let name = v["name"].as_str()?;
+            let source = if is_declared(v) { &self.values } else { live };
+            Some((name.to_owned(), source.get(name)?.clone()))
+        };
+        effective
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(value_of)
+            .collect()
+    }
+}
+
+fn entry(name: &str, value: &Secret, is_secret: bool) -> Value {
+    let value = if is_secret {
+        sensitive(value.reveal())
+    } else {
+        json!(value.reveal())
+    };
+    json!({"name": name, "value": value})
+}

@@ -1,0 +1,178 @@
+//! Environment: where the other objects live, and how they are kept.
+//!
+//! It stands for no AWS resource: it is read by the engine, never planned for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::aws::{Target, tags};
+use crate::kinds::Problem;
+use crate::model::parse_duration;
+
+pub const NAME: &str = "Environment";
+
+/// The pause between two looks at an object that is as it should be.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// An environment such as development, staging or production.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Environment")]
+#[kube(status = "crate::kinds::CrdStatus")]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws: Option<AwsTarget>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Urls>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<Reconcile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Artifacts>,
+    /// Refuses every release that would remove an object, unless the object is confirmed by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected: Option<bool>,
+    /// Tags of every resource of the environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 20))]
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// The account and region, and how to get there from the daemon's own credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsTarget {
+    /// The daemon's own region, where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z]{2}(-[a-z]+)+-\d$"))]
+    pub region: Option<String>,
+    /// Checked against the credentials before anything is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d{12}$"))]
+    pub account_id: Option<String>,
+    /// A role to assume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$"))]
+    pub role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint_url: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Urls {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://\S+$"))]
+    pub frontend: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^https?://\S+$"))]
+    pub backend: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reconcile {
+    /// The pause between two looks at an object, as `60s`; at least 1s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftPolicy {
+    /// Repair it.
+    #[default]
+    Correct,
+    /// Show it in conditions, events and metrics, and write nothing.
+    Report,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Artifacts {
+    /// The bucket that packaged code is uploaded to.
+    #[schemars(length(min = 3, max = 63))]
+    pub bucket: String,
+    /// As `production/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub prefix: Option<String>,
+}
+
+impl EnvironmentSpec {
+    pub fn target(&self) -> Target {
+        let aws = self.aws.clone().unwrap_or_default();
+        Target {
+            region: aws.region,
+            account_id: aws.account_id,
+            role_arn: aws.role_arn,
+            external_id: aws.external_id,
+            endpoint_url: aws.endpoint_url,
+        }
+    }
+
+    /// A text that cannot be read was refused by validation.
+    pub fn interval(&self) -> Duration {
+        let text = self.reconcile.as_ref().and_then(|r| r.interval.as_deref());
+        text.and_then(|t| parse_duration(t).ok())
+            .unwrap_or(INTERVAL_DEFAULT)
+            .max(INTERVAL_MIN)
+    }
+
+    pub fn drift_policy(&self) -> DriftPolicy {
+        self.reconcile
+            .as_ref()
+            .and_then(|r| r.drift)
+            .unwrap_or_default()
+    }
+}
+
+/// What the schema cannot check.
+pub fn validate(spec: &Value) -> Vec<Problem> {
+    let spec = match EnvironmentSpec::deserialize(spec) {
+        Ok(spec) => spec,
+        Err(error) => return vec![Problem::new("", error.to_string())],
+    };
+    let mut problems = Vec::new();
+    let interval = spec.reconcile.as_ref().and_then(|r| r.interval.as_deref());
+    match interval.map(parse_duration) {
+        Some(Err(message)) => problems.push(Problem::new("reconcile.interval", message)),
+        Some(Ok(interval)) if interval < INTERVAL_MIN => {
+            problems.push(Problem::new(
+                "reconcile.interval",
+                "the interval is at least 1s",
+            ));
+        }
+        _ => {}
+    }
+    problems.extend(check_tags("tags", spec.tags.as_ref()));
+    problems
+}
+
+/// Tags that nobody but AWS or trueup may set.
+pub fn check_tags(path: &str, declared: Option<&BTreeMap<String, String>>) -> Vec<Problem> {
+    let names = declared.into_iter().flat_map(BTreeMap::keys);
+    let reserved = names.filter(|n| n.starts_with(tags::PREFIX) || n.starts_with(tags::AWS_PREFIX));
+    reserved
+        .map(|name| {
+            let message =
+                format!("tags that begin with `aws:` or `trueup.dev/` are reserved, as `{name}`");
+            Problem::new(format!("{path}.{name}"), message)
+        })
+        .collect()
+}
+
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(EnvironmentSpec)
+}
+
+pub fn crd() -> Value {
+    super::crd::<Environment>()
+}

@@ -1,0 +1,312 @@
+//! Writes a frontend, one call a step. Decides nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_amplify::types as aws;
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_smithy_types::error::operation::BuildError;
+
+use crate::aws::{AwsError, Class, Session};
+use crate::kinds::{Outcome, S3Location, Variables};
+
+use super::compare::AppSettings;
+use super::plan::{DEPLOYED_TAG, FrontendStep, deployed_tag};
+use super::spec::*;
+
+/// How long Amplify may take to fetch an artifact.
+const PRESIGNED_FOR: Duration = Duration::from_secs(3600);
+
+pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outcome, AwsError> {
+    let amplify = session.amplify();
+    match step {
+        FrontendStep::Create {
+            name,
+            settings,
+            tags,
+        } => {
+            return create(session, name, settings, tags).await;
+        }
+        FrontendStep::Update { app, settings } => update(session, app, settings).await?,
+        FrontendStep::Tag { arn, tags } => tag(session, arn, tags.clone()).await?,
+        FrontendStep::CreateBranch { app, branch, tags } => {
+            let call = amplify
+                .create_branch()
+                .app_id(app)
+                .branch_name(&branch.name)
+                .set_stage(branch.stage.map(stage))
+                .set_framework(branch.framework.clone())
+                .set_enable_auto_build(branch.auto_build)
+                .set_tags(Some(tags.clone().into_iter().collect()));
+            session
+                .write("amplify", "CreateBranch", call.send())
+                .await?;
+        }
+        FrontendStep::UpdateBranch { app, branch } => {
+            let call = amplify
+                .update_branch()
+                .app_id(app)
+                .branch_name(&branch.name)
+                .set_stage(branch.stage.map(stage))
+                .set_framework(branch.framework.clone())
+                .set_enable_auto_build(branch.auto_build);
+            session
+                .write("amplify", "UpdateBranch", call.send())
+                .await?;
+        }
+        FrontendStep::Deploy {
+            app,
+            branch,
+            artifact,
+            digest,
+        } => {
+            return deploy(session, app, branch, artifact, digest).await;
+        }
+        FrontendStep::Build {
+            app,
+            branch,
+            digest,
+        } => {
+            let call = amplify
+                .start_job()
+                .app_id(app)
+                .branch_name(branch)
+                .job_type(aws::JobType::Release)
+                .job_reason("trueup release");
+            let started = session.write("amplify", "StartJob", call.send()).await?;
+            remember(session, app, branch, digest, started.job_summary()).await?;
+            return Ok(Outcome::in_progress());
+        }
+        FrontendStep::StopJob { app, branch, job } => {
+            let call = amplify
+                .stop_job()
+                .app_id(app)
+                .branch_name(branch)
+                .job_id(job);
+            session.write("amplify", "StopJob", call.send()).await?;
+            return Ok(Outcome::in_progress());
+        }
+        FrontendStep::CreateDomain { app, domain } => {
+            let call = amplify
+                .create_domain_association()
+                .app_id(app)
+                .domain_name(domain.name.clone().unwrap_or_default())
+                .set_sub_domain_settings(Some(subdomains(domain)?));
+            session
+                .write("amplify", "CreateDomainAssociation", call.send())
+                .await?;
+        }
+        FrontendStep::UpdateDomain { app, domain } => {
+            let call = amplify
+                .update_domain_association()
+                .app_id(app)
+                .domain_name(domain.name.clone().unwrap_or_default())
+                .set_sub_domain_settings(Some(subdomains(domain)?));
+            session
+                .write("amplify", "UpdateDomainAssociation", call.send())
+                .await?;
+        }
+        FrontendStep::DeleteDomain { app, name } => {
+            let call = amplify
+                .delete_domain_association()
+                .app_id(app)
+                .domain_name(name);
+            session
+                .write("amplify", "DeleteDomainAssociation", call.send())
+                .await?;
+        }
+        FrontendStep::Delete { app } => {
+            let call = amplify.delete_app().app_id(app);
+            session.write("amplify", "DeleteApp", call.send()).await?;
+        }
+    }
+    Ok(Outcome::done())
+}
+
+fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
+    AwsError::new(Class::Invalid, "amplify", operation, error.to_string())
+}
+
+async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Result<(), AwsError> {
+    let call = session
+        .amplify()
+        .tag_resource()
+        .resource_arn(arn)
+        .set_tags(Some(tags.into_iter().collect()));
+    session
+        .write("amplify", "TagResource", call.send())
+        .await
+        .map(drop)
+}
+
+/// The following steps need the app's id, so the outcome asks for another look.
+async fn create(
+    session: &Session,
+    name: &str,
+    settings: &AppSettings,
+    tags: &BTreeMap<String, String>,
+) -> Result<Outcome, AwsError> {
+    let spec = &settings.spec;
+    let basic_auth = settings.basic_auth.clone().flatten();
+    let call = session
+        .amplify()
+        .create_app()
+        .name(name)
+        .set_description(spec.description.clone())
+        .set_platform(spec.platform.map(platform))
+        .set_repository(spec.repository.as_ref().map(|r| r.url.clone()))
+        .set_access_token(settings.token.as_ref().map(|t| t.reveal().to_owned()))
+        .set_build_spec(settings.build_spec.clone())
+        .set_environment_variables(settings.env.as_ref().map(variables))
+        .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
+        .set_custom_headers(spec.custom_headers.clone())
+        .set_iam_service_role_arn(spec.service_role.clone().filter(|r| !r.is_empty()))
+        .set_enable_basic_auth(basic_auth.as_ref().map(|_| true))
+        .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
+        .set_tags(Some(tags.clone().into_iter().collect()));
+    let created = session.write("amplify", "CreateApp", call.send()).await?;
+    Ok(Outcome {
+        in_progress: true,
+        identity: created.app().map(|app| app.app_id().to_owned()),
+    })
+}
+
+async fn update(session: &Session, app: &str, settings: &AppSettings) -> Result<(), AwsError> {
+    let spec = &settings.spec;
+    let call = session
+        .amplify()
+        .update_app()
+        .app_id(app)
+        .set_description(spec.description.clone())
+        .set_platform(spec.platform.map(platform))
+        .set_repository(spec.repository.as_ref().map(|r| r.url.clone()))
+        .set_access_token(settings.token.as_ref().map(|t| t.reveal().to_owned()))
+        .set_build_spec(settings.build_spec.clone())
+        .set_environment_variables(settings.env.as_ref().map(variables))
+        .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
+        .set_custom_headers(spec.custom_headers.clone())
+        .set_iam_service_role_arn(spec.service_role.clone())
+        .set_enable_basic_auth(settings.basic_auth.as_ref().map(Option::is_some))
+        .set_basic_auth_credentials(
+            settings
+                .basic_auth
+                .clone()
+                .flatten()
+                .map(|c| c.reveal().to_owned()),
+        );
+    session
+        .write("amplify", "UpdateApp", call.send())
+        .await
+        .map(drop)
+}
+
+async fn deploy(
+    session: &Session,
+    app: &str,
+    branch: &str,
+    artifact: &S3Location,
+    digest: &str,
+) -> Result<Outcome, AwsError> {
+    let unsigned = |message: String| AwsError::new(Class::Invalid, "s3", "GetObject", message);
+    let presigning =
+        PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|e| unsigned(e.to_string()))?;
+    let url = session
+        .s3()
+        .get_object()
+        .bucket(&artifact.bucket)
+        .key(&artifact.key)
+        .set_version_id(artifact.version.clone())
+        .presigned(presigning)
+        .await
+        .map_err(|e| unsigned(e.to_string()))?;
+    let call = session
+        .amplify()
+        .start_deployment()
+        .app_id(app)
+        .branch_name(branch)
+        .source_url(url.uri())
+        .source_url_type(aws::SourceUrlType::Zip);
+    let started = session
+        .write("amplify", "StartDeployment", call.send())
+        .await?;
+    remember(session, app, branch, digest, started.job_summary()).await?;
+    Ok(Outcome::in_progress())
+}
+
+/// Writes on the branch what was deployed by which job.
+async fn remember(
+    session: &Session,
+    app: &str,
+    branch: &str,
+    digest: &str,
+    job: Option<&aws::JobSummary>,
+) -> Result<(), AwsError> {
+    let account = session.account_id().await?;
+    let region = session.region();
+    let arn = format!("arn:aws:amplify:{region}:{account}:apps/{app}/branches/{branch}");
+    let value = deployed_tag(digest, job.map(|j| j.job_id()).unwrap_or_default());
+    tag(
+        session,
+        &arn,
+        BTreeMap::from([(DEPLOYED_TAG.to_owned(), value)]),
+    )
+    .await
+}
+
+/// UpdateApp reads an empty map as "unchanged"; one empty name is how it is told to clear.
+fn variables(env: &Variables) -> HashMap<String, String> {
+    if env.is_empty() {
+        return HashMap::from([(String::new(), String::new())]);
+    }
+    env.iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect()
+}
+
+fn rules(wanted: &[CustomRule]) -> Result<Vec<aws::CustomRule>, AwsError> {
+    wanted
+        .iter()
+        .map(|rule| {
+            aws::CustomRule::builder()
+                .source(&rule.source)
+                .target(&rule.target)
+                .set_status(rule.status.clone())
+                .set_condition(rule.condition.clone())
+                .build()
+                .map_err(|e| incomplete("UpdateApp", &e))
+        })
+        .collect()
+}
+
+fn subdomains(domain: &Domain) -> Result<Vec<aws::SubDomainSetting>, AwsError> {
+    domain
+        .subdomains
+        .iter()
+        .flatten()
+        .map(|s| {
+            aws::SubDomainSetting::builder()
+                .prefix(&s.prefix)
+                .branch_name(s.branch.clone().unwrap_or_default())
+                .build()
+                .map_err(|e| incomplete("UpdateDomainAssociation", &e))
+        })
+        .collect()
+}
+
+fn platform(wanted: Platform) -> aws::Platform {
+    match wanted {
+        Platform::Web => aws::Platform::Web,
+        Platform::WebCompute => aws::Platform::WebCompute,
+        Platform::WebDynamic => aws::Platform::WebDynamic,
+    }
+}
+
+fn stage(wanted: Stage) -> aws::Stage {
+    match wanted {
+        Stage::Production => aws::Stage::Production,
+        Stage::Beta => aws::Stage::Beta,
+        Stage::Development => aws::Stage::Development,
+        Stage::Experimental => aws::Stage::Experimental,
+        Stage::PullRequest => aws::Stage::PullRequest,
+    }
+}

@@ -1,0 +1,91 @@
+//! Frontend: an Amplify app, its branch, its domain, and what is deployed to them.
+//!
+//! AWS facts that shape it:
+//! - App ids are made by Amplify and names are not unique: an app is found by the id that was
+//!   recorded, and failing that by its tags.
+//! - A deployment is a job (<https://docs.aws.amazon.com/amplify/latest/APIReference/API_JobSummary.html>)
+//!   that may take hours. The branch's tag `trueup.dev/deployed` says which artifact which job
+//!   deployed, so that another job, started by hand, is seen. A job that runs too long is stopped.
+//! - StartDeployment with `sourceUrlType: ZIP` wants a URL that it can GET, so it gets a presigned
+//!   one, and works only for apps without a repository.
+
+mod apply;
+mod compare;
+mod observe;
+mod plan;
+mod spec;
+
+pub use observe::LiveFrontend;
+pub use plan::FrontendStep;
+pub use spec::*;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Desired, Kind, Outcome, Problem};
+use crate::aws::{AwsError, Session};
+use crate::model::{Common, Object};
+use crate::plan::Plan;
+
+pub struct Frontend;
+
+impl Kind for Frontend {
+    const NAME: &'static str = "Frontend";
+    const WHOLE: &'static str = "frontend";
+    const HOLDS_DATA: bool = false;
+    const FIELDS: &'static [&'static str] = &["name", "appId", "arn", "defaultDomain", "url"];
+
+    type Spec = FrontendSpec;
+    type Live = LiveFrontend;
+    type Step = FrontendStep;
+
+    fn common(spec: &FrontendSpec) -> &Common {
+        &spec.common
+    }
+
+    fn check_name(name: &str) -> Result<(), String> {
+        if (1..=255).contains(&name.len()) {
+            return Ok(());
+        }
+        Err("an Amplify app's name has 1 to 255 characters".to_owned())
+    }
+
+    fn validate(_: &Object, spec: &FrontendSpec) -> Vec<Problem> {
+        spec::validate(spec)
+    }
+
+    async fn observe(
+        session: &Session,
+        desired: &Desired<FrontendSpec>,
+    ) -> Result<Option<LiveFrontend>, AwsError> {
+        observe::observe(session, desired).await
+    }
+
+    fn plan(
+        desired: &Desired<FrontendSpec>,
+        live: Option<&LiveFrontend>,
+        now: Timestamp,
+    ) -> Plan<FrontendStep> {
+        plan::plan(desired, live, now)
+    }
+
+    fn plan_deletion(_: &Desired<FrontendSpec>, live: &LiveFrontend) -> Plan<FrontendStep> {
+        plan::plan_deletion(live)
+    }
+
+    async fn apply(
+        session: &Session,
+        _: &Desired<FrontendSpec>,
+        step: &FrontendStep,
+    ) -> Result<Outcome, AwsError> {
+        apply::apply(session, step).await
+    }
+
+    fn schema() -> schemars::Schema {
+        schemars::schema_for!(FrontendSpec)
+    }
+
+    fn crd() -> Value {
+        super::crd::<spec::Frontend>()
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads a frontend. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_amplify::types as aws;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::aws::{AwsError, Optional, Session, tags};
+use crate::kinds::{Desired, Live, Variables};
+use crate::model::Secret;
+
+use super::plan::DEPLOYED_TAG;
+use super::spec::*;
+
+/// Pages of apps that are searched: 100 apps each; an account may have 25 by default.
+const APP_PAGES_MAX: usize = 50;
+
+/// A frontend as it is, in the words of its spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveFrontend {
+    pub spec: FrontendSpec,
+    pub app_id: String,
+    pub arn: String,
+    pub default_domain: String,
+    pub build_spec: String,
+    pub env: Variables,
+    /// Base64 of `user:password`, where basic authentication is on.
+    pub basic_auth: Option<Secret>,
+    pub tags: BTreeMap<String, String>,
+    pub branch: Option<LiveBranch>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveBranch {
+    /// What was deployed by which job, as we remembered it.
+    pub deployed: Option<String>,
+    pub newest_job: Option<LiveJob>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveJob {
+    pub id: String,
+    /// Amplify's own word.
+    pub status: String,
+    pub started_at: Timestamp,
+}
+
+impl LiveJob {
+    pub fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "SUCCEED" | "FAILED" | "CANCELLED")
+    }
+
+    pub fn succeeded(&self) -> bool {
+        self.status == "SUCCEED"
+    }
+}
+
+impl Live for LiveFrontend {
+    fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    fn outputs(&self) -> BTreeMap<String, String> {
+        let domain = self.spec.domain.as_ref();
+        let custom = domain.and_then(|d| {
+            let first = d.subdomains.as_ref()?.first()?;
+            let name = d.name.as_ref()?;
+            let dot = if first.prefix.is_empty() { "" } else { "." };
+            Some(format!("https://{}{dot}{name}", first.prefix))
+        });
+        let default = format!("https://{}.{}", self.spec.branch.name, self.default_domain);
+        BTreeMap::from([
+            (
+                "name".to_owned(),
+                self.spec.common.name.clone().unwrap_or_default(),
+            ),
+            ("appId".to_owned(), self.app_id.clone()),
+            ("arn".to_owned(), self.arn.clone()),
+            ("defaultDomain".to_owned(), self.default_domain.clone()),
+            ("url".to_owned(), custom.unwrap_or(default)),
+        ])
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(self.app_id.clone())
+    }
+}
+
+pub(super) async fn observe(
+    session: &Session,
+    desired: &Desired<FrontendSpec>,
+) -> Result<Option<LiveFrontend>, AwsError> {
+    let Some(app) = find(session, desired).await? else {
+        return Ok(None);
+    };
+    let mut live = live_of(&app);
+    let name = &desired.spec.branch.name;
+    if let Some(found) = branch(session, &live.app_id, name).await? {
+        live.spec.branch = BranchSpec {
+            name: found.branch_name().to_owned(),
+            stage: word(found.stage().as_str()),
+            framework: Some(found.framework().to_owned()),
+            auto_build: Some(found.enable_auto_build()),
+        };
+        live.branch = Some(LiveBranch {
+            deployed: found
+                .tags()
+                .and_then(|tags| tags.get(DEPLOYED_TAG))
+                .cloned(),
+            newest_job: newest_job(session, &live.app_id, name).await?,
+        });
+    }
+    if let Some(domain) = &desired.spec.domain {
+        live.spec.domain = live_domain(session, &live.app_id, domain).await?;
+    }
+    Ok(Some(live))
+}
+
+/// By the recorded id; failing that by the tags, and for an adoption by the name.
+async fn find(
+    session: &Session,
+    desired: &Desired<FrontendSpec>,
+) -> Result<Option<aws::App>, AwsError> {
+    if let Some(id) = &desired.identity {
+        let read = session
+            .read("amplify", "GetApp", || {
+                session.amplify().get_app().app_id(id).send()
+            })
+            .await
+            .optional()?;
+        if let Some(app) = read.and_then(|r| r.app) {
+            return Ok(Some(app));
+        }
+    }
+    let mut next = None;
+    let mut named = None;
+    for _ in 0..APP_PAGES_MAX {
+        let page = session
+            .read("amplify", "ListApps", || {
+                let call = session.amplify().list_apps().max_results(100);
+                call.set_next_token(next.clone()).send()
+            })
+            .await?;
+        for app in page.apps() {
+            let tags = tags_of(app.tags());
+            if tags::owned_by(&tags, &desired.key, &desired.uid) {
+                return Ok(Some(app.clone()));
+            }
+            if desired.adopt && app.name() == desired.aws_name && named.is_none() {
+                named = Some(app.clone());
+            }
+        }
+        next = page.next_token().map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(named)
+}
+
+fn tags_of(tags: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
+    tags.cloned().unwrap_or_default().into_iter().collect()
+}
+
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(Value::String(text.to_owned())).ok()
+}
+
+fn live_of(app: &aws::App) -> LiveFrontend {
+    let rules = app.custom_rules().iter().map(|rule| CustomRule {
+        source: rule.source().to_owned(),
+        target: rule.target().to_owned(),
+        status: rule.status().map(str::to_owned),
+        condition: rule.condition().map(str::to_owned),
+    });
+    let mut spec = FrontendSpec {
+        description: Some(app.description().to_owned()),
+        platform: word(app.platform().as_str()),
+        repository: Some(Repository {
+            url: app.repository().to_owned(),
+            token_from: None,
+        })
+        .filter(|r| !r.url.is_empty()),
+        custom_rules: Some(rules.collect()),
+        custom_headers: Some(app.custom_headers().unwrap_or_default().to_owned()),
+        service_role: Some(app.iam_service_role_arn().unwrap_or_default().to_owned()),
+        ..FrontendSpec::default()
+    };
+    spec.common.name = Some(app.name().to_owned());
+    let variables = app
+        .environment_variables()
+        .iter()
+        .filter(|(name, _)| !name.is_empty());
+    LiveFrontend {
+        spec,
+        app_id: app.app_id().to_owned(),
+        arn: app.app_arn().to_owned(),
+        default_domain: app.default_domain().to_owned(),
+        build_spec: app.build_spec().unwrap_or_default().to_owned(),
+        env: variables
+            .map(|(name, value)| (name.clone(), Secret::new(value)))
+            .collect(),
+        basic_auth: app
+            .basic_auth_credentials()
+            .filter(|_| app.enable_basic_auth())
+            .map(Secret::new),
+        tags: tags_of(app.tags()),
+        branch: None,
+    }
+}
+
+async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {
+    let read = session
+        .read("amplify", "GetBranch", || {
+            session
+                .amplify()
+                .get_branch()
+                .app_id(app)
+                .branch_name(name)
+                .send()
+        })
+        .await
+        .optional()?;
+    Ok(read.and_then(|r| r.branch))
+}
+
+/// Amplify lists the newest job first.
+async fn newest_job(
+    session: &Session,
+    app: &str,
+    branch: &str,
+) -> Result<Option<LiveJob>, AwsError> {
+    let page = session
+        .read("amplify", "ListJobs", || {
+            session
+                .amplify()
+                .list_jobs()
+                .app_id(app)
+                .branch_name(branch)
+                .max_results(1)
+                .send()
+        })
+        .await?;
+    Ok(page.job_summaries().first().map(|job| LiveJob {
+        id: job.job_id().to_owned(),
+        status: job.status().as_str().to_owned(),
+        started_at: Timestamp::from_second(job.start_time().secs()).unwrap_or_default(),
+    }))
+}
+
+/// The declared domain; where it is declared empty, whichever the app has.
+async fn live_domain(
+    session: &Session,
+    app: &str,
+    declared: &Domain,
+) -> Result<Option<Domain>, AwsError> {
+    let association = match &declared.name {
+        Some(name) => session
+            .read("amplify", "GetDomainAssociation", || {
+                session
+                    .amplify()
+                    .get_domain_association()
+                    .app_id(app)
+                    .domain_name(name)
+                    .send()
+            })
+            .await
+            .optional()?
+            .and_then(|r| r.domain_association),
+        None => session
+            .read("amplify", "ListDomainAssociations", || {
+                session
+                    .amplify()
+                    .list_domain_associations()
+                    .app_id(app)
+                    .send()
+            })
+            .await?
+            .domain_associations
+            .into_iter()
+            .next(),
+    };
+    Ok(association.map(|a| {
+        let settings = a
+            .sub_domains()
+            .iter()
+            .filter_map(|s| s.sub_domain_setting());
+        let subdomains = settings.map(|s| Subdomain {
+            prefix: s.prefix().to_owned(),
+            branch: Some(s.branch_name().to_owned()),
+        });
+        Domain {
+            name: Some(a.domain_name().to_owned()),
+            subdomains: Some(subdomains.collect()),
+        }
+    }))
+}

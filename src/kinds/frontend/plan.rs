@@ -1,0 +1,281 @@
+//! What to do about a frontend.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::kinds::{Desired, S3Location, split_off};
+use crate::plan::{Blocked, Plan, Verb, Waiting};
+
+use super::compare::{AppSettings, compare, release_digest};
+use super::observe::{LiveFrontend, LiveJob};
+use super::spec::*;
+
+/// A job that runs longer than this is stopped.
+const JOB_DEADLINE: SignedDuration = SignedDuration::from_mins(60);
+
+/// The tag of the branch that says what was deployed by which job.
+pub(super) const DEPLOYED_TAG: &str = "trueup.dev/deployed";
+
+/// One call to Amplify, or one pair that may be repeated as a whole. Steps after the app's own
+/// creation carry its id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FrontendStep {
+    Create {
+        name: String,
+        settings: Box<AppSettings>,
+        tags: BTreeMap<String, String>,
+    },
+    Update {
+        app: String,
+        settings: Box<AppSettings>,
+    },
+    Tag {
+        arn: String,
+        tags: BTreeMap<String, String>,
+    },
+    CreateBranch {
+        app: String,
+        branch: BranchSpec,
+        tags: BTreeMap<String, String>,
+    },
+    UpdateBranch {
+        app: String,
+        branch: BranchSpec,
+    },
+    /// Starts a deployment of an artifact and remembers it on the branch.
+    Deploy {
+        app: String,
+        branch: String,
+        artifact: S3Location,
+        digest: String,
+    },
+    /// Starts a build of the repository and remembers it on the branch.
+    Build {
+        app: String,
+        branch: String,
+        digest: String,
+    },
+    StopJob {
+        app: String,
+        branch: String,
+        job: String,
+    },
+    CreateDomain {
+        app: String,
+        domain: Domain,
+    },
+    UpdateDomain {
+        app: String,
+        domain: Domain,
+    },
+    DeleteDomain {
+        app: String,
+        name: String,
+    },
+    Delete {
+        app: String,
+    },
+}
+
+/// Fields of the branch; the rest belongs to the app.
+const BRANCH: &[&str] = &["branch"];
+
+pub(super) fn plan(
+    desired: &Desired<FrontendSpec>,
+    live: Option<&LiveFrontend>,
+    now: Timestamp,
+) -> Plan<FrontendStep> {
+    let nothing = LiveFrontend::default();
+    let seen = live.unwrap_or(&nothing);
+    let (compared, settings) = compare(desired, seen);
+    let mut changes = compared.changes;
+    let mut plan = Plan::default();
+    let app = seen.app_id.clone();
+    let tags = split_off(&mut changes, &["tags"]);
+    let branch = split_off(&mut changes, BRANCH);
+    let domain = split_off(&mut changes, &["domain"]);
+    if live.is_none() {
+        let settings = Box::new(settings.clone());
+        let (name, tags) = (desired.aws_name.clone(), desired.tags.clone());
+        let create = FrontendStep::Create {
+            name,
+            settings,
+            tags,
+        };
+        plan.push(Verb::Create, "frontend", Vec::new(), create);
+    } else {
+        plan.changes = [&changes[..], &tags, &branch, &domain].concat();
+        if !changes.is_empty() {
+            let step = FrontendStep::Update {
+                app: app.clone(),
+                settings: Box::new(settings.clone()),
+            };
+            plan.push(Verb::Update, "app", changes, step);
+        }
+        if !tags.is_empty() {
+            let step = FrontendStep::Tag {
+                arn: seen.arn.clone(),
+                tags: desired.tags.clone(),
+            };
+            plan.push(Verb::Update, "tags", tags, step);
+        }
+    }
+    let wanted = settings.spec.branch.clone();
+    if seen.branch.is_none() {
+        let tags = desired.tags.clone();
+        let step = FrontendStep::CreateBranch {
+            app: app.clone(),
+            branch: wanted,
+            tags,
+        };
+        let what = format!("branch {}", desired.spec.branch.name);
+        plan.push(Verb::Create, what, Vec::new(), step);
+    } else if !branch.is_empty() {
+        let step = FrontendStep::UpdateBranch {
+            app: app.clone(),
+            branch: wanted,
+        };
+        plan.push(
+            Verb::Update,
+            format!("branch {}", desired.spec.branch.name),
+            branch,
+            step,
+        );
+    }
+    if !domain.is_empty() {
+        push_domain(&mut plan, &app, &settings.spec, seen, domain);
+    }
+    push_release(&mut plan, desired, seen, now);
+    plan
+}
+
+fn push_domain(
+    plan: &mut Plan<FrontendStep>,
+    app: &str,
+    spec: &FrontendSpec,
+    seen: &LiveFrontend,
+    changes: Vec<crate::plan::Change>,
+) {
+    let app = app.to_owned();
+    let domain = spec.domain.clone().unwrap_or_default();
+    let before = seen.spec.domain.as_ref().and_then(|d| d.name.clone());
+    match (&domain.name, before) {
+        (None, Some(name)) => {
+            let what = format!("domain {name}");
+            plan.push(
+                Verb::Delete,
+                what,
+                changes,
+                FrontendStep::DeleteDomain { app, name },
+            );
+        }
+        (Some(name), Some(before)) if *name == before => {
+            let what = format!("domain {name}");
+            plan.push(
+                Verb::Update,
+                what,
+                changes,
+                FrontendStep::UpdateDomain { app, domain },
+            );
+        }
+        (Some(name), _) => {
+            let what = format!("domain {name}");
+            plan.push(
+                Verb::Create,
+                what,
+                changes,
+                FrontendStep::CreateDomain { app, domain },
+            );
+        }
+        (None, None) => {}
+    }
+}
+
+/// Deploys what the release asks for, and follows the job to its end.
+fn push_release(
+    plan: &mut Plan<FrontendStep>,
+    desired: &Desired<FrontendSpec>,
+    seen: &LiveFrontend,
+    now: Timestamp,
+) {
+    let Some(digest) = release_digest(desired) else {
+        return;
+    };
+    let (app, branch) = (seen.app_id.clone(), desired.spec.branch.name.clone());
+    let newest = seen.branch.as_ref().and_then(|b| b.newest_job.as_ref());
+    let deployed = seen.branch.as_ref().and_then(|b| b.deployed.as_deref());
+    if let Some(job) = newest.filter(|job| !job.is_over()) {
+        if now.duration_since(job.started_at) > JOB_DEADLINE {
+            let what = format!("job {} that has run too long", job.id);
+            let step = FrontendStep::StopJob {
+                app,
+                branch,
+                job: job.id.clone(),
+            };
+            plan.push(Verb::Delete, what, Vec::new(), step);
+        } else {
+            let message = format!("Amplify job {} is {}", job.id, job.status);
+            plan.waiting = Some(Waiting {
+                reason: "Deploying",
+                message,
+            });
+        }
+        return;
+    }
+    match newest {
+        Some(job) if deployed == Some(deployed_tag(&digest, &job.id).as_str()) => {
+            if !job.succeeded() && plan.steps.is_empty() {
+                plan.blocked = Some(failed(job));
+            }
+        }
+        _ => {
+            let short = digest.get(..12).unwrap_or(&digest).to_owned();
+            let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
+            let step = match artifact {
+                Some(artifact) => FrontendStep::Deploy {
+                    app,
+                    branch,
+                    artifact,
+                    digest,
+                },
+                None => FrontendStep::Build {
+                    app,
+                    branch,
+                    digest,
+                },
+            };
+            plan.push(
+                Verb::Create,
+                format!("deployment of {short}"),
+                Vec::new(),
+                step,
+            );
+        }
+    }
+}
+
+fn failed(job: &LiveJob) -> Blocked {
+    Blocked {
+        reason: "DeploymentFailed",
+        message: format!(
+            "Amplify job {} ended as {}. Read its log in the Amplify console, then apply a frontend \
+             that deploys, or `trueup rollback`",
+            job.id, job.status
+        ),
+    }
+}
+
+/// The value of [`DEPLOYED_TAG`].
+pub(super) fn deployed_tag(digest: &str, job: &str) -> String {
+    format!("{digest}@{job}")
+}
+
+pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
+    let mut plan = Plan::default();
+    let step = FrontendStep::Delete {
+        app: live.app_id.clone(),
+    };
+    plan.push(Verb::Delete, "frontend", Vec::new(), step);
+    plan
+}

@@ -1,0 +1,238 @@
+//! What a Frontend manifest may say. Limits are AWS's:
+//! <https://docs.aws.amazon.com/amplify/latest/APIReference/API_CreateApp.html>.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::{EnvVar, Problem, S3Location};
+use crate::model::{Common, ValueFrom};
+
+/// A web frontend on Amplify Hosting.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "trueup.dev",
+    version = "v1alpha1",
+    kind = "Frontend",
+    namespaced
+)]
+#[kube(status = "crate::kinds::CrdStatus")]
+#[serde(rename_all = "camelCase")]
+pub struct FrontendSpec {
+    #[serde(flatten)]
+    pub common: Common,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// How the app is built, by Amplify where there is a repository, by your CI where there is an
+    /// artifact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+    /// Built by Amplify from a git repository; not with `artifact`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Repository>,
+    /// Already built; not with `repository`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    pub branch: BranchSpec,
+    /// Environment variables of the build: the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<EnvVar>>,
+    /// Redirects and rewrites, in the order in which they are tried: the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_rules: Option<Vec<CustomRule>>,
+    /// Amplify's YAML for response headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 25000))]
+    pub custom_headers: Option<String>,
+    /// `{}` removes the domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Domain>,
+    /// A secret of the form `user:password`; `{}` opens the app to everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<BasicAuth>,
+    /// The ARN of the role that Amplify works with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_role: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Platform {
+    Web,
+    WebCompute,
+    WebDynamic,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Build {
+    /// As `nx build web`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Where the build leaves the app, as `dist/apps/web`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_directory: Option<String>,
+    /// Amplify's own build specification, instead of the two above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 25000))]
+    pub spec: Option<String>,
+}
+
+impl Build {
+    /// The build specification that Amplify gets:
+    /// <https://docs.aws.amazon.com/amplify/latest/userguide/yml-specification-syntax.html>.
+    pub fn specification(&self) -> Option<String> {
+        if self.spec.is_some() {
+            return self.spec.clone();
+        }
+        let (command, directory) = (self.command.as_ref()?, self.output_directory.as_ref()?);
+        Some(format!(
+            "version: 1\nfrontend:\n  phases:\n    preBuild:\n      commands:\n        - npm ci\n    \
+             build:\n      commands:\n        - {command}\n  artifacts:\n    baseDirectory: {directory}\n    \
+             files:\n      - '**/*'\n"
+        ))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Repository {
+    /// As `https://github.com/owner/name`.
+    #[schemars(length(min = 1, max = 1000))]
+    pub url: String,
+    /// A secret: the access token with which Amplify reads the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_from: Option<ValueFrom>,
+}
+
+/// Where the built app comes from. Exactly one of the fields is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Artifact {
+    /// A directory or a zip file, relative to the manifest. `apply` packages and uploads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub path: Option<String>,
+    /// A zip file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Location>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchSpec {
+    /// The branch of the repository, or any name for deployments of artifacts.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
+    pub framework: Option<String>,
+    /// Amplify builds every push by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_build: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Stage {
+    Production,
+    Beta,
+    Development,
+    Experimental,
+    PullRequest,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CustomRule {
+    #[schemars(length(min = 1, max = 2048))]
+    pub source: String,
+    #[schemars(length(min = 1, max = 2048))]
+    pub target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(200|301|302|404|404-200)$"))]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Domain {
+    /// Needed unless the domain is to be removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub subdomains: Option<Vec<Subdomain>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Subdomain {
+    /// As `www`; empty for the domain itself.
+    #[schemars(length(max = 255))]
+    pub prefix: String,
+    /// The object's own branch, where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuth {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_from: Option<ValueFrom>,
+}
+
+pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if spec.repository.is_some() && spec.artifact.is_some() {
+        let message = "a frontend has a repository or an artifact, not both";
+        problems.push(Problem::new("artifact", message));
+    }
+    if let Some(build) = &spec.build {
+        let by_hand = build.command.is_some() || build.output_directory.is_some();
+        if build.spec.is_some() && by_hand {
+            let message = "give spec, or command and outputDirectory";
+            problems.push(Problem::new("build", message));
+        }
+        if build.spec.is_none() && build.command.is_some() != build.output_directory.is_some() {
+            let message = "command and outputDirectory go together";
+            problems.push(Problem::new("build", message));
+        }
+    }
+    if let Some(domain) = &spec.domain
+        && domain.name.is_none() != domain.subdomains.is_none()
+    {
+        let message = "a domain needs name and subdomains";
+        problems.push(Problem::new("domain", message));
+    }
+    let token = spec.repository.as_ref().and_then(|r| r.token_from.as_ref());
+    let credentials = spec
+        .basic_auth
+        .as_ref()
+        .and_then(|b| b.credentials_from.as_ref());
+    for (path, from) in [
+        ("repository.tokenFrom", token),
+        ("basicAuth.credentialsFrom", credentials),
+    ] {
+        if from.is_some_and(|from| from.secret().is_none()) {
+            let message = "a secret comes from secretsManager or ssm";
+            problems.push(Problem::new(path, message));
+        }
+    }
+    for (i, variable) in spec.env.iter().flatten().enumerate() {
+        if variable.value.is_some() == variable.value_from.is_some() {
+            let message = format!(
+                "variable `{}` needs either value or valueFrom",
+                variable.name
+            );
+            problems.push(Problem::new(format!("env[{i}]"), message));
+        }
+    }
+    problems
+}

@@ -1,0 +1,471 @@
+//! Writes a function, one call a step. Decides nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_lambda::types as aws;
+use aws_smithy_types::error::operation::BuildError;
+
+use crate::aws::{AwsError, Class, Session};
+use crate::kinds::{Outcome, Variables};
+
+use super::compare::{CODE_TAG, Settings, code_tag};
+use super::plan::FunctionStep;
+use super::spec::*;
+
+pub(super) async fn apply(
+    session: &Session,
+    name: &str,
+    step: &FunctionStep,
+) -> Result<Outcome, AwsError> {
+    let lambda = session.lambda();
+    match step {
+        FunctionStep::Create(settings, tags) => create(session, name, settings, tags).await,
+        FunctionStep::Configure(settings) => configure(session, name, settings).await,
+        FunctionStep::UpdateCode(code, architectures) => {
+            update_code(session, name, code, architectures.as_deref()).await
+        }
+        FunctionStep::Publish { alias, exists } => publish(session, name, alias, *exists).await,
+        FunctionStep::ReserveConcurrency(executions) => {
+            let call = lambda
+                .put_function_concurrency()
+                .function_name(name)
+                .reserved_concurrent_executions(*executions);
+            session
+                .write("lambda", "PutFunctionConcurrency", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::RemoveReservation => {
+            let call = lambda.delete_function_concurrency().function_name(name);
+            session
+                .write("lambda", "DeleteFunctionConcurrency", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::PutAsync(qualifier, wanted) => {
+            put_async(session, name, qualifier.as_deref(), wanted).await
+        }
+        FunctionStep::DeleteAsync(qualifier) => {
+            let call = lambda
+                .delete_function_event_invoke_config()
+                .function_name(name)
+                .set_qualifier(qualifier.clone());
+            session
+                .write("lambda", "DeleteFunctionEventInvokeConfig", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::CreateUrl(qualifier, wanted) => {
+            let call = lambda
+                .create_function_url_config()
+                .function_name(name)
+                .set_qualifier(qualifier.clone())
+                .set_auth_type(wanted.auth_type.map(auth_type))
+                .set_cors(wanted.cors.as_ref().map(cors))
+                .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
+            session
+                .write("lambda", "CreateFunctionUrlConfig", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::UpdateUrl(qualifier, wanted) => {
+            let call = lambda
+                .update_function_url_config()
+                .function_name(name)
+                .set_qualifier(qualifier.clone())
+                .set_auth_type(wanted.auth_type.map(auth_type))
+                .set_cors(wanted.cors.as_ref().map(cors))
+                .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
+            session
+                .write("lambda", "UpdateFunctionUrlConfig", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::DeleteUrl(qualifier) => {
+            let call = lambda
+                .delete_function_url_config()
+                .function_name(name)
+                .set_qualifier(qualifier.clone());
+            session
+                .write("lambda", "DeleteFunctionUrlConfig", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::AddPermission(qualifier, wanted) => {
+            add_permission(session, name, qualifier.as_deref(), wanted).await
+        }
+        FunctionStep::RemovePermission(qualifier, id) => {
+            let call = lambda
+                .remove_permission()
+                .function_name(name)
+                .set_qualifier(qualifier.clone())
+                .statement_id(id);
+            session
+                .write("lambda", "RemovePermission", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::Tag(tags) => {
+            let account = session.account_id().await?;
+            let arn = format!(
+                "arn:aws:lambda:{}:{account}:function:{name}",
+                session.region()
+            );
+            tag(session, &arn, tags.clone()).await?;
+            Ok(Outcome::done())
+        }
+        FunctionStep::Delete => {
+            let call = lambda.delete_function().function_name(name);
+            session
+                .write("lambda", "DeleteFunction", call.send())
+                .await?;
+            Ok(Outcome::done())
+        }
+    }
+}
+
+fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
+    AwsError::new(Class::Invalid, "lambda", operation, error.to_string())
+}
+
+async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Result<(), AwsError> {
+    let call = session
+        .lambda()
+        .tag_resource()
+        .resource(arn)
+        .set_tags(Some(tags.into_iter().collect()));
+    session
+        .write("lambda", "TagResource", call.send())
+        .await
+        .map(drop)
+}
+
+async fn create(
+    session: &Session,
+    name: &str,
+    settings: &Settings,
+    tags: &BTreeMap<String, String>,
+) -> Result<Outcome, AwsError> {
+    let spec = &settings.spec;
+    let is_image = spec.code.image.is_some();
+    let package = if is_image {
+        aws::PackageType::Image
+    } else {
+        aws::PackageType::Zip
+    };
+    let s3 = spec.code.s3.as_ref();
+    let code = aws::FunctionCode::builder()
+        .set_s3_bucket(s3.map(|s| s.bucket.clone()))
+        .set_s3_key(s3.map(|s| s.key.clone()))
+        .set_s3_object_version(s3.and_then(|s| s.version.clone()))
+        .set_image_uri(spec.code.image.clone())
+        .build();
+    let mut call = session
+        .lambda()
+        .create_function()
+        .function_name(name)
+        .package_type(package)
+        .code(code)
+        .set_description(spec.description.clone())
+        .set_runtime(spec.runtime.as_deref().map(aws::Runtime::from))
+        .set_handler(spec.handler.clone())
+        .role(&spec.role)
+        .set_architectures(spec.architectures.as_deref().map(architectures))
+        .set_memory_size(spec.memory_size)
+        .set_timeout(spec.timeout)
+        .set_environment(settings.env.as_ref().map(environment))
+        .set_layers(spec.layers.clone())
+        .set_vpc_config(spec.vpc.as_ref().map(vpc))
+        .set_tracing_config(spec.tracing.map(tracing))
+        .set_logging_config(spec.logging.as_ref().map(logging))
+        .set_dead_letter_config(spec.dead_letter.as_ref().map(dead_letter))
+        .set_snap_start(spec.snap_start.map(snap_start))
+        .set_kms_key_arn(spec.kms_key_arn.clone())
+        .set_tags(Some(tags.clone().into_iter().collect()));
+    if let Some(storage) = spec.ephemeral_storage {
+        call = call.ephemeral_storage(ephemeral_storage(storage)?);
+    }
+    let created = session
+        .write("lambda", "CreateFunction", call.send())
+        .await?;
+    let arn = created.function_arn().unwrap_or_default();
+    remember_code(session, arn, &spec.code, created.code_sha256()).await?;
+    Ok(Outcome {
+        in_progress: created.state() == Some(&aws::State::Pending),
+        identity: None,
+    })
+}
+
+/// Code from a bare S3 location is remembered by a tag; see the module's text.
+async fn remember_code(
+    session: &Session,
+    arn: &str,
+    code: &Code,
+    code_sha256: Option<&str>,
+) -> Result<(), AwsError> {
+    match &code.s3 {
+        Some(location) if location.sha256.is_none() => {
+            let value = code_tag(location, code_sha256.unwrap_or_default());
+            tag(session, arn, BTreeMap::from([(CODE_TAG.to_owned(), value)])).await
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn configure(
+    session: &Session,
+    name: &str,
+    settings: &Settings,
+) -> Result<Outcome, AwsError> {
+    let spec = &settings.spec;
+    let mut call = session
+        .lambda()
+        .update_function_configuration()
+        .function_name(name)
+        .set_description(spec.description.clone())
+        .set_runtime(spec.runtime.as_deref().map(aws::Runtime::from))
+        .set_handler(spec.handler.clone())
+        .role(&spec.role)
+        .set_memory_size(spec.memory_size)
+        .set_timeout(spec.timeout)
+        .set_environment(settings.env.as_ref().map(environment))
+        .set_layers(spec.layers.clone())
+        .set_vpc_config(spec.vpc.as_ref().map(vpc))
+        .set_tracing_config(spec.tracing.map(tracing))
+        .set_logging_config(spec.logging.as_ref().map(logging))
+        .set_dead_letter_config(spec.dead_letter.as_ref().map(dead_letter))
+        .set_snap_start(spec.snap_start.map(snap_start))
+        .set_kms_key_arn(spec.kms_key_arn.clone());
+    if let Some(storage) = spec.ephemeral_storage {
+        call = call.ephemeral_storage(ephemeral_storage(storage)?);
+    }
+    let updated = session
+        .write("lambda", "UpdateFunctionConfiguration", call.send())
+        .await?;
+    Ok(Outcome {
+        in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
+        identity: None,
+    })
+}
+
+async fn update_code(
+    session: &Session,
+    name: &str,
+    code: &Code,
+    wanted: Option<&[Architecture]>,
+) -> Result<Outcome, AwsError> {
+    let s3 = code.s3.as_ref();
+    let call = session
+        .lambda()
+        .update_function_code()
+        .function_name(name)
+        .set_s3_bucket(s3.map(|s| s.bucket.clone()))
+        .set_s3_key(s3.map(|s| s.key.clone()))
+        .set_s3_object_version(s3.and_then(|s| s.version.clone()))
+        .set_image_uri(code.image.clone())
+        .set_architectures(wanted.map(architectures));
+    let updated = session
+        .write("lambda", "UpdateFunctionCode", call.send())
+        .await?;
+    let arn = updated.function_arn().unwrap_or_default();
+    remember_code(session, arn, code, updated.code_sha256()).await?;
+    Ok(Outcome {
+        in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
+        identity: None,
+    })
+}
+
+async fn publish(
+    session: &Session,
+    name: &str,
+    alias: &str,
+    exists: bool,
+) -> Result<Outcome, AwsError> {
+    let lambda = session.lambda();
+    let call = lambda.publish_version().function_name(name);
+    let published = session
+        .write("lambda", "PublishVersion", call.send())
+        .await?;
+    let version = published.version().unwrap_or_default();
+    if exists {
+        let call = lambda
+            .update_alias()
+            .function_name(name)
+            .name(alias)
+            .function_version(version);
+        session.write("lambda", "UpdateAlias", call.send()).await?;
+    } else {
+        let call = lambda
+            .create_alias()
+            .function_name(name)
+            .name(alias)
+            .function_version(version);
+        session.write("lambda", "CreateAlias", call.send()).await?;
+    }
+    Ok(Outcome::done())
+}
+
+async fn put_async(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+    wanted: &AsyncInvocation,
+) -> Result<Outcome, AwsError> {
+    let success = wanted
+        .on_success
+        .as_ref()
+        .map(|arn| aws::OnSuccess::builder().destination(arn).build());
+    let failure = wanted
+        .on_failure
+        .as_ref()
+        .map(|arn| aws::OnFailure::builder().destination(arn).build());
+    let destinations = aws::DestinationConfig::builder()
+        .set_on_success(success)
+        .set_on_failure(failure)
+        .build();
+    let call = session
+        .lambda()
+        .put_function_event_invoke_config()
+        .function_name(name)
+        .set_qualifier(qualifier.map(str::to_owned))
+        .set_maximum_retry_attempts(wanted.maximum_retry_attempts)
+        .set_maximum_event_age_in_seconds(wanted.maximum_event_age_in_seconds)
+        .destination_config(destinations);
+    session
+        .write("lambda", "PutFunctionEventInvokeConfig", call.send())
+        .await?;
+    Ok(Outcome::done())
+}
+
+async fn add_permission(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+    wanted: &Permission,
+) -> Result<Outcome, AwsError> {
+    let call = session
+        .lambda()
+        .add_permission()
+        .function_name(name)
+        .set_qualifier(qualifier.map(str::to_owned))
+        .statement_id(&wanted.id)
+        .set_action(wanted.action.clone())
+        .principal(&wanted.principal)
+        .set_source_arn(wanted.source_arn.clone())
+        .set_source_account(wanted.source_account.clone())
+        .set_principal_org_id(wanted.principal_org_id.clone())
+        .set_function_url_auth_type(wanted.function_url_auth_type.map(auth_type))
+        .set_invoked_via_function_url(wanted.invoked_via_function_url);
+    session
+        .write("lambda", "AddPermission", call.send())
+        .await?;
+    Ok(Outcome::done())
+}
+
+fn environment(variables: &Variables) -> aws::Environment {
+    let variables: HashMap<_, _> = variables
+        .iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect();
+    aws::Environment::builder()
+        .set_variables(Some(variables))
+        .build()
+}
+
+fn architectures(wanted: &[Architecture]) -> Vec<aws::Architecture> {
+    wanted
+        .iter()
+        .map(|architecture| match architecture {
+            Architecture::X86_64 => aws::Architecture::X8664,
+            Architecture::Arm64 => aws::Architecture::Arm64,
+        })
+        .collect()
+}
+
+fn ephemeral_storage(wanted: EphemeralStorage) -> Result<aws::EphemeralStorage, AwsError> {
+    aws::EphemeralStorage::builder()
+        .size(wanted.size)
+        .build()
+        .map_err(|e| incomplete("UpdateFunctionConfiguration", &e))
+}
+
+/// Empty lists take a function out of its VPC.
+fn vpc(wanted: &Vpc) -> aws::VpcConfig {
+    aws::VpcConfig::builder()
+        .set_subnet_ids(Some(wanted.subnet_ids.clone().unwrap_or_default()))
+        .set_security_group_ids(Some(wanted.security_group_ids.clone().unwrap_or_default()))
+        .set_ipv6_allowed_for_dual_stack(wanted.ipv6_allowed_for_dual_stack)
+        .build()
+}
+
+fn tracing(wanted: Tracing) -> aws::TracingConfig {
+    let mode = match wanted.mode {
+        TracingMode::Active => aws::TracingMode::Active,
+        TracingMode::PassThrough => aws::TracingMode::PassThrough,
+    };
+    aws::TracingConfig::builder().mode(mode).build()
+}
+
+fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
+    aws::LoggingConfig::builder()
+        .set_log_format(wanted.log_format.map(|f| match f {
+            LogFormat::Text => aws::LogFormat::Text,
+            LogFormat::Json => aws::LogFormat::Json,
+        }))
+        .set_application_log_level(
+            wanted
+                .application_log_level
+                .map(|level| aws::ApplicationLogLevel::from(word(level).as_str())),
+        )
+        .set_system_log_level(
+            wanted
+                .system_log_level
+                .map(|level| aws::SystemLogLevel::from(word(level).as_str())),
+        )
+        .set_log_group(wanted.log_group.clone())
+        .build()
+}
+
+/// A word of the spec, which is AWS's own.
+fn word(value: impl serde::Serialize) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json.as_str().unwrap_or_default().to_owned()
+}
+
+fn dead_letter(wanted: &DeadLetter) -> aws::DeadLetterConfig {
+    let target = wanted.target_arn.clone().unwrap_or_default();
+    aws::DeadLetterConfig::builder().target_arn(target).build()
+}
+
+fn snap_start(wanted: SnapStart) -> aws::SnapStart {
+    let apply_on = match wanted.apply_on {
+        SnapStartOn::PublishedVersions => aws::SnapStartApplyOn::PublishedVersions,
+        SnapStartOn::None => aws::SnapStartApplyOn::None,
+    };
+    aws::SnapStart::builder().apply_on(apply_on).build()
+}
+
+fn auth_type(wanted: UrlAuthType) -> aws::FunctionUrlAuthType {
+    match wanted {
+        UrlAuthType::NONE => aws::FunctionUrlAuthType::None,
+        UrlAuthType::AwsIam => aws::FunctionUrlAuthType::AwsIam,
+    }
+}
+
+fn invoke_mode(wanted: InvokeMode) -> aws::InvokeMode {
+    match wanted {
+        InvokeMode::Buffered => aws::InvokeMode::Buffered,
+        InvokeMode::ResponseStream => aws::InvokeMode::ResponseStream,
+    }
+}
+
+fn cors(wanted: &UrlCors) -> aws::Cors {
+    aws::Cors::builder()
+        .set_allow_credentials(wanted.allow_credentials)
+        .set_allow_headers(wanted.allow_headers.clone())
+        .set_allow_methods(wanted.allow_methods.clone())
+        .set_allow_origins(wanted.allow_origins.clone())
+        .set_expose_headers(wanted.expose_headers.clone())
+        .set_max_age(wanted.max_age)
+        .build()
+}

@@ -1,0 +1,124 @@
+//! The two sides of a function's comparison, and the settings that a write takes from it.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use crate::kinds::{Comparison, DeclaredEnv, Desired, S3Location, Variables, comparable};
+use crate::model::sha256_hex;
+use crate::plan::{ListRule, Shape};
+
+use super::observe::LiveFunction;
+use super::permission;
+use super::spec::*;
+
+pub(super) const SHAPE: Shape = Shape {
+    lists: &[
+        ("env", ListRule::Keyed("name")),
+        ("permissions", ListRule::Keyed("id")),
+        ("vpc.subnetIds", ListRule::Set),
+        ("vpc.securityGroupIds", ListRule::Set),
+        ("url.cors.allowHeaders", ListRule::Set),
+        ("url.cors.allowMethods", ListRule::Set),
+        ("url.cors.allowOrigins", ListRule::Set),
+        ("url.cors.exposeHeaders", ListRule::Set),
+    ],
+};
+
+/// The tag that remembers which bare S3 location the code came from, and what it was then.
+pub(super) const CODE_TAG: &str = "trueup.dev/code";
+
+/// What a create or an update of the configuration writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The effective spec; its `env` is not used.
+    pub spec: FunctionSpec,
+    pub env: Option<Variables>,
+}
+
+/// Compares a function with its spec. Values of secrets, and of variables that the spec does not
+/// know, take part as digests.
+pub(super) fn compare(
+    desired: &Desired<FunctionSpec>,
+    live: &LiveFunction,
+) -> (Comparison, Settings) {
+    let env = desired
+        .spec
+        .env
+        .as_ref()
+        .map(|env| DeclaredEnv::new(env, &desired.resolved));
+    let mut declared = comparable(&desired.spec, &desired.tags);
+    let mut seen = comparable(&live.spec, &live.tags);
+    for side in [&mut declared, &mut seen] {
+        if let Value::Object(fields) = side {
+            for field in ["alias", "env", "permissions", "code"] {
+                fields.remove(field);
+            }
+        }
+    }
+    if let Some(env) = &env {
+        declared["env"] = env.comparable();
+        seen["env"] = env.comparable_live(&live.env);
+    }
+    if let Some(permissions) = permission::declared(&desired.spec) {
+        declared["permissions"] = json!(permissions);
+        seen["permissions"] = json!(permission::concerned(&desired.spec, &live.permissions));
+    }
+    let (want, have) = code(&desired.spec.code, live);
+    declared["code"] = want;
+    seen["code"] = have;
+    let compared = desired.compare(declared, &seen, &SHAPE);
+    let mut effective = compared.effective.clone();
+    let variables = effective["env"].take();
+    if let Value::Object(fields) = &mut effective {
+        fields.retain(|field, _| !["env", "permissions"].contains(&field.as_str()));
+        fields.insert("code".to_owned(), json!(desired.spec.code));
+    }
+    let settings = Settings {
+        spec: serde_json::from_value(effective).unwrap_or_else(|_| desired.spec.clone()),
+        env: env.map(|env| env.effective(&variables, &live.env)),
+    };
+    (compared, settings)
+}
+
+/// Code compares by its image, by its digest, or by where it came from when it was last deployed.
+fn code(code: &Code, live: &LiveFunction) -> (Value, Value) {
+    match code {
+        Code {
+            image: Some(image), ..
+        } => (json!({"image": image}), json!({"image": live.image})),
+        Code {
+            s3: Some(S3Location {
+                sha256: Some(hex), ..
+            }),
+            ..
+        } => (
+            json!({"sha256": base64_of_hex(hex)}),
+            json!({"sha256": live.code_sha256}),
+        ),
+        Code {
+            s3: Some(location), ..
+        } => {
+            let remembered = live.tags.get(CODE_TAG).map(String::as_str);
+            let expected = code_tag(location, &live.code_sha256);
+            let seen = if remembered == Some(expected.as_str()) {
+                json!(location)
+            } else {
+                json!({"sha256": live.code_sha256})
+            };
+            (json!({"s3": location}), json!({"s3": seen}))
+        }
+        _ => (json!({}), json!({})),
+    }
+}
+
+/// The value of [`CODE_TAG`]: a digest of the location, and the code's own at that time.
+pub(super) fn code_tag(location: &S3Location, code_sha256: &str) -> String {
+    let place = json!(location).to_string();
+    format!("{}@{code_sha256}", &sha256_hex(place)[..16])
+}
+
+/// Lambda writes digests in base64.
+fn base64_of_hex(text: &str) -> String {
+    BASE64_STANDARD.encode(hex::decode(text).unwrap_or_default())
+}

@@ -1,0 +1,92 @@
+//! Function: a Lambda function with its alias, URL, permissions and settings.
+//!
+//! AWS facts that shape it:
+//! - After UpdateFunctionCode or UpdateFunctionConfiguration the function is InProgress and the next
+//!   write gets a ResourceConflictException: <https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html>.
+//!   A plan names every step; execution stops after the one that AWS is busy with.
+//! - Lambda never returns where its code came from, only `CodeSha256`, the base64 of the zip's
+//!   SHA-256. Code that `apply` packaged is compared by that; code given as a bare S3 location is
+//!   remembered in the tag `trueup.dev/code` together with the digest that it had.
+//! - PublishVersion makes nothing new when neither code nor configuration changed since the last one:
+//!   <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>. So publishing and moving
+//!   the alias is one step that may be taken twice.
+//! - With an alias, the URL, the permissions and the async settings belong to the alias.
+
+mod apply;
+mod compare;
+mod observe;
+mod permission;
+mod plan;
+mod spec;
+
+pub use observe::LiveFunction;
+pub use plan::FunctionStep;
+pub use spec::*;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Desired, Kind, Outcome, Problem};
+use crate::aws::{AwsError, Session};
+use crate::model::{Common, Object};
+use crate::plan::Plan;
+
+pub struct Function;
+
+impl Kind for Function {
+    const NAME: &'static str = "Function";
+    const WHOLE: &'static str = "function";
+    const HOLDS_DATA: bool = false;
+    const FIELDS: &'static [&'static str] = &["name", "arn", "functionArn", "url", "version"];
+
+    type Spec = FunctionSpec;
+    type Live = LiveFunction;
+    type Step = FunctionStep;
+
+    fn common(spec: &FunctionSpec) -> &Common {
+        &spec.common
+    }
+
+    fn check_name(name: &str) -> Result<(), String> {
+        spec::check_name(name)
+    }
+
+    fn validate(_: &Object, spec: &FunctionSpec) -> Vec<Problem> {
+        spec::validate(spec)
+    }
+
+    async fn observe(
+        session: &Session,
+        desired: &Desired<FunctionSpec>,
+    ) -> Result<Option<LiveFunction>, AwsError> {
+        observe::observe(session, desired).await
+    }
+
+    fn plan(
+        desired: &Desired<FunctionSpec>,
+        live: Option<&LiveFunction>,
+        _: Timestamp,
+    ) -> Plan<FunctionStep> {
+        plan::plan(desired, live)
+    }
+
+    fn plan_deletion(_: &Desired<FunctionSpec>, _: &LiveFunction) -> Plan<FunctionStep> {
+        plan::plan_deletion()
+    }
+
+    async fn apply(
+        session: &Session,
+        desired: &Desired<FunctionSpec>,
+        step: &FunctionStep,
+    ) -> Result<Outcome, AwsError> {
+        apply::apply(session, &desired.aws_name, step).await
+    }
+
+    fn schema() -> schemars::Schema {
+        schemars::schema_for!(FunctionSpec)
+    }
+
+    fn crd() -> Value {
+        super::crd::<spec::Function>()
+    }
+}

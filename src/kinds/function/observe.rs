@@ -1,0 +1,342 @@
+//! Reads a function: one call, and one more for each declared extra. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::types as aws;
+use serde_json::{Value, json};
+
+use crate::aws::{AwsError, Optional, Session};
+use crate::kinds::{Desired, Live, Variables};
+use crate::model::Secret;
+
+use super::permission;
+use super::spec::*;
+
+/// A function as it is, in the words of its spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveFunction {
+    pub spec: FunctionSpec,
+    pub name: String,
+    pub arn: String,
+    /// Base64, as Lambda writes it.
+    pub code_sha256: String,
+    pub image: Option<String>,
+    pub env: Variables,
+    pub tags: BTreeMap<String, String>,
+    pub permissions: Vec<Permission>,
+    pub alias: Option<LiveAlias>,
+    pub url: Option<String>,
+    /// What Lambda is still doing, where it is.
+    pub busy: Option<String>,
+    /// Why Lambda cannot run the function, where it cannot.
+    pub failure: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveAlias {
+    pub arn: String,
+    pub version: String,
+    /// The version has the code and the configuration that the function has.
+    pub is_current: bool,
+}
+
+impl Live for LiveFunction {
+    fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    fn outputs(&self) -> BTreeMap<String, String> {
+        let arn = self.alias.as_ref().map_or(&self.arn, |alias| &alias.arn);
+        let mut outputs = BTreeMap::from([
+            ("name".to_owned(), self.name.clone()),
+            ("functionArn".to_owned(), self.arn.clone()),
+            ("arn".to_owned(), arn.clone()),
+        ]);
+        outputs.extend(self.url.iter().map(|url| ("url".to_owned(), url.clone())));
+        let version = self
+            .alias
+            .iter()
+            .map(|a| ("version".to_owned(), a.version.clone()));
+        outputs.extend(version);
+        outputs
+    }
+}
+
+pub(super) async fn observe(
+    session: &Session,
+    desired: &Desired<FunctionSpec>,
+) -> Result<Option<LiveFunction>, AwsError> {
+    let name = &desired.aws_name;
+    let asked = &desired.spec;
+    let Some(function) = get(session, name, None).await? else {
+        return Ok(None);
+    };
+    let Some(configuration) = function.configuration() else {
+        return Ok(None);
+    };
+    let mut live = LiveFunction {
+        spec: spec_of(configuration),
+        name: name.clone(),
+        arn: configuration.function_arn().unwrap_or_default().to_owned(),
+        code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
+        image: function
+            .code()
+            .and_then(|c| c.image_uri())
+            .map(str::to_owned),
+        env: env_of(configuration),
+        tags: function
+            .tags()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        busy: busy(configuration),
+        failure: failure(configuration),
+        ..LiveFunction::default()
+    };
+    let reserved = function
+        .concurrency()
+        .and_then(|c| c.reserved_concurrent_executions());
+    live.spec.reserved_concurrency = Some(reserved.unwrap_or(-1));
+    let qualifier = asked.alias.as_deref();
+    if let Some(alias) = qualifier {
+        let published = get(session, name, Some(alias)).await?;
+        live.alias = published
+            .as_ref()
+            .map(|p| alias_of(&live.arn, alias, configuration, p));
+    }
+    if asked.async_invocation.is_some() {
+        live.spec.async_invocation = async_settings(session, name, qualifier).await?;
+    }
+    if asked.url.is_some() {
+        (live.spec.url, live.url) = url(session, name, qualifier).await?.unzip();
+    }
+    if permission::declared(asked).is_some() {
+        live.permissions = permissions(session, name, qualifier).await?;
+    }
+    Ok(Some(live))
+}
+
+async fn get(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Option<GetFunctionOutput>, AwsError> {
+    session
+        .read("lambda", "GetFunction", || {
+            let call = session.lambda().get_function().function_name(name);
+            call.set_qualifier(qualifier.map(str::to_owned)).send()
+        })
+        .await
+        .optional()
+}
+
+fn busy(configuration: &aws::FunctionConfiguration) -> Option<String> {
+    if configuration.state() == Some(&aws::State::Pending) {
+        return Some("Lambda is creating the function".to_owned());
+    }
+    (configuration.last_update_status() == Some(&aws::LastUpdateStatus::InProgress))
+        .then(|| "Lambda is updating the function".to_owned())
+}
+
+fn failure(configuration: &aws::FunctionConfiguration) -> Option<String> {
+    if configuration.state() == Some(&aws::State::Failed) {
+        let reason = configuration.state_reason().unwrap_or("no reason given");
+        return Some(format!("Lambda cannot run the function: {reason}"));
+    }
+    if configuration.last_update_status() == Some(&aws::LastUpdateStatus::Failed) {
+        let reason = configuration
+            .last_update_status_reason()
+            .unwrap_or("no reason given");
+        return Some(format!(
+            "Lambda's last update of the function failed: {reason}"
+        ));
+    }
+    None
+}
+
+fn alias_of(
+    arn: &str,
+    alias: &str,
+    latest: &aws::FunctionConfiguration,
+    published: &GetFunctionOutput,
+) -> LiveAlias {
+    let version = published.configuration();
+    // A description belongs to a version, not to what it runs.
+    let runs = |c: &aws::FunctionConfiguration| FunctionSpec {
+        description: None,
+        ..spec_of(c)
+    };
+    let is_current = version.is_some_and(|v| {
+        v.code_sha256() == latest.code_sha256()
+            && env_of(v) == env_of(latest)
+            && runs(v) == runs(latest)
+    });
+    LiveAlias {
+        arn: format!("{arn}:{alias}"),
+        version: version
+            .and_then(|v| v.version())
+            .unwrap_or_default()
+            .to_owned(),
+        is_current,
+    }
+}
+
+fn env_of(configuration: &aws::FunctionConfiguration) -> Variables {
+    let variables = configuration.environment().and_then(|e| e.variables());
+    variables
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), Secret::new(value)))
+        .collect()
+}
+
+/// An AWS enum as the spec's own, which has the same words.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(Value::String(text.to_owned())).ok()
+}
+
+fn spec_of(c: &aws::FunctionConfiguration) -> FunctionSpec {
+    let vpc = c
+        .vpc_config()
+        .filter(|v| v.vpc_id().is_some_and(|id| !id.is_empty()));
+    let logging = c.logging_config();
+    FunctionSpec {
+        description: c.description().map(str::to_owned),
+        runtime: c.runtime().map(|r| r.as_str().to_owned()),
+        handler: c.handler().map(str::to_owned),
+        architectures: Some(
+            c.architectures()
+                .iter()
+                .filter_map(|a| word(a.as_str()))
+                .collect(),
+        ),
+        role: c.role().unwrap_or_default().to_owned(),
+        memory_size: c.memory_size(),
+        timeout: c.timeout(),
+        ephemeral_storage: c
+            .ephemeral_storage()
+            .map(|s| EphemeralStorage { size: s.size() }),
+        layers: Some(
+            c.layers()
+                .iter()
+                .filter_map(|l| l.arn())
+                .map(str::to_owned)
+                .collect(),
+        ),
+        vpc: vpc.map(|v| Vpc {
+            subnet_ids: Some(v.subnet_ids().to_vec()),
+            security_group_ids: Some(v.security_group_ids().to_vec()),
+            ipv6_allowed_for_dual_stack: v.ipv6_allowed_for_dual_stack(),
+        }),
+        tracing: c.tracing_config().and_then(|t| {
+            Some(Tracing {
+                mode: word(t.mode()?.as_str())?,
+            })
+        }),
+        logging: logging.map(|l| FunctionLogging {
+            log_format: l.log_format().and_then(|f| word(f.as_str())),
+            application_log_level: l.application_log_level().and_then(|v| word(v.as_str())),
+            system_log_level: l.system_log_level().and_then(|v| word(v.as_str())),
+            log_group: l.log_group().map(str::to_owned),
+        }),
+        dead_letter: c
+            .dead_letter_config()
+            .and_then(|d| d.target_arn())
+            .filter(|arn| !arn.is_empty())
+            .map(|arn| DeadLetter {
+                target_arn: Some(arn.to_owned()),
+            }),
+        snap_start: c.snap_start().and_then(|s| {
+            Some(SnapStart {
+                apply_on: word(s.apply_on()?.as_str())?,
+            })
+        }),
+        kms_key_arn: c.kms_key_arn().map(str::to_owned),
+        ..FunctionSpec::default()
+    }
+}
+
+async fn async_settings(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Option<AsyncInvocation>, AwsError> {
+    let read = session
+        .read("lambda", "GetFunctionEventInvokeConfig", || {
+            let call = session
+                .lambda()
+                .get_function_event_invoke_config()
+                .function_name(name);
+            call.set_qualifier(qualifier.map(str::to_owned)).send()
+        })
+        .await
+        .optional()?;
+    Ok(read.map(|r| {
+        let destinations = r.destination_config();
+        AsyncInvocation {
+            maximum_retry_attempts: r.maximum_retry_attempts(),
+            maximum_event_age_in_seconds: r.maximum_event_age_in_seconds(),
+            on_success: destinations
+                .and_then(|d| d.on_success())
+                .and_then(|o| o.destination())
+                .map(str::to_owned),
+            on_failure: destinations
+                .and_then(|d| d.on_failure())
+                .and_then(|o| o.destination())
+                .map(str::to_owned),
+        }
+    }))
+}
+
+async fn url(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Option<(FunctionUrl, String)>, AwsError> {
+    let read = session
+        .read("lambda", "GetFunctionUrlConfig", || {
+            let call = session
+                .lambda()
+                .get_function_url_config()
+                .function_name(name);
+            call.set_qualifier(qualifier.map(str::to_owned)).send()
+        })
+        .await
+        .optional()?;
+    Ok(read.map(|r| {
+        let cors = r.cors().map(|c| UrlCors {
+            allow_credentials: c.allow_credentials(),
+            allow_headers: Some(c.allow_headers().to_vec()),
+            allow_methods: Some(c.allow_methods().to_vec()),
+            allow_origins: Some(c.allow_origins().to_vec()),
+            expose_headers: Some(c.expose_headers().to_vec()),
+            max_age: c.max_age(),
+        });
+        let url = FunctionUrl {
+            auth_type: word(r.auth_type().as_str()),
+            cors,
+            invoke_mode: r.invoke_mode().and_then(|m| word(m.as_str())),
+        };
+        (url, r.function_url().to_owned())
+    }))
+}
+
+async fn permissions(
+    session: &Session,
+    name: &str,
+    qualifier: Option<&str>,
+) -> Result<Vec<Permission>, AwsError> {
+    let read = session
+        .read("lambda", "GetPolicy", || {
+            let call = session.lambda().get_policy().function_name(name);
+            call.set_qualifier(qualifier.map(str::to_owned)).send()
+        })
+        .await
+        .optional()?;
+    let policy = read
+        .and_then(|r| r.policy)
+        .unwrap_or_else(|| json!({}).to_string());
+    Ok(permission::from_policy(&policy))
+}

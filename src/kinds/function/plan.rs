@@ -1,0 +1,253 @@
+//! What to do about a function.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::{Desired, split_off};
+use crate::model::Segment;
+use crate::plan::{Change, Plan, Verb};
+
+use super::compare::{Settings, compare};
+use super::observe::LiveFunction;
+use super::permission;
+use super::spec::*;
+
+/// One call to Lambda, or one pair that may be repeated as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FunctionStep {
+    Create(Box<Settings>, BTreeMap<String, String>),
+    Configure(Box<Settings>),
+    UpdateCode(Code, Option<Vec<Architecture>>),
+    ReserveConcurrency(i32),
+    RemoveReservation,
+    /// Publishes a version and moves the alias to it; `exists` says whether the alias does.
+    Publish {
+        alias: String,
+        exists: bool,
+    },
+    PutAsync(Option<String>, AsyncInvocation),
+    DeleteAsync(Option<String>),
+    CreateUrl(Option<String>, FunctionUrl),
+    UpdateUrl(Option<String>, FunctionUrl),
+    DeleteUrl(Option<String>),
+    AddPermission(Option<String>, Permission),
+    RemovePermission(Option<String>, String),
+    Tag(BTreeMap<String, String>),
+    Delete,
+}
+
+/// Fields that UpdateFunctionConfiguration writes.
+const CONFIGURATION: &[&str] = &[
+    "description",
+    "runtime",
+    "handler",
+    "role",
+    "memorySize",
+    "timeout",
+    "ephemeralStorage",
+    "env",
+    "layers",
+    "vpc",
+    "tracing",
+    "logging",
+    "deadLetter",
+    "snapStart",
+    "kmsKeyArn",
+];
+
+pub(super) fn plan(
+    desired: &Desired<FunctionSpec>,
+    live: Option<&LiveFunction>,
+) -> Plan<FunctionStep> {
+    let mut nothing = LiveFunction::default();
+    nothing.spec.reserved_concurrency = Some(-1);
+    let seen = live.unwrap_or(&nothing);
+    let (compared, settings) = compare(desired, seen);
+    let mut changes = compared.changes;
+    let mut plan = Plan::default();
+    if live.is_none() {
+        split_off(&mut changes, CONFIGURATION);
+        split_off(&mut changes, &["code", "architectures", "tags"]);
+        let create = FunctionStep::Create(Box::new(settings.clone()), desired.tags.clone());
+        plan.push(Verb::Create, "function", Vec::new(), create);
+    } else {
+        plan.changes.clone_from(&changes);
+        if let Some(busy) = &seen.busy {
+            plan.waiting = Plan::<()>::waiting("FunctionUpdating", busy.clone()).waiting;
+            return plan;
+        }
+        if seen.image.is_some() != desired.spec.code.image.is_some() {
+            return Plan {
+                changes: plan.changes,
+                ..replacement_needed()
+            };
+        }
+    }
+    push_settings(&mut plan, &mut changes, &settings, desired);
+    push_release(&mut plan, &desired.spec, seen);
+    push_facets(&mut plan, &mut changes, &settings, desired, seen);
+    if plan.steps.is_empty()
+        && let Some(failure) = &seen.failure
+    {
+        plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
+    }
+    plan
+}
+
+fn replacement_needed() -> Plan<FunctionStep> {
+    Plan::blocked(
+        "ReplacementNeeded",
+        "a function cannot change between a zip and a container image. Remove it and apply it \
+         again, or make a new Function under another name",
+    )
+}
+
+fn push_settings(
+    plan: &mut Plan<FunctionStep>,
+    changes: &mut Vec<Change>,
+    settings: &Settings,
+    desired: &Desired<FunctionSpec>,
+) {
+    let configuration = split_off(changes, CONFIGURATION);
+    if !configuration.is_empty() {
+        let step = FunctionStep::Configure(Box::new(settings.clone()));
+        plan.push(Verb::Update, "configuration", configuration, step);
+    }
+    let code = split_off(changes, &["code", "architectures"]);
+    if !code.is_empty() {
+        let spec = &settings.spec;
+        let step = FunctionStep::UpdateCode(spec.code.clone(), spec.architectures.clone());
+        plan.push(Verb::Update, "code", code, step);
+    }
+    let tags = split_off(changes, &["tags"]);
+    if !tags.is_empty() {
+        plan.push(
+            Verb::Update,
+            "tags",
+            tags,
+            FunctionStep::Tag(desired.tags.clone()),
+        );
+    }
+    let reservation = split_off(changes, &["reservedConcurrency"]);
+    match (reservation.is_empty(), settings.spec.reserved_concurrency) {
+        (false, Some(-1)) => {
+            let step = FunctionStep::RemoveReservation;
+            plan.push(Verb::Delete, "reserved concurrency", reservation, step);
+        }
+        (false, Some(executions)) => {
+            let step = FunctionStep::ReserveConcurrency(executions);
+            plan.push(Verb::Update, "reserved concurrency", reservation, step);
+        }
+        _ => {}
+    }
+}
+
+/// The alias shall point to a version with the code and the configuration that the function has,
+/// or is about to have.
+fn push_release(plan: &mut Plan<FunctionStep>, spec: &FunctionSpec, seen: &LiveFunction) {
+    let Some(alias) = &spec.alias else { return };
+    let exists = seen.alias.is_some();
+    let outdated = seen.alias.as_ref().is_none_or(|alias| !alias.is_current);
+    let about_to_change = plan.steps.iter().any(|step| {
+        matches!(
+            step.call,
+            FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)
+        )
+    });
+    if outdated || about_to_change {
+        let verb = if exists { Verb::Update } else { Verb::Create };
+        let step = FunctionStep::Publish {
+            alias: alias.clone(),
+            exists,
+        };
+        plan.push(
+            verb,
+            format!("alias {alias} to a new version"),
+            Vec::new(),
+            step,
+        );
+    }
+}
+
+/// What belongs to the alias, where there is one.
+fn push_facets(
+    plan: &mut Plan<FunctionStep>,
+    changes: &mut Vec<Change>,
+    settings: &Settings,
+    desired: &Desired<FunctionSpec>,
+    seen: &LiveFunction,
+) {
+    let qualifier = || desired.spec.alias.clone();
+    let asynchronous = split_off(changes, &["async"]);
+    if let (false, Some(wanted)) = (asynchronous.is_empty(), &settings.spec.async_invocation) {
+        if *wanted == AsyncInvocation::default() {
+            let step = FunctionStep::DeleteAsync(qualifier());
+            plan.push(Verb::Delete, "async settings", asynchronous, step);
+        } else {
+            let step = FunctionStep::PutAsync(qualifier(), wanted.clone());
+            plan.push(Verb::Update, "async settings", asynchronous, step);
+        }
+    }
+    let url = split_off(changes, &["url"]);
+    if let (false, Some(wanted)) = (url.is_empty(), &settings.spec.url) {
+        let (verb, step) = match (wanted.auth_type, &seen.url) {
+            (None, _) => (Verb::Delete, FunctionStep::DeleteUrl(qualifier())),
+            (_, None) => (
+                Verb::Create,
+                FunctionStep::CreateUrl(qualifier(), wanted.clone()),
+            ),
+            (_, Some(_)) => (
+                Verb::Update,
+                FunctionStep::UpdateUrl(qualifier(), wanted.clone()),
+            ),
+        };
+        plan.push(verb, "url", url, step);
+    }
+    push_permissions(plan, changes, desired, seen);
+}
+
+/// A statement cannot be changed: it is removed and added again.
+fn push_permissions(
+    plan: &mut Plan<FunctionStep>,
+    changes: &mut Vec<Change>,
+    desired: &Desired<FunctionSpec>,
+    seen: &LiveFunction,
+) {
+    let qualifier = || desired.spec.alias.clone();
+    let wanted = permission::declared(&desired.spec).unwrap_or_default();
+    let mut by_id: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+    for change in split_off(changes, &["permissions"]) {
+        match change.path.0.get(1) {
+            Some(Segment::Element(id)) => by_id.entry(id.clone()).or_default().push(change),
+            // Declared empty as a whole.
+            _ => {
+                for permission in &seen.permissions {
+                    by_id
+                        .entry(permission.id.clone())
+                        .or_default()
+                        .push(change.clone());
+                }
+            }
+        }
+    }
+    for (id, changes) in by_id {
+        if seen.permissions.iter().any(|p| p.id == id) {
+            let step = FunctionStep::RemovePermission(qualifier(), id.clone());
+            plan.push(
+                Verb::Delete,
+                format!("permission {id}"),
+                changes.clone(),
+                step,
+            );
+        }
+        if let Some(permission) = wanted.iter().find(|p| p.id == id) {
+            let step = FunctionStep::AddPermission(qualifier(), permission.clone());
+            plan.push(Verb::Create, format!("permission {id}"), changes, step);
+        }
+    }
+}
+
+pub(super) fn plan_deletion() -> Plan<FunctionStep> {
+    let mut plan = Plan::default();
+    plan.push(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
+    plan
+}

@@ -1,0 +1,406 @@
+//! What a Function manifest may say. Limits are AWS's:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::{EnvVar, Problem, S3Location};
+use crate::model::Common;
+
+/// A Lambda function.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "trueup.dev",
+    version = "v1alpha1",
+    kind = "Function",
+    namespaced
+)]
+#[kube(status = "crate::kinds::CrdStatus")]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionSpec {
+    #[serde(flatten)]
+    pub common: Common,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub description: Option<String>,
+    /// As `nodejs22.x`; not with `code.image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub runtime: Option<String>,
+    /// As `main.handler`; not with `code.image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub handler: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1))]
+    pub architectures: Option<Vec<Architecture>>,
+    /// The ARN of the execution role.
+    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$"))]
+    pub role: String,
+    /// MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 128, max = 10240))]
+    pub memory_size: Option<i32>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 900))]
+    pub timeout: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<EphemeralStorage>,
+    /// Environment variables: the whole list. Variables that are not named here are removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<EnvVar>>,
+    /// ARNs of layer versions, in the order in which they are merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5))]
+    pub layers: Option<Vec<String>>,
+    /// `{}` takes the function out of its VPC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<Vpc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<FunctionLogging>,
+    /// `{}` removes the dead-letter target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snap_start: Option<SnapStart>,
+    /// The key that encrypts the environment variables; `""` goes back to Lambda's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_arn: Option<String>,
+    /// Executions set aside for this function; 0 stops it, -1 removes the reservation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub reserved_concurrency: Option<i32>,
+    /// How asynchronous invocations are retried; `{}` goes back to Lambda's own.
+    #[serde(rename = "async", skip_serializing_if = "Option::is_none")]
+    pub async_invocation: Option<AsyncInvocation>,
+    /// The function's own HTTPS endpoint; `{}` removes it. With authType NONE trueup also lets
+    /// everybody call it, which AWS asks for apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<FunctionUrl>,
+    /// Who else may call the function: the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<Permission>>,
+    /// A version is published for each change, and this alias moved to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[a-zA-Z_-][a-zA-Z0-9_-]*$")
+    )]
+    pub alias: Option<String>,
+    pub code: Code,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Architecture {
+    #[serde(rename = "x86_64")]
+    X86_64,
+    #[serde(rename = "arm64")]
+    Arm64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EphemeralStorage {
+    /// MB in /tmp.
+    #[schemars(range(min = 512, max = 10240))]
+    pub size: i32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Vpc {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub subnet_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5))]
+    pub security_group_ids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6_allowed_for_dual_stack: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tracing {
+    pub mode: TracingMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TracingMode {
+    Active,
+    PassThrough,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionLogging {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Only with logFormat JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_log_level: Option<ApplicationLogLevel>,
+    /// Only with logFormat JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_log_level: Option<SystemLogLevel>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_group: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LogFormat {
+    Text,
+    #[serde(rename = "JSON")]
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ApplicationLogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SystemLogLevel {
+    Debug,
+    Info,
+    Warn,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The ARN of a queue or topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_arn: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapStart {
+    pub apply_on: SnapStartOn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SnapStartOn {
+    PublishedVersions,
+    None,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AsyncInvocation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2))]
+    pub maximum_retry_attempts: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 21600))]
+    pub maximum_event_age_in_seconds: Option<i32>,
+    /// The ARN of where successful invocations are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<String>,
+    /// The ARN of where failed invocations are recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionUrl {
+    /// Needed unless the URL is to be removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_type: Option<UrlAuthType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<UrlCors>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoke_mode: Option<InvokeMode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UrlAuthType {
+    NONE,
+    #[serde(rename = "AWS_IAM")]
+    AwsIam,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InvokeMode {
+    Buffered,
+    ResponseStream,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlCors {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_credentials: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub allow_headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 6))]
+    pub allow_methods: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub allow_origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub expose_headers: Option<Vec<String>>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86400))]
+    pub max_age: Option<i32>,
+}
+
+/// A statement of the function's resource policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Permission {
+    /// The statement's id.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z0-9_-]+$"))]
+    pub id: String,
+    /// `lambda:InvokeFunction`, where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// A service as `s3.amazonaws.com`, an account's number, the ARN of a principal, or `*`.
+    #[schemars(length(min = 1, max = 256))]
+    pub principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal_org_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_url_auth_type: Option<UrlAuthType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoked_via_function_url: Option<bool>,
+}
+
+/// Where the code comes from. Exactly one of the fields is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub struct Code {
+    /// A directory or a zip file, relative to the manifest. `apply` packages and uploads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Location>,
+    /// The URI of a container image in Amazon ECR.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub image: Option<String>,
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=64).contains(&name.len()) && name.chars().all(legal) {
+        return Ok(());
+    }
+    Err("a function's name has 1 to 64 letters, digits, `-` or `_`".to_owned())
+}
+
+/// All variables together: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
+const ENV_BYTES_MAX: usize = 4096;
+
+/// Variables that Lambda sets itself and refuses to take.
+const RESERVED_ENV: &[&str] = &[
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
+
+pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let is_image = spec.code.image.is_some();
+    for (field, given) in [
+        ("runtime", spec.runtime.is_some()),
+        ("handler", spec.handler.is_some()),
+    ] {
+        if is_image && given {
+            let message = format!("{field} does not go with code.image: the image brings its own");
+            problems.push(Problem::new(field, message));
+        }
+        if !is_image && !given {
+            let message = format!("code in a zip needs {field}");
+            problems.push(Problem::new("", message).help(format!("add {field} to spec")));
+        }
+    }
+    problems.extend(check_env(spec.env.as_deref().unwrap_or_default()));
+    let mut seen = Vec::new();
+    for (i, permission) in spec.permissions.iter().flatten().enumerate() {
+        if seen.contains(&&permission.id) {
+            let message = format!("permission id `{}` is used twice", permission.id);
+            problems.push(Problem::new(format!("permissions[{i}].id"), message));
+        }
+        seen.push(&permission.id);
+    }
+    if let Some(url) = &spec.url
+        && url.auth_type.is_none()
+        && (url.cors.is_some() || url.invoke_mode.is_some())
+    {
+        let problem = Problem::new("url", "a function URL needs authType");
+        problems.push(problem.help("add authType: NONE (anybody) or AWS_IAM (signed calls)"));
+    }
+    if let Some(logging) = &spec.logging
+        && logging.log_format != Some(LogFormat::Json)
+        && (logging.application_log_level.is_some() || logging.system_log_level.is_some())
+    {
+        let message = "log levels need logFormat: JSON";
+        problems.push(Problem::new("logging", message));
+    }
+    problems
+}
+
+fn check_env(env: &[EnvVar]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen = Vec::new();
+    let mut bytes = 0;
+    for (i, variable) in env.iter().enumerate() {
+        let path = format!("env[{i}]");
+        let name = variable.name.as_str();
+        bytes += name.len() + variable.value.as_ref().map_or(0, String::len);
+        if seen.contains(&name) {
+            let message = format!("variable `{name}` is set twice");
+            problems.push(Problem::new(format!("{path}.name"), message));
+        }
+        seen.push(name);
+        if RESERVED_ENV.contains(&name) {
+            let message = format!("`{name}` is set by Lambda itself and cannot be given");
+            problems.push(Problem::new(format!("{path}.name"), message));
+        }
+        if variable.value.is_some() == variable.value_from.is_some() {
+            let message = format!("variable `{name}` needs either value or valueFrom");
+            problems.push(Problem::new(path, message));
+        }
+    }
+    if bytes > ENV_BYTES_MAX {
+        let message = format!("the variables take {bytes} bytes; Lambda allows {ENV_BYTES_MAX}");
+        problems.push(Problem::new("env", message));
+    }
+    problems
+}

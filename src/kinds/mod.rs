@@ -1,0 +1,155 @@
+//! The kinds of resource that trueup keeps true.
+//!
+//! A kind is a vertical slice in a folder of its own: `spec.rs` (what a manifest may say), `plan.rs`
+//! (what to do about what was seen; pure), `observe.rs` and `apply.rs` (the only files that call
+//! that service's SDK; they decide nothing). Adding one is a folder and a line in [`registry`].
+//!
+//! Guarantees, made here once for all kinds:
+//! - A resource that does not carry the object's tags is never planned for, except to be adopted
+//!   where the manifest asks for it.
+//! - What a planner returns has passed [`crate::plan::check`].
+//! - The engine sees kinds only through [`AnyKind`] and never a service's own types.
+
+mod artifact;
+mod crd;
+mod desired;
+mod env;
+mod erased;
+mod policy;
+mod registry;
+
+pub mod bucket;
+pub mod environment;
+pub mod frontend;
+pub mod function;
+pub mod table;
+
+pub use artifact::S3Location;
+pub use crd::CrdStatus;
+pub use desired::{Comparison, Desired, Resolved, comparable, split_off};
+pub use env::{DeclaredEnv, EnvVar, Variables};
+pub use erased::{AnyKind, AnyStep, Intent, Look};
+pub use registry::{kind, kinds};
+
+use crd::crd;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aws::{AwsError, Session};
+use crate::model::{Common, Object};
+use crate::plan::Plan;
+
+/// What a step came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// AWS goes on working on it: look again before the next step.
+    pub in_progress: bool,
+    /// The id that AWS gave to the resource, where its name does not identify it.
+    pub identity: Option<String>,
+}
+
+impl Outcome {
+    pub fn done() -> Self {
+        Self::default()
+    }
+
+    pub fn in_progress() -> Self {
+        Self {
+            in_progress: true,
+            identity: None,
+        }
+    }
+}
+
+/// Something wrong with a manifest that its schema cannot say. The path points into `spec`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub path: String,
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// What was seen of a resource, in the words of the kind's spec.
+pub trait Live: Send + Sync + 'static {
+    fn tags(&self) -> &BTreeMap<String, String>;
+    /// The fields that other objects can refer to; each is one of [`Kind::FIELDS`].
+    fn outputs(&self) -> BTreeMap<String, String>;
+    /// The id that AWS gave, where the name does not identify the resource.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+}
+
+/// One kind of AWS resource.
+pub trait Kind: Send + Sync + 'static {
+    const NAME: &'static str;
+    /// How steps call the whole resource; see [`crate::plan::check`].
+    const WHOLE: &'static str;
+    /// It holds data: never replaced, retained by default, and pruned only when confirmed by name.
+    const HOLDS_DATA: bool;
+    /// The create call itself takes the tags. Where it does not, the recorded intent of a create
+    /// stands in for them until they are on.
+    const TAGGED_BY_CREATE: bool = true;
+    /// What other objects can refer to.
+    const FIELDS: &'static [&'static str];
+
+    type Spec: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    type Live: Live;
+    type Step: Clone + Send + Sync + 'static;
+
+    fn common(spec: &Self::Spec) -> &Common;
+    /// AWS's rule for the resource's name; the message says it.
+    fn check_name(name: &str) -> Result<(), String>;
+    /// What the schema cannot check.
+    fn validate(object: &Object, spec: &Self::Spec) -> Vec<Problem>;
+
+    /// Reads the resource: only the facets that the spec declares, and the tags. `None` where it
+    /// does not exist.
+    fn observe(
+        session: &Session,
+        desired: &Desired<Self::Spec>,
+    ) -> impl Future<Output = Result<Option<Self::Live>, AwsError>> + Send;
+
+    /// What to do so that the resource becomes as declared. Ownership is settled before.
+    fn plan(
+        desired: &Desired<Self::Spec>,
+        live: Option<&Self::Live>,
+        now: Timestamp,
+    ) -> Plan<Self::Step>;
+
+    /// What to do so that the resource goes away.
+    fn plan_deletion(desired: &Desired<Self::Spec>, live: &Self::Live) -> Plan<Self::Step>;
+
+    /// Takes one step.
+    fn apply(
+        session: &Session,
+        desired: &Desired<Self::Spec>,
+        step: &Self::Step,
+    ) -> impl Future<Output = Result<Outcome, AwsError>> + Send;
+
+    /// JSON Schema of the spec, for editors and for validation.
+    fn schema() -> schemars::Schema;
+    /// The custom resource definition, for Kubernetes tools.
+    fn crd() -> Value;
+}

@@ -1,0 +1,84 @@
+//! Table: a DynamoDB table with its indexes.
+//!
+//! AWS facts that shape it
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html>): one
+//! UpdateTable at a time and only while the table is ACTIVE; one index created or deleted in each;
+//! keys and local indexes are for life. So a plan names every step in AWS's order (deletes, billing,
+//! settings, updates, creates), and execution stops at the first that AWS is still busy with.
+
+mod apply;
+mod observe;
+mod plan;
+mod spec;
+
+pub use observe::LiveTable;
+pub use plan::TableStep;
+pub use spec::*;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Desired, Kind, Outcome, Problem};
+use crate::aws::{AwsError, Session};
+use crate::model::{Common, Object};
+use crate::plan::Plan;
+
+pub struct Table;
+
+impl Kind for Table {
+    const NAME: &'static str = "Table";
+    const WHOLE: &'static str = "table";
+    const HOLDS_DATA: bool = true;
+    const FIELDS: &'static [&'static str] = &["name", "arn", "streamArn"];
+
+    type Spec = TableSpec;
+    type Live = LiveTable;
+    type Step = TableStep;
+
+    fn common(spec: &TableSpec) -> &Common {
+        &spec.common
+    }
+
+    fn check_name(name: &str) -> Result<(), String> {
+        spec::check_name(name)
+    }
+
+    fn validate(_: &Object, spec: &TableSpec) -> Vec<Problem> {
+        spec::validate(spec)
+    }
+
+    async fn observe(
+        session: &Session,
+        desired: &Desired<TableSpec>,
+    ) -> Result<Option<LiveTable>, AwsError> {
+        observe::observe(session, desired).await
+    }
+
+    fn plan(
+        desired: &Desired<TableSpec>,
+        live: Option<&LiveTable>,
+        _: Timestamp,
+    ) -> Plan<TableStep> {
+        plan::plan(desired, live)
+    }
+
+    fn plan_deletion(_: &Desired<TableSpec>, live: &LiveTable) -> Plan<TableStep> {
+        plan::plan_deletion(live)
+    }
+
+    async fn apply(
+        session: &Session,
+        desired: &Desired<TableSpec>,
+        step: &TableStep,
+    ) -> Result<Outcome, AwsError> {
+        apply::apply(session, &desired.aws_name, step).await
+    }
+
+    fn schema() -> schemars::Schema {
+        schemars::schema_for!(TableSpec)
+    }
+
+    fn crd() -> Value {
+        super::crd::<spec::Table>()
+    }
+}

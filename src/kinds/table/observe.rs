@@ -1,0 +1,318 @@
+//! Reads a table. Decides nothing.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types as aws;
+
+use crate::aws::{AwsError, Optional, Session};
+use crate::kinds::{Desired, Live};
+
+use super::spec::*;
+
+/// The most pages of tags that are read; DynamoDB allows 50 tags, which fit one.
+const TAG_PAGES_MAX: usize = 10;
+
+/// A table as it is, in the words of its spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveTable {
+    pub spec: TableSpec,
+    pub name: String,
+    pub arn: String,
+    pub stream_arn: Option<String>,
+    pub tags: BTreeMap<String, String>,
+    /// What AWS is still doing, where it is.
+    pub busy: Option<String>,
+}
+
+impl Live for LiveTable {
+    fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+
+    fn outputs(&self) -> BTreeMap<String, String> {
+        let mut outputs = BTreeMap::from([
+            ("name".to_owned(), self.name.clone()),
+            ("arn".to_owned(), self.arn.clone()),
+        ]);
+        outputs.extend(
+            self.stream_arn
+                .iter()
+                .map(|arn| ("streamArn".to_owned(), arn.clone())),
+        );
+        outputs
+    }
+}
+
+pub(super) async fn observe(
+    session: &Session,
+    desired: &Desired<TableSpec>,
+) -> Result<Option<LiveTable>, AwsError> {
+    let name = &desired.aws_name;
+    let described = session
+        .read("dynamodb", "DescribeTable", || {
+            session.dynamodb().describe_table().table_name(name).send()
+        })
+        .await
+        .optional()?;
+    let Some(table) = described.and_then(|d| d.table) else {
+        return Ok(None);
+    };
+    let arn = table.table_arn().unwrap_or_default().to_owned();
+    let tags = tags(session, &arn).await?;
+    let mut spec = spec_of(&table);
+    let busy = busy(&table);
+    // Neither can be asked while the table is being created or deleted.
+    if busy.is_none() {
+        if desired.spec.ttl.is_some() {
+            spec.ttl = time_to_live(session, name).await?;
+        }
+        if desired.spec.point_in_time_recovery.is_some() {
+            spec.point_in_time_recovery = point_in_time_recovery(session, name).await?;
+        }
+    }
+    Ok(Some(LiveTable {
+        spec,
+        name: name.clone(),
+        arn,
+        stream_arn: table.latest_stream_arn().map(str::to_owned),
+        tags,
+        busy,
+    }))
+}
+
+fn busy(table: &aws::TableDescription) -> Option<String> {
+    match table.table_status() {
+        Some(aws::TableStatus::Active) | None => {}
+        Some(status) => return Some(format!("the table is {status}")),
+    }
+    let busy = |index: &&aws::GlobalSecondaryIndexDescription| {
+        index
+            .index_status()
+            .is_some_and(|s| *s != aws::IndexStatus::Active)
+    };
+    let index = table.global_secondary_indexes().iter().find(busy)?;
+    let status = index
+        .index_status()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    Some(format!(
+        "index {} is {status}",
+        index.index_name().unwrap_or_default()
+    ))
+}
+
+async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
+    let mut tags = BTreeMap::new();
+    let mut next = None;
+    for _ in 0..TAG_PAGES_MAX {
+        let page = session
+            .read("dynamodb", "ListTagsOfResource", || {
+                session
+                    .dynamodb()
+                    .list_tags_of_resource()
+                    .resource_arn(arn)
+                    .set_next_token(next.clone())
+                    .send()
+            })
+            .await?;
+        tags.extend(
+            page.tags()
+                .iter()
+                .map(|t| (t.key().to_owned(), t.value().to_owned())),
+        );
+        next = page.next_token().map(str::to_owned);
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(tags)
+}
+
+async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive>, AwsError> {
+    let described = session
+        .read("dynamodb", "DescribeTimeToLive", || {
+            session
+                .dynamodb()
+                .describe_time_to_live()
+                .table_name(name)
+                .send()
+        })
+        .await?;
+    let ttl = described.time_to_live_description;
+    let enabled = matches!(
+        ttl.as_ref().and_then(|t| t.time_to_live_status()),
+        Some(aws::TimeToLiveStatus::Enabled | aws::TimeToLiveStatus::Enabling)
+    );
+    let attribute = ttl.and_then(|t| t.attribute_name).unwrap_or_default();
+    Ok(Some(TimeToLive { enabled, attribute }))
+}
+
+async fn point_in_time_recovery(
+    session: &Session,
+    name: &str,
+) -> Result<Option<PointInTimeRecovery>, AwsError> {
+    let described = session
+        .read("dynamodb", "DescribeContinuousBackups", || {
+            session
+                .dynamodb()
+                .describe_continuous_backups()
+                .table_name(name)
+                .send()
+        })
+        .await?;
+    let backups = described.continuous_backups_description;
+    let recovery = backups.and_then(|b| b.point_in_time_recovery_description);
+    Ok(recovery.map(|r| PointInTimeRecovery {
+        enabled: r.point_in_time_recovery_status()
+            == Some(&aws::PointInTimeRecoveryStatus::Enabled),
+        recovery_period_in_days: r.recovery_period_in_days(),
+    }))
+}
+
+fn spec_of(table: &aws::TableDescription) -> TableSpec {
+    let attributes: BTreeMap<&str, AttributeType> = table
+        .attribute_definitions()
+        .iter()
+        .map(|a| (a.attribute_name(), attribute_type(a.attribute_type())))
+        .collect();
+    let keys = |schema: &[aws::KeySchemaElement]| -> (KeyAttribute, Option<KeyAttribute>) {
+        let find = |kind: aws::KeyType| {
+            let element = schema.iter().find(|k| *k.key_type() == kind)?;
+            let name = element.attribute_name();
+            let kind = attributes.get(name).copied().unwrap_or_default();
+            Some(KeyAttribute {
+                name: name.to_owned(),
+                kind,
+            })
+        };
+        (
+            find(aws::KeyType::Hash).unwrap_or_default(),
+            find(aws::KeyType::Range),
+        )
+    };
+    let (partition_key, sort_key) = keys(table.key_schema());
+    let global = table.global_secondary_indexes().iter().map(|index| {
+        let (partition_key, sort_key) = keys(index.key_schema());
+        GlobalIndex {
+            name: index.index_name().unwrap_or_default().to_owned(),
+            partition_key,
+            sort_key,
+            projection: projection(index.projection()),
+            throughput: index.provisioned_throughput().and_then(throughput),
+        }
+    });
+    let local = table
+        .local_secondary_indexes()
+        .iter()
+        .map(|index| LocalIndex {
+            name: index.index_name().unwrap_or_default().to_owned(),
+            sort_key: keys(index.key_schema()).1.unwrap_or_default(),
+            projection: projection(index.projection()),
+        });
+    TableSpec {
+        partition_key,
+        sort_key,
+        global_secondary_indexes: Some(global.collect()),
+        local_secondary_indexes: Some(local.collect()),
+        billing: Some(billing(table)),
+        stream: Some(stream(table)),
+        encryption: Some(encryption(table)),
+        table_class: Some(table_class(table)),
+        deletion_protection: Some(table.deletion_protection_enabled().unwrap_or(false)),
+        on_demand_throughput: table.on_demand_throughput().map(|t| OnDemandThroughput {
+            max_read_request_units: t.max_read_request_units(),
+            max_write_request_units: t.max_write_request_units(),
+        }),
+        ..TableSpec::default()
+    }
+}
+
+fn attribute_type(kind: &aws::ScalarAttributeType) -> AttributeType {
+    match kind {
+        aws::ScalarAttributeType::N => AttributeType::N,
+        aws::ScalarAttributeType::B => AttributeType::B,
+        _ => AttributeType::S,
+    }
+}
+
+/// Under PAY_PER_REQUEST the capacity reads as 0, which is no throughput.
+fn throughput(described: &aws::ProvisionedThroughputDescription) -> Option<Throughput> {
+    let read = described.read_capacity_units().unwrap_or(0);
+    let write = described.write_capacity_units().unwrap_or(0);
+    (read > 0 || write > 0).then_some(Throughput {
+        read_capacity_units: read,
+        write_capacity_units: write,
+    })
+}
+
+/// A table that was never on demand has no billing summary.
+fn billing(table: &aws::TableDescription) -> Billing {
+    let on_demand = table
+        .billing_mode_summary()
+        .and_then(|summary| summary.billing_mode())
+        .is_some_and(|mode| *mode == aws::BillingMode::PayPerRequest);
+    if on_demand {
+        Billing {
+            mode: BillingMode::PayPerRequest,
+            throughput: None,
+        }
+    } else {
+        let throughput = table.provisioned_throughput().and_then(throughput);
+        Billing {
+            mode: BillingMode::Provisioned,
+            throughput,
+        }
+    }
+}
+
+fn stream(table: &aws::TableDescription) -> Stream {
+    let specification = table.stream_specification();
+    let enabled = specification.is_some_and(|s| s.stream_enabled());
+    let view = specification
+        .and_then(|s| s.stream_view_type())
+        .map(|view| match view {
+            aws::StreamViewType::NewImage => StreamView::NewImage,
+            aws::StreamViewType::OldImage => StreamView::OldImage,
+            aws::StreamViewType::KeysOnly => StreamView::KeysOnly,
+            _ => StreamView::NewAndOldImages,
+        });
+    Stream {
+        enabled,
+        view_type: view.filter(|_| enabled),
+    }
+}
+
+fn encryption(table: &aws::TableDescription) -> TableEncryption {
+    match table.sse_description() {
+        Some(sse) if sse.sse_type() == Some(&aws::SseType::Kms) => TableEncryption {
+            kind: EncryptionType::Kms,
+            kms_key_arn: sse.kms_master_key_arn().map(str::to_owned),
+        },
+        _ => TableEncryption {
+            kind: EncryptionType::AwsOwned,
+            kms_key_arn: None,
+        },
+    }
+}
+
+fn table_class(table: &aws::TableDescription) -> TableClass {
+    match table.table_class_summary().and_then(|s| s.table_class()) {
+        Some(aws::TableClass::StandardInfrequentAccess) => TableClass::StandardInfrequentAccess,
+        _ => TableClass::Standard,
+    }
+}
+
+fn projection(described: Option<&aws::Projection>) -> Projection {
+    let kind = match described.and_then(|p| p.projection_type()) {
+        Some(aws::ProjectionType::KeysOnly) => ProjectionType::KeysOnly,
+        Some(aws::ProjectionType::Include) => ProjectionType::Include,
+        _ => ProjectionType::All,
+    };
+    let attributes = described
+        .map(|p| p.non_key_attributes().to_vec())
+        .unwrap_or_default();
+    Projection {
+        kind,
+        non_key_attributes: Some(attributes).filter(|a| !a.is_empty()),
+    }
+}

@@ -1,0 +1,312 @@
+//! What to do about a table, in AWS's order.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::{Desired, comparable, split_off};
+use crate::model::Segment;
+use crate::plan::{Change, ListRule, Plan, Shape, Verb};
+
+use super::observe::LiveTable;
+use super::spec::*;
+
+/// One call to DynamoDB.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableStep {
+    Create(Box<TableSpec>, BTreeMap<String, String>),
+    DeleteIndex(String),
+    Billing(TableSpec),
+    Class(TableClass),
+    DeletionProtection(bool),
+    Encryption(TableEncryption),
+    Stream(Stream),
+    OnDemandThroughput(OnDemandThroughput),
+    IndexThroughput(String, Throughput),
+    /// The index, and the table's key attributes for reference.
+    CreateIndex(Box<GlobalIndex>),
+    TimeToLive(TimeToLive),
+    PointInTimeRecovery(PointInTimeRecovery),
+    Tag(BTreeMap<String, String>),
+    Delete,
+}
+
+const SHAPE: Shape = Shape {
+    lists: &[
+        ("globalSecondaryIndexes", ListRule::Keyed("name")),
+        ("localSecondaryIndexes", ListRule::Keyed("name")),
+        (
+            "globalSecondaryIndexes.projection.nonKeyAttributes",
+            ListRule::Set,
+        ),
+        (
+            "localSecondaryIndexes.projection.nonKeyAttributes",
+            ListRule::Set,
+        ),
+    ],
+};
+
+pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
+    let Some(live) = live else {
+        return plan_creation(desired);
+    };
+    let declared = comparable(&normalized(&desired.spec), &desired.tags);
+    let seen = comparable(&live.spec, &live.tags);
+    let compared = desired.compare(declared, &seen, &SHAPE);
+    let want = compared.effective_spec(&desired.spec);
+    let mut plan = Plan {
+        changes: compared.changes.clone(),
+        ..Plan::default()
+    };
+    if let Some(busy) = &live.busy {
+        plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
+        return plan;
+    }
+    let mut changes = compared.changes;
+    let forever = split_off(
+        &mut changes,
+        &["partitionKey", "sortKey", "localSecondaryIndexes"],
+    );
+    if !forever.is_empty() {
+        let fields: Vec<_> = forever.iter().map(|c| c.path.to_string()).collect();
+        plan.blocked = Plan::<()>::blocked(
+            "ReplacementNeeded",
+            format!(
+                "{} cannot change in a table that exists, and trueup does not replace tables. Make \
+                 a new Table under another name, move the data, then remove this one",
+                fields.join(", ")
+            ),
+        )
+        .blocked;
+        return plan;
+    }
+    let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
+    let index_plan = IndexPlan::new(&want, &live.spec, indexes);
+    index_plan.push_deletions(&mut plan);
+    push_settings(&mut plan, &want, &live.spec, &mut changes);
+    index_plan.push_updates(&mut plan, &want);
+    index_plan.push_creations(&mut plan);
+    push_facets(&mut plan, &want, &mut changes);
+    let tags = split_off(&mut changes, &["tags"]);
+    if !tags.is_empty() {
+        plan.push(
+            Verb::Update,
+            "tags",
+            tags,
+            TableStep::Tag(desired.tags.clone()),
+        );
+    }
+    plan
+}
+
+/// A table that does not exist: what CreateTable takes goes into the call, the rest follows once
+/// the table is ACTIVE.
+fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
+    let spec = &desired.spec;
+    let mut plan = Plan::default();
+    let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
+    plan.push(Verb::Create, "table", Vec::new(), create);
+    if let Some(ttl) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
+        plan.push(
+            Verb::Update,
+            "time to live",
+            Vec::new(),
+            TableStep::TimeToLive(ttl),
+        );
+    }
+    if let Some(recovery) = spec.point_in_time_recovery.filter(|p| p.enabled) {
+        let step = TableStep::PointInTimeRecovery(recovery);
+        plan.push(Verb::Update, "point-in-time recovery", Vec::new(), step);
+    }
+    plan
+}
+
+/// Under PAY_PER_REQUEST the throughput reads as 0, and a stream or TTL that is off has no further
+/// fields: what means nothing is not compared.
+fn normalized(spec: &TableSpec) -> TableSpec {
+    let mut spec = spec.clone();
+    if let Some(stream) = spec.stream.as_mut().filter(|s| !s.enabled) {
+        stream.view_type = None;
+    }
+    if let Some(encryption) = spec.encryption.as_mut()
+        && encryption.kind == EncryptionType::AwsOwned
+    {
+        encryption.kms_key_arn = None;
+    }
+    spec
+}
+
+/// The table's own settings; AWS takes them one UpdateTable at a time.
+fn push_settings(
+    plan: &mut Plan<TableStep>,
+    want: &TableSpec,
+    live: &TableSpec,
+    changes: &mut Vec<Change>,
+) {
+    let mut push = |roots: &[&str], what: &str, step: Option<TableStep>| {
+        let taken = split_off(changes, roots);
+        if let (false, Some(step)) = (taken.is_empty(), step) {
+            plan.push(Verb::Update, what, taken, step);
+        }
+    };
+    push(
+        &["billing"],
+        "billing",
+        Some(TableStep::Billing(want.clone())),
+    );
+    push(
+        &["onDemandThroughput"],
+        "on-demand throughput",
+        want.on_demand_throughput.map(TableStep::OnDemandThroughput),
+    );
+    push(
+        &["tableClass"],
+        "table class",
+        want.table_class.map(TableStep::Class),
+    );
+    push(
+        &["deletionProtection"],
+        "deletion protection",
+        want.deletion_protection.map(TableStep::DeletionProtection),
+    );
+    push(
+        &["encryption"],
+        "encryption",
+        want.encryption.clone().map(TableStep::Encryption),
+    );
+    // A stream that is on cannot change its view: it is turned off first, and on again by the
+    // next plan.
+    let was_on = live.stream.is_some_and(|s| s.enabled);
+    let stream = want.stream.map(|stream| {
+        let view = stream.view_type.filter(|_| stream.enabled && !was_on);
+        TableStep::Stream(Stream {
+            enabled: view.is_some(),
+            view_type: view,
+        })
+    });
+    push(&["stream"], "stream", stream);
+}
+
+/// Settings with calls of their own.
+fn push_facets(plan: &mut Plan<TableStep>, want: &TableSpec, changes: &mut Vec<Change>) {
+    let ttl = split_off(changes, &["ttl"]);
+    if let (false, Some(want)) = (ttl.is_empty(), &want.ttl) {
+        plan.push(
+            Verb::Update,
+            "time to live",
+            ttl,
+            TableStep::TimeToLive(want.clone()),
+        );
+    }
+    let recovery = split_off(changes, &["pointInTimeRecovery"]);
+    if let (false, Some(want)) = (recovery.is_empty(), want.point_in_time_recovery) {
+        let step = TableStep::PointInTimeRecovery(want);
+        plan.push(Verb::Update, "point-in-time recovery", recovery, step);
+    }
+}
+
+/// The changes of the global indexes, by index and by what AWS can do about them.
+struct IndexPlan {
+    /// Name and changes; made again below where they are still wanted.
+    deletions: Vec<(String, Vec<Change>)>,
+    updates: Vec<(String, Throughput, Vec<Change>)>,
+    creations: Vec<(GlobalIndex, Vec<Change>)>,
+}
+
+impl IndexPlan {
+    fn new(want: &TableSpec, live: &TableSpec, changes: Vec<Change>) -> Self {
+        let mut by_index: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+        for change in changes {
+            match change.path.0.get(1) {
+                Some(Segment::Element(name)) => {
+                    by_index.entry(name.clone()).or_default().push(change)
+                }
+                // The list as a whole was declared empty.
+                _ => {
+                    for index in live.global_secondary_indexes.iter().flatten() {
+                        by_index
+                            .entry(index.name.clone())
+                            .or_default()
+                            .push(change.clone());
+                    }
+                }
+            }
+        }
+        let find = |spec: &TableSpec, name: &str| {
+            let indexes = spec.global_secondary_indexes.iter().flatten();
+            indexes.cloned().find(|index| index.name == name)
+        };
+        let mut plan = Self {
+            deletions: Vec::new(),
+            updates: Vec::new(),
+            creations: Vec::new(),
+        };
+        for (name, changes) in by_index {
+            let (wanted, exists) = (find(want, &name), find(live, &name).is_some());
+            let throughput_only = changes
+                .iter()
+                .all(|c| matches!(c.path.0.get(2), Some(Segment::Field(f)) if f == "throughput"));
+            match wanted {
+                Some(index) if exists && throughput_only => {
+                    if let Some(throughput) = index.throughput {
+                        plan.updates.push((name, throughput, changes));
+                    }
+                }
+                // Keys and projection are for life: the index is made again.
+                Some(index) if exists => {
+                    plan.deletions.push((name, changes.clone()));
+                    plan.creations.push((index, changes));
+                }
+                Some(index) => plan.creations.push((index, changes)),
+                None => plan.deletions.push((name, changes)),
+            }
+        }
+        plan
+    }
+
+    fn push_deletions(&self, plan: &mut Plan<TableStep>) {
+        for (name, changes) in &self.deletions {
+            let step = TableStep::DeleteIndex(name.clone());
+            plan.push(Verb::Delete, format!("index {name}"), changes.clone(), step);
+        }
+    }
+
+    fn push_updates(&self, plan: &mut Plan<TableStep>, want: &TableSpec) {
+        // A change of billing mode sets every index's throughput in its own call.
+        let covered = plan
+            .steps
+            .iter()
+            .any(|s| matches!(s.call, TableStep::Billing(_)))
+            && want.billing_mode() == Some(BillingMode::Provisioned);
+        for (name, throughput, changes) in self.updates.iter().filter(|_| !covered) {
+            let step = TableStep::IndexThroughput(name.clone(), *throughput);
+            plan.push(Verb::Update, format!("index {name}"), changes.clone(), step);
+        }
+    }
+
+    fn push_creations(&self, plan: &mut Plan<TableStep>) {
+        for (index, changes) in &self.creations {
+            let step = TableStep::CreateIndex(Box::new(index.clone()));
+            plan.push(
+                Verb::Create,
+                format!("index {}", index.name),
+                changes.clone(),
+                step,
+            );
+        }
+    }
+}
+
+pub(super) fn plan_deletion(live: &LiveTable) -> Plan<TableStep> {
+    if let Some(busy) = &live.busy {
+        return Plan::waiting("TableUpdating", busy.clone());
+    }
+    if live.spec.deletion_protection == Some(true) {
+        return Plan::blocked(
+            "DeletionProtected",
+            "the table's deletion protection is on. To delete it, apply its manifest once more with \
+             deletionProtection: false, then remove it; to keep it, set deletionPolicy: Retain",
+        );
+    }
+    let mut plan = Plan::default();
+    plan.push(Verb::Delete, "table", Vec::new(), TableStep::Delete);
+    plan
+}

@@ -1,0 +1,361 @@
+//! What a Table manifest may say. Limits are AWS's:
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::Problem;
+use crate::model::Common;
+
+/// A DynamoDB table.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Table", namespaced)]
+#[kube(status = "crate::kinds::CrdStatus")]
+#[serde(rename_all = "camelCase")]
+pub struct TableSpec {
+    #[serde(flatten)]
+    pub common: Common,
+    /// The partition key. It can never change: a table is not replaced.
+    pub partition_key: KeyAttribute,
+    /// The sort key. It can never change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_key: Option<KeyAttribute>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20))]
+    pub global_secondary_indexes: Option<Vec<GlobalIndex>>,
+    /// Local indexes are made with the table and can never change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5))]
+    pub local_secondary_indexes: Option<Vec<LocalIndex>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billing: Option<Billing>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub point_in_time_recovery: Option<PointInTimeRecovery>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<TableEncryption>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_class: Option<TableClass>,
+    /// Refuses DeleteTable while it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyAttribute {
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: AttributeType,
+}
+
+/// String, number or binary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AttributeType {
+    #[default]
+    S,
+    N,
+    B,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalIndex {
+    #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
+    pub name: String,
+    pub partition_key: KeyAttribute,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort_key: Option<KeyAttribute>,
+    pub projection: Projection,
+    /// Only with `billing.mode: PROVISIONED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<Throughput>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalIndex {
+    #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
+    pub name: String,
+    pub sort_key: KeyAttribute,
+    pub projection: Projection,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Projection {
+    #[serde(rename = "type")]
+    pub kind: ProjectionType,
+    /// Only with type INCLUDE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20))]
+    pub non_key_attributes: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ProjectionType {
+    All,
+    KeysOnly,
+    Include,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Billing {
+    pub mode: BillingMode,
+    /// Only with mode PROVISIONED.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<Throughput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BillingMode {
+    Provisioned,
+    PayPerRequest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Throughput {
+    #[schemars(range(min = 1))]
+    pub read_capacity_units: i64,
+    #[schemars(range(min = 1))]
+    pub write_capacity_units: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stream {
+    pub enabled: bool,
+    /// What a stream record holds; needed where the stream is enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_type: Option<StreamView>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StreamView {
+    NewImage,
+    OldImage,
+    NewAndOldImages,
+    KeysOnly,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeToLive {
+    /// On, where it is not given.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[schemars(length(min = 1, max = 255))]
+    pub attribute: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PointInTimeRecovery {
+    pub enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 35))]
+    pub recovery_period_in_days: Option<i32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableEncryption {
+    #[serde(rename = "type")]
+    pub kind: EncryptionType,
+    /// Only with type KMS; AWS's own key for DynamoDB where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_arn: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EncryptionType {
+    /// A key that AWS owns: DynamoDB's default.
+    #[serde(rename = "AWS_OWNED")]
+    AwsOwned,
+    #[serde(rename = "KMS")]
+    Kms,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TableClass {
+    Standard,
+    StandardInfrequentAccess,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OnDemandThroughput {
+    /// -1 is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub max_read_request_units: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -1))]
+    pub max_write_request_units: Option<i64>,
+}
+
+impl TableSpec {
+    pub fn billing_mode(&self) -> Option<BillingMode> {
+        self.billing.as_ref().map(|b| b.mode)
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if (3..=255).contains(&name.len()) && name.chars().all(legal) {
+        return Ok(());
+    }
+    Err("a table's name has 3 to 255 letters, digits, `_`, `.` or `-`".to_owned())
+}
+
+pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut attributes = vec![("partitionKey".to_owned(), &spec.partition_key)];
+    attributes.extend(spec.sort_key.iter().map(|key| ("sortKey".to_owned(), key)));
+    for (i, index) in spec.global_secondary_indexes.iter().flatten().enumerate() {
+        let at = format!("globalSecondaryIndexes[{i}]");
+        attributes.push((format!("{at}.partitionKey"), &index.partition_key));
+        attributes.extend(
+            index
+                .sort_key
+                .iter()
+                .map(|key| (format!("{at}.sortKey"), key)),
+        );
+        problems.extend(check_projection(&at, &index.projection));
+    }
+    for (i, index) in spec.local_secondary_indexes.iter().flatten().enumerate() {
+        let at = format!("localSecondaryIndexes[{i}]");
+        attributes.push((format!("{at}.sortKey"), &index.sort_key));
+        problems.extend(check_projection(&at, &index.projection));
+    }
+    problems.extend(check_types_agree(&attributes));
+    problems.extend(check_index_names(spec));
+    problems.extend(check_capacity(spec));
+    if spec
+        .local_secondary_indexes
+        .as_ref()
+        .is_some_and(|l| !l.is_empty())
+        && spec.sort_key.is_none()
+    {
+        let message = "local indexes need a table with a sort key";
+        problems.push(Problem::new("localSecondaryIndexes", message));
+    }
+    if let Some(Stream {
+        enabled: true,
+        view_type: None,
+    }) = spec.stream
+    {
+        let message = "an enabled stream needs a viewType";
+        problems.push(Problem::new("stream", message).help("add viewType: NEW_AND_OLD_IMAGES"));
+    }
+    if let Some(TableEncryption {
+        kind: EncryptionType::AwsOwned,
+        kms_key_arn: Some(_),
+    }) = &spec.encryption
+    {
+        let message = "kmsKeyArn goes with type KMS";
+        problems.push(Problem::new("encryption.kmsKeyArn", message));
+    }
+    problems
+}
+
+fn check_projection(at: &str, projection: &Projection) -> Option<Problem> {
+    let path = format!("{at}.projection");
+    match (projection.kind, &projection.non_key_attributes) {
+        (ProjectionType::Include, None) => Some(Problem::new(
+            path,
+            "a projection of type INCLUDE needs nonKeyAttributes",
+        )),
+        (ProjectionType::All | ProjectionType::KeysOnly, Some(_)) => Some(Problem::new(
+            path,
+            "nonKeyAttributes go with type INCLUDE only",
+        )),
+        _ => None,
+    }
+}
+
+/// An attribute has one type in a table, wherever it is a key.
+fn check_types_agree(attributes: &[(String, &KeyAttribute)]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, (path, key)) in attributes.iter().enumerate() {
+        let before = attributes[..i]
+            .iter()
+            .find(|(_, k)| k.name == key.name && k.kind != key.kind);
+        if let Some((other, first)) = before {
+            let message = format!(
+                "attribute `{}` is {:?} here and {:?} at {other}; an attribute has one type",
+                key.name, key.kind, first.kind
+            );
+            problems.push(Problem::new(format!("{path}.type"), message));
+        }
+    }
+    problems
+}
+
+fn check_index_names(spec: &TableSpec) -> Vec<Problem> {
+    let global = spec.global_secondary_indexes.iter().flatten().enumerate();
+    let local = spec.local_secondary_indexes.iter().flatten().enumerate();
+    let names: Vec<_> = global
+        .map(|(i, index)| (format!("globalSecondaryIndexes[{i}].name"), &index.name))
+        .chain(local.map(|(i, index)| (format!("localSecondaryIndexes[{i}].name"), &index.name)))
+        .collect();
+    let taken = |(i, (_, name)): &(usize, &(String, &String))| {
+        names[..*i].iter().any(|(_, earlier)| earlier == name)
+    };
+    names
+        .iter()
+        .enumerate()
+        .filter(taken)
+        .map(|(_, (path, name))| {
+            Problem::new(path.clone(), format!("index name `{name}` is used twice"))
+        })
+        .collect()
+}
+
+fn check_capacity(spec: &TableSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mode = spec.billing_mode();
+    let has_throughput = spec
+        .billing
+        .as_ref()
+        .is_some_and(|b| b.throughput.is_some());
+    if mode == Some(BillingMode::Provisioned) && !has_throughput {
+        let message = "mode PROVISIONED needs throughput {readCapacityUnits, writeCapacityUnits}";
+        problems.push(Problem::new("billing", message));
+    }
+    if mode == Some(BillingMode::PayPerRequest) && has_throughput {
+        let message = "throughput goes with mode PROVISIONED";
+        problems.push(Problem::new("billing.throughput", message));
+    }
+    for (i, index) in spec.global_secondary_indexes.iter().flatten().enumerate() {
+        let path = format!("globalSecondaryIndexes[{i}]");
+        match (mode, index.throughput) {
+            (Some(BillingMode::Provisioned), None) => {
+                let message = "an index of a PROVISIONED table needs its own throughput";
+                problems.push(Problem::new(path, message));
+            }
+            (Some(BillingMode::PayPerRequest), Some(_)) => {
+                let message = "throughput goes with billing mode PROVISIONED";
+                problems.push(Problem::new(format!("{path}.throughput"), message));
+            }
+            _ => {}
+        }
+    }
+    problems
+}
