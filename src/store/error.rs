@@ -1,0 +1,43 @@
+//! What can go wrong with the store, and what a person can do about it.
+
+use thiserror::Error;
+
+use crate::aws::{AwsError, Class};
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("the table `{table}` does not exist in this account and region; run `trueup init`")]
+    TableMissing { table: String },
+    #[error(
+        "the table `{table}` was not made by `trueup init`; run it, or name another with --table"
+    )]
+    NotInitialized { table: String },
+    #[error(
+        "somebody else moved {environment} meanwhile (you saw release {seen}); nothing of yours was \
+         recorded. Look at `trueup diff`, then apply again"
+    )]
+    HeadMoved { environment: String, seen: u64 },
+    #[error("there is no environment `{environment}`; known are: {known}")]
+    NoSuchEnvironment { environment: String, known: String },
+    #[error("{environment} has no release {number}; see `trueup history {environment}`")]
+    NoSuchRelease { environment: String, number: u64 },
+    #[error("another daemon reconciles {environment} now")]
+    LeaseLost { environment: String },
+    #[error("the store holds {what} in a form that this version cannot read: {source}")]
+    Unreadable {
+        what: String,
+        source: serde_dynamo::Error,
+    },
+    #[error("the store lacks {what}, which a release refers to; restore the table from a backup")]
+    Missing { what: String },
+    #[error(transparent)]
+    Aws(AwsError),
+}
+
+impl StoreError {
+    /// Another writer was there first, which is no fault of the store.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::HeadMoved { .. } | Self::LeaseLost { .. })
+            || matches!(self, Self::Aws(error) if error.class == Class::Conflict)
+    }
+}

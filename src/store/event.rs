@@ -1,0 +1,66 @@
+//! Events: every change made, drift found, failure and recovery. They expire by themselves.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::item::item;
+use super::{Store, StoreError};
+
+/// How long an event is kept.
+const KEPT_FOR_SECONDS: i64 = 14 * 24 * 3600;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EventKind {
+    Normal,
+    Warning,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventRecord {
+    /// Orders events by time; made by the recorder.
+    pub id: String,
+    pub environment: String,
+    /// `Kind/name`, or empty for the environment itself.
+    pub object: String,
+    #[serde(rename = "type")]
+    pub kind: EventKind,
+    /// One CamelCase word.
+    pub reason: String,
+    pub message: String,
+    pub release: u64,
+    /// How often it happened.
+    pub count: u32,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    #[serde(default)]
+    pub expires_at: i64,
+}
+
+impl Store {
+    /// Writes an event, or the same event with a higher count.
+    pub async fn put_event(&self, event: &EventRecord) -> Result<(), StoreError> {
+        let mut event = event.clone();
+        event.expires_at = event.last_seen.as_second() + KEPT_FOR_SECONDS;
+        let pk = format!("events#{}", event.environment);
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(&pk, &event.id, &event)?))
+            .send();
+        let written = self.session().write("dynamodb", "PutItem", call).await;
+        written.map(drop).map_err(|e| self.failed(e))
+    }
+
+    /// The newest events, newest first.
+    pub async fn events(
+        &self,
+        environment: &str,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        self.query(&format!("events#{environment}"), "", Some(limit))
+            .await
+    }
+}

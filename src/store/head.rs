@@ -1,0 +1,130 @@
+//! The heads: for each environment, which release is current and whether it may move.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::item::{key, text};
+use super::{Store, StoreError};
+use crate::aws::Class;
+
+pub(super) const HEADS: &str = "environments";
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    pub environment: String,
+    /// The number of the current release.
+    pub release: u64,
+    /// The current release's content.
+    pub digest: String,
+    pub updated_at: Timestamp,
+    /// Nothing is written to the environment's resources.
+    #[serde(default)]
+    pub suspended: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<ReconcileRequest>,
+}
+
+/// Content that was rolled back: it does not come back until a person asks for something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// The content that was left.
+    pub digest: String,
+    /// The release that was left.
+    pub release: u64,
+}
+
+/// Somebody asked for a look right now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconcileRequest {
+    pub at: Timestamp,
+    /// `Kind/name`; every object where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+}
+
+impl Store {
+    /// Every environment's head.
+    pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+        self.query(HEADS, "", None).await
+    }
+
+    pub async fn head(&self, environment: &str) -> Result<Option<Head>, StoreError> {
+        self.get(HEADS, environment).await
+    }
+
+    /// The head of an environment that must exist.
+    pub async fn existing_head(&self, environment: &str) -> Result<Head, StoreError> {
+        if let Some(head) = self.head(environment).await? {
+            return Ok(head);
+        }
+        let heads = self.heads().await?;
+        let known: Vec<_> = heads.into_iter().map(|h| h.environment).collect();
+        Err(StoreError::NoSuchEnvironment {
+            environment: environment.to_owned(),
+            known: if known.is_empty() {
+                "none yet".to_owned()
+            } else {
+                known.join(", ")
+            },
+        })
+    }
+
+    pub async fn set_suspended(&self, environment: &str, on: bool) -> Result<(), StoreError> {
+        self.existing_head(environment).await?;
+        self.update_head(environment, "suspended", AttributeValue::Bool(on))
+            .await
+    }
+
+    /// Asks the daemon for a look at one object, or at all of them.
+    pub async fn request_reconcile(
+        &self,
+        environment: &str,
+        object: Option<String>,
+    ) -> Result<Timestamp, StoreError> {
+        self.existing_head(environment).await?;
+        let at = self.clock.now();
+        let request = ReconcileRequest { at, object };
+        let value = serde_dynamo::to_attribute_value(&request).map_err(|source| {
+            StoreError::Unreadable {
+                what: "a reconcile request".to_owned(),
+                source,
+            }
+        })?;
+        self.update_head(environment, "reconcile", value).await?;
+        Ok(at)
+    }
+
+    async fn update_head(
+        &self,
+        environment: &str,
+        field: &str,
+        value: AttributeValue,
+    ) -> Result<(), StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(HEADS, environment)))
+            .update_expression("SET #field = :value")
+            .condition_expression("environment = :environment")
+            .expression_attribute_names("#field", field)
+            .expression_attribute_values(":value", value)
+            .expression_attribute_values(":environment", text(environment))
+            .send();
+        match self.session().write("dynamodb", "UpdateItem", call).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.class == Class::Conflict => Err(StoreError::NoSuchEnvironment {
+                environment: environment.to_owned(),
+                known: "it was removed meanwhile".to_owned(),
+            }),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Leases: one daemon at a time reconciles an environment. The epoch grows with every new holder and
+//! fences the writes of the old one.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::item::{item, number, text};
+use super::{Store, StoreError};
+use crate::aws::Class;
+
+const LEASES: &str = "leases";
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    pub environment: String,
+    pub holder: String,
+    pub epoch: u64,
+    pub expires_at: Timestamp,
+    /// Every object of the environment was looked at no longer ago than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_look: Option<Timestamp>,
+}
+
+impl Store {
+    pub async fn lease(&self, environment: &str) -> Result<Option<Lease>, StoreError> {
+        self.get(LEASES, environment).await
+    }
+
+    /// Takes the lease if it is free or has expired. `None` while another holds it.
+    pub async fn acquire_lease(
+        &self,
+        environment: &str,
+        holder: &str,
+        duration: SignedDuration,
+    ) -> Result<Option<Lease>, StoreError> {
+        let now = self.clock.now();
+        let before = self.lease(environment).await?;
+        if before
+            .as_ref()
+            .is_some_and(|l| l.holder != holder && l.expires_at > now)
+        {
+            return Ok(None);
+        }
+        let seen = before.as_ref().map_or(0, |l| l.epoch);
+        let lease = Lease {
+            environment: environment.to_owned(),
+            holder: holder.to_owned(),
+            epoch: seen + 1,
+            expires_at: now.saturating_add(duration).unwrap_or(now),
+            oldest_look: before.and_then(|l| l.oldest_look),
+        };
+        let taken = self.put_lease(&lease, seen).await?;
+        Ok(taken.then_some(lease))
+    }
+
+    /// Prolongs a lease that is held.
+    pub async fn renew_lease(
+        &self,
+        lease: &Lease,
+        duration: SignedDuration,
+        oldest_look: Option<Timestamp>,
+    ) -> Result<Lease, StoreError> {
+        let now = self.clock.now();
+        let renewed = Lease {
+            expires_at: now.saturating_add(duration).unwrap_or(now),
+            oldest_look,
+            ..lease.clone()
+        };
+        if self.put_lease(&renewed, lease.epoch).await? {
+            return Ok(renewed);
+        }
+        Err(StoreError::LeaseLost {
+            environment: lease.environment.clone(),
+        })
+    }
+
+    /// Gives a lease back, so that the next daemon need not wait for it to expire.
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        let released = Lease {
+            expires_at: self.clock.now(),
+            ..lease.clone()
+        };
+        self.put_lease(&released, lease.epoch).await.map(drop)
+    }
+
+    async fn put_lease(&self, lease: &Lease, seen: u64) -> Result<bool, StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(LEASES, &lease.environment, lease)?));
+        let call = if seen == 0 {
+            call.condition_expression("attribute_not_exists(pk)")
+        } else if seen == lease.epoch {
+            call.condition_expression("epoch = :seen AND holder = :holder")
+                .expression_attribute_values(":seen", number(seen))
+                .expression_attribute_values(":holder", text(&lease.holder))
+        } else {
+            call.condition_expression("epoch = :seen")
+                .expression_attribute_values(":seen", number(seen))
+        };
+        match self
+            .session()
+            .write("dynamodb", "PutItem", call.send())
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if error.class == Class::Conflict => Ok(false),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}

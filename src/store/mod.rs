@@ -1,0 +1,68 @@
+//! Desired state, status, events and leases in one DynamoDB table.
+//!
+//! | pk | sk | what |
+//! |---|---|---|
+//! | `store` | `identity` | the store's own id, part of every resource's ownership tags |
+//! | `environments` | `<env>` | the head: current release, suspended, hold |
+//! | `env#<env>` | `release#<number>` | a release and its list of objects |
+//! | `env#<env>` | `page#<digest>` | a part of a list that is too long for one item |
+//! | `env#<env>` | `spec#<digest>` | one object, immutable, content-addressed |
+//! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
+//! | `events#<env>` | time-ordered id | events, with a TTL |
+//! | `leases` | `<env>` | who reconciles the environment, with a fencing epoch |
+//!
+//! Guarantees:
+//! - A release lands whole or not at all: its parts are written first, then one transaction puts it
+//!   and moves the head, on the condition that the head is where the author saw it.
+//! - What a release refers to is never changed.
+//! - A status is written only by the holder of the newest lease epoch that was seen for it.
+//!
+//! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
+
+mod error;
+mod event;
+mod head;
+mod item;
+mod lease;
+mod release;
+mod status;
+mod table;
+
+pub use error::StoreError;
+pub use event::{EventKind, EventRecord};
+pub use head::{Head, Hold, ReconcileRequest};
+pub use lease::Lease;
+pub use release::{Cause, Entry, NewRelease, Release, content_digest};
+pub use status::{Brake, CreateIntent, StatusRecord};
+
+use crate::aws::Session;
+use crate::model::Clock;
+
+/// The table's name, where nobody gives another.
+pub const TABLE_DEFAULT: &str = "trueup";
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    session: Session,
+    table: String,
+    clock: Clock,
+}
+
+impl Store {
+    pub fn new(session: Session, table: impl Into<String>, clock: Clock) -> Self {
+        Self {
+            session,
+            table: table.into(),
+            clock,
+        }
+    }
+
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+}

@@ -1,0 +1,145 @@
+//! Status records: what exists for an object. A record that is there while the release has no such
+//! object says that something is still to be torn down or let go.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::item::{item, key, number};
+use super::{Store, StoreError};
+use crate::aws::Class;
+use crate::model::{Conditions, ObjectId};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusRecord {
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
+    /// The lease epoch of the writer.
+    #[serde(default)]
+    pub epoch: u64,
+    /// The object that was last acted on, by content address: what a deletion goes by.
+    pub spec_digest: String,
+    /// The release generation that was last looked at.
+    pub observed_generation: u64,
+    /// The resource's name in AWS.
+    #[serde(default)]
+    pub aws_name: String,
+    /// The id that AWS gave, where the name does not identify the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What other objects can refer to.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+    #[serde(default)]
+    pub conditions: Conditions,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When the resource was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<Timestamp>,
+    /// A create was begun and its end is not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<CreateIntent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brake: Option<Brake>,
+    /// Where the resource lived when it was last acted on, as `account/region`.
+    #[serde(default)]
+    pub place: String,
+}
+
+impl StatusRecord {
+    pub fn id(&self) -> ObjectId {
+        ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateIntent {
+    pub at: Timestamp,
+}
+
+/// How often the same plan was carried out without effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Brake {
+    /// The plan, by digest.
+    pub plan: String,
+    pub count: u32,
+}
+
+impl Store {
+    pub async fn statuses(&self, environment: &str) -> Result<Vec<StatusRecord>, StoreError> {
+        self.query(&format!("env#{environment}"), "status#", None)
+            .await
+    }
+
+    pub async fn status_of(
+        &self,
+        environment: &str,
+        id: &ObjectId,
+    ) -> Result<Option<StatusRecord>, StoreError> {
+        self.get(&format!("env#{environment}"), &format!("status#{id}"))
+            .await
+    }
+
+    /// Writes a record, unless a newer lease epoch has written it.
+    pub async fn put_status(
+        &self,
+        environment: &str,
+        record: &StatusRecord,
+    ) -> Result<(), StoreError> {
+        let pk = format!("env#{environment}");
+        let sk = format!("status#{}", record.id());
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(&pk, &sk, record)?))
+            .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", number(record.epoch))
+            .send();
+        let written = self.session().write("dynamodb", "PutItem", call).await;
+        written
+            .map(drop)
+            .map_err(|error| self.fenced(environment, error))
+    }
+
+    /// Forgets an object whose resource is gone or let go.
+    pub async fn delete_status(
+        &self,
+        environment: &str,
+        id: &ObjectId,
+        epoch: u64,
+    ) -> Result<(), StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(
+                format!("env#{environment}"),
+                format!("status#{id}"),
+            )))
+            .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", number(epoch))
+            .send();
+        let deleted = self.session().write("dynamodb", "DeleteItem", call).await;
+        deleted
+            .map(drop)
+            .map_err(|error| self.fenced(environment, error))
+    }
+
+    fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
+        if error.class == Class::Conflict {
+            return StoreError::LeaseLost {
+                environment: environment.to_owned(),
+            };
+        }
+        self.failed(error)
+    }
+}

@@ -1,0 +1,175 @@
+//! Making the table, once.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types as aws;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::item::item;
+use super::{Store, StoreError};
+use crate::aws::{Class, Optional};
+use crate::model::sha256_hex;
+
+/// How long `init` waits for the table to become active.
+const ACTIVE_TRIES_MAX: u32 = 120;
+const ACTIVE_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Tells this store from every other one, so that two stores with an environment of the same name
+/// never take each other's resources for their own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Identity {
+    pub id: String,
+}
+
+impl Store {
+    /// Makes what is missing of the table. Returns whether anything was.
+    pub async fn init(&self) -> Result<bool, StoreError> {
+        let made = match self.status().await? {
+            Some(_) => false,
+            None => {
+                self.create_table().await?;
+                true
+            }
+        };
+        self.wait_until_active().await?;
+        if made {
+            self.protect().await?;
+        }
+        let named = self.name_store().await?;
+        Ok(made || named)
+    }
+
+    /// The store's own id; part of every object's uid.
+    pub async fn id(&self) -> Result<String, StoreError> {
+        let identity: Option<Identity> = self.get("store", "identity").await?;
+        let table = self.table.clone();
+        identity
+            .map(|i| i.id)
+            .ok_or(StoreError::NotInitialized { table })
+    }
+
+    /// An object's uid: the same for this object of this store, whenever it is made again.
+    pub fn uid(store_id: &str, key: &crate::model::ObjectKey) -> String {
+        sha256_hex(format!("{store_id}/{key}"))[..32].to_owned()
+    }
+
+    async fn status(&self) -> Result<Option<aws::TableStatus>, StoreError> {
+        let described = self
+            .session()
+            .read("dynamodb", "DescribeTable", || {
+                self.session()
+                    .dynamodb()
+                    .describe_table()
+                    .table_name(&self.table)
+                    .send()
+            })
+            .await
+            .optional()
+            .map_err(StoreError::Aws)?;
+        Ok(described.and_then(|d| d.table).and_then(|t| t.table_status))
+    }
+
+    async fn create_table(&self) -> Result<(), StoreError> {
+        let attribute = |name: &str| {
+            aws::AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(aws::ScalarAttributeType::S)
+                .build()
+                .map_err(|e| self.incomplete("CreateTable", &e))
+        };
+        let key = |name: &str, kind: aws::KeyType| {
+            aws::KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+                .map_err(|e| self.incomplete("CreateTable", &e))
+        };
+        let call = self
+            .session()
+            .dynamodb()
+            .create_table()
+            .table_name(&self.table)
+            .attribute_definitions(attribute("pk")?)
+            .attribute_definitions(attribute("sk")?)
+            .key_schema(key("pk", aws::KeyType::Hash)?)
+            .key_schema(key("sk", aws::KeyType::Range)?)
+            .billing_mode(aws::BillingMode::PayPerRequest)
+            .send();
+        match self.session().write("dynamodb", "CreateTable", call).await {
+            Ok(_) => Ok(()),
+            // Somebody else is making it at this moment.
+            Err(error) if error.class == Class::Conflict => Ok(()),
+            Err(error) => Err(StoreError::Aws(error)),
+        }
+    }
+
+    async fn wait_until_active(&self) -> Result<(), StoreError> {
+        for _ in 0..ACTIVE_TRIES_MAX {
+            if self.status().await? == Some(aws::TableStatus::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(ACTIVE_RETRY_AFTER).await;
+        }
+        Err(StoreError::TableMissing {
+            table: self.table.clone(),
+        })
+    }
+
+    /// Events expire by themselves; everything else can be restored to any second.
+    async fn protect(&self) -> Result<(), StoreError> {
+        let ttl = aws::TimeToLiveSpecification::builder()
+            .enabled(true)
+            .attribute_name("expiresAt")
+            .build()
+            .map_err(|e| self.incomplete("UpdateTimeToLive", &e))?;
+        let call = self
+            .session()
+            .dynamodb()
+            .update_time_to_live()
+            .table_name(&self.table)
+            .time_to_live_specification(ttl)
+            .send();
+        self.session()
+            .write("dynamodb", "UpdateTimeToLive", call)
+            .await
+            .map_err(StoreError::Aws)?;
+        let recovery = aws::PointInTimeRecoverySpecification::builder()
+            .point_in_time_recovery_enabled(true)
+            .build()
+            .map_err(|e| self.incomplete("UpdateContinuousBackups", &e))?;
+        let call = self
+            .session()
+            .dynamodb()
+            .update_continuous_backups()
+            .table_name(&self.table)
+            .point_in_time_recovery_specification(recovery)
+            .send();
+        self.session()
+            .write("dynamodb", "UpdateContinuousBackups", call)
+            .await
+            .map_err(StoreError::Aws)?;
+        Ok(())
+    }
+
+    /// Gives the store its id, unless it has one.
+    async fn name_store(&self) -> Result<bool, StoreError> {
+        let identity = Identity {
+            id: Uuid::new_v4().to_string(),
+        };
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item("store", "identity", &identity)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send();
+        match self.session().write("dynamodb", "PutItem", call).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.class == Class::Conflict => Ok(false),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+}
