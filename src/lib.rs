@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod kinds;
+pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod store;

@@ -1,0 +1,342 @@
+//! From sources to a valid set of objects, or to every problem at once.
+
+use std::path::PathBuf;
+
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::document::{Document, parse};
+use super::problem::nearest;
+use super::schema::{json_schema, kind_names, validator};
+use super::{Problem, Problems, Source, Sources, validate};
+use crate::model::{API_VERSION, Object};
+
+/// Objects of one set.
+const OBJECTS_MAX: usize = 50_000;
+
+/// A valid set of objects.
+#[derive(Clone, Debug, Default)]
+pub struct Set {
+    pub(super) sources: Vec<Source>,
+    pub(super) loaded: Vec<Loaded>,
+}
+
+/// An object and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub object: Object,
+    pub document: Document,
+}
+
+impl Set {
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.loaded.iter().map(|l| &l.object)
+    }
+
+    pub fn len(&self) -> usize {
+        self.loaded.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_empty()
+    }
+
+    /// Objects with the directory that their relative paths start from.
+    pub(super) fn with_directories(&self) -> impl Iterator<Item = (&Object, PathBuf)> {
+        self.loaded.iter().map(|loaded| {
+            let source = self.sources.get(loaded.document.source);
+            (
+                &loaded.object,
+                source.map(|s| s.directory.clone()).unwrap_or_default(),
+            )
+        })
+    }
+
+    /// A problem at a path of one object's spec.
+    pub(super) fn problem(&self, index: usize, pointer: &str, title: impl Into<String>) -> Problem {
+        let document = &self.loaded[index].document;
+        Problem {
+            source: document.source,
+            span: document.value_span(pointer),
+            title: title.into(),
+            help: None,
+        }
+    }
+
+    /// Checks the set together with objects that are already there: references may point to them.
+    /// An object of the set replaces one of the same name.
+    pub fn check_with(&self, existing: &[Object]) -> Result<(), Problems> {
+        let problems = validate::between_objects(self, existing);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Problems::new(self.sources.clone(), problems))
+    }
+}
+
+/// Parses and validates everything but what depends on other objects; see [`Set::check_with`].
+/// `namespace` stands in where a manifest gives none.
+pub fn load(sources: Sources, namespace: Option<&str>) -> Result<Set, Problems> {
+    let mut problems = Vec::new();
+    let mut set = Set {
+        sources: sources.0,
+        loaded: Vec::new(),
+    };
+    for index in 0..set.sources.len() {
+        let documents = parse(index, &set.sources[index], &mut problems);
+        for mut document in documents {
+            if let Some(namespace) = namespace {
+                default_namespace(&mut document.value, namespace);
+            }
+            if let Some(object) = check(&document, &mut problems) {
+                set.loaded.push(Loaded { object, document });
+            }
+        }
+    }
+    if set.loaded.len() > OBJECTS_MAX {
+        problems.push(set.problem(0, "", format!("a set may have {OBJECTS_MAX} objects")));
+    }
+    problems.extend(validate::each_object(&set));
+    if problems.is_empty() {
+        return Ok(set);
+    }
+    // What objects say of one another is worth reporting even when some did not load, but a
+    // reference to one that did not load is no news.
+    Err(Problems::new(set.sources, problems))
+}
+
+fn default_namespace(value: &mut Value, namespace: &str) {
+    let is_environment = value.get("kind").and_then(Value::as_str) == Some("Environment");
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && !is_environment
+    {
+        metadata
+            .entry("namespace")
+            .or_insert_with(|| Value::from(namespace));
+    }
+}
+
+/// Checks one document against its kind's schema and reads it.
+fn check(document: &Document, problems: &mut Vec<Problem>) -> Option<Object> {
+    let mut report = |span, title: String, help: Option<String>| {
+        problems.push(Problem {
+            source: document.source,
+            span,
+            title,
+            help,
+        });
+    };
+    let value = &document.value;
+    let kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let Some(validator) = validator(kind) else {
+        let (title, help) = match value.get("kind") {
+            None => (
+                "a manifest needs apiVersion, kind, metadata and spec".to_owned(),
+                None,
+            ),
+            Some(_) => (
+                format!("unknown kind `{kind}`"),
+                nearest(kind, kind_names()),
+            ),
+        };
+        let help = help.map_or_else(
+            || {
+                format!(
+                    "kinds are {}; apiVersion is {API_VERSION}",
+                    kind_names().join(", ")
+                )
+            },
+            |n| format!("did you mean `{n}`?"),
+        );
+        report(document.value_span("/kind"), title, Some(help));
+        return None;
+    };
+    let mut valid = true;
+    for error in validator.iter_errors(value) {
+        valid = false;
+        for (span, title, help) in explain(document, kind, &error) {
+            report(span, title, help);
+        }
+    }
+    if !valid {
+        return None;
+    }
+    match Object::deserialize(value) {
+        Ok(object) => Some(object),
+        Err(error) => {
+            report(document.value_span(""), error.to_string(), None);
+            None
+        }
+    }
+}
+
+type Explanation = (std::ops::Range<usize>, String, Option<String>);
+
+/// A schema's error in words, at its place.
+fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Explanation> {
+    let pointer = error.instance_path().to_string();
+    let field = readable(&pointer);
+    let value = document.value.pointer(&pointer);
+    let at = || document.value_span(&pointer);
+    let one = |title: String| vec![(at(), title, None)];
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known_fields(kind, &error.schema_path().to_string());
+            unexpected
+                .iter()
+                .map(|name| {
+                    let escaped = name.replace('~', "~0").replace('/', "~1");
+                    let span = document.key_span(&format!("{pointer}/{escaped}"));
+                    let of = if field.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" in {field}")
+                    };
+                    let help = nearest(name, known.iter().map(String::as_str))
+                        .map(|n| format!("did you mean `{n}`?"))
+                        .or_else(|| Some(format!("fields here are {}", known.join(", "))));
+                    (span, format!("unknown field `{name}`{of}"), help)
+                })
+                .collect()
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let of = if field.is_empty() {
+                String::new()
+            } else {
+                format!(" in {field}")
+            };
+            vec![(
+                document.key_span(&pointer),
+                format!("missing field `{name}`{of}"),
+                None,
+            )]
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<_> = options
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let text = value.map_or_else(String::new, plain);
+            let help = nearest(&text, options.iter().copied()).map_or_else(
+                || format!("it may be {}", options.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            vec![(
+                at(),
+                format!("`{text}` is not a value of {field}"),
+                Some(help),
+            )]
+        }
+        ValidationErrorKind::Type { kind } => {
+            let expected = match kind {
+                TypeKind::Single(one) => one.to_string(),
+                TypeKind::Multiple(many) => many
+                    .iter()
+                    .map(|t| t.to_string())
+                    .collect::<Vec<_>>()
+                    .join(" or "),
+            };
+            let text_wanted =
+                expected == "string" && value.is_some_and(|v| v.is_number() || v.is_boolean());
+            let help = text_wanted
+                .then(|| format!("quote it: \"{}\"", value.map_or_else(String::new, plain)));
+            let found = value.map_or("nothing", type_name);
+            vec![(
+                at(),
+                format!("{field} is {found}, but a {expected} is expected"),
+                help,
+            )]
+        }
+        ValidationErrorKind::Minimum { limit } => {
+            one(format!("{field} is below {limit}, AWS's least"))
+        }
+        ValidationErrorKind::Maximum { limit } => {
+            one(format!("{field} is above {limit}, AWS's most"))
+        }
+        ValidationErrorKind::MinLength { limit } => one(format!("{field} is shorter than {limit}")),
+        ValidationErrorKind::MaxLength { limit } => {
+            one(format!("{field} is longer than {limit} characters"))
+        }
+        ValidationErrorKind::MinItems { limit } => one(format!("{field} needs at least {limit}")),
+        ValidationErrorKind::MaxItems { limit } => {
+            one(format!("{field} has more than {limit}, AWS's most"))
+        }
+        ValidationErrorKind::MinProperties { .. } => {
+            one(format!("{field} needs one of its fields"))
+        }
+        ValidationErrorKind::MaxProperties { limit: 1 } => {
+            one(format!("{field} may have only one of its fields"))
+        }
+        ValidationErrorKind::MaxProperties { limit } => {
+            one(format!("{field} has more than {limit}"))
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            let text = value.map_or_else(String::new, plain);
+            vec![(
+                at(),
+                format!("`{text}` is not a legal {field}"),
+                Some(format!("it must match {pattern}")),
+            )]
+        }
+        _ => one(error.to_string()),
+    }
+}
+
+/// The fields that the schema around an error knows.
+fn known_fields(kind: &str, schema_path: &str) -> Vec<String> {
+    let around = schema_path
+        .rsplit_once('/')
+        .map_or("", |(before, _)| before);
+    let properties = json_schema(kind)
+        .and_then(|schema| schema.pointer(around))
+        .and_then(|schema| schema.get("properties"))
+        .and_then(Value::as_object);
+    let mut names: Vec<_> = properties
+        .into_iter()
+        .flat_map(|p| p.keys().cloned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A JSON pointer as people write paths: `spec.env[2].name`.
+pub(super) fn readable(pointer: &str) -> String {
+    let mut out = String::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        if part.bytes().all(|b| b.is_ascii_digit()) && !out.is_empty() {
+            out.push_str(&format!("[{part}]"));
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&part);
+        }
+    }
+    out
+}
+
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}

@@ -1,0 +1,158 @@
+//! Where manifests come from: files, directories, standard input, a kustomization.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use thiserror::Error;
+use walkdir::WalkDir;
+
+/// A manifest file is text for people; beyond this it is something else.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const FILES_MAX: usize = 20_000;
+
+#[derive(Debug, Error)]
+pub enum SourceError {
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{path} has {bytes} bytes; a manifest may have {FILE_BYTES_MAX}")]
+    TooLarge { path: String, bytes: u64 },
+    #[error("{path} is not UTF-8 text (byte {offset}); save it as UTF-8")]
+    NotText { path: String, offset: usize },
+    #[error("{path} holds no .yaml, .yml or .json file")]
+    Empty { path: String },
+    #[error("{path} holds more than {FILES_MAX} manifests")]
+    TooMany { path: String },
+    #[error(
+        "neither `kubectl` nor `kustomize` could be started; install one, or give -f what it builds"
+    )]
+    NoKustomize,
+    #[error("`{command}` failed: {message}")]
+    Kustomize { command: String, message: String },
+}
+
+/// One text with manifests.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// How problems call it.
+    pub name: String,
+    pub text: String,
+    /// What relative paths in it are relative to.
+    pub directory: PathBuf,
+}
+
+/// All texts of one call, in a stable order.
+#[derive(Clone, Debug, Default)]
+pub struct Sources(pub Vec<Source>);
+
+impl Sources {
+    /// Reads a file, a directory with everything below it, or `-` for standard input.
+    pub fn read(&mut self, path: &Path) -> Result<(), SourceError> {
+        if path == Path::new("-") {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .take(FILE_BYTES_MAX + 1)
+                .read_to_end(&mut bytes)
+                .map_err(|source| SourceError::Unreadable {
+                    path: "stdin".to_owned(),
+                    source,
+                })?;
+            return self.add("stdin".to_owned(), bytes, PathBuf::from("."));
+        }
+        if !path.is_dir() {
+            return self.read_file(path);
+        }
+        let before = self.0.len();
+        for entry in WalkDir::new(path).sort_by_file_name() {
+            let entry = entry.map_err(|error| SourceError::Unreadable {
+                path: path.display().to_string(),
+                source: error.into(),
+            })?;
+            let is_manifest = entry
+                .path()
+                .extension()
+                .and_then(|e| e.to_str())
+                .is_some_and(|e| matches!(e, "yaml" | "yml" | "json"));
+            let is_kustomization = entry
+                .path()
+                .file_stem()
+                .is_some_and(|s| s == "kustomization");
+            if entry.file_type().is_file() && is_manifest && !is_kustomization {
+                if self.0.len() >= FILES_MAX {
+                    return Err(SourceError::TooMany {
+                        path: path.display().to_string(),
+                    });
+                }
+                self.read_file(entry.path())?;
+            }
+        }
+        if self.0.len() == before {
+            return Err(SourceError::Empty {
+                path: path.display().to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Builds a kustomization with whichever of the two tools is installed.
+    pub fn kustomize(&mut self, directory: &Path) -> Result<(), SourceError> {
+        let tools: [(&str, &[&str]); 2] = [("kubectl", &["kustomize"]), ("kustomize", &["build"])];
+        for (tool, arguments) in tools {
+            let output = match Command::new(tool).args(arguments).arg(directory).output() {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(source) => {
+                    return Err(SourceError::Unreadable {
+                        path: tool.to_owned(),
+                        source,
+                    });
+                }
+                Ok(output) => output,
+            };
+            let command = format!("{tool} {} {}", arguments.join(" "), directory.display());
+            if !output.status.success() {
+                let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                return Err(SourceError::Kustomize { command, message });
+            }
+            return self.add(format!("<{command}>"), output.stdout, directory.to_owned());
+        }
+        Err(SourceError::NoKustomize)
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), SourceError> {
+        let name = path.display().to_string();
+        let unreadable = |source| SourceError::Unreadable {
+            path: name.clone(),
+            source,
+        };
+        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+        if bytes > FILE_BYTES_MAX {
+            return Err(SourceError::TooLarge { path: name, bytes });
+        }
+        let text = std::fs::read(path).map_err(unreadable)?;
+        let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        self.add(name, text, directory)
+    }
+
+    fn add(&mut self, name: String, bytes: Vec<u8>, directory: PathBuf) -> Result<(), SourceError> {
+        let length = bytes.len() as u64;
+        if length > FILE_BYTES_MAX {
+            return Err(SourceError::TooLarge {
+                path: name,
+                bytes: length,
+            });
+        }
+        let text = String::from_utf8(bytes).map_err(|error| SourceError::NotText {
+            path: name.clone(),
+            offset: error.utf8_error().valid_up_to(),
+        })?;
+        self.0.push(Source {
+            name,
+            text,
+            directory,
+        });
+        Ok(())
+    }
+}

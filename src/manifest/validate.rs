@@ -1,0 +1,327 @@
+//! What a schema cannot say: rules of one object, and rules between objects.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::problem::nearest;
+use super::{Problem, Set};
+use crate::kinds::environment::{self, EnvironmentSpec, check_tags};
+use crate::kinds::{AnyKind, kind};
+use crate::model::{Object, ObjectFieldRef, ObjectId, Path, annotation, object_references};
+use crate::plan::dependency_order;
+
+/// DynamoDB items hold 400 KB; an object is one, with room for what else stands in it.
+const OBJECT_BYTES_MAX: usize = 300 * 1024;
+
+/// Rules of one object.
+pub(super) fn each_object(set: &Set) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, loaded) in set.loaded.iter().enumerate() {
+        let object = &loaded.object;
+        if object.environment().is_empty() {
+            let mut problem = set.problem(
+                index,
+                "/metadata",
+                format!("{} needs metadata.namespace", object.id()),
+            );
+            problem.help = Some("it names the environment; or give --namespace".to_owned());
+            problems.push(problem);
+        }
+        let bytes = serde_json::to_string(object).map_or(0, |json| json.len());
+        if bytes > OBJECT_BYTES_MAX {
+            let title = format!(
+                "{} has {bytes} bytes; the store takes {OBJECT_BYTES_MAX}",
+                object.id()
+            );
+            problems.push(set.problem(index, "", title));
+        }
+        let found = match kind(&object.kind) {
+            Some(kind) => check_kind(kind, object),
+            None => environment::validate(&object.spec),
+        };
+        for problem in found {
+            let pointer = pointer_of(&problem.path);
+            let mut out = set.problem(index, &pointer, problem.message);
+            out.help = problem.help;
+            problems.push(out);
+        }
+        problems.extend(check_annotations(set, index, object));
+    }
+    problems
+}
+
+fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem> {
+    let mut problems = kind.validate(object);
+    let common = kind.common(&object.spec);
+    problems.extend(check_tags("tags", common.tags.as_ref()));
+    for (i, path) in common.ignore.iter().flatten().enumerate() {
+        if let Err(message) = path.parse::<Path>() {
+            problems.push(crate::kinds::Problem::new(format!("ignore[{i}]"), message));
+        }
+    }
+    let name = aws_name(kind, object);
+    if let Err(rule) = kind.check_name(&name) {
+        let problem = crate::kinds::Problem::new(
+            "name",
+            format!("the AWS name `{name}` is not legal: {rule}"),
+        );
+        problems.push(problem.help("give spec.name, or another metadata.name"));
+    }
+    problems
+}
+
+/// The resource's name in AWS.
+fn aws_name(kind: &dyn AnyKind, object: &Object) -> String {
+    let given = kind.common(&object.spec).name;
+    given.unwrap_or_else(|| format!("{}-{}", object.environment(), object.metadata.name))
+}
+
+fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
+    const KNOWN: [&str; 3] = [
+        annotation::ADOPT,
+        annotation::SUSPEND,
+        annotation::ALLOW_REPLACE,
+    ];
+    let mut problems = Vec::new();
+    for (name, value) in &object.metadata.annotations {
+        if !name.starts_with("trueup.dev/") {
+            continue;
+        }
+        let pointer = format!("/metadata/annotations/{}", name.replace('/', "~1"));
+        if !KNOWN.contains(&name.as_str()) {
+            let mut problem = set.problem(index, &pointer, format!("unknown annotation `{name}`"));
+            problem.help = Some(match nearest(name, KNOWN) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("annotations of trueup are {}", KNOWN.join(", ")),
+            });
+            problems.push(problem);
+        } else if value != "true" && value != "false" {
+            let title = format!("`{name}` is \"true\" or \"false\"");
+            problems.push(set.problem(index, &pointer, title));
+        }
+    }
+    problems
+}
+
+/// `env[2].name` as a pointer into the document.
+fn pointer_of(path: &str) -> String {
+    let mut pointer = "/spec".to_owned();
+    for part in path.split(['.', '[']).filter(|p| !p.is_empty()) {
+        pointer.push('/');
+        pointer.push_str(
+            &part
+                .trim_end_matches(']')
+                .replace('~', "~0")
+                .replace('/', "~1"),
+        );
+    }
+    pointer
+}
+
+/// Rules between objects: duplicates, environments, references, cycles.
+pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
+    let mut problems = duplicates(set);
+    let given: BTreeMap<(String, ObjectId), &Object> = set
+        .objects()
+        .map(|o| ((o.environment().to_owned(), o.id()), o))
+        .collect();
+    let mut all = given.clone();
+    for object in existing {
+        all.entry((object.environment().to_owned(), object.id()))
+            .or_insert(object);
+    }
+    for (index, object) in set.objects().enumerate() {
+        problems.extend(check_environment(set, index, object, &all));
+        problems.extend(check_references(set, index, object, &all));
+    }
+    problems.extend(same_resource(set, &all));
+    problems.extend(cycles(set, &all));
+    problems
+}
+
+type All<'a> = BTreeMap<(String, ObjectId), &'a Object>;
+
+fn duplicates(set: &Set) -> Vec<Problem> {
+    let mut first: HashMap<(String, ObjectId), usize> = HashMap::new();
+    let mut problems = Vec::new();
+    for (index, object) in set.objects().enumerate() {
+        let key = (object.environment().to_owned(), object.id());
+        match first.get(&key) {
+            Some(before) => {
+                let source = set.loaded[*before].document.source;
+                let name = set.sources.get(source).map_or("", |s| s.name.as_str());
+                let title = format!("{} of {} is given twice; first in {name}", key.1, key.0);
+                problems.push(set.problem(index, "/metadata/name", title));
+            }
+            None => {
+                first.insert(key, index);
+            }
+        }
+    }
+    problems
+}
+
+fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Option<Problem> {
+    if object.kind == environment::NAME {
+        return None;
+    }
+    let name = object.environment();
+    let id = ObjectId::new(environment::NAME, name);
+    let Some(environment) = all.get(&(name.to_owned(), id)) else {
+        let known: BTreeSet<&str> = all
+            .keys()
+            .map(|(e, _)| e.as_str())
+            .filter(|e| *e != name)
+            .collect();
+        let mut problem = set.problem(
+            index,
+            "/metadata/namespace",
+            format!("there is no Environment `{name}` for {}", object.id()),
+        );
+        problem.help = Some(match nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "apply a manifest of kind Environment with it".to_owned(),
+        });
+        return Some(problem);
+    };
+    let spec = EnvironmentSpec::deserialize(&environment.spec).unwrap_or_default();
+    let packaged = ["/code/path", "/artifact/path"]
+        .into_iter()
+        .find(|p| object.spec.pointer(p).is_some())?;
+    if spec.artifacts.is_some() {
+        return None;
+    }
+    let mut problem = set.problem(
+        index,
+        &format!("/spec{packaged}"),
+        format!("Environment `{name}` has no artifact bucket to upload this to"),
+    );
+    problem.help = Some("add spec.artifacts.bucket to the Environment".to_owned());
+    Some(problem)
+}
+
+fn check_references(set: &Set, index: usize, object: &Object, all: &All) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (pointer, reference) in references_with_pointers(&object.spec) {
+        let pointer = format!("/spec{pointer}");
+        let environment = object.environment().to_owned();
+        let Some(kind) = kind(&reference.kind) else {
+            let mut problem = set.problem(
+                index,
+                &format!("{pointer}/kind"),
+                format!("unknown kind `{}`", reference.kind),
+            );
+            problem.help = nearest(&reference.kind, super::kind_names())
+                .map(|near| format!("did you mean `{near}`?"));
+            problems.push(problem);
+            continue;
+        };
+        if !all.contains_key(&(environment.clone(), reference.id())) {
+            let same_kind = all
+                .keys()
+                .filter(|(e, id)| *e == environment && *id.kind == *reference.kind)
+                .map(|(_, id)| &*id.name);
+            let mut problem = set.problem(
+                index,
+                &format!("{pointer}/name"),
+                format!("{} does not exist in {environment}", reference.id()),
+            );
+            problem.help =
+                nearest(&reference.name, same_kind).map(|near| format!("did you mean `{near}`?"));
+            problems.push(problem);
+        }
+        if !kind.fields().contains(&reference.field.as_str()) {
+            let mut problem = set.problem(
+                index,
+                &format!("{pointer}/field"),
+                format!(
+                    "{} has no field `{}` to refer to",
+                    reference.kind, reference.field
+                ),
+            );
+            problem.help = Some(
+                match nearest(&reference.field, kind.fields().iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("it has {}", kind.fields().join(", ")),
+                },
+            );
+            problems.push(problem);
+        }
+    }
+    problems
+}
+
+fn references_with_pointers(spec: &Value) -> Vec<(String, ObjectFieldRef)> {
+    fn walk(value: &Value, at: &str, out: &mut Vec<(String, ObjectFieldRef)>) {
+        match value {
+            Value::Object(map) => {
+                for (key, inner) in map {
+                    let here = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
+                    match ObjectFieldRef::deserialize(inner) {
+                        Ok(reference) if key == "objectRef" => out.push((here, reference)),
+                        _ => walk(inner, &here, out),
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    walk(item, &format!("{at}/{i}"), out);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk(spec, "", &mut out);
+    out
+}
+
+/// Two objects of one environment must not stand for the same AWS resource.
+fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
+    let mut owners: HashMap<(String, &'static str, String), ObjectId> = HashMap::new();
+    let mut problems = Vec::new();
+    for ((environment, id), object) in all {
+        let Some(kind) = kind(&object.kind) else {
+            continue;
+        };
+        let name = aws_name(kind, object);
+        let key = (environment.clone(), kind.name(), name.clone());
+        let Some(other) = owners.insert(key, id.clone()) else {
+            continue;
+        };
+        let index = set
+            .objects()
+            .position(|o| o.id() == *id && o.environment() == environment);
+        if let Some(index) = index {
+            let title = format!("{id} and {other} would be the same AWS resource `{name}`");
+            problems.push(set.problem(index, "/spec/name", title));
+        }
+    }
+    problems
+}
+
+fn cycles(set: &Set, all: &All) -> Vec<Problem> {
+    let mut graphs: BTreeMap<&str, BTreeMap<ObjectId, BTreeSet<ObjectId>>> = BTreeMap::new();
+    for ((environment, id), object) in all {
+        let targets = object_references(&object.spec)
+            .iter()
+            .map(ObjectFieldRef::id)
+            .collect();
+        graphs
+            .entry(environment)
+            .or_default()
+            .insert(id.clone(), targets);
+    }
+    let mut problems = Vec::new();
+    for (environment, graph) in graphs {
+        if let Err(cycle) = dependency_order(&graph) {
+            let on_cycle = |o: &Object| o.environment() == environment && cycle.0.contains(&o.id());
+            if let Some(index) = set.objects().position(on_cycle) {
+                problems.push(set.problem(index, "/metadata/name", cycle.to_string()));
+            }
+        }
+    }
+    problems
+}
