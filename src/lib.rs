@@ -1,6 +1,7 @@
 //! trueup keeps AWS deployments true to their manifests. See ARCHITECTURE.md for the floor plan.
 
 pub mod aws;
+pub mod engine;
 pub mod kinds;
 pub mod manifest;
 pub mod model;

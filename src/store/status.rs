@@ -24,6 +24,9 @@ pub struct StatusRecord {
     pub spec_digest: String,
     /// The release generation that was last looked at.
     pub observed_generation: u64,
+    /// The release generation that the resource was last seen to be in full accord with.
+    #[serde(default)]
+    pub synced_generation: u64,
     /// The resource's name in AWS.
     #[serde(default)]
     pub aws_name: String,

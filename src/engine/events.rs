@@ -1,0 +1,103 @@
+//! Records events, each once: the same thing happening again raises a count.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+use crate::model::{ObjectKey, sha256_hex};
+use crate::store::{EventKind, EventRecord, Store};
+
+/// The same event within this time is counted, not written anew.
+const SAME_WITHIN: SignedDuration = SignedDuration::from_mins(30);
+/// A repeated event is written at most this often.
+const WRITTEN_EVERY: SignedDuration = SignedDuration::from_secs(30);
+const REMEMBERED_MAX: usize = 10_000;
+
+#[derive(Clone)]
+pub struct Recorder {
+    store: Store,
+    recent: Arc<Mutex<HashMap<String, Recent>>>,
+}
+
+struct Recent {
+    event: EventRecord,
+    written: Timestamp,
+}
+
+impl Recorder {
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            recent: Arc::default(),
+        }
+    }
+
+    /// Records an event about an object. An event that cannot be written is logged: losing one
+    /// must not stop the work that it tells of.
+    pub async fn record(
+        &self,
+        key: &ObjectKey,
+        release: u64,
+        kind: EventKind,
+        reason: &str,
+        message: &str,
+    ) {
+        let Some(event) = self.merge(key, release, kind, reason, message) else {
+            return;
+        };
+        if let Err(error) = self.store.put_event(&event).await {
+            warn!(environment = %key.environment, object = %key.id, %error, "an event was lost");
+        }
+    }
+
+    /// The event to write, or nothing where it was written a moment ago.
+    fn merge(
+        &self,
+        key: &ObjectKey,
+        release: u64,
+        kind: EventKind,
+        reason: &str,
+        message: &str,
+    ) -> Option<EventRecord> {
+        let now = self.store.clock().now();
+        let same = format!("{key} {reason} {message}");
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.retain(|_, r| now.duration_since(r.event.last_seen) < SAME_WITHIN);
+        if recent.len() >= REMEMBERED_MAX {
+            recent.clear();
+        }
+        if let Some(known) = recent.get_mut(&same) {
+            known.event.count += 1;
+            known.event.last_seen = now;
+            known.event.release = release;
+            if now.duration_since(known.written) < WRITTEN_EVERY {
+                return None;
+            }
+            known.written = now;
+            return Some(known.event.clone());
+        }
+        let event = EventRecord {
+            id: format!("{:020}-{}", now.as_nanosecond(), &sha256_hex(&same)[..8]),
+            environment: key.environment.to_string(),
+            object: key.id.to_string(),
+            kind,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            release,
+            count: 1,
+            first_seen: now,
+            last_seen: now,
+            expires_at: 0,
+        };
+        recent.insert(
+            same,
+            Recent {
+                event: event.clone(),
+                written: now,
+            },
+        );
+        Some(event)
+    }
+}

@@ -1,0 +1,213 @@
+//! What the engine shows to SREs, by the names that controller-runtime's dashboards have.
+//!
+//! No label is unbounded: a controller is a kind, and environments are counted up to
+//! [`ENVIRONMENTS_MAX`].
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use crate::kinds::kinds;
+
+/// Environments that one daemon reconciles.
+pub const ENVIRONMENTS_MAX: usize = 200;
+
+/// How a pass ended, in controller-runtime's words.
+pub const RESULTS: [&str; 4] = ["success", "error", "requeue", "requeue_after"];
+
+#[derive(Clone)]
+pub struct EngineMetrics {
+    pub reconcile_total: IntCounterVec,
+    pub reconcile_errors: IntCounterVec,
+    pub reconcile_seconds: HistogramVec,
+    pub active_workers: IntGaugeVec,
+    pub queue_depth: IntGauge,
+    pub queue_adds: IntCounter,
+    pub queue_retries: IntCounter,
+    pub queue_seconds: Histogram,
+    pub work_seconds: Histogram,
+    pub unfinished_seconds: Gauge,
+    pub longest_running_seconds: Gauge,
+    pub resources: IntGaugeVec,
+    pub resources_ready: IntGaugeVec,
+    pub resources_synced: IntGaugeVec,
+    pub resources_stalled: IntGaugeVec,
+    pub drift_detected: IntCounterVec,
+    pub drift_corrected: IntCounterVec,
+    pub flapping: IntCounterVec,
+    pub oldest_look: GaugeVec,
+    pub release: IntGaugeVec,
+    pub lease_held: IntGaugeVec,
+    pub store_errors: IntCounter,
+}
+
+impl EngineMetrics {
+    /// Fails only where a registry already has the names.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let queue = |name: &str, help: &str| Opts::new(name, help).const_label("name", "trueup");
+        let seconds = |name: &str, help: &str| {
+            let buckets = vec![
+                0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+            ];
+            HistogramOpts::new(name, help).buckets(buckets)
+        };
+        let queue_seconds =
+            |name: &str, help: &str| seconds(name, help).const_label("name", "trueup");
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(name, help), labels)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            IntGaugeVec::new(Opts::new(name, help), labels)
+        };
+        let by_kind = ["environment", "kind"];
+        let metrics = Self {
+            reconcile_total: counters(
+                "controller_runtime_reconcile_total",
+                "Passes by how they ended",
+                &["controller", "result"],
+            )?,
+            reconcile_errors: counters(
+                "controller_runtime_reconcile_errors_total",
+                "Passes that failed",
+                &["controller"],
+            )?,
+            reconcile_seconds: HistogramVec::new(
+                seconds(
+                    "controller_runtime_reconcile_time_seconds",
+                    "Length of a pass",
+                ),
+                &["controller"],
+            )?,
+            active_workers: gauges(
+                "controller_runtime_active_workers",
+                "Passes under way",
+                &["controller"],
+            )?,
+            queue_depth: IntGauge::with_opts(queue(
+                "workqueue_depth",
+                "Objects that could be worked on now",
+            ))?,
+            queue_adds: IntCounter::with_opts(queue(
+                "workqueue_adds_total",
+                "Additions to the queue",
+            ))?,
+            queue_retries: IntCounter::with_opts(queue(
+                "workqueue_retries_total",
+                "Objects queued again after a failure",
+            ))?,
+            queue_seconds: Histogram::with_opts(queue_seconds(
+                "workqueue_queue_duration_seconds",
+                "Time from being due to being worked on",
+            ))?,
+            work_seconds: Histogram::with_opts(queue_seconds(
+                "workqueue_work_duration_seconds",
+                "Time of work on one object",
+            ))?,
+            unfinished_seconds: Gauge::with_opts(queue(
+                "workqueue_unfinished_work_seconds",
+                "Time that work under way has taken, summed",
+            ))?,
+            longest_running_seconds: Gauge::with_opts(queue(
+                "workqueue_longest_running_processor_seconds",
+                "Time that the longest work under way has taken",
+            ))?,
+            resources: gauges(
+                "trueup_resources",
+                "Objects of the current release",
+                &by_kind,
+            )?,
+            resources_ready: gauges(
+                "trueup_resources_ready",
+                "Objects whose Ready is True",
+                &by_kind,
+            )?,
+            resources_synced: gauges(
+                "trueup_resources_synced",
+                "Objects whose Synced is True",
+                &by_kind,
+            )?,
+            resources_stalled: gauges(
+                "trueup_resources_stalled",
+                "Objects that wait for a person",
+                &by_kind,
+            )?,
+            drift_detected: counters("trueup_drift_detected_total", "Drift found", &by_kind)?,
+            drift_corrected: counters("trueup_drift_corrected_total", "Drift repaired", &by_kind)?,
+            flapping: counters(
+                "trueup_flapping_total",
+                "Plans stopped because they had no effect",
+                &by_kind,
+            )?,
+            oldest_look: GaugeVec::new(
+                Opts::new(
+                    "trueup_oldest_look_timestamp_seconds",
+                    "Every object was looked at since then; 0 while one never was",
+                ),
+                &["environment"],
+            )?,
+            release: gauges(
+                "trueup_release_info",
+                "Number of the current release",
+                &["environment"],
+            )?,
+            lease_held: gauges(
+                "trueup_lease_held",
+                "1 where this daemon reconciles the environment",
+                &["environment"],
+            )?,
+            store_errors: IntCounter::new(
+                "trueup_store_errors_total",
+                "Failed reads and writes of the store",
+            )?,
+        };
+        metrics.register_all(registry)?;
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    fn register_all(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        let m = self.clone();
+        registry.register(Box::new(m.reconcile_total))?;
+        registry.register(Box::new(m.reconcile_errors))?;
+        registry.register(Box::new(m.reconcile_seconds))?;
+        registry.register(Box::new(m.active_workers))?;
+        registry.register(Box::new(m.queue_depth))?;
+        registry.register(Box::new(m.queue_adds))?;
+        registry.register(Box::new(m.queue_retries))?;
+        registry.register(Box::new(m.queue_seconds))?;
+        registry.register(Box::new(m.work_seconds))?;
+        registry.register(Box::new(m.unfinished_seconds))?;
+        registry.register(Box::new(m.longest_running_seconds))?;
+        registry.register(Box::new(m.resources))?;
+        registry.register(Box::new(m.resources_ready))?;
+        registry.register(Box::new(m.resources_synced))?;
+        registry.register(Box::new(m.resources_stalled))?;
+        registry.register(Box::new(m.drift_detected))?;
+        registry.register(Box::new(m.drift_corrected))?;
+        registry.register(Box::new(m.flapping))?;
+        registry.register(Box::new(m.oldest_look))?;
+        registry.register(Box::new(m.release))?;
+        registry.register(Box::new(m.lease_held))?;
+        registry.register(Box::new(m.store_errors))?;
+        let build = IntGaugeVec::new(
+            Opts::new("trueup_build_info", "1, with the version"),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build))
+    }
+
+    /// A counter that does not exist yet makes an alert on its rate silent.
+    fn start_at_zero(&self) {
+        for kind in kinds() {
+            for result in RESULTS {
+                self.reconcile_total
+                    .with_label_values(&[kind.name(), result]);
+            }
+            self.reconcile_errors.with_label_values(&[kind.name()]);
+            self.reconcile_seconds.with_label_values(&[kind.name()]);
+            self.active_workers.with_label_values(&[kind.name()]);
+        }
+    }
+}

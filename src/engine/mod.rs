@@ -1,0 +1,33 @@
+//! The engine: looks at every object again and again, and does what its plan says.
+//!
+//! Expected flow: [`Engine::run`] watches the heads, keeps the desired state in memory
+//! (`world`), and takes objects from a deduplicating delay queue (`queue`). For each it makes one
+//! pass (`pass`): observe, plan, check, execute, look again, record.
+//!
+//! Guarantees:
+//! - Level-triggered: a pass takes no hint of what changed, so that start-up, edits, drift and
+//!   resyncs go one way.
+//! - An object is never worked on twice at once, and one that cannot progress takes a slot only
+//!   while it is looked at.
+//! - Edits go before resyncs, and resyncs age, so that nothing starves.
+//! - All that the engine knows can be lost at any moment: the store and AWS hold the rest.
+//!
+//! Left to others: what to do about a resource (`kinds`), what is desired (`store`).
+
+mod backoff;
+mod dice;
+mod events;
+mod metrics;
+mod outcome;
+mod pass;
+mod prepare;
+mod preview;
+mod queue;
+mod runner;
+mod secrets;
+mod world;
+
+pub use dice::Dice;
+pub use metrics::EngineMetrics;
+pub use preview::{Preview, preview};
+pub use runner::{Config, Engine, Health};

@@ -1,0 +1,191 @@
+//! What a pass came to, and what it means for an object's conditions. Pure.
+
+use jiff::Timestamp;
+
+use crate::aws::{AwsError, Class};
+use crate::model::ConditionStatus::{False, True, Unknown};
+use crate::model::{ConditionStatus, Conditions, condition_type};
+use crate::plan::{Blocked, Change, Waiting};
+
+/// Drifted fields that a condition lists; the rest is counted.
+const FIELDS_SHOWN_MAX: usize = 20;
+
+/// How a pass ended.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The resource was seen to be as declared.
+    Settled,
+    /// Steps were taken; the resource is looked at again.
+    Progressing(String),
+    /// AWS, or another object, is still busy.
+    Waiting(Waiting),
+    /// There is something to do, and writing is turned off.
+    Reported { exists: bool, reason: &'static str },
+    /// A person has to do something.
+    Blocked(Blocked),
+    /// A call failed while looking.
+    LookFailed(AwsError),
+    /// A call failed while writing.
+    WriteFailed(AwsError),
+}
+
+impl Verdict {
+    /// What is wrong, for an event; `None` where nothing is.
+    pub fn failure(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Blocked(blocked) => Some((blocked.reason, blocked.message.clone())),
+            // What passes by itself is no failure.
+            Self::LookFailed(e) | Self::WriteFailed(e)
+                if matches!(
+                    e.class,
+                    Class::Conflict | Class::NotReady | Class::Throttled
+                ) =>
+            {
+                None
+            }
+            Self::LookFailed(e) | Self::WriteFailed(e) => Some((e.class.reason(), e.to_string())),
+            _ => None,
+        }
+    }
+}
+
+/// Sets the four conditions. `changes` are the declared fields that differ.
+pub fn set_conditions(
+    conditions: &mut Conditions,
+    verdict: &Verdict,
+    changes: &[Change],
+    generation: u64,
+    now: Timestamp,
+) {
+    let mut set = |kind: &str, status: ConditionStatus, reason: &str, message: &str| {
+        conditions.set(kind, status, reason, message, generation, now);
+    };
+    let (ready, reconciling, stalled, reason, message) = match verdict {
+        Verdict::Settled => (True, False, False, "Reconciled", String::new()),
+        Verdict::Progressing(message) => (False, True, False, "Progressing", message.clone()),
+        Verdict::Waiting(w) => (False, True, False, w.reason, w.message.clone()),
+        Verdict::Reported {
+            exists: true,
+            reason,
+        } => (True, False, False, *reason, String::new()),
+        Verdict::Reported {
+            exists: false,
+            reason,
+        } => (
+            False,
+            False,
+            False,
+            *reason,
+            "the resource does not exist".to_owned(),
+        ),
+        Verdict::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
+        Verdict::LookFailed(e) if !e.class.is_terminal() => {
+            (Unknown, True, False, e.class.reason(), e.to_string())
+        }
+        Verdict::LookFailed(e) | Verdict::WriteFailed(e) => {
+            let terminal = e.class.is_terminal();
+            let (reconciling, stalled) = if terminal {
+                (False, True)
+            } else {
+                (True, False)
+            };
+            (False, reconciling, stalled, e.class.reason(), e.to_string())
+        }
+    };
+    set(condition_type::READY, ready, reason, &message);
+    set(
+        condition_type::RECONCILING,
+        reconciling,
+        reason,
+        if reconciling == True { &message } else { "" },
+    );
+    set(
+        condition_type::STALLED,
+        stalled,
+        reason,
+        if stalled == True { &message } else { "" },
+    );
+    match verdict {
+        Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
+        Verdict::LookFailed(_) => set(
+            condition_type::SYNCED,
+            Unknown,
+            reason,
+            "it could not be looked at",
+        ),
+        _ if changes.is_empty() && ready == True => set(condition_type::SYNCED, True, "InSync", ""),
+        _ => set(condition_type::SYNCED, False, "Differs", &fields(changes)),
+    }
+}
+
+/// The fields that differ, by path.
+pub fn fields(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "the resource is not there yet, or not complete".to_owned();
+    }
+    let shown: Vec<_> = changes
+        .iter()
+        .take(FIELDS_SHOWN_MAX)
+        .map(|c| c.path.to_string())
+        .collect();
+    let more = changes.len().saturating_sub(FIELDS_SHOWN_MAX);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(verdict: Verdict) -> String {
+        let mut conditions = Conditions::default();
+        set_conditions(&mut conditions, &verdict, &[], 1, Timestamp::UNIX_EPOCH);
+        let words: Vec<_> = conditions
+            .iter()
+            .map(|c| format!("{}={:?}", c.kind, c.status))
+            .collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn conditions_follow_kstatus() {
+        let error = |class| AwsError::new(class, "lambda", "GetFunction", "no");
+        let blocked = Blocked {
+            reason: "NotOwned",
+            message: "foreign".to_owned(),
+        };
+        let cases = [
+            (
+                Verdict::Settled,
+                "Ready=True Reconciling=False Stalled=False Synced=True",
+            ),
+            (
+                Verdict::Progressing("x".to_owned()),
+                "Ready=False Reconciling=True Stalled=False Synced=False",
+            ),
+            (
+                Verdict::Blocked(blocked),
+                "Ready=False Reconciling=False Stalled=True Synced=False",
+            ),
+            (
+                Verdict::LookFailed(error(Class::Transient)),
+                "Ready=Unknown Reconciling=True Stalled=False Synced=Unknown",
+            ),
+            (
+                Verdict::LookFailed(error(Class::Denied)),
+                "Ready=False Reconciling=False Stalled=True Synced=Unknown",
+            ),
+            (
+                Verdict::WriteFailed(error(Class::Unknown)),
+                "Ready=False Reconciling=True Stalled=False Synced=False",
+            ),
+        ];
+        for (verdict, expected) in cases {
+            assert_eq!(conditions(verdict.clone()), expected, "{verdict:?}");
+        }
+    }
+}

@@ -1,0 +1,665 @@
+//! One pass over one object: observe, plan, check, execute, look again, record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tracing::{debug, info, warn};
+
+use super::events::Recorder;
+use super::metrics::EngineMetrics;
+use super::outcome::{Verdict, fields, set_conditions};
+use super::prepare::{Subject, unresolved};
+use super::secrets::Secrets;
+use super::world::Wanted;
+use crate::aws::{AwsError, Class, Session, Sessions};
+use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
+use crate::kinds::{AnyStep, Desired, Intent, Look, kind};
+use crate::model::{
+    Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, annotation, condition_type, digest_of,
+};
+use crate::plan::{Blocked, Plan, Step, Verb, Waiting, render_changes};
+use crate::store::{Brake, CreateIntent, EventKind, StatusRecord, Store, StoreError};
+
+/// Times that the same plan is carried out without effect before the brake stops it.
+const SAME_PLAN_MAX: u32 = 3;
+
+/// What all passes share.
+#[derive(Clone)]
+pub struct Context {
+    pub store: Store,
+    pub store_id: Arc<str>,
+    pub sessions: Sessions,
+    pub secrets: Secrets,
+    pub recorder: Recorder,
+    pub metrics: EngineMetrics,
+    pub clock: Clock,
+}
+
+/// The moment at which a lease ends, shared with the passes that rely on it.
+#[derive(Clone, Debug, Default)]
+pub struct LeaseEnd(Arc<AtomicI64>);
+
+impl LeaseEnd {
+    pub fn set(&self, at: jiff::Timestamp) {
+        self.0.store(at.as_second(), Ordering::Release);
+    }
+
+    fn is_over(&self, now: jiff::Timestamp) -> bool {
+        now.as_second() >= self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Everything that a pass works from, taken at one moment.
+pub struct Snapshot {
+    pub key: ObjectKey,
+    pub release: u64,
+    pub suspended: bool,
+    pub environment: Arc<EnvironmentSpec>,
+    /// `None` where the object is not in the release any more.
+    pub wanted: Option<Wanted>,
+    pub status: Option<StatusRecord>,
+    /// What the object's references resolve to.
+    pub fields: HashMap<ObjectFieldRef, String>,
+    /// Objects that must go before this one may.
+    pub holders: Vec<String>,
+    pub epoch: u64,
+    pub lease_end: LeaseEnd,
+}
+
+/// When the object is worth another pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// After the environment's interval.
+    Resync,
+    /// AWS or another object is busy.
+    Soon,
+    /// After a backoff.
+    Retry,
+    /// Never: the object is gone.
+    Never,
+}
+
+pub struct Report {
+    pub next: Next,
+    /// `None` once the object is forgotten.
+    pub status: Option<StatusRecord>,
+    pub outcome: Result<(), StoreError>,
+    pub result: &'static str,
+}
+
+/// Writes are made, or only reported, for the whole pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Write,
+    Report(&'static str),
+}
+
+struct Pass<'a> {
+    cx: &'a Context,
+    snapshot: &'a Snapshot,
+    record: StatusRecord,
+}
+
+/// Makes one pass. Failures of AWS end in conditions; only the store's own come back as errors.
+pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
+    let id = &snapshot.key.id;
+    let before = snapshot.status.clone();
+    let mut record = before.clone().unwrap_or_else(|| StatusRecord {
+        kind: id.kind.to_string(),
+        name: id.name.to_string(),
+        ..StatusRecord::default()
+    });
+    record.epoch = snapshot.epoch;
+    record.uid = Store::uid(&cx.store_id, &snapshot.key);
+    let mut pass = Pass {
+        cx,
+        snapshot,
+        record,
+    };
+    let done = match &snapshot.wanted {
+        Some(wanted) => pass.keep(wanted).await,
+        None => pass.leave().await,
+    };
+    let (next, forget, outcome) = match done {
+        Ok(Done::Next(next)) => (next, false, Ok(())),
+        Ok(Done::Gone) => (Next::Never, true, Ok(())),
+        Err(error) => (Next::Retry, false, Err(error)),
+    };
+    let result = match (&outcome, next) {
+        (Err(_), _) | (_, Next::Retry) => "error",
+        (_, Next::Soon) => "requeue",
+        (_, Next::Resync) => "requeue_after",
+        (_, Next::Never) => "success",
+    };
+    let status = (!forget).then_some(pass.record);
+    Report {
+        next,
+        status,
+        outcome,
+        result,
+    }
+}
+
+enum Done {
+    Next(Next),
+    Gone,
+}
+
+impl Pass<'_> {
+    /// The object is in the release: makes its resource so.
+    async fn keep(&mut self, wanted: &Wanted) -> Result<Done, StoreError> {
+        let before = self.snapshot.status.clone();
+        self.record.spec_digest.clone_from(&wanted.digest);
+        let (verdict, look) = self.try_keep(wanted).await?;
+        let changes = look
+            .as_ref()
+            .map(|l| l.plan.changes.clone())
+            .unwrap_or_default();
+        let now = self.cx.clock.now();
+        if let Some(look) = &look {
+            self.record.looked_at = Some(now);
+            self.record.observed_generation = wanted.generation;
+            if look.facts.exists {
+                self.record.outputs.clone_from(&look.outputs);
+                self.record.created_at.get_or_insert(now);
+            }
+            if look.identity.is_some() {
+                self.record.identity.clone_from(&look.identity);
+            }
+        }
+        let recovered = self.was_failing();
+        set_conditions(
+            &mut self.record.conditions,
+            &verdict,
+            &changes,
+            wanted.generation,
+            now,
+        );
+        if matches!(verdict, Verdict::Settled) {
+            let first = self.record.synced_generation < wanted.generation;
+            self.record.synced_generation = wanted.generation;
+            self.record.intent = None;
+            self.record.brake = None;
+            if recovered || first {
+                let reason = if recovered { "Recovered" } else { "Synced" };
+                self.event(EventKind::Normal, reason, "the resource is as declared")
+                    .await;
+            }
+        }
+        if let Some((reason, message)) = verdict.failure() {
+            self.event(EventKind::Warning, reason, &message).await;
+        }
+        self.save(before.as_ref()).await?;
+        log(&verdict);
+        Ok(Done::Next(match &verdict {
+            Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
+            Verdict::Progressing(_) | Verdict::Waiting(_) => Next::Soon,
+            Verdict::Blocked(_) | Verdict::LookFailed(_) | Verdict::WriteFailed(_) => Next::Retry,
+        }))
+    }
+
+    /// Looks, writes where there is something to write, and looks again.
+    async fn try_keep(&mut self, wanted: &Wanted) -> Result<(Verdict, Option<Look>), StoreError> {
+        let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
+        if let Some(reference) = unresolved(&wanted.object, resolve).first() {
+            let message = format!("{} has no {} yet", reference.id(), reference.field);
+            let waiting = Waiting {
+                reason: "DependencyNotReady",
+                message,
+            };
+            return Ok((Verdict::Waiting(waiting), None));
+        }
+        let (session, desired) = match self.desired(&wanted.object).await {
+            Ok(ready) => ready,
+            Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
+            Err(Refusal::Failed(error)) => return Ok((Verdict::LookFailed(error), None)),
+        };
+        self.record.aws_name.clone_from(&desired.aws_name);
+        let look = match self.look(&session, desired.clone(), Intent::Keep).await {
+            Ok(look) => look,
+            Err(error) => return Ok((Verdict::LookFailed(error), None)),
+        };
+        if let Some(verdict) = self.settled_or_stuck(wanted, &look).await {
+            return Ok((verdict, Some(look)));
+        }
+        if let Err(verdict) = self
+            .execute(&session, &look.plan, wanted.generation)
+            .await?
+        {
+            return Ok((verdict, Some(look)));
+        }
+        // Green means looked at: what was written is read back.
+        let mut desired = desired;
+        desired.identity.clone_from(&self.record.identity);
+        desired.create_intended = self.record.intent.is_some();
+        match self.look(&session, desired, Intent::Keep).await {
+            Ok(again) => {
+                let verdict = match (&again.plan.blocked, &again.plan.waiting) {
+                    _ if again.plan.is_settled() => {
+                        self.corrected(wanted).await;
+                        Verdict::Settled
+                    }
+                    (Some(blocked), _) => Verdict::Blocked(blocked.clone()),
+                    (_, Some(waiting)) => Verdict::Waiting(waiting.clone()),
+                    _ => Verdict::Progressing("changes were made; looking again".to_owned()),
+                };
+                Ok((verdict, Some(again)))
+            }
+            Err(error) => Ok((Verdict::LookFailed(error), Some(look))),
+        }
+    }
+
+    /// The verdict where nothing is to be written now.
+    async fn settled_or_stuck(&mut self, wanted: &Wanted, look: &Look) -> Option<Verdict> {
+        let plan = &look.plan;
+        if plan.is_settled() {
+            return Some(Verdict::Settled);
+        }
+        let drifted =
+            self.record.synced_generation >= wanted.generation && self.record.synced_generation > 0;
+        if drifted && self.record.conditions.is_true(condition_type::SYNCED) {
+            self.drifted(look).await;
+        }
+        if let Some(blocked) = &plan.blocked {
+            return Some(Verdict::Blocked(blocked.clone()));
+        }
+        if plan.steps.is_empty() {
+            return plan.waiting.clone().map(Verdict::Waiting);
+        }
+        if let Mode::Report(reason) = self.mode(wanted, drifted) {
+            return Some(Verdict::Reported {
+                exists: look.facts.exists,
+                reason,
+            });
+        }
+        let digest = plan_digest(plan, wanted.generation);
+        if self
+            .record
+            .brake
+            .as_ref()
+            .is_some_and(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)
+        {
+            let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
+            self.cx
+                .metrics
+                .flapping
+                .with_label_values(&[&**environment, &**kind])
+                .inc();
+            return Some(Verdict::Blocked(flapping(plan)));
+        }
+        None
+    }
+
+    fn mode(&self, wanted: &Wanted, drifted: bool) -> Mode {
+        if self.snapshot.suspended {
+            return Mode::Report("EnvironmentSuspended");
+        }
+        if wanted.object.annotated(annotation::SUSPEND) {
+            return Mode::Report("Suspended");
+        }
+        // A new release is carried out under either policy; what changes afterwards is drift.
+        if drifted && self.snapshot.environment.drift_policy() == DriftPolicy::Report {
+            return Mode::Report("DriftReported");
+        }
+        Mode::Write
+    }
+
+    /// Takes the steps in order, up to the first that AWS is busy with.
+    async fn execute(
+        &mut self,
+        session: &Session,
+        plan: &Plan<AnyStep>,
+        generation: u64,
+    ) -> Result<Result<(), Verdict>, StoreError> {
+        for step in &plan.steps {
+            if self.snapshot.lease_end.is_over(self.cx.clock.now()) {
+                let environment = self.snapshot.key.environment.to_string();
+                return Err(StoreError::LeaseLost { environment });
+            }
+            let creates_whole = step.verb == Verb::Create && step.changes.is_empty();
+            if creates_whole && self.record.intent.is_none() {
+                self.record.intent = Some(CreateIntent {
+                    at: self.cx.clock.now(),
+                });
+                self.put().await?;
+            }
+            let outcome = match step.call.apply(session).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    warn!(step = %describe(step), %error, "step failed");
+                    return Ok(Err(Verdict::WriteFailed(error)));
+                }
+            };
+            info!(step = %describe(step), "step taken");
+            let reason = match step.verb {
+                Verb::Create => "Created",
+                Verb::Update => "Updated",
+                Verb::Delete => "Deleted",
+            };
+            self.event(EventKind::Normal, reason, &describe(step)).await;
+            if let Some(identity) = outcome.identity {
+                self.record.identity = Some(identity);
+                self.put().await?;
+            }
+            if outcome.in_progress {
+                let message = format!("AWS works on: {}", describe(step));
+                return Ok(Err(Verdict::Progressing(message)));
+            }
+        }
+        let digest = plan_digest(plan, generation);
+        let count = match &self.record.brake {
+            Some(brake) if brake.plan == digest => brake.count + 1,
+            _ => 1,
+        };
+        self.record.brake = Some(Brake {
+            plan: digest,
+            count,
+        });
+        Ok(Ok(()))
+    }
+
+    /// The object left the release: its resource is deleted or let go, and then forgotten.
+    async fn leave(&mut self) -> Result<Done, StoreError> {
+        let before = self.snapshot.status.clone();
+        if before.is_none() {
+            return Ok(Done::Gone);
+        }
+        if self.snapshot.suspended {
+            return Ok(Done::Next(Next::Resync));
+        }
+        if !self.snapshot.holders.is_empty() {
+            debug!(holders = ?self.snapshot.holders, "kept until those that refer to it are gone");
+            return Ok(Done::Next(Next::Soon));
+        }
+        let digests = [self.record.spec_digest.clone()].into();
+        let environment = &self.snapshot.key.environment;
+        let mut objects = self.cx.store.objects(environment, &digests).await?;
+        let Some(object) = objects.pop_first().map(|(_, object)| object) else {
+            return Ok(Done::Gone);
+        };
+        let Some(kind) = kind(&object.kind) else {
+            return self.forget("LetGo", "its kind is not known any more").await;
+        };
+        let retain = if kind.holds_data() {
+            DeletionPolicy::Retain
+        } else {
+            DeletionPolicy::Delete
+        };
+        let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
+        if policy == DeletionPolicy::Retain {
+            let message =
+                "the object left the release; the AWS resource stays (deletionPolicy: Retain)";
+            return self.forget("Retained", message).await;
+        }
+        let verdict = match self.try_delete(&object).await? {
+            Some(verdict) => verdict,
+            None => return self.forget("Deleted", "the AWS resource is gone").await,
+        };
+        let generation = self.record.observed_generation;
+        let now = self.cx.clock.now();
+        set_conditions(&mut self.record.conditions, &verdict, &[], generation, now);
+        if let Some((reason, message)) = verdict.failure() {
+            self.event(EventKind::Warning, reason, &message).await;
+        }
+        self.save(before.as_ref()).await?;
+        log(&verdict);
+        Ok(Done::Next(match verdict {
+            Verdict::Waiting(_) | Verdict::Progressing(_) => Next::Soon,
+            _ => Next::Retry,
+        }))
+    }
+
+    /// `None` once nothing of ours is left.
+    async fn try_delete(&mut self, object: &Object) -> Result<Option<Verdict>, StoreError> {
+        let (session, desired) = match self.desired(object).await {
+            Ok(ready) => ready,
+            Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
+            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::LookFailed(error))),
+        };
+        let look = match self.look(&session, desired, Intent::Delete).await {
+            Ok(look) => look,
+            Err(error) => return Ok(Some(Verdict::LookFailed(error))),
+        };
+        if look.plan.is_settled() {
+            return Ok(None);
+        }
+        if let Some(blocked) = look.plan.blocked {
+            return Ok(Some(Verdict::Blocked(blocked)));
+        }
+        if let (true, Some(waiting)) = (look.plan.steps.is_empty(), look.plan.waiting.clone()) {
+            return Ok(Some(Verdict::Waiting(waiting)));
+        }
+        let generation = self.record.observed_generation;
+        match self.execute(&session, &look.plan, generation).await? {
+            Ok(()) => Ok(Some(Verdict::Progressing(
+                "deleted; looking again".to_owned(),
+            ))),
+            Err(verdict) => Ok(Some(verdict)),
+        }
+    }
+
+    async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
+        let key = &self.snapshot.key;
+        self.cx
+            .store
+            .delete_status(&key.environment, &key.id, self.snapshot.epoch)
+            .await?;
+        info!(reason, message, "object forgotten");
+        self.event(EventKind::Normal, reason, message).await;
+        Ok(Done::Gone)
+    }
+
+    /// The session, checked against the environment's account, and the desired state.
+    async fn desired(
+        &mut self,
+        object: &Object,
+    ) -> Result<(Session, Desired<serde_json::Value>), Refusal> {
+        let target = self.snapshot.environment.target();
+        let session = self.cx.sessions.get(&target).await?;
+        let account_id = session.account_id().await?;
+        if target
+            .account_id
+            .as_ref()
+            .is_some_and(|wanted| *wanted != account_id)
+        {
+            let message = format!(
+                "the credentials belong to account {account_id}, the environment to {}; nothing was \
+                 read or written. Correct spec.aws of the Environment, or the daemon's credentials",
+                target.account_id.unwrap_or_default()
+            );
+            return Err(Refusal::Blocked(Blocked {
+                reason: "WrongAccount",
+                message,
+            }));
+        }
+        let place = format!("{account_id}/{}", session.region());
+        if self.record.created_at.is_some() && self.record.place != place {
+            let message = format!(
+                "the resource lives in {}, and the environment now says {place}; trueup does not \
+                 move resources. Change it back, or remove the object first",
+                self.record.place
+            );
+            return Err(Refusal::Blocked(Blocked {
+                reason: "PlaceChanged",
+                message,
+            }));
+        }
+        self.record.place = place;
+        let Some(kind) = kind(&object.kind) else {
+            let message = format!(
+                "this version of trueup does not know the kind {}",
+                object.kind
+            );
+            return Err(Refusal::Blocked(Blocked {
+                reason: "UnknownKind",
+                message,
+            }));
+        };
+        let subject = Subject {
+            key: self.snapshot.key.clone(),
+            kind,
+            object,
+            environment: &self.snapshot.environment,
+            status: Some(&self.record),
+            store_id: &self.cx.store_id,
+            account_id,
+        };
+        let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
+        let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;
+        Ok((session, desired))
+    }
+
+    async fn look(
+        &self,
+        session: &Session,
+        desired: Desired<serde_json::Value>,
+        intent: Intent,
+    ) -> Result<Look, AwsError> {
+        let Some(kind) = kind(&self.snapshot.key.id.kind) else {
+            return Err(AwsError::new(
+                Class::Invalid,
+                "trueup",
+                "look",
+                "unknown kind",
+            ));
+        };
+        kind.look(session, desired, intent, self.cx.clock.now())
+            .await
+    }
+
+    fn was_failing(&self) -> bool {
+        let stalled = self.record.conditions.is_true(condition_type::STALLED);
+        let failing = self
+            .record
+            .conditions
+            .get(condition_type::READY)
+            .is_some_and(|c| {
+                matches!(
+                    c.reason.as_str(),
+                    "AwsUnavailable" | "OutcomeUnknown" | "Throttled"
+                )
+            });
+        stalled || failing
+    }
+
+    async fn drifted(&self, look: &Look) {
+        let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
+        self.cx
+            .metrics
+            .drift_detected
+            .with_label_values(&[&**environment, &**kind])
+            .inc();
+        let message = if look.facts.exists {
+            render_changes(&look.plan.changes).join("; ")
+        } else {
+            "the resource is gone".to_owned()
+        };
+        info!(fields = %fields(&look.plan.changes), "drift");
+        self.event(EventKind::Warning, "DriftDetected", &message)
+            .await;
+    }
+
+    async fn corrected(&self, wanted: &Wanted) {
+        if self.record.synced_generation >= wanted.generation {
+            let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
+            self.cx
+                .metrics
+                .drift_corrected
+                .with_label_values(&[&**environment, &**kind])
+                .inc();
+            self.event(
+                EventKind::Normal,
+                "DriftCorrected",
+                "the resource is as declared again",
+            )
+            .await;
+        }
+    }
+
+    async fn event(&self, kind: EventKind, reason: &str, message: &str) {
+        let (key, release) = (&self.snapshot.key, self.snapshot.release);
+        self.cx
+            .recorder
+            .record(key, release, kind, reason, message)
+            .await;
+    }
+
+    async fn put(&self) -> Result<(), StoreError> {
+        self.cx
+            .store
+            .put_status(&self.snapshot.key.environment, &self.record)
+            .await
+    }
+
+    /// Writes the record if anything but the time of the look changed.
+    async fn save(&self, before: Option<&StatusRecord>) -> Result<(), StoreError> {
+        let same = before.is_some_and(|before| {
+            let mut before = before.clone();
+            before.looked_at = self.record.looked_at;
+            before.epoch = self.record.epoch;
+            before == self.record
+        });
+        if same { Ok(()) } else { self.put().await }
+    }
+}
+
+/// Why a look cannot even begin.
+enum Refusal {
+    Blocked(Blocked),
+    Failed(AwsError),
+}
+
+impl From<AwsError> for Refusal {
+    fn from(error: AwsError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn describe<S>(step: &Step<S>) -> String {
+    let changes = render_changes(&step.changes);
+    if changes.is_empty() {
+        return step.what.clone();
+    }
+    format!("{} ({})", step.what, changes.join("; "))
+}
+
+/// Equal for plans that would do the same for the same release.
+fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
+    let steps: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|s| format!("{:?} {}", s.verb, describe(s)))
+        .collect();
+    digest_of(&(generation, steps))
+}
+
+fn flapping<S>(plan: &Plan<S>) -> Blocked {
+    let steps: Vec<_> = plan.steps.iter().map(describe).collect();
+    Blocked {
+        reason: "Flapping",
+        message: format!(
+            "written {SAME_PLAN_MAX} times without effect: {}. Either something changes it back or \
+             AWS reads it otherwise; correct the manifest or list the path under ignore, or ask for \
+             another try with `trueup reconcile`",
+            steps.join(", ")
+        ),
+    }
+}
+
+fn log(verdict: &Verdict) {
+    match verdict {
+        Verdict::Settled => debug!("as declared"),
+        Verdict::Progressing(message) => info!(message, "progressing"),
+        Verdict::Waiting(waiting) => {
+            info!(reason = waiting.reason, message = %waiting.message, "waiting")
+        }
+        Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
+        Verdict::Blocked(blocked) => {
+            warn!(reason = blocked.reason, message = %blocked.message, "stalled");
+        }
+        Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
+            warn!(reason = error.class.reason(), %error, "failed");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! From an object of a release to the [`Desired`] that a kind plans with.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::secrets::Secrets;
+use crate::aws::{AwsError, Session, Target, tags};
+use crate::kinds::environment::EnvironmentSpec;
+use crate::kinds::{AnyKind, Desired, Resolved};
+use crate::model::{
+    Object, ObjectFieldRef, ObjectKey, Path, annotation, object_references, secret_references,
+};
+use crate::store::{StatusRecord, Store};
+
+/// An object and everything around it that its desired state depends on.
+pub struct Subject<'a> {
+    pub key: ObjectKey,
+    pub kind: &'static dyn AnyKind,
+    pub object: &'a Object,
+    pub environment: &'a EnvironmentSpec,
+    pub status: Option<&'a StatusRecord>,
+    pub store_id: &'a str,
+    pub account_id: String,
+}
+
+/// The references of an object that cannot be resolved yet.
+pub fn unresolved(
+    object: &Object,
+    resolve: impl Fn(&ObjectFieldRef) -> Option<String>,
+) -> Vec<ObjectFieldRef> {
+    object_references(&object.spec)
+        .into_iter()
+        .filter(|r| resolve(r).is_none())
+        .collect()
+}
+
+impl Subject<'_> {
+    pub fn aws_name(&self) -> String {
+        let given = self.kind.common(&self.object.spec).name;
+        given.unwrap_or_else(|| format!("{}-{}", self.key.environment, self.key.id.name))
+    }
+
+    /// Resolves references and secrets. A reference that `resolve` does not know is left out.
+    pub async fn desired(
+        &self,
+        session: &Session,
+        secrets: &Secrets,
+        resolve: impl Fn(&ObjectFieldRef) -> Option<String>,
+    ) -> Result<Desired<Value>, AwsError> {
+        let target = self.environment.target();
+        let mut resolved = self.secrets(session, secrets, &target).await?;
+        for reference in object_references(&self.object.spec) {
+            if let Some(value) = resolve(&reference) {
+                resolved.fields.insert(reference, value);
+            }
+        }
+        let common = self.kind.common(&self.object.spec);
+        let ignore = common.ignore.iter().flatten();
+        let uid = Store::uid(self.store_id, &self.key);
+        Ok(Desired {
+            aws_name: self.aws_name(),
+            tags: self.tags(common.tags.as_ref(), &uid),
+            uid,
+            key: self.key.clone(),
+            spec: self.object.spec.clone(),
+            // Validation has refused paths that do not parse.
+            ignore: ignore
+                .filter_map(|path| path.parse::<Path>().ok())
+                .collect(),
+            identity: self.status.and_then(|s| s.identity.clone()),
+            create_intended: self.status.is_some_and(|s| s.intent.is_some()),
+            resolved,
+            adopt: self.object.annotated(annotation::ADOPT),
+            allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
+            account_id: self.account_id.clone(),
+            region: session.region().to_owned(),
+        })
+    }
+
+    async fn secrets(
+        &self,
+        session: &Session,
+        secrets: &Secrets,
+        target: &Target,
+    ) -> Result<Resolved, AwsError> {
+        let mut resolved = Resolved::default();
+        for reference in secret_references(&self.object.spec) {
+            let secret = secrets.get(session, target, &reference).await?;
+            resolved.secrets.insert(reference, secret);
+        }
+        Ok(resolved)
+    }
+
+    /// The environment's tags, the object's over them, and ours over all.
+    fn tags(&self, own: Option<&BTreeMap<String, String>>, uid: &str) -> BTreeMap<String, String> {
+        let mut all = self.environment.tags.clone().unwrap_or_default();
+        all.extend(own.cloned().unwrap_or_default());
+        all.extend(tags::ownership(&self.key, uid));
+        all
+    }
+}

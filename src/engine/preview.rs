@@ -1,0 +1,156 @@
+//! What the daemon would do: the same observe, plan and check, printed instead of executed.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt};
+use serde::Deserialize;
+
+use super::prepare::Subject;
+use super::secrets::Secrets;
+use crate::aws::{AwsError, Class, Session, Sessions};
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::kinds::{AnyStep, Intent, kind};
+use crate::model::{DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
+use crate::plan::{Plan, Waiting};
+use crate::store::StatusRecord;
+
+/// Objects that are looked at at once.
+const AT_ONCE: usize = 8;
+
+/// What would be done to one object.
+pub struct Preview {
+    pub id: ObjectId,
+    pub plan: Result<Plan<AnyStep>, AwsError>,
+}
+
+/// Plans for `objects` as if they were the environment's release. `removed` are the objects that
+/// would leave it.
+pub async fn preview(
+    sessions: &Sessions,
+    store_id: &str,
+    environment: &str,
+    objects: &[Object],
+    removed: &[Object],
+    statuses: &[StatusRecord],
+) -> Result<Vec<Preview>, AwsError> {
+    let spec = objects
+        .iter()
+        .chain(removed)
+        .find(|o| o.kind == environment::NAME)
+        .and_then(|o| EnvironmentSpec::deserialize(&o.spec).ok())
+        .unwrap_or_default();
+    let target = spec.target();
+    let session = sessions.get(&target).await?;
+    let account_id = session.account_id().await?;
+    if target
+        .account_id
+        .as_ref()
+        .is_some_and(|wanted| *wanted != account_id)
+    {
+        let message =
+            format!("the credentials belong to account {account_id}, not to the environment's");
+        return Err(AwsError::new(
+            Class::Denied,
+            "sts",
+            "GetCallerIdentity",
+            message,
+        ));
+    }
+    let statuses: BTreeMap<ObjectId, &StatusRecord> =
+        statuses.iter().map(|s| (s.id(), s)).collect();
+    let work = Work {
+        session: &session,
+        secrets: Secrets::default(),
+        store_id,
+        environment,
+        spec: &spec,
+        account_id: &account_id,
+        statuses: &statuses,
+    };
+    let kept = objects.iter().map(|object| (object, Intent::Keep));
+    let leaving = removed.iter().map(|object| (object, Intent::Delete));
+    let subjects: Vec<_> = kept
+        .chain(leaving)
+        .filter(|(o, _)| o.kind != environment::NAME)
+        .collect();
+    let mut previews: Vec<_> = stream::iter(subjects)
+        .map(|(object, intent)| work.one(object, intent))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    previews.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(previews)
+}
+
+struct Work<'a> {
+    session: &'a Session,
+    secrets: Secrets,
+    store_id: &'a str,
+    environment: &'a str,
+    spec: &'a EnvironmentSpec,
+    account_id: &'a str,
+    statuses: &'a BTreeMap<ObjectId, &'a StatusRecord>,
+}
+
+impl Work<'_> {
+    async fn one(&self, object: &Object, intent: Intent) -> Preview {
+        let id = object.id();
+        let plan = self.plan(object, intent).await;
+        Preview { id, plan }
+    }
+
+    async fn plan(&self, object: &Object, intent: Intent) -> Result<Plan<AnyStep>, AwsError> {
+        let id = object.id();
+        let Some(kind) = kind(&object.kind) else {
+            return Ok(Plan::default());
+        };
+        if intent == Intent::Delete {
+            let retain = if kind.holds_data() {
+                DeletionPolicy::Retain
+            } else {
+                DeletionPolicy::Delete
+            };
+            let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
+            if policy == DeletionPolicy::Retain {
+                let message = "the resource stays in AWS and is not looked at any more".to_owned();
+                let waiting = Some(Waiting {
+                    reason: "Retained",
+                    message,
+                });
+                return Ok(Plan {
+                    waiting,
+                    ..Plan::default()
+                });
+            }
+        }
+        let subject = Subject {
+            key: ObjectKey {
+                environment: self.environment.into(),
+                id: id.clone(),
+            },
+            kind,
+            object,
+            environment: self.spec,
+            status: self.statuses.get(&id).copied(),
+            store_id: self.store_id,
+            account_id: self.account_id.to_owned(),
+        };
+        // The daemon waits for what does not exist yet; a preview names it.
+        let resolve =
+            |r: &ObjectFieldRef| {
+                let known = self
+                    .statuses
+                    .get(&r.id())
+                    .and_then(|s| s.outputs.get(&r.field))
+                    .cloned();
+                Some(known.unwrap_or_else(|| {
+                    format!("({} of {}, known once it is made)", r.field, r.id())
+                }))
+            };
+        let desired = subject
+            .desired(self.session, &self.secrets, resolve)
+            .await?;
+        let now = jiff::Timestamp::now();
+        Ok(kind.look(self.session, desired, intent, now).await?.plan)
+    }
+}

@@ -1,0 +1,751 @@
+//! The loop: watches the heads, keeps the leases, gives work out and takes it back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use super::backoff::{Backoffs, FAILING, WAITING};
+use super::dice::Dice;
+use super::events::Recorder;
+use super::metrics::{ENVIRONMENTS_MAX, EngineMetrics};
+use super::pass::{Context, LeaseEnd, Next, Report, Snapshot, pass};
+use super::queue::{Priority, Queue};
+use super::secrets::Secrets;
+use super::world::{EnvironmentState, World};
+use crate::aws::Sessions;
+use crate::model::{
+    Object, ObjectFieldRef, ObjectId, ObjectKey, condition_type, object_references,
+};
+use crate::store::{Head, Lease, StatusRecord, Store, StoreError};
+
+/// How the engine runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Objects worked on at once.
+    pub concurrency: usize,
+    /// Pause between two looks at the heads.
+    pub watch_every: Duration,
+    /// How long a lease lasts without being renewed.
+    pub lease_for: Duration,
+    /// The longest that one pass may take.
+    pub pass_timeout: Duration,
+    /// How long in-flight passes may go on after a stop was asked for.
+    pub drain_for: Duration,
+    /// Names this daemon among others.
+    pub holder: String,
+    /// Seeds all jitter.
+    pub seed: u64,
+}
+
+impl Config {
+    pub fn new(holder: impl Into<String>, seed: u64) -> Self {
+        Self {
+            concurrency: 16,
+            watch_every: Duration::from_secs(1),
+            lease_for: Duration::from_secs(20),
+            pass_timeout: Duration::from_secs(300),
+            drain_for: Duration::from_secs(20),
+            holder: holder.into(),
+            seed,
+        }
+    }
+}
+
+/// Objects that the queue holds at most.
+const QUEUE_MAX: usize = 200_000;
+/// The watch is late by this much before the daemon says that it is not well.
+const WATCH_LATE_AFTER: Duration = Duration::from_secs(15);
+
+/// What health endpoints read. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Health(Arc<HealthState>);
+
+struct HealthState {
+    started: Instant,
+    store_ok: AtomicBool,
+    loaded: AtomicBool,
+    /// Milliseconds after `started`.
+    last_watch_ms: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl Default for HealthState {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            store_ok: AtomicBool::new(false),
+            loaded: AtomicBool::new(false),
+            last_watch_ms: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Health {
+    /// Each check by name, and what is wrong where something is.
+    pub fn live(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let last = Duration::from_millis(self.0.last_watch_ms.load(Ordering::Relaxed));
+        let late = self.0.started.elapsed().saturating_sub(last);
+        let turning = if late > WATCH_LATE_AFTER {
+            Err(format!("the loop has not turned for {} s", late.as_secs()))
+        } else {
+            Ok(())
+        };
+        vec![("loop", turning)]
+    }
+
+    pub fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let check = |ok: bool, otherwise: &str| {
+            if ok {
+                Ok(())
+            } else {
+                Err(otherwise.to_owned())
+            }
+        };
+        let mut checks = self.live();
+        let store = self.0.store_ok.load(Ordering::Relaxed);
+        checks.push(("store", check(store, "the last read of the store failed")));
+        let loaded = self.0.loaded.load(Ordering::Relaxed);
+        checks.push(("releases", check(loaded, "the releases are not loaded yet")));
+        let stopping = self.0.stopping.load(Ordering::Relaxed);
+        checks.push(("shutdown", check(!stopping, "shutting down")));
+        checks
+    }
+
+    fn turned(&self) {
+        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_watch_ms.store(now, Ordering::Relaxed);
+    }
+}
+
+/// The engine. One loop owns it; passes run beside it and report back.
+pub struct Engine {
+    config: Config,
+    cx: Context,
+    health: Health,
+    dice: Dice,
+    world: World,
+    queue: Queue<ObjectKey>,
+    failing: Backoffs<ObjectKey>,
+    waiting: Backoffs<ObjectKey>,
+    lease_ends: HashMap<Arc<str>, LeaseEnd>,
+    due: HashMap<ObjectKey, Instant>,
+    running: Arc<Mutex<HashMap<ObjectKey, Instant>>>,
+    passes: u64,
+    /// Parsed objects by digest, shared between releases and environments.
+    objects: BTreeMap<String, Arc<Object>>,
+}
+
+impl Engine {
+    /// Fails where the store is not there or was not initialized.
+    pub async fn new(
+        config: Config,
+        store: Store,
+        sessions: Sessions,
+        metrics: EngineMetrics,
+        health: Health,
+    ) -> Result<Self, StoreError> {
+        let store_id = store.id().await?.into();
+        let dice = Dice::seeded(config.seed);
+        let cx = Context {
+            clock: store.clock(),
+            recorder: Recorder::new(store.clone()),
+            store,
+            store_id,
+            sessions,
+            secrets: Secrets::default(),
+            metrics,
+        };
+        Ok(Self {
+            config,
+            cx,
+            health,
+            world: World::default(),
+            queue: Queue::default(),
+            failing: Backoffs::new(FAILING, dice.clone()),
+            waiting: Backoffs::new(WAITING, dice.clone()),
+            dice,
+            lease_ends: HashMap::new(),
+            due: HashMap::new(),
+            running: Arc::default(),
+            passes: 0,
+            objects: BTreeMap::new(),
+        })
+    }
+
+    /// Runs until `stop` is cancelled, then lets what is under way end, and gives the leases back.
+    pub async fn run(mut self, stop: CancellationToken) {
+        info!(seed = self.config.seed, holder = %self.config.holder, "engine starts");
+        let mut workers: JoinSet<(ObjectKey, Report)> = JoinSet::new();
+        let mut watch = tokio::time::interval(self.config.watch_every);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.give_out(&mut workers);
+            let due = self
+                .queue
+                .next_due()
+                .filter(|_| workers.len() < self.config.concurrency);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(done) = workers.join_next() => self.take_back(done),
+                _ = watch.tick() => self.watch().await,
+                () = sleep_until(due) => {}
+            }
+        }
+        self.drain(workers).await;
+    }
+
+    /// Starts passes while there is work and room.
+    fn give_out(&mut self, workers: &mut JoinSet<(ObjectKey, Report)>) {
+        let now = Instant::now();
+        while workers.len() < self.config.concurrency {
+            let Some(key) = self.queue.pop(now) else {
+                break;
+            };
+            let Some(snapshot) = self.snapshot(&key) else {
+                self.queue.done(&key);
+                continue;
+            };
+            self.passes += 1;
+            let waited = self
+                .due
+                .remove(&key)
+                .map(|at| now.saturating_duration_since(at));
+            self.cx
+                .metrics
+                .queue_seconds
+                .observe(waited.unwrap_or_default().as_secs_f64());
+            self.cx
+                .metrics
+                .active_workers
+                .with_label_values(&[&*key.id.kind])
+                .inc();
+            lock(&self.running).insert(key.clone(), now);
+            let span = info_span!(
+                "pass",
+                environment = %key.environment,
+                kind = %key.id.kind,
+                name = %key.id.name,
+                release = snapshot.release,
+                pass = self.passes,
+            );
+            let (cx, timeout) = (self.cx.clone(), self.config.pass_timeout);
+            let work = async move {
+                let timed = tokio::time::timeout(timeout, pass(&cx, &snapshot)).await;
+                let report = timed.unwrap_or_else(|_| {
+                    warn!(
+                        seconds = timeout.as_secs(),
+                        "the pass took too long and was given up"
+                    );
+                    Report {
+                        next: Next::Retry,
+                        status: snapshot.status.clone(),
+                        outcome: Ok(()),
+                        result: "error",
+                    }
+                });
+                (key, report)
+            };
+            workers.spawn(work.instrument(span));
+        }
+        self.cx
+            .metrics
+            .queue_depth
+            .set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
+        self.observe_running();
+    }
+
+    fn observe_running(&self) {
+        let running = lock(&self.running);
+        let seconds = || running.values().map(|since| since.elapsed().as_secs_f64());
+        self.cx.metrics.unfinished_seconds.set(seconds().sum());
+        self.cx
+            .metrics
+            .longest_running_seconds
+            .set(seconds().fold(0.0, f64::max));
+    }
+
+    fn snapshot(&self, key: &ObjectKey) -> Option<Snapshot> {
+        let environment = self.world.get(key)?;
+        let wanted = environment.objects.get(&key.id).cloned();
+        let fields = wanted
+            .iter()
+            .flat_map(|w| object_references(&w.object.spec));
+        let resolved = fields.filter_map(|r: ObjectFieldRef| {
+            let value = environment.resolve(&r)?.to_owned();
+            Some((r, value))
+        });
+        // Deletes run backwards: what still refers to the object goes first.
+        let holders = match &wanted {
+            Some(_) => Vec::new(),
+            None => self.holders(environment, &key.id),
+        };
+        Some(Snapshot {
+            key: key.clone(),
+            release: environment.head.release,
+            suspended: environment.head.suspended,
+            environment: Arc::clone(&environment.spec),
+            status: environment.statuses.get(&key.id).cloned(),
+            fields: resolved.collect(),
+            wanted,
+            holders,
+            epoch: environment.lease.epoch,
+            lease_end: self
+                .lease_ends
+                .get(&key.environment)
+                .cloned()
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Objects that are leaving too and refer to this one.
+    fn holders(&self, environment: &EnvironmentState, id: &ObjectId) -> Vec<String> {
+        let leaving = environment
+            .statuses
+            .values()
+            .filter(|s| s.id() != *id && !environment.objects.contains_key(&s.id()));
+        leaving
+            .filter(|s| {
+                let object = self.objects.get(&s.spec_digest);
+                object.is_some_and(|o| object_references(&o.spec).iter().any(|r| r.id() == *id))
+            })
+            .map(|s| s.id().to_string())
+            .collect()
+    }
+
+    /// Records what a pass came to, and when the next one is due.
+    fn take_back(&mut self, done: Result<(ObjectKey, Report), tokio::task::JoinError>) {
+        let (key, report) = match done {
+            Ok(done) => done,
+            Err(error) => return self.worker_died(&error),
+        };
+        let begun = lock(&self.running).remove(&key);
+        let seconds = begun.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let metrics = &self.cx.metrics;
+        metrics.work_seconds.observe(seconds);
+        metrics
+            .reconcile_seconds
+            .with_label_values(&[&*key.id.kind])
+            .observe(seconds);
+        metrics
+            .active_workers
+            .with_label_values(&[&*key.id.kind])
+            .dec();
+        metrics
+            .reconcile_total
+            .with_label_values(&[&*key.id.kind, report.result])
+            .inc();
+        self.queue.done(&key);
+        if let Err(error) = &report.outcome {
+            metrics.store_errors.inc();
+            warn!(object = %key, %error, "the pass could not be recorded");
+            if matches!(error, StoreError::LeaseLost { .. }) {
+                return self.drop_environment(&key.environment);
+            }
+        }
+        if report.result == "error" {
+            metrics
+                .reconcile_errors
+                .with_label_values(&[&*key.id.kind])
+                .inc();
+            metrics.queue_retries.inc();
+        }
+        self.learn(&key, report.status);
+        self.schedule(key, report.next);
+    }
+
+    /// A pass that panicked is a bug; the object is tried again like any other failure.
+    fn worker_died(&mut self, error: &tokio::task::JoinError) {
+        error!(%error, "a pass died");
+        let running: Vec<_> = lock(&self.running).keys().cloned().collect();
+        if error.is_panic() && self.queue.active() == 1 {
+            for key in running {
+                lock(&self.running).remove(&key);
+                self.queue.done(&key);
+                self.schedule(key, Next::Retry);
+            }
+        }
+    }
+
+    /// Puts what a pass learned into the world, and wakes those that waited for it.
+    fn learn(&mut self, key: &ObjectKey, status: Option<StatusRecord>) {
+        let Some(environment) = self.world.environments.get_mut(&key.environment) else {
+            return;
+        };
+        let before = environment.statuses.get(&key.id).cloned();
+        let wake: Vec<ObjectId> = match &status {
+            Some(status) => {
+                let moved = before.as_ref().is_none_or(|b| {
+                    b.outputs != status.outputs
+                        || b.observed_generation != status.observed_generation
+                });
+                if let Some(at) = status.looked_at {
+                    environment.looked_at.insert(key.id.clone(), at);
+                }
+                environment.statuses.insert(key.id.clone(), status.clone());
+                environment
+                    .dependents(&key.id)
+                    .filter(|_| moved)
+                    .cloned()
+                    .collect()
+            }
+            None => {
+                environment.statuses.remove(&key.id);
+                // Others that are leaving may have waited for this one.
+                let gone = |id: &&ObjectId| !environment.objects.contains_key(*id);
+                environment.statuses.keys().filter(gone).cloned().collect()
+            }
+        };
+        for id in wake {
+            let key = ObjectKey {
+                environment: Arc::clone(&key.environment),
+                id,
+            };
+            self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
+    fn schedule(&mut self, key: ObjectKey, next: Next) {
+        let now = Instant::now();
+        let interval = self.world.get(&key).map(|e| e.spec.interval());
+        let Some(interval) = interval else { return };
+        match next {
+            Next::Never => {
+                self.failing.reset(&key);
+                self.waiting.reset(&key);
+            }
+            Next::Resync => {
+                self.failing.reset(&key);
+                self.waiting.reset(&key);
+                let delay = self.dice.around(interval);
+                self.enqueue(key, now + delay, Priority::Resync);
+            }
+            Next::Soon => {
+                self.failing.reset(&key);
+                let delay = self.waiting.next(key.clone());
+                self.enqueue(key, now + delay, Priority::Edit);
+            }
+            Next::Retry => {
+                let delay = self.failing.next(key.clone());
+                self.enqueue(key, now + delay, Priority::Resync);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, key: ObjectKey, at: Instant, priority: Priority) {
+        if self.queue.len() >= QUEUE_MAX {
+            error!(object = %key, "the queue is full; the object waits for the next release");
+            return;
+        }
+        self.cx.metrics.queue_adds.inc();
+        let due = self.due.entry(key.clone()).or_insert(at);
+        *due = at.min(*due);
+        self.queue.add(key, at, priority);
+    }
+
+    /// Reads the heads; loads what moved, answers requests, renews leases.
+    async fn watch(&mut self) {
+        let heads = match self.cx.store.heads().await {
+            Ok(heads) => heads,
+            Err(error) => {
+                self.health.0.store_ok.store(false, Ordering::Relaxed);
+                self.cx.metrics.store_errors.inc();
+                self.health.turned();
+                return warn!(%error, "the heads cannot be read");
+            }
+        };
+        self.health.0.store_ok.store(true, Ordering::Relaxed);
+        if heads.len() > ENVIRONMENTS_MAX {
+            error!(
+                most = ENVIRONMENTS_MAX,
+                "too many environments; the last are left out"
+            );
+        }
+        let mut whole = true;
+        for head in heads.into_iter().take(ENVIRONMENTS_MAX) {
+            let name = head.environment.clone();
+            if let Err(error) = self.follow(head).await {
+                whole = false;
+                self.cx.metrics.store_errors.inc();
+                warn!(environment = %name, %error, "the environment cannot be followed");
+                if matches!(error, StoreError::LeaseLost { .. }) {
+                    self.drop_environment(&name.into());
+                }
+            }
+        }
+        if whole {
+            self.health.0.loaded.store(true, Ordering::Relaxed);
+        }
+        self.health.turned();
+        self.publish();
+    }
+
+    /// Brings one environment up to its head.
+    async fn follow(&mut self, head: Head) -> Result<(), StoreError> {
+        let name: Arc<str> = head.environment.as_str().into();
+        if !self.keep_lease(&name).await? {
+            return Ok(());
+        }
+        let Some(known) = self.world.environments.get(&name) else {
+            return Ok(());
+        };
+        let before = known.head.clone();
+        if before.release != head.release || before.suspended != head.suspended {
+            self.load(&name, head.clone()).await?;
+        }
+        if before.reconcile != head.reconcile {
+            self.answer(&name, &head);
+        }
+        Ok(())
+    }
+
+    /// Whether this daemon may work on the environment.
+    async fn keep_lease(&mut self, name: &Arc<str>) -> Result<bool, StoreError> {
+        let duration =
+            SignedDuration::try_from(self.config.lease_for).unwrap_or(SignedDuration::MAX);
+        let now = self.cx.clock.now();
+        if let Some(environment) = self.world.environments.get(name) {
+            let left = environment.lease.expires_at.duration_since(now);
+            // Renewed when half is left: not every second, and not too late.
+            if left > duration / 2 {
+                return Ok(true);
+            }
+            let oldest = environment.oldest_look();
+            let lease = self
+                .cx
+                .store
+                .renew_lease(&environment.lease, duration, oldest)
+                .await?;
+            self.hold(name, lease);
+            return Ok(true);
+        }
+        let Some(lease) = self
+            .cx
+            .store
+            .acquire_lease(name, &self.config.holder, duration)
+            .await?
+        else {
+            return Ok(false);
+        };
+        info!(environment = %name, epoch = lease.epoch, "lease taken");
+        let statuses = self.cx.store.statuses(name).await?;
+        let unseen = Head {
+            environment: name.to_string(),
+            release: 0,
+            digest: String::new(),
+            updated_at: now,
+            suspended: false,
+            hold: None,
+            reconcile: None,
+        };
+        let digests = statuses.iter().map(|s| s.spec_digest.clone()).collect();
+        self.fetch(name, &digests).await?;
+        let state = EnvironmentState::new(unseen, lease.clone(), statuses);
+        self.world.environments.insert(Arc::clone(name), state);
+        self.hold(name, lease);
+        Ok(true)
+    }
+
+    fn hold(&mut self, name: &Arc<str>, lease: Lease) {
+        self.lease_ends
+            .entry(Arc::clone(name))
+            .or_default()
+            .set(lease.expires_at);
+        if let Some(environment) = self.world.environments.get_mut(name) {
+            environment.lease = lease;
+        }
+    }
+
+    /// Reads a moved head's release; only objects that are new to this daemon are fetched.
+    async fn load(&mut self, name: &Arc<str>, head: Head) -> Result<(), StoreError> {
+        let release = self.cx.store.release(name, head.release).await?;
+        let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
+        self.fetch(name, &digests).await?;
+        let Some(environment) = self.world.environments.get_mut(name) else {
+            return Ok(());
+        };
+        let changed = environment.load(head, &release, &self.objects);
+        info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
+        let now = Instant::now();
+        for id in changed {
+            let key = ObjectKey {
+                environment: Arc::clone(name),
+                id,
+            };
+            // A new release is a new chance.
+            self.failing.reset(&key);
+            self.waiting.reset(&key);
+            self.enqueue(key, now, Priority::Edit);
+        }
+        self.forget_unused();
+        Ok(())
+    }
+
+    async fn fetch(&mut self, name: &str, digests: &BTreeSet<String>) -> Result<(), StoreError> {
+        let missing: BTreeSet<_> = digests
+            .iter()
+            .filter(|d| !self.objects.contains_key(*d))
+            .cloned()
+            .collect();
+        let fetched = self.cx.store.objects(name, &missing).await?;
+        self.objects
+            .extend(fetched.into_iter().map(|(d, object)| (d, Arc::new(object))));
+        Ok(())
+    }
+
+    fn forget_unused(&mut self) {
+        let used: BTreeSet<&String> = self
+            .world
+            .environments
+            .values()
+            .flat_map(|e| {
+                let wanted = e.objects.values().map(|w| &w.digest);
+                wanted.chain(e.statuses.values().map(|s| &s.spec_digest))
+            })
+            .collect();
+        let unused: Vec<_> = self
+            .objects
+            .keys()
+            .filter(|d| !used.contains(d))
+            .cloned()
+            .collect();
+        for digest in unused {
+            // The Environment itself is not among the objects; reading it again costs one item.
+            self.objects.remove(&digest);
+        }
+    }
+
+    /// Somebody asked for a look: every backoff and brake is lifted for it.
+    fn answer(&mut self, name: &Arc<str>, head: &Head) {
+        let Some(environment) = self.world.environments.get_mut(name) else {
+            return;
+        };
+        environment.head.reconcile.clone_from(&head.reconcile);
+        let object = head.reconcile.as_ref().and_then(|r| r.object.clone());
+        let asked: Vec<_> = environment
+            .ids()
+            .into_iter()
+            .filter(|id| object.as_ref().is_none_or(|o| *o == id.to_string()))
+            .collect();
+        for id in &asked {
+            if let Some(status) = environment.statuses.get_mut(id) {
+                status.brake = None;
+            }
+        }
+        for id in asked {
+            let key = ObjectKey {
+                environment: Arc::clone(name),
+                id,
+            };
+            self.failing.reset(&key);
+            self.waiting.reset(&key);
+            self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
+    /// Another daemon took over: nothing of the environment is touched any more.
+    fn drop_environment(&mut self, name: &Arc<str>) {
+        if let Some(environment) = self.world.environments.remove(name) {
+            warn!(environment = %name, "lease lost; standing by");
+            for id in environment.ids() {
+                self.queue.remove(&ObjectKey {
+                    environment: Arc::clone(name),
+                    id,
+                });
+            }
+        }
+        self.lease_ends.remove(name);
+        self.cx
+            .metrics
+            .lease_held
+            .with_label_values(&[&**name])
+            .set(0);
+    }
+
+    fn publish(&self) {
+        let metrics = &self.cx.metrics;
+        for (name, environment) in &self.world.environments {
+            let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
+            metrics.release.with_label_values(&[&**name]).set(release);
+            metrics.lease_held.with_label_values(&[&**name]).set(1);
+            let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
+            metrics
+                .oldest_look
+                .with_label_values(&[&**name])
+                .set(oldest as f64);
+            for kind in crate::kinds::kinds() {
+                let of_kind = || {
+                    environment
+                        .objects
+                        .keys()
+                        .filter(|id| *id.kind == *kind.name())
+                };
+                let with = |condition: &str| {
+                    let holds = |id: &&ObjectId| {
+                        let status = environment.statuses.get(*id);
+                        status.is_some_and(|s| s.conditions.is_true(condition))
+                    };
+                    i64::try_from(of_kind().filter(holds).count()).unwrap_or(i64::MAX)
+                };
+                let labels = [&**name, kind.name()];
+                let all = i64::try_from(of_kind().count()).unwrap_or(i64::MAX);
+                metrics.resources.with_label_values(&labels).set(all);
+                metrics
+                    .resources_ready
+                    .with_label_values(&labels)
+                    .set(with(condition_type::READY));
+                metrics
+                    .resources_synced
+                    .with_label_values(&labels)
+                    .set(with(condition_type::SYNCED));
+                metrics
+                    .resources_stalled
+                    .with_label_values(&labels)
+                    .set(with(condition_type::STALLED));
+            }
+        }
+    }
+
+    /// Lets passes under way end within the limit, then gives the leases back.
+    async fn drain(mut self, mut workers: JoinSet<(ObjectKey, Report)>) {
+        self.health.0.stopping.store(true, Ordering::Relaxed);
+        info!(under_way = workers.len(), "stopping");
+        let deadline = Instant::now() + self.config.drain_for;
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, workers.join_next()).await {
+            self.take_back(done);
+        }
+        if !workers.is_empty() {
+            warn!(
+                given_up = workers.len(),
+                "passes were given up; the next daemon looks first"
+            );
+            workers.shutdown().await;
+        }
+        for environment in self.world.environments.values() {
+            if let Err(error) = self.cx.store.release_lease(&environment.lease).await {
+                warn!(%error, "a lease was not given back; it expires by itself");
+            }
+        }
+        info!("stopped");
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A map of times is never left half-changed by a panic elsewhere.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
