@@ -6,4 +6,6 @@ pub mod kinds;
 pub mod manifest;
 pub mod model;
 pub mod plan;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod store;

@@ -1,0 +1,372 @@
+//! One app with its branches, jobs and domains.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::{ACCOUNT_ID, Answer, Asked, Refusal, missing};
+use crate::model::Clock;
+
+pub(super) struct App {
+    arn: String,
+    clock: Clock,
+    busy_for: Duration,
+    fields: Map<String, Value>,
+    tags: Map<String, Value>,
+    branches: BTreeMap<String, Branch>,
+    domains: BTreeMap<String, Value>,
+}
+
+struct Branch {
+    fields: Map<String, Value>,
+    tags: Map<String, Value>,
+    /// The newest last.
+    jobs: Vec<Job>,
+}
+
+struct Job {
+    fields: Map<String, Value>,
+    begun: Instant,
+    stopped: bool,
+}
+
+/// Members of CreateApp and UpdateApp that are shown as they were given.
+const APP: [&str; 9] = [
+    "name",
+    "description",
+    "repository",
+    "platform",
+    "buildSpec",
+    "customRules",
+    "customHeaders",
+    "iamServiceRoleArn",
+    "basicAuthCredentials",
+];
+
+impl App {
+    pub fn new(id: &str, asked: &Asked, clock: Clock, busy_for: Duration) -> Self {
+        let arn = format!("arn:aws:amplify:{}:{ACCOUNT_ID}:apps/{id}", asked.region);
+        let now = clock.now().as_second();
+        let fields = json!({
+            "appId": id,
+            "appArn": arn,
+            "name": "",
+            "description": "",
+            "repository": "",
+            "platform": "WEB",
+            "createTime": now,
+            "updateTime": now,
+            "environmentVariables": {},
+            "defaultDomain": format!("{id}.amplifyapp.com"),
+            "enableBranchAutoBuild": false,
+            "enableBasicAuth": false,
+        });
+        let mut app = Self {
+            arn,
+            clock,
+            busy_for,
+            fields: fields.as_object().cloned().unwrap_or_default(),
+            tags: asked.body["tags"].as_object().cloned().unwrap_or_default(),
+            branches: BTreeMap::new(),
+            domains: BTreeMap::new(),
+        };
+        app.merge(&asked.body);
+        app
+    }
+
+    fn merge(&mut self, body: &Value) {
+        for member in APP {
+            if !body[member].is_null() {
+                self.fields.insert(member.to_owned(), body[member].clone());
+            }
+        }
+        if let Some(on) = body["enableBasicAuth"].as_bool() {
+            self.fields.insert("enableBasicAuth".to_owned(), json!(on));
+        }
+        // An empty map is read as "unchanged"; an empty name clears.
+        if let Some(variables) = body["environmentVariables"]
+            .as_object()
+            .filter(|v| !v.is_empty())
+        {
+            let mut variables = variables.clone();
+            variables.remove("");
+            self.fields
+                .insert("environmentVariables".to_owned(), Value::Object(variables));
+        }
+    }
+
+    pub fn describe(&self) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("tags".to_owned(), Value::Object(self.tags.clone()));
+        Value::Object(fields)
+    }
+
+    pub fn tags_of(&mut self, branch: Option<&str>) -> Option<&mut Map<String, Value>> {
+        match branch {
+            None => Some(&mut self.tags),
+            Some(name) => Some(&mut self.branches.get_mut(name)?.tags),
+        }
+    }
+
+    pub fn answer(&mut self, operation: &str, asked: &Asked) -> Answer {
+        match operation {
+            "GetApp" => Ok((200, json!({"app": self.describe()}))),
+            "UpdateApp" => {
+                self.merge(&asked.body);
+                Ok((200, json!({"app": self.describe()})))
+            }
+            "CreateBranch" => self.create_branch(asked),
+            "ListBranches" => {
+                let all: Vec<_> = self.branches.values().map(Branch::describe).collect();
+                Ok((200, json!({"branches": all})))
+            }
+            "CreateDomainAssociation" | "UpdateDomainAssociation" => {
+                self.put_domain(operation, asked)
+            }
+            "ListDomainAssociations" => {
+                let all: Vec<_> = self.domains.values().collect();
+                Ok((200, json!({"domainAssociations": all})))
+            }
+            "GetDomainAssociation" => {
+                let domain = self.domains.get(asked.part(1));
+                let domain = domain.ok_or_else(|| missing("Domain association", asked.part(1)))?;
+                Ok((200, json!({"domainAssociation": domain})))
+            }
+            "DeleteDomainAssociation" => {
+                let domain = self.domains.remove(asked.part(1));
+                let domain = domain.ok_or_else(|| missing("Domain association", asked.part(1)))?;
+                Ok((200, json!({"domainAssociation": domain})))
+            }
+            "DeleteBranch" => {
+                let branch = self.branches.remove(asked.part(1));
+                let branch = branch.ok_or_else(|| missing("Branch", asked.part(1)))?;
+                Ok((200, json!({"branch": branch.describe()})))
+            }
+            _ => self.answer_branch(operation, asked),
+        }
+    }
+
+    fn answer_branch(&mut self, operation: &str, asked: &Asked) -> Answer {
+        let connected = self.fields["repository"]
+            .as_str()
+            .is_some_and(|r| !r.is_empty());
+        let (busy_for, now) = (self.busy_for, self.clock.now().as_second());
+        let arn = self.arn.clone();
+        let name = asked.part(1);
+        let branch = self
+            .branches
+            .get_mut(name)
+            .ok_or_else(|| missing("Branch", name))?;
+        match operation {
+            "GetBranch" => Ok((200, json!({"branch": branch.describe()}))),
+            "UpdateBranch" => {
+                branch.merge(&asked.body);
+                Ok((200, json!({"branch": branch.describe()})))
+            }
+            "ListJobs" => {
+                let newest = branch.jobs.iter().rev().map(|job| job.describe(busy_for));
+                let size = asked
+                    .query
+                    .get("maxResults")
+                    .and_then(|m| m.parse().ok())
+                    .unwrap_or(10);
+                let begin = asked.query.decoded("nextToken");
+                let (jobs, next) = super::page(newest.collect(), begin.as_deref(), size);
+                Ok((200, json!({"jobSummaries": jobs, "nextToken": next})))
+            }
+            "StartDeployment" if connected => {
+                let message =
+                    "Operation not supported. App is already connected to a repository.".to_owned();
+                Err(Refusal(400, "BadRequestException", message))
+            }
+            "StartDeployment" => branch.start(&arn, name, "MANUAL", &asked.body, busy_for, now),
+            "StartJob" => {
+                let kind = asked.body["jobType"]
+                    .as_str()
+                    .unwrap_or("RELEASE")
+                    .to_owned();
+                branch.start(&arn, name, &kind, &asked.body, busy_for, now)
+            }
+            "GetJob" | "StopJob" => {
+                let id = asked.part(2);
+                let job = branch.jobs.iter_mut().find(|job| job.fields["jobId"] == id);
+                let job = job.ok_or_else(|| missing("Job", id))?;
+                if operation == "StopJob" {
+                    job.stopped = true;
+                    return Ok((200, json!({"jobSummary": job.describe(busy_for)})));
+                }
+                Ok((
+                    200,
+                    json!({"job": {"summary": job.describe(busy_for), "steps": []}}),
+                ))
+            }
+            _ => Err(Refusal(
+                404,
+                "UnknownOperationException",
+                "no such operation".to_owned(),
+            )),
+        }
+    }
+
+    fn create_branch(&mut self, asked: &Asked) -> Answer {
+        let name = asked.body["branchName"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if self.branches.contains_key(&name) {
+            let message = format!("Branch {name} already exists.");
+            return Err(Refusal(400, "BadRequestException", message));
+        }
+        let now = self.clock.now().as_second();
+        let fields = json!({
+            "branchArn": format!("{}/branches/{name}", self.arn),
+            "branchName": name,
+            "description": "",
+            "stage": "NONE",
+            "displayName": name,
+            "enableNotification": false,
+            "createTime": now,
+            "updateTime": now,
+            "environmentVariables": {},
+            "enableAutoBuild": true,
+            "customDomains": [],
+            "framework": "",
+            "activeJobId": "",
+            "totalNumberOfJobs": "0",
+            "enableBasicAuth": false,
+            "ttl": "5",
+            "enablePullRequestPreview": false,
+        });
+        let mut branch = Branch {
+            fields: fields.as_object().cloned().unwrap_or_default(),
+            tags: asked.body["tags"].as_object().cloned().unwrap_or_default(),
+            jobs: Vec::new(),
+        };
+        branch.merge(&asked.body);
+        let described = branch.describe();
+        self.branches.insert(name, branch);
+        Ok((200, json!({"branch": described})))
+    }
+
+    fn put_domain(&mut self, operation: &str, asked: &Asked) -> Answer {
+        let creates = operation == "CreateDomainAssociation";
+        let given = asked.body["domainName"].as_str().unwrap_or_default();
+        let name = if creates { given } else { asked.part(1) }.to_owned();
+        if creates && self.domains.contains_key(&name) {
+            let message = format!("Domain association {name} already exists.");
+            return Err(Refusal(400, "BadRequestException", message));
+        }
+        let settings = asked.body["subDomainSettings"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let subdomains: Vec<_> = settings
+            .into_iter()
+            .map(
+                |s| json!({"subDomainSetting": s, "verified": true, "dnsRecord": " CNAME sandbox"}),
+            )
+            .collect();
+        let domain = json!({
+            "domainAssociationArn": format!("{}/domains/{name}", self.arn),
+            "domainName": name,
+            "enableAutoSubDomain": false,
+            "domainStatus": "AVAILABLE",
+            "statusReason": "",
+            "subDomains": subdomains,
+        });
+        self.domains.insert(name, domain.clone());
+        Ok((200, json!({"domainAssociation": domain})))
+    }
+}
+
+impl Branch {
+    fn merge(&mut self, body: &Value) {
+        for member in [
+            "description",
+            "stage",
+            "framework",
+            "enableAutoBuild",
+            "environmentVariables",
+        ] {
+            if !body[member].is_null() {
+                self.fields.insert(member.to_owned(), body[member].clone());
+            }
+        }
+    }
+
+    fn describe(&self) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("tags".to_owned(), Value::Object(self.tags.clone()));
+        fields.insert(
+            "totalNumberOfJobs".to_owned(),
+            json!(self.jobs.len().to_string()),
+        );
+        if let Some(job) = self.jobs.last() {
+            fields.insert("activeJobId".to_owned(), job.fields["jobId"].clone());
+        }
+        Value::Object(fields)
+    }
+
+    /// One job of a branch at a time.
+    fn start(
+        &mut self,
+        app: &str,
+        branch: &str,
+        kind: &str,
+        body: &Value,
+        busy_for: Duration,
+        now: i64,
+    ) -> Answer {
+        if self.jobs.last().is_some_and(|job| !job.is_over(busy_for)) {
+            let message = "The last job hasn't finished yet. Please wait for it.".to_owned();
+            return Err(Refusal(400, "BadRequestException", message));
+        }
+        let id = (self.jobs.len() + 1).to_string();
+        let mut fields = json!({
+            "jobArn": format!("{app}/branches/{branch}/jobs/{id}"),
+            "jobId": id,
+            "commitId": body["commitId"].as_str().unwrap_or("HEAD"),
+            "commitMessage": body["commitMessage"].as_str().unwrap_or_default(),
+            "commitTime": now,
+            "startTime": now,
+            "jobType": kind,
+        });
+        for member in ["sourceUrl", "sourceUrlType"] {
+            if let Some(text) = body[member].as_str() {
+                fields[member] = json!(text.split('?').next());
+            }
+        }
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.jobs.push(Job {
+            fields,
+            begun: Instant::now(),
+            stopped: false,
+        });
+        let summary = self.jobs.last().map(|job| job.describe(busy_for));
+        Ok((200, json!({"jobSummary": summary})))
+    }
+}
+
+impl Job {
+    fn status(&self, busy_for: Duration) -> &'static str {
+        let elapsed = self.begun.elapsed();
+        match () {
+            () if self.stopped => "CANCELLED",
+            () if elapsed < busy_for / 4 => "PENDING",
+            () if elapsed < busy_for => "RUNNING",
+            () => "SUCCEED",
+        }
+    }
+
+    fn is_over(&self, busy_for: Duration) -> bool {
+        matches!(self.status(busy_for), "SUCCEED" | "CANCELLED")
+    }
+
+    fn describe(&self, busy_for: Duration) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("status".to_owned(), json!(self.status(busy_for)));
+        Value::Object(fields)
+    }
+}

@@ -1,0 +1,208 @@
+//! Amplify Hosting as an operator meets it: apps, branches, domains, and jobs that take time.
+//!
+//! Follows the API reference, <https://docs.aws.amazon.com/amplify/latest/APIReference/API_Operations.html>:
+//! ids are made by the server, names are not unique, StartDeployment is for apps without a repository
+//! and fetches its ZIP from a URL (here: from the embedded S3), jobs go from PENDING over RUNNING to
+//! SUCCEED or FAILED, and the newest is listed first.
+
+mod app;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use winterbaume_core::{MockRequest, MockResponse, MockService};
+use winterbaume_s3::S3Service;
+
+use self::app::App;
+use super::ACCOUNT_ID;
+use super::call::{Call, Query, path_of};
+use super::rest::{Answer, Refusal, body_of, page, parts, respond};
+use crate::model::{Clock, sha256_hex};
+
+pub(super) struct Amplify {
+    busy_for: Duration,
+    clock: Clock,
+    s3: Arc<S3Service>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    made: u64,
+    /// By region and id.
+    apps: BTreeMap<(String, String), App>,
+}
+
+struct Asked<'a> {
+    region: &'a str,
+    parts: Vec<String>,
+    body: Value,
+    query: Query<'a>,
+}
+
+impl Asked<'_> {
+    fn part(&self, index: usize) -> &str {
+        self.parts.get(index).map_or("", String::as_str)
+    }
+}
+
+impl Amplify {
+    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3Service>) -> Self {
+        Self {
+            busy_for,
+            clock,
+            s3,
+            state: Mutex::default(),
+        }
+    }
+
+    pub async fn handle(&self, call: &Call, request: &MockRequest) -> MockResponse {
+        let asked = Asked {
+            region: &call.region,
+            parts: parts("amplify", request),
+            body: body_of(request),
+            query: Query::of(&request.uri),
+        };
+        let fetched = match call.operation.as_str() {
+            "StartDeployment" => self.fetch(&asked).await,
+            _ => Ok(()),
+        };
+        respond(match fetched {
+            Ok(()) => self.answer(call, &asked),
+            Err(refusal) => Err(refusal),
+        })
+    }
+
+    fn answer(&self, call: &Call, asked: &Asked) -> Answer {
+        match call.operation.as_str() {
+            "CreateApp" => self.create(asked),
+            "ListApps" => self.list(asked),
+            "DeleteApp" => {
+                let removed = self
+                    .lock()
+                    .apps
+                    .remove(&(asked.region.to_owned(), asked.part(0).to_owned()));
+                let app = removed.ok_or_else(|| missing("App", asked.part(0)))?;
+                Ok((200, json!({"app": app.describe()})))
+            }
+            "ListTagsForResource" | "TagResource" | "UntagResource" => self.tags(call, asked),
+            operation => {
+                let mut state = self.lock();
+                let key = (asked.region.to_owned(), asked.part(0).to_owned());
+                let app = state
+                    .apps
+                    .get_mut(&key)
+                    .ok_or_else(|| missing("App", asked.part(0)))?;
+                app.answer(operation, asked)
+            }
+        }
+    }
+
+    fn create(&self, asked: &Asked) -> Answer {
+        let mut state = self.lock();
+        state.made += 1;
+        let name = asked.body["name"].as_str().unwrap_or_default();
+        if name.is_empty() {
+            return Err(Refusal(
+                400,
+                "BadRequestException",
+                "name is missing".to_owned(),
+            ));
+        }
+        let id = format!("d{}", &sha256_hex(format!("{name}{}", state.made))[..12]);
+        let app = App::new(&id, asked, self.clock, self.busy_for);
+        let described = app.describe();
+        state.apps.insert((asked.region.to_owned(), id), app);
+        Ok((200, json!({"app": described})))
+    }
+
+    fn list(&self, asked: &Asked) -> Answer {
+        let state = self.lock();
+        let here = state
+            .apps
+            .iter()
+            .filter(|((region, _), _)| region == asked.region);
+        let all = here.map(|(_, app)| app.describe()).collect();
+        let size = asked
+            .query
+            .get("maxResults")
+            .and_then(|m| m.parse().ok())
+            .unwrap_or(10)
+            .min(100);
+        let begin = asked.query.decoded("nextToken");
+        let (apps, next) = page(all, begin.as_deref(), size);
+        Ok((200, json!({"apps": apps, "nextToken": next})))
+    }
+
+    /// `arn:aws:amplify:<region>:<account>:apps/<id>[/branches/<name>]`.
+    fn tags(&self, call: &Call, asked: &Asked) -> Answer {
+        let arn = asked.part(0);
+        let mut path = arn.split(":apps/").nth(1).unwrap_or_default().split('/');
+        let (id, branch) = (path.next().unwrap_or_default(), path.nth(1));
+        let mut state = self.lock();
+        let key = (asked.region.to_owned(), id.to_owned());
+        let app = state
+            .apps
+            .get_mut(&key)
+            .ok_or_else(|| missing("Resource", arn))?;
+        let tags = app
+            .tags_of(branch)
+            .ok_or_else(|| missing("Resource", arn))?;
+        match call.operation.as_str() {
+            "TagResource" => {
+                tags.extend(asked.body["tags"].as_object().cloned().unwrap_or_default());
+            }
+            "UntagResource" => {
+                if let Some(key) = asked.query.decoded("tagKeys") {
+                    tags.remove(&key);
+                }
+            }
+            _ => return Ok((200, json!({"tags": tags}))),
+        }
+        Ok((200, json!({})))
+    }
+
+    /// Fetches the archive of a deployment, as Amplify would.
+    async fn fetch(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+        let url = asked.body["sourceUrl"].as_str().unwrap_or_default();
+        let signed = Query::of(url).get("X-Amz-Signature").is_some();
+        let path = path_of(url);
+        let host = url
+            .split("://")
+            .nth(1)
+            .and_then(|r| r.split('/').next())
+            .unwrap_or_default();
+        let path = match host.find(".s3.") {
+            Some(cut) => format!("/{}{path}", &host[..cut]),
+            None => path.to_owned(),
+        };
+        let request = MockRequest {
+            method: "GET".to_owned(),
+            uri: format!("https://s3.{}.amazonaws.com{path}", asked.region),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        };
+        let object = self.s3.handle(request).await;
+        if !signed || object.status != 200 {
+            let message = format!("the archive cannot be fetched from {path}");
+            return Err(Refusal(400, "BadRequestException", message));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn missing(what: &str, name: &str) -> Refusal {
+    Refusal(
+        404,
+        "NotFoundException",
+        format!("{what} {name} not found."),
+    )
+}

@@ -1,0 +1,283 @@
+//! The call log: what was asked of the sandbox, in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use winterbaume_core::MockRequest;
+use winterbaume_core::auth::{extract_region_from_headers, extract_service_from_headers};
+
+use super::REGION;
+
+/// Calls that are kept; older ones only count.
+const KEPT_MAX: usize = 100_000;
+
+/// One call, by its IAM name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub service: String,
+    pub operation: String,
+    pub region: String,
+    /// The resource, where the request names one.
+    pub resource: String,
+    /// It changes something.
+    pub mutates: bool,
+}
+
+impl Call {
+    /// Reads what a request asks for.
+    pub(super) fn of(request: &MockRequest) -> Self {
+        let query = Query::of(&request.uri);
+        let presigned = query.get("X-Amz-Credential").map(|c| c.replace("%2F", "/"));
+        let scope: Vec<_> = presigned.iter().flat_map(|c| c.split('/')).collect();
+        let service = extract_service_from_headers(&request.headers)
+            .or_else(|| scope.get(3).map(ToString::to_string))
+            .or_else(|| winterbaume_core::auth::extract_service_from_uri(&request.uri))
+            .unwrap_or_default();
+        let region = extract_region_from_headers(&request.headers)
+            .or_else(|| scope.get(2).map(ToString::to_string))
+            .unwrap_or_else(|| REGION.to_owned());
+        let (operation, resource) = match service.as_str() {
+            "s3" => s3(request, &query),
+            "sts" => (form_action(&request.body), String::new()),
+            "lambda" | "amplify" => {
+                let operation = super::rest::operation(&service, request);
+                (operation.0.to_owned(), operation.1)
+            }
+            _ => target(request),
+        };
+        let mutates = ![
+            "Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "Assume",
+        ]
+        .iter()
+        .any(|reading| operation.starts_with(reading));
+        Self {
+            service,
+            operation,
+            region,
+            resource,
+            mutates,
+        }
+    }
+
+    /// As `dynamodb:PutItem`.
+    pub fn action(&self) -> String {
+        format!("{}:{}", self.service, self.operation)
+    }
+}
+
+/// A query string, by name. Values are not decoded.
+pub(super) struct Query<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Query<'a> {
+    pub fn of(uri: &'a str) -> Self {
+        let query = uri.split_once('?').map_or("", |(_, query)| query);
+        let pairs = query.split('&').filter(|p| !p.is_empty());
+        Self(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .collect(),
+        )
+    }
+
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.0
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// The value with its percent signs resolved.
+    pub fn decoded(&self, name: &str) -> Option<String> {
+        self.get(name)
+            .map(winterbaume_core::protocol::percent_decode)
+    }
+}
+
+/// The path of a request, without host and query.
+pub(super) fn path_of(uri: &str) -> &str {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |slash| &rest[slash..]);
+    path.split('?').next().unwrap_or("/")
+}
+
+/// DynamoDB, Secrets Manager and SSM name the operation in a header.
+fn target(request: &MockRequest) -> (String, String) {
+    let target = request
+        .headers
+        .get("x-amz-target")
+        .and_then(|t| t.to_str().ok());
+    let operation = target
+        .and_then(|t| t.rsplit('.').next())
+        .unwrap_or_default()
+        .to_owned();
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let named = ["TableName", "SecretId", "Name", "ResourceArn"]
+        .iter()
+        .find_map(|f| body[f].as_str());
+    (operation, named.unwrap_or_default().to_owned())
+}
+
+fn form_action(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body);
+    let action = body
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("Action="));
+    action.unwrap_or_default().to_owned()
+}
+
+/// Sub-resources of a bucket by their query: read, write and delete.
+const SUBRESOURCES: [(&str, [&str; 3]); 12] = [
+    (
+        "tagging",
+        [
+            "GetBucketTagging",
+            "PutBucketTagging",
+            "DeleteBucketTagging",
+        ],
+    ),
+    (
+        "versioning",
+        ["GetBucketVersioning", "PutBucketVersioning", ""],
+    ),
+    (
+        "encryption",
+        [
+            "GetBucketEncryption",
+            "PutBucketEncryption",
+            "DeleteBucketEncryption",
+        ],
+    ),
+    (
+        "publicAccessBlock",
+        [
+            "GetPublicAccessBlock",
+            "PutPublicAccessBlock",
+            "DeletePublicAccessBlock",
+        ],
+    ),
+    (
+        "ownershipControls",
+        [
+            "GetBucketOwnershipControls",
+            "PutBucketOwnershipControls",
+            "DeleteBucketOwnershipControls",
+        ],
+    ),
+    (
+        "lifecycle",
+        [
+            "GetBucketLifecycleConfiguration",
+            "PutBucketLifecycleConfiguration",
+            "DeleteBucketLifecycle",
+        ],
+    ),
+    (
+        "cors",
+        ["GetBucketCors", "PutBucketCors", "DeleteBucketCors"],
+    ),
+    (
+        "policy",
+        ["GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"],
+    ),
+    (
+        "website",
+        [
+            "GetBucketWebsite",
+            "PutBucketWebsite",
+            "DeleteBucketWebsite",
+        ],
+    ),
+    ("logging", ["GetBucketLogging", "PutBucketLogging", ""]),
+    (
+        "notification",
+        [
+            "GetBucketNotificationConfiguration",
+            "PutBucketNotificationConfiguration",
+            "",
+        ],
+    ),
+    ("location", ["GetBucketLocation", "", ""]),
+];
+
+fn s3(request: &MockRequest, query: &Query) -> (String, String) {
+    let host = request
+        .uri
+        .split("://")
+        .nth(1)
+        .and_then(|r| r.split(['/', '?']).next())
+        .unwrap_or("");
+    let virtual_bucket = host.find(".s3.").map(|cut| &host[..cut]);
+    let path = path_of(&request.uri).trim_start_matches('/');
+    let (bucket, key) = match virtual_bucket {
+        Some(bucket) => (bucket, path),
+        None => path.split_once('/').unwrap_or((path, "")),
+    };
+    let method = match request.method.as_str() {
+        "GET" | "HEAD" => 0,
+        "DELETE" => 2,
+        _ => 1,
+    };
+    let subresource = SUBRESOURCES
+        .iter()
+        .find(|(name, _)| query.get(name).is_some());
+    let operation = match (subresource, key.is_empty(), request.method.as_str()) {
+        (Some((_, operations)), true, _) => operations[method],
+        (_, true, "GET") if bucket.is_empty() => "ListBuckets",
+        (_, true, "GET") => "ListObjectsV2",
+        (_, true, "HEAD") => "HeadBucket",
+        (_, true, "DELETE") => "DeleteBucket",
+        (_, true, _) => "CreateBucket",
+        (_, false, "GET") => "GetObject",
+        (_, false, "HEAD") => "HeadObject",
+        (_, false, "DELETE") => "DeleteObject",
+        (_, false, _) => "PutObject",
+    };
+    (operation.to_owned(), bucket.to_owned())
+}
+
+/// Calls in order, and counts by action. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct CallLog(Arc<Mutex<Calls>>);
+
+#[derive(Debug, Default)]
+struct Calls {
+    kept: VecDeque<Call>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl CallLog {
+    pub(super) fn push(&self, call: Call) {
+        let mut calls = self.lock();
+        *calls.counts.entry(call.action()).or_default() += 1;
+        if calls.kept.len() >= KEPT_MAX {
+            calls.kept.pop_front();
+        }
+        calls.kept.push_back(call);
+    }
+
+    /// Forgets everything so far.
+    pub fn clear(&self) {
+        *self.lock() = Calls::default();
+    }
+
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.lock().counts.clone()
+    }
+
+    /// The calls that changed something, but for those to the table `store`.
+    pub fn mutations(&self, store: &str) -> Vec<Call> {
+        let calls = self.lock();
+        let changes = calls.kept.iter().filter(|c| c.mutates);
+        let is_store =
+            |c: &Call| c.service == "dynamodb" && (c.resource == store || c.resource.is_empty());
+        changes.filter(|c| !is_store(c)).cloned().collect()
+    }
+
+    pub fn all(&self) -> Vec<Call> {
+        self.lock().kept.iter().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

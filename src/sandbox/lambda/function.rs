@@ -1,0 +1,309 @@
+//! One function: its code and configuration, its versions and its aliases.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::configuration::{defaults, merge};
+use super::{Answer, Code, Refusal, invalid, missing};
+use crate::model::{Clock, sha256_hex};
+
+pub(super) struct Function {
+    pub name: String,
+    pub arn: String,
+    clock: Clock,
+    busy_for: Duration,
+    /// `$LATEST`, as GetFunctionConfiguration shows it but for the states.
+    latest: Map<String, Value>,
+    image: Option<String>,
+    versions: Vec<Map<String, Value>>,
+    aliases: BTreeMap<String, Value>,
+    pub(super) tags: Map<String, Value>,
+    pub(super) reserved: Option<i64>,
+    /// By qualifier; `$LATEST` where there is none.
+    pub(super) policies: BTreeMap<String, Vec<Value>>,
+    pub(super) urls: BTreeMap<String, Value>,
+    pub(super) async_settings: BTreeMap<String, Value>,
+    pending_until: Instant,
+    updating_until: Instant,
+    revision: u64,
+}
+
+pub(super) const LATEST: &str = "$LATEST";
+
+impl Function {
+    pub fn new(name: &str, arn: String, clock: Clock, busy_for: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            name: name.to_owned(),
+            arn,
+            clock,
+            busy_for,
+            latest: defaults(name),
+            image: None,
+            versions: Vec::new(),
+            aliases: BTreeMap::new(),
+            tags: Map::new(),
+            reserved: None,
+            policies: BTreeMap::new(),
+            urls: BTreeMap::new(),
+            async_settings: BTreeMap::new(),
+            pending_until: now + busy_for,
+            updating_until: now,
+            revision: 0,
+        }
+    }
+
+    /// What Lambda is doing to the function, where it is.
+    pub fn busy(&self) -> Option<&'static str> {
+        let now = Instant::now();
+        if now < self.pending_until {
+            return Some("A create is");
+        }
+        (now < self.updating_until).then_some("An update is")
+    }
+
+    pub fn create(&mut self, body: &Value, code: Option<Code>) -> Result<(), Refusal> {
+        let role = body["Role"].as_str().unwrap_or_default();
+        if !role.starts_with("arn:aws:iam::") {
+            return Err(invalid(
+                "1 validation error detected: Value at 'role' is no role".to_owned(),
+            ));
+        }
+        merge(&mut self.latest, body)?;
+        self.take_code(code);
+        if let Some(architectures) = body["Architectures"].as_array() {
+            self.latest
+                .insert("Architectures".to_owned(), json!(architectures));
+        }
+        let package = body["PackageType"].as_str().unwrap_or("Zip");
+        self.latest.insert("PackageType".to_owned(), json!(package));
+        self.tags = body["Tags"].as_object().cloned().unwrap_or_default();
+        self.touch();
+        Ok(())
+    }
+
+    pub fn configure(&mut self, body: &Value) -> Answer {
+        let mut changed = self.latest.clone();
+        merge(&mut changed, body)?;
+        self.latest = changed;
+        self.update();
+        Ok((200, self.configuration(None)?))
+    }
+
+    pub fn update_code(&mut self, body: &Value, code: Option<Code>) -> Answer {
+        self.take_code(code);
+        if let Some(architectures) = body["Architectures"].as_array() {
+            self.latest
+                .insert("Architectures".to_owned(), json!(architectures));
+        }
+        self.update();
+        Ok((200, self.configuration(None)?))
+    }
+
+    fn take_code(&mut self, code: Option<Code>) {
+        let Some(code) = code else { return };
+        self.latest
+            .insert("CodeSha256".to_owned(), json!(code.sha256));
+        self.latest.insert("CodeSize".to_owned(), json!(code.size));
+        self.image = code.image;
+    }
+
+    fn update(&mut self) {
+        self.updating_until = Instant::now() + self.busy_for;
+        self.touch();
+    }
+
+    fn touch(&mut self) {
+        self.revision += 1;
+        let now = self
+            .clock
+            .now()
+            .strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+            .to_string();
+        self.latest.insert("LastModified".to_owned(), json!(now));
+    }
+
+    /// The configuration of `$LATEST`, a version, or what an alias points to.
+    pub fn configuration(&self, qualifier: Option<&str>) -> Result<Value, Refusal> {
+        let qualifier = qualifier.filter(|q| *q != LATEST);
+        let (fields, version) = match qualifier {
+            None => (&self.latest, LATEST.to_owned()),
+            Some(qualifier) => {
+                let alias = self.aliases.get(qualifier);
+                let version =
+                    alias.map_or(qualifier, |a| a["FunctionVersion"].as_str().unwrap_or(""));
+                let index = version.parse::<usize>().ok().and_then(|v| v.checked_sub(1));
+                let found = index.and_then(|i| self.versions.get(i));
+                let fields = match (found, version) {
+                    (Some(fields), _) => fields,
+                    (None, LATEST) => &self.latest,
+                    _ => return Err(missing(&format!("{}:{qualifier}", self.arn))),
+                };
+                (fields, version.to_owned())
+            }
+        };
+        let mut out = fields.clone();
+        let arn = qualifier.map_or_else(|| self.arn.clone(), |q| format!("{}:{q}", self.arn));
+        let state = if Instant::now() < self.pending_until {
+            "Pending"
+        } else {
+            "Active"
+        };
+        let update = if Instant::now() < self.updating_until {
+            "InProgress"
+        } else {
+            "Successful"
+        };
+        let update = if version == LATEST {
+            update
+        } else {
+            "Successful"
+        };
+        let extra = json!({
+            "FunctionName": self.name,
+            "FunctionArn": arn,
+            "Version": version,
+            "State": state,
+            "LastUpdateStatus": update,
+            "RevisionId": revision(&self.name, self.revision),
+        });
+        out.extend(extra.as_object().cloned().unwrap_or_default());
+        Ok(Value::Object(out))
+    }
+
+    pub fn describe(&self, qualifier: Option<&str>) -> Answer {
+        let mut out = json!({
+            "Configuration": self.configuration(qualifier)?,
+            "Code": match &self.image {
+                Some(image) => json!({"RepositoryType": "ECR", "ImageUri": image}),
+                None => json!({"RepositoryType": "S3", "Location": "https://awslambda-us-east-1-tasks.s3.us-east-1.amazonaws.com/snapshots"}),
+            },
+        });
+        if !self.tags.is_empty() {
+            out["Tags"] = Value::Object(self.tags.clone());
+        }
+        if let Some(reserved) = self.reserved {
+            out["Concurrency"] = json!({"ReservedConcurrentExecutions": reserved});
+        }
+        Ok((200, out))
+    }
+
+    /// Nothing new is published where nothing changed since the last version:
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>.
+    pub fn publish(&mut self, body: &Value) -> Answer {
+        let expected = body["CodeSha256"].as_str();
+        if expected.is_some_and(|e| self.latest.get("CodeSha256") != Some(&json!(e))) {
+            let message = "CodeSHA256 is different from current CodeSHA256 in $LATEST. Please try again with the CodeSHA256 in $LATEST.";
+            return Err(invalid(message.to_owned()));
+        }
+        let runs = |fields: &Map<String, Value>| {
+            let mut fields = fields.clone();
+            fields.retain(|name, _| name != "LastModified" && name != "Description");
+            fields
+        };
+        if self.versions.last().map(runs) != Some(runs(&self.latest)) {
+            let mut version = self.latest.clone();
+            if let Some(description) = body["Description"].as_str() {
+                version.insert("Description".to_owned(), json!(description));
+            }
+            self.versions.push(version);
+        }
+        let number = self.versions.len().to_string();
+        Ok((201, self.configuration(Some(&number))?))
+    }
+
+    pub fn list_versions(&self) -> (u16, Value) {
+        let numbers = (1..=self.versions.len()).map(|n| n.to_string());
+        let all: Vec<_> = std::iter::once(LATEST.to_owned())
+            .chain(numbers)
+            .filter_map(|q| self.configuration(Some(&q)).ok())
+            .collect();
+        (200, json!({"Versions": all}))
+    }
+
+    pub fn create_alias(&mut self, body: &Value) -> Answer {
+        let name = body["Name"].as_str().unwrap_or_default().to_owned();
+        if self.aliases.contains_key(&name) {
+            let message = format!("Alias already exists: {}:{name}", self.arn);
+            return Err(Refusal(409, "ResourceConflictException", message));
+        }
+        let alias = self.pointed(&name, body)?;
+        self.aliases.insert(name, alias.clone());
+        Ok((201, alias))
+    }
+
+    pub fn update_alias(&mut self, name: &str, body: &Value) -> Answer {
+        let before = self.alias(name)?.1;
+        let mut merged = before;
+        for member in ["FunctionVersion", "Description", "RoutingConfig"] {
+            if !body[member].is_null() {
+                merged[member] = body[member].clone();
+            }
+        }
+        let alias = self.pointed(name, &merged)?;
+        self.aliases.insert(name.to_owned(), alias.clone());
+        Ok((200, alias))
+    }
+
+    fn pointed(&mut self, name: &str, body: &Value) -> Result<Value, Refusal> {
+        let version = body["FunctionVersion"].as_str().unwrap_or_default();
+        self.configuration(Some(version))?;
+        self.revision += 1;
+        let mut alias = json!({
+            "Name": name,
+            "AliasArn": format!("{}:{name}", self.arn),
+            "FunctionVersion": version,
+            "Description": body["Description"].as_str().unwrap_or_default(),
+            "RevisionId": revision(name, self.revision),
+        });
+        if !body["RoutingConfig"].is_null() {
+            alias["RoutingConfig"] = body["RoutingConfig"].clone();
+        }
+        Ok(alias)
+    }
+
+    pub fn alias(&self, name: &str) -> Answer {
+        let alias = self.aliases.get(name).cloned();
+        Ok((
+            200,
+            alias.ok_or_else(|| missing(&format!("{}:{name}", self.arn)))?,
+        ))
+    }
+
+    pub fn list_aliases(&self) -> (u16, Value) {
+        (
+            200,
+            json!({"Aliases": self.aliases.values().collect::<Vec<_>>()}),
+        )
+    }
+
+    pub fn delete_alias(&mut self, name: &str) -> Answer {
+        self.aliases.remove(name);
+        for extras in [&mut self.urls, &mut self.async_settings] {
+            extras.remove(name);
+        }
+        self.policies.remove(name);
+        Ok((204, Value::Null))
+    }
+
+    /// Whether a qualifier names something: an alias, a version or `$LATEST`.
+    pub fn knows(&self, qualifier: &str) -> bool {
+        self.configuration(Some(qualifier)).is_ok()
+    }
+}
+
+/// Looks like the UUID that Lambda makes.
+fn revision(name: &str, revision: u64) -> String {
+    let digest = sha256_hex(format!("{name}{revision}"));
+    format!(
+        "{}-{}-{}-{}-{}",
+        &digest[..8],
+        &digest[8..12],
+        &digest[12..16],
+        &digest[16..20],
+        &digest[20..32]
+    )
+}
