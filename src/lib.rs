@@ -1,6 +1,7 @@
 //! trueup keeps AWS deployments true to their manifests. See ARCHITECTURE.md for the floor plan.
 
 pub mod aws;
+pub mod cli;
 pub mod engine;
 pub mod kinds;
 pub mod manifest;
@@ -8,4 +9,5 @@ pub mod model;
 pub mod plan;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+pub mod server;
 pub mod store;

@@ -56,6 +56,7 @@ fn hint(error: &io::Error) -> &'static str {
 /// A zip file that is ready for upload.
 #[derive(Debug)]
 pub struct Package {
+    pub environment: String,
     pub object: ObjectId,
     pub bucket: String,
     pub key: String,
@@ -100,7 +101,8 @@ pub fn package(
             let (Some(path), Some(artifacts)) = (path, artifacts(object.environment())) else {
                 continue;
             };
-            let package = package_one(&object.id(), &directory.join(path), &artifacts)?;
+            let mut package = package_one(&object.id(), &directory.join(path), &artifacts)?;
+            object.environment().clone_into(&mut package.environment);
             object.spec[field] = json!({"s3": {
                 "bucket": package.bucket, "key": package.key, "sha256": package.sha256,
             }});
@@ -141,6 +143,7 @@ fn package_one(
     };
     let prefix = artifacts.prefix.clone().unwrap_or_default();
     Ok(Package {
+        environment: String::new(),
         object: object.clone(),
         bucket: artifacts.bucket.clone(),
         key: format!("{prefix}{sha256}.zip"),

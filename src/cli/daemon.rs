@@ -1,0 +1,185 @@
+//! `trueup run`: wires the daemon up, and takes it down in order.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use prometheus::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::{CliError, Connected};
+use crate::aws::{AwsMetrics, Class, Connection};
+use crate::engine::{Config, Engine, EngineMetrics, Health};
+use crate::model::Clock;
+use crate::server;
+use crate::store::StoreError;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    #[default]
+    Human,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Where health and metrics are served.
+    #[arg(long, env = "TRUEUP_HTTP", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Objects worked on at once.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: u16,
+    #[arg(long, value_enum, env = "TRUEUP_LOG_FORMAT", default_value_t)]
+    log_format: LogFormat,
+    /// Seeds all jitter; at random where it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// How long an unreachable store is waited for at the start.
+const STORE_TRIES_MAX: u32 = 30;
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
+    log_to_stderr(args.log_format, "info");
+    let stop = stop_on_signal()?;
+    let mut config = Config::new(holder(), args.seed.unwrap_or_else(rand::random));
+    config.concurrency = usize::from(args.concurrency);
+    let daemon = Daemon::start(&Connection::default(), table, args.http, config, stop).await?;
+    daemon.ended().await;
+    Ok(())
+}
+
+/// A daemon that runs.
+pub(super) struct Daemon {
+    engine: tokio::task::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
+    server_stop: CancellationToken,
+}
+
+impl Daemon {
+    /// Binds the port, opens the store, and starts. Fails at once where a person has to act.
+    pub async fn start(
+        connection: &Connection,
+        table: &str,
+        http: SocketAddr,
+        config: Config,
+        stop: CancellationToken,
+    ) -> Result<Self, CliError> {
+        let registry = Registry::new();
+        let names = |e: prometheus::Error| CliError::refused(format!("metrics: {e}"));
+        let aws_metrics = AwsMetrics::register(&registry).map_err(names)?;
+        let metrics = EngineMetrics::register(&registry).map_err(names)?;
+        let listener = server::bind(http)
+            .await
+            .map_err(|e| CliError::refused(e.to_string()))?;
+        let clock = Clock::system();
+        let connected = Connected::through(connection, table, clock, Some(aws_metrics)).await?;
+        let health = Health::default();
+        let engine = open(&connected, &config, &metrics, &health, &stop).await?;
+        info!(%http, table, "health and metrics are served");
+        let server_stop = CancellationToken::new();
+        Ok(Self {
+            server: tokio::spawn(server::serve(
+                listener,
+                health,
+                registry,
+                server_stop.clone(),
+            )),
+            engine: tokio::spawn(engine.run(stop)),
+            server_stop,
+        })
+    }
+
+    /// Waits for the engine to stop; the endpoints answer until then.
+    pub async fn ended(self) {
+        if let Err(error) = self.engine.await {
+            tracing::error!(%error, "the engine died");
+        }
+        self.server_stop.cancel();
+        // Open connections may keep the server; the process need not wait for them.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+    }
+}
+
+/// An unreachable store is waited for; a missing one is said at once.
+async fn open(
+    connected: &Connected,
+    config: &Config,
+    metrics: &EngineMetrics,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<Engine, CliError> {
+    let mut tried = 0;
+    loop {
+        let opened = Engine::new(
+            config.clone(),
+            connected.store.clone(),
+            connected.sessions.clone(),
+            metrics.clone(),
+            health.clone(),
+        );
+        match opened.await {
+            Ok(engine) => return Ok(engine),
+            Err(StoreError::Aws(error))
+                if matches!(error.class, Class::Transient | Class::Throttled)
+                    && tried < STORE_TRIES_MAX
+                    && !stop.is_cancelled() =>
+            {
+                warn!(%error, "the store cannot be reached; trying again");
+                tried += 1;
+                tokio::time::sleep(STORE_RETRY_AFTER).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
+    let stop = CancellationToken::new();
+    let listen = |kind| signal(kind).map_err(|e| CliError::io("cannot listen for signals", e));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(stop)
+}
+
+/// Names this process among daemons: the host, and something of its own.
+pub(super) fn holder() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
+    format!(
+        "{host}-{}-{:08x}",
+        std::process::id(),
+        rand::random::<u32>()
+    )
+}
+
+pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
+    let filter = EnvFilter::try_from_env("TRUEUP_LOG")
+        .or_else(|_| EnvFilter::try_from_default_env())
+        .unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // Fails only where a subscriber is set already, which then stays.
+    let _ = match format {
+        LogFormat::Human => builder.with_target(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
+    };
+}

@@ -1,0 +1,67 @@
+//! `trueup delete`: takes objects out of an environment. What happens to their resources is up to
+//! their deletionPolicy.
+
+use clap::Args;
+
+use super::change::check_removals;
+use super::provenance::ProvenanceArgs;
+use super::{CliError, Connected};
+use crate::model::{ObjectId, object_references};
+use crate::store::Cause;
+
+#[derive(Debug, Args)]
+pub(super) struct DeleteArgs {
+    environment: String,
+    /// As Function/api.
+    #[arg(required = true)]
+    objects: Vec<ObjectId>,
+    /// An object that may leave although it holds data, as Table/orders. May be repeated.
+    #[arg(long, value_name = "KIND/NAME")]
+    confirm: Vec<ObjectId>,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
+}
+
+pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), CliError> {
+    let name = &args.environment;
+    let head = connected.store.existing_head(name).await?;
+    let current = connected.current(name).await?;
+    if let Some(unknown) = args
+        .objects
+        .iter()
+        .find(|id| !current.objects.iter().any(|o| o.id() == **id))
+    {
+        return Err(CliError::refused(format!(
+            "{name} has no {unknown}; see `trueup get {name}`"
+        )));
+    }
+    let kept: Vec<_> = current
+        .objects
+        .iter()
+        .filter(|o| !args.objects.contains(&o.id()))
+        .cloned()
+        .collect();
+    for object in &kept {
+        let references = object_references(&object.spec);
+        if let Some(reference) = references.iter().find(|r| args.objects.contains(&r.id())) {
+            return Err(CliError::refused(format!(
+                "{} refers to {}; delete both, or apply it without the reference first",
+                object.id(),
+                reference.id()
+            )));
+        }
+    }
+    check_removals(name, &current.objects, &kept, &args.confirm)?;
+    let mut new = args.provenance.release(Cause::Delete);
+    new.objects = kept;
+    let release = connected
+        .store
+        .record(name, Some(&head), current.release.as_ref(), new)
+        .await?;
+    println!(
+        "{name} release {} recorded: {} removed",
+        release.number,
+        args.objects.len()
+    );
+    Ok(())
+}

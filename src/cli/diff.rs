@@ -1,0 +1,117 @@
+//! `trueup diff`: what the daemon would do, by the same observe, plan and check.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::apply::{Proposal, differs, propose};
+use super::{CliError, Connected, ManifestArgs};
+use crate::engine::preview;
+use crate::model::Object;
+use crate::plan::render_plan;
+
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    #[command(flatten)]
+    manifests: ManifestArgs,
+    /// An environment as it is recorded, instead of manifests.
+    #[arg(conflicts_with_all = ["files", "kustomize"])]
+    environment: Option<String>,
+    /// As with `apply --prune`.
+    #[arg(long)]
+    prune: bool,
+}
+
+pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCode, CliError> {
+    if let Some(environment) = &args.environment {
+        connected.store.existing_head(environment).await?;
+        let current = connected.current(environment).await?;
+        let shown = plans(connected, environment, &current.objects, &[]).await?;
+        print!("{}", shown.text);
+        return Ok(differs(shown.differs));
+    }
+    let set = args.manifests.load()?;
+    let mut any = false;
+    // What would leave is shown here and confirmed at `apply`.
+    let everything: Vec<_> = match args.prune {
+        true => all_ids(connected).await?,
+        false => Vec::new(),
+    };
+    for proposal in propose(connected, &set, args.prune, &everything).await? {
+        let shown = show(connected, &proposal).await?;
+        any |= shown.differs;
+        print!("{}", shown.text);
+    }
+    Ok(differs(any))
+}
+
+async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, CliError> {
+    let mut ids = Vec::new();
+    for head in connected.store.heads().await? {
+        let release = connected
+            .store
+            .release(&head.environment, head.release)
+            .await?;
+        ids.extend(release.objects.iter().map(crate::store::Entry::id));
+    }
+    Ok(ids)
+}
+
+/// A diff as text, and whether there is any difference.
+pub(super) struct Shown {
+    pub text: String,
+    pub differs: bool,
+}
+
+pub(super) async fn show(connected: &Connected, proposal: &Proposal) -> Result<Shown, CliError> {
+    let removed = proposal.removed_objects();
+    plans(
+        connected,
+        &proposal.environment,
+        &proposal.objects,
+        &removed,
+    )
+    .await
+}
+
+async fn plans(
+    connected: &Connected,
+    environment: &str,
+    objects: &[Object],
+    removed: &[Object],
+) -> Result<Shown, CliError> {
+    let store_id = connected.store.id().await?;
+    let statuses = connected.store.statuses(environment).await?;
+    let sessions = &connected.sessions;
+    let previews = preview(
+        sessions,
+        &store_id,
+        environment,
+        objects,
+        removed,
+        &statuses,
+    )
+    .await?;
+    let mut text = String::new();
+    let mut differs = false;
+    let mut same = 0;
+    for preview in previews {
+        match preview.plan {
+            Ok(plan) if plan.is_settled() => same += 1,
+            Ok(plan) => {
+                differs = true;
+                text.push_str(&format!(
+                    "{environment}/{}\n{}",
+                    preview.id,
+                    render_plan(&plan)
+                ));
+            }
+            Err(error) => {
+                differs = true;
+                text.push_str(&format!("{environment}/{}\n  ! {error}\n", preview.id));
+            }
+        }
+    }
+    text.push_str(&format!("{environment}: {same} as declared\n"));
+    Ok(Shown { text, differs })
+}

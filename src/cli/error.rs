@@ -1,0 +1,63 @@
+//! What a verb can fail with, and how it is said.
+
+use std::io::IsTerminal;
+
+use thiserror::Error;
+
+use crate::aws::AwsError;
+use crate::manifest::package::PackageError;
+use crate::manifest::{Problems, SourceError};
+use crate::store::StoreError;
+
+#[derive(Debug, Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{what}: {source}")]
+    Io {
+        what: String,
+        source: std::io::Error,
+    },
+}
+
+impl CliError {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self::Refused(message.into())
+    }
+
+    pub(super) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io {
+            what: what.into(),
+            source,
+        }
+    }
+
+    pub(super) fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+
+    pub(super) fn print(&self) {
+        match self {
+            Self::Problems(problems) => {
+                eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+            }
+            other => eprintln!("error: {other}"),
+        }
+    }
+}

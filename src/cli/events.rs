@@ -1,0 +1,66 @@
+//! `trueup events`: what happened, the newest last.
+
+use clap::Args;
+
+use super::show::{self, Output, age, table};
+use super::{CliError, Connected};
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    environment: String,
+    /// Only this object's, as Table/orders.
+    object: Option<String>,
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 50)]
+    limit: usize,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Events read at most, when only one object's are wanted.
+const READ_MAX: usize = 5000;
+
+pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), CliError> {
+    connected.store.existing_head(&args.environment).await?;
+    let read = if args.object.is_some() {
+        READ_MAX
+    } else {
+        args.limit
+    };
+    let mut events = connected.store.events(&args.environment, read).await?;
+    if let Some(object) = &args.object {
+        events.retain(|event| event.object.eq_ignore_ascii_case(object));
+    }
+    events.truncate(args.limit);
+    events.reverse();
+    let now = connected.store.clock().now();
+    match args.output {
+        Output::Json => println!("{}", show::json(&events)),
+        Output::Yaml => println!("{}", show::yaml(&events)),
+        Output::Name => events.iter().for_each(|event| println!("{}", event.id)),
+        Output::Table | Output::Wide => {
+            let lines = events.into_iter().map(|e| {
+                let count = if e.count > 1 {
+                    format!(" (x{})", e.count)
+                } else {
+                    String::new()
+                };
+                vec![
+                    format!("{}{count}", age(e.last_seen, now)),
+                    format!("{:?}", e.kind),
+                    e.reason,
+                    e.object,
+                    e.message,
+                ]
+            });
+            println!(
+                "{}",
+                table(
+                    &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
+                    lines.collect()
+                )
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! `trueup get`: objects and how they are, as kubectl lists them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::show::{self, Output, age, brief, table};
+use super::{CliError, Connected};
+use crate::kinds::environment;
+use crate::model::{ConditionStatus, Object, ObjectId, condition_type};
+use crate::store::{Entry, Lease, StatusRecord};
+
+/// Pause between two looks of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct GetArgs {
+    /// One environment; all where it is not given.
+    environment: Option<String>,
+    /// A kind, or Kind/name.
+    object: Option<String>,
+    /// Print every change until interrupted.
+    #[arg(short, long)]
+    watch: bool,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
+    let rows = rows(connected, args).await?;
+    match args.output {
+        Output::Json => println!("{}", show::json(&list(connected, &rows).await?)),
+        Output::Yaml => println!("{}", show::yaml(&list(connected, &rows).await?)),
+        Output::Name => rows
+            .iter()
+            .for_each(|row| println!("{}/{}", row.environment, row.entry.id())),
+        Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
+            eprintln!("nothing found; `trueup apply` records objects");
+        }
+        Output::Table | Output::Wide => print(connected, &rows, args),
+    }
+    if args.watch {
+        watch(connected, args, rows).await?;
+    }
+    Ok(())
+}
+
+/// Prints rows that changed, for ever.
+async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result<(), CliError> {
+    let mut before: BTreeMap<String, Vec<String>> =
+        first.iter().map(|row| (row.key(), row.state())).collect();
+    loop {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let rows = rows(connected, args).await?;
+        let changed: Vec<_> = rows
+            .into_iter()
+            .filter(|row| before.get(&row.key()) != Some(&row.state()))
+            .collect();
+        if !changed.is_empty() {
+            print(connected, &changed, args);
+        }
+        before.extend(changed.iter().map(|row| (row.key(), row.state())));
+    }
+}
+
+/// One object of a release with what is known of it.
+pub(super) struct Row {
+    pub environment: String,
+    pub entry: Entry,
+    pub status: Option<StatusRecord>,
+    pub looked_at: Option<Timestamp>,
+}
+
+impl Row {
+    fn key(&self) -> String {
+        format!("{}/{}", self.environment, self.entry.id())
+    }
+
+    /// What `--watch` takes for a change.
+    fn state(&self) -> Vec<String> {
+        vec![
+            self.condition(condition_type::READY),
+            self.condition(condition_type::SYNCED),
+            self.message(),
+        ]
+    }
+
+    /// The condition has been set for the object as it is now.
+    pub fn is_current(&self) -> bool {
+        self.status
+            .as_ref()
+            .is_some_and(|s| s.observed_generation >= self.entry.generation)
+    }
+
+    pub fn condition(&self, kind: &str) -> String {
+        let status = self
+            .status
+            .as_ref()
+            .and_then(|s| s.conditions.get(kind))
+            .map(|c| c.status);
+        match status.unwrap_or(ConditionStatus::Unknown) {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
+        }
+        .to_owned()
+    }
+
+    pub fn message(&self) -> String {
+        let Some(status) = &self.status else {
+            return "waiting for the daemon".to_owned();
+        };
+        let conditions = &status.conditions;
+        let ready = conditions
+            .get(condition_type::READY)
+            .filter(|c| c.status != ConditionStatus::True);
+        let synced = conditions
+            .get(condition_type::SYNCED)
+            .filter(|c| c.status == ConditionStatus::False);
+        match (ready, synced) {
+            (Some(ready), _) if !ready.message.is_empty() => {
+                format!("{}: {}", ready.reason, ready.message)
+            }
+            (Some(ready), _) => ready.reason.clone(),
+            (None, Some(synced)) => format!("differs: {}", synced.message),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliError> {
+    let environments = match &args.environment {
+        Some(name) => vec![connected.store.existing_head(name).await?],
+        None => connected.store.heads().await?,
+    };
+    let mut rows = Vec::new();
+    for head in environments {
+        rows.extend(environment_rows(connected, &head.environment, head.release).await?);
+    }
+    if let Some(wanted) = &args.object {
+        rows.retain(|row| {
+            let id = row.entry.id().to_string();
+            id.eq_ignore_ascii_case(wanted) || row.entry.kind.eq_ignore_ascii_case(wanted)
+        });
+    }
+    Ok(rows)
+}
+
+/// Every object of an environment's release but the Environment itself, and what is leaving.
+pub(super) async fn environment_rows(
+    connected: &Connected,
+    environment: &str,
+    release: u64,
+) -> Result<Vec<Row>, CliError> {
+    let release = connected.store.release(environment, release).await?;
+    let statuses = connected.store.statuses(environment).await?;
+    let lease = connected.store.lease(environment).await?;
+    let mut statuses: BTreeMap<ObjectId, StatusRecord> =
+        statuses.into_iter().map(|s| (s.id(), s)).collect();
+    let mut rows = Vec::new();
+    for entry in release
+        .objects
+        .into_iter()
+        .filter(|e| e.kind != environment::NAME)
+    {
+        let status = statuses.remove(&entry.id());
+        let looked_at = looked_at(status.as_ref(), lease.as_ref());
+        rows.push(Row {
+            environment: environment.to_owned(),
+            entry,
+            status,
+            looked_at,
+        });
+    }
+    Ok(rows)
+}
+
+/// Status records are written when something changes; the lease says that all was looked at since.
+fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Timestamp> {
+    let own = status.and_then(|s| s.looked_at)?;
+    Some(
+        lease
+            .and_then(|l| l.oldest_look)
+            .map_or(own, |oldest| oldest.max(own)),
+    )
+}
+
+fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
+    let now = connected.store.clock().now();
+    let wide = args.output == Output::Wide;
+    let many = args.environment.is_none();
+    let mut header = vec!["NAME", "KIND", "READY", "SYNCED", "AGE", "MESSAGE"];
+    if many {
+        header.insert(0, "ENVIRONMENT");
+    }
+    if wide {
+        header.splice(
+            header.len() - 1..header.len() - 1,
+            ["AWS NAME", "GENERATION", "LOOKED"],
+        );
+    }
+    let since = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| age(at, now));
+    let lines = rows.iter().map(|row| {
+        let mut line = vec![
+            row.entry.name.clone(),
+            row.entry.kind.clone(),
+            row.condition(condition_type::READY),
+            row.condition(condition_type::SYNCED),
+            since(row.status.as_ref().and_then(|s| s.created_at)),
+        ];
+        if many {
+            line.insert(0, row.environment.clone());
+        }
+        if wide {
+            line.push(
+                row.status
+                    .as_ref()
+                    .map(|s| s.aws_name.clone())
+                    .unwrap_or_default(),
+            );
+            line.push(row.entry.generation.to_string());
+            line.push(since(row.looked_at));
+        }
+        line.push(if wide {
+            row.message()
+        } else {
+            brief(&row.message(), 100)
+        });
+        line
+    });
+    println!("{}", table(&header, lines.collect()));
+}
+
+/// Objects with their status, in the Kubernetes form.
+async fn list(connected: &Connected, rows: &[Row]) -> Result<Value, CliError> {
+    let mut items = Vec::new();
+    for row in rows {
+        let digests = [row.entry.digest.clone()].into();
+        let objects = connected.store.objects(&row.environment, &digests).await?;
+        for object in objects.values() {
+            items.push(with_status(object, row));
+        }
+    }
+    Ok(match (&items[..], rows.len()) {
+        ([one], 1) => one.clone(),
+        _ => json!({"apiVersion": "v1", "kind": "List", "items": items}),
+    })
+}
+
+pub(super) fn with_status(object: &Object, row: &Row) -> Value {
+    let mut value = json!(object);
+    value["metadata"]["generation"] = json!(row.entry.generation);
+    if let Some(status) = &row.status {
+        value["metadata"]["uid"] = json!(status.uid);
+        if let Some(created) = status.created_at {
+            value["metadata"]["creationTimestamp"] = json!(created);
+        }
+        value["status"] = json!({
+            "observedGeneration": status.observed_generation,
+            "lookedAt": row.looked_at,
+            "awsName": status.aws_name,
+            "identity": status.identity,
+            "outputs": status.outputs,
+            "conditions": status.conditions,
+        });
+    }
+    value
+}

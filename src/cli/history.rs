@@ -1,0 +1,55 @@
+//! `trueup history`: an environment's releases, the newest first.
+
+use clap::Args;
+
+use super::show::{self, Output, age, brief, table};
+use super::{CliError, Connected};
+
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    environment: String,
+    /// How many.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    limit: usize,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(), CliError> {
+    let head = connected.store.existing_head(&args.environment).await?;
+    let releases = connected
+        .store
+        .history(&args.environment, args.limit)
+        .await?;
+    let now = connected.store.clock().now();
+    match args.output {
+        Output::Json => println!("{}", show::json(&releases)),
+        Output::Yaml => println!("{}", show::yaml(&releases)),
+        Output::Name => releases.iter().for_each(|r| println!("{}", r.number)),
+        Output::Table | Output::Wide => {
+            let lines = releases.into_iter().map(|r| {
+                let current = if r.number == head.release { "*" } else { "" };
+                let held = head.hold.as_ref().is_some_and(|h| h.release == r.number);
+                let cause = if held {
+                    format!("{} (rolled back)", r.cause)
+                } else {
+                    r.cause.to_string()
+                };
+                vec![
+                    format!("{}{current}", r.number),
+                    age(r.created_at, now),
+                    cause,
+                    r.author,
+                    r.commit.chars().take(12).collect(),
+                    r.digest.chars().take(12).collect(),
+                    brief(&r.message, 60),
+                ]
+            });
+            let header = [
+                "RELEASE", "AGE", "CAUSE", "AUTHOR", "COMMIT", "DIGEST", "MESSAGE",
+            ];
+            println!("{}", table(&header, lines.collect()));
+        }
+    }
+    Ok(())
+}

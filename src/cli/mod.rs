@@ -1,0 +1,165 @@
+//! The command line: one file a verb.
+//!
+//! Guarantees: what is asked for goes to standard output, everything else to standard error; colour
+//! and progress only on a terminal; an error says what to do next; exit codes are 0 for done, 1 for
+//! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed).
+
+mod apply;
+mod change;
+mod completion;
+mod connect;
+mod daemon;
+mod delete;
+mod describe;
+mod diff;
+mod error;
+mod events;
+mod get;
+mod history;
+mod init;
+mod provenance;
+mod reconcile;
+mod rollback;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+mod schema;
+mod show;
+mod suspend;
+mod upload;
+mod validate;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use connect::Connected;
+pub use error::CliError;
+
+use crate::manifest::{Set, Sources, load};
+
+/// Keeps AWS deployments true to their manifests.
+#[derive(Debug, Parser)]
+#[command(name = "trueup", version, propagate_version = true)]
+pub struct Cli {
+    /// The DynamoDB table that holds the releases.
+    #[arg(long, global = true, env = "TRUEUP_TABLE", default_value = crate::store::TABLE_DEFAULT)]
+    table: String,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make the table that holds the releases, and artifact buckets.
+    Init(init::InitArgs),
+    /// Check manifests without touching AWS.
+    Validate(validate::ValidateArgs),
+    /// Print JSON Schemas for editors, or CRDs for Kubernetes tools.
+    Schema(schema::SchemaArgs),
+    /// Record manifests as a release.
+    Apply(apply::ApplyArgs),
+    /// Show what the daemon would do.
+    Diff(diff::DiffArgs),
+    /// List objects and how they are.
+    Get(get::GetArgs),
+    /// Show everything about one object.
+    Describe(describe::DescribeArgs),
+    /// List what happened.
+    Events(events::EventsArgs),
+    /// List releases.
+    History(history::HistoryArgs),
+    /// Make an earlier release current again.
+    Rollback(rollback::RollbackArgs),
+    /// Wait until objects are ready.
+    Wait(wait::WaitArgs),
+    /// Ask the daemon for a look right now.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Stop writing to an environment's resources.
+    Suspend(suspend::SuspendArgs),
+    /// Write again.
+    Resume(suspend::SuspendArgs),
+    /// Take objects out of an environment.
+    Delete(delete::DeleteArgs),
+    /// Run the daemon.
+    Run(daemon::RunArgs),
+    /// Serve an embedded AWS on loopback, with the daemon and the sample environments on it.
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxArgs),
+    /// Print a completion script for a shell.
+    Completion(completion::CompletionArgs),
+}
+
+/// Where manifests come from.
+#[derive(Debug, Args)]
+struct ManifestArgs {
+    /// A file, a directory with everything below it, or - for standard input. May be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
+    files: Vec<PathBuf>,
+    /// A kustomization, built with kubectl or kustomize.
+    #[arg(short = 'k', long, value_name = "DIR")]
+    kustomize: Option<PathBuf>,
+    /// The environment of manifests that do not say theirs.
+    #[arg(short, long)]
+    namespace: Option<String>,
+}
+
+impl ManifestArgs {
+    fn load(&self) -> Result<Set, CliError> {
+        if self.files.is_empty() && self.kustomize.is_none() {
+            return Err(CliError::usage(
+                "give manifests with -f PATH, or a kustomization with -k DIR",
+            ));
+        }
+        let mut sources = Sources::default();
+        for file in &self.files {
+            sources.read(file)?;
+        }
+        if let Some(directory) = &self.kustomize {
+            sources.kustomize(directory)?;
+        }
+        Ok(load(sources, self.namespace.as_deref())?)
+    }
+}
+
+impl Cli {
+    /// Does what was asked for. Errors are printed here.
+    pub async fn run(self) -> ExitCode {
+        let is_diff = matches!(self.verb, Verb::Diff(_));
+        match self.dispatch().await {
+            Ok(code) => code,
+            Err(error) => {
+                error.print();
+                ExitCode::from(if is_diff || error.is_usage() { 2 } else { 1 })
+            }
+        }
+    }
+
+    async fn dispatch(self) -> Result<ExitCode, CliError> {
+        let table = self.table;
+        let connect = || Connected::new(&table);
+        match self.verb {
+            Verb::Validate(args) => validate::run(&args)?,
+            Verb::Schema(args) => schema::run(&args)?,
+            Verb::Completion(args) => completion::run(&args),
+            Verb::Run(args) => daemon::run(args, &table).await?,
+            #[cfg(feature = "sandbox")]
+            Verb::Sandbox(args) => sandbox::run(args, &table).await?,
+            Verb::Init(args) => init::run(&connect().await?, &args).await?,
+            Verb::Apply(args) => apply::run(&connect().await?, &args).await?,
+            Verb::Diff(args) => return diff::run(&connect().await?, &args).await,
+            Verb::Get(args) => get::run(&connect().await?, &args).await?,
+            Verb::Describe(args) => describe::run(&connect().await?, &args).await?,
+            Verb::Events(args) => events::run(&connect().await?, &args).await?,
+            Verb::History(args) => history::run(&connect().await?, &args).await?,
+            Verb::Rollback(args) => rollback::run(&connect().await?, &args).await?,
+            Verb::Wait(args) => wait::run(&connect().await?, &args).await?,
+            Verb::Reconcile(args) => reconcile::run(&connect().await?, &args).await?,
+            Verb::Suspend(args) => suspend::run(&connect().await?, &args, true).await?,
+            Verb::Resume(args) => suspend::run(&connect().await?, &args, false).await?,
+            Verb::Delete(args) => delete::run(&connect().await?, &args).await?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

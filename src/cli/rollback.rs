@@ -1,0 +1,70 @@
+//! `trueup rollback`: makes an earlier release current again, and holds what was left.
+
+use clap::Args;
+
+use super::change::check_removals;
+use super::provenance::ProvenanceArgs;
+use super::{CliError, Connected};
+use crate::model::ObjectId;
+use crate::store::{Cause, Hold};
+
+/// Releases looked through for one with other content.
+const SEARCHED_MAX: usize = 200;
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    environment: String,
+    /// The release; the newest with other content where it is not given.
+    release: Option<u64>,
+    /// An object that may leave although it holds data, as Table/orders. May be repeated.
+    #[arg(long, value_name = "KIND/NAME")]
+    confirm: Vec<ObjectId>,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
+}
+
+pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<(), CliError> {
+    let name = &args.environment;
+    let head = connected.store.existing_head(name).await?;
+    let number = match args.release {
+        Some(number) => number,
+        None => {
+            let history = connected.store.history(name, SEARCHED_MAX).await?;
+            let other = history
+                .iter()
+                .find(|r| r.number < head.release && r.digest != head.digest);
+            other.map(|r| r.number).ok_or_else(|| {
+                CliError::refused(format!("{name} has no earlier release with other content"))
+            })?
+        }
+    };
+    let target = connected.store.release(name, number).await?;
+    if target.digest == head.digest {
+        println!("{name} already has the content of release {number}");
+        return Ok(());
+    }
+    let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
+    let objects: Vec<_> = connected
+        .store
+        .objects(name, &digests)
+        .await?
+        .into_values()
+        .collect();
+    let current = connected.current(name).await?;
+    check_removals(name, &current.objects, &objects, &args.confirm)?;
+    let mut new = args.provenance.release(Cause::Rollback(number));
+    new.objects = objects;
+    new.hold = Some(Hold {
+        digest: head.digest.clone(),
+        release: head.release,
+    });
+    let release = connected
+        .store
+        .record(name, Some(&head), current.release.as_ref(), new)
+        .await?;
+    println!(
+        "{name} release {} has the content of release {number}; release {} is held until other content is applied",
+        release.number, head.release
+    );
+    Ok(())
+}

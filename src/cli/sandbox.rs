@@ -1,0 +1,291 @@
+//! `trueup sandbox`: an embedded AWS on loopback, the daemon on top of it, the sample environments
+//! applied, and a live account of what is being made.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::apply::apply_set;
+use super::daemon::{Daemon, LogFormat, holder, log_to_stderr, stop_on_signal};
+use super::get::environment_rows;
+use super::init::make_bucket;
+use super::provenance::ProvenanceArgs;
+use super::show::table;
+use super::{CliError, Connected};
+use crate::aws::Class;
+use crate::engine::Config;
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::manifest::{Set, Sources, load};
+use crate::model::{Clock, SecretRef, condition_type, secret_references};
+use crate::sandbox::{Behaviour, Fault, Sandbox};
+use serde::Deserialize;
+
+#[derive(Debug, Args)]
+pub(super) struct SandboxArgs {
+    /// Where the embedded AWS is served; loopback only.
+    #[arg(long, default_value = "127.0.0.1:4566")]
+    listen: SocketAddr,
+    /// Where the daemon's health and metrics are served.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// What is applied at the start.
+    #[arg(long, default_value = "manifests", value_name = "DIR")]
+    manifests: PathBuf,
+    /// Serve only the embedded AWS.
+    #[arg(long)]
+    no_daemon: bool,
+    /// Make calls fail, as lambda:CreateFunction=throttle*3. May be repeated.
+    #[arg(long = "fault", value_name = "SPEC")]
+    faults: Vec<Fault>,
+    /// How long Lambda, DynamoDB and Amplify stay busy after a change, in milliseconds.
+    #[arg(long, default_value_t = 500, value_name = "MS")]
+    busy_ms: u64,
+    /// Added to every call, in milliseconds.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    latency_ms: u64,
+}
+
+/// Pause between two looks at what the daemon has done.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Beyond this the account ends without everything being ready.
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliError> {
+    log_to_stderr(LogFormat::Human, "error");
+    let stop = stop_on_signal()?;
+    let behaviour = Behaviour {
+        busy_for: Duration::from_millis(args.busy_ms),
+        latency: Duration::from_millis(args.latency_ms),
+    };
+    let sandbox = Sandbox::new(behaviour, Clock::system());
+    for fault in &args.faults {
+        sandbox.faults().inject(fault.clone());
+    }
+    let refused = |e: crate::sandbox::ServeError| CliError::refused(e.to_string());
+    let listener = Sandbox::bind(args.listen).await.map_err(refused)?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| CliError::io("the sandbox's port", e))?;
+    let aws_stop = CancellationToken::new();
+    let aws = tokio::spawn(sandbox.clone().serve(listener, aws_stop.clone()));
+    println!(
+        "embedded AWS on http://{address} (any credentials, account {})",
+        crate::sandbox::ACCOUNT_ID
+    );
+    if args.no_daemon {
+        stop.cancelled().await;
+    } else {
+        with_daemon(&sandbox, &args, address, table_name, &stop).await?;
+    }
+    aws_stop.cancel();
+    // Idle connections of clients may keep the server; the process need not wait for them.
+    let _ = tokio::time::timeout(Duration::from_secs(2), aws).await;
+    println!("sandbox ended; nothing is left behind");
+    Ok(())
+}
+
+async fn with_daemon(
+    sandbox: &Sandbox,
+    args: &SandboxArgs,
+    aws: SocketAddr,
+    table_name: &str,
+    stop: &CancellationToken,
+) -> Result<(), CliError> {
+    let connection = sandbox.connection();
+    let connected = Connected::through(&connection, table_name, Clock::system(), None).await?;
+    let set = samples(args)?;
+    connected.store.init().await?;
+    prepare(&connected, &set).await?;
+    apply_set(&connected, &set, &ProvenanceArgs::default()).await?;
+    let config = Config::new(holder(), rand::random());
+    let engine_stop = stop.child_token();
+    let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
+    println!("daemon on http://{}\n", args.http);
+    tokio::select! {
+        () = stop.cancelled() => {}
+        told = tell(&connected, &set) => {
+            told?;
+            what_to_try(aws, args.http);
+        }
+    }
+    stop.cancelled().await;
+    println!("\nstopping");
+    daemon.ended().await;
+    Ok(())
+}
+
+fn samples(args: &SandboxArgs) -> Result<Set, CliError> {
+    let mut sources = Sources::default();
+    sources.read(&args.manifests)?;
+    Ok(load(sources, None)?)
+}
+
+/// Makes what manifests take for granted in a real account: artifact buckets, and the secrets that
+/// they refer to, with made-up values.
+async fn prepare(connected: &Connected, set: &Set) -> Result<(), CliError> {
+    let mut secrets: BTreeSet<(String, SecretRef)> = BTreeSet::new();
+    for object in set.objects() {
+        for reference in secret_references(&object.spec) {
+            secrets.insert((object.environment().to_owned(), reference));
+        }
+    }
+    for object in set.objects().filter(|o| o.kind == environment::NAME) {
+        let spec = EnvironmentSpec::deserialize(&object.spec).unwrap_or_default();
+        let session = connected.sessions.get(&spec.target()).await?;
+        if let Some(artifacts) = &spec.artifacts {
+            make_bucket(&session, &artifacts.bucket).await?;
+        }
+        for (_, reference) in secrets
+            .iter()
+            .filter(|(name, _)| name == object.environment())
+        {
+            make_secret(&session, reference).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make_secret(session: &crate::aws::Session, reference: &SecretRef) -> Result<(), CliError> {
+    let value = format!("sandbox-{:016x}", rand::random::<u64>());
+    let made = match reference {
+        SecretRef::SecretsManager(r) => {
+            let text = match &r.key {
+                Some(key) => serde_json::json!({ key.as_str(): value }).to_string(),
+                None => value,
+            };
+            let call = session
+                .secretsmanager()
+                .create_secret()
+                .name(&r.secret_id)
+                .secret_string(text);
+            session
+                .write("secretsmanager", "CreateSecret", call.send())
+                .await
+                .map(drop)
+        }
+        SecretRef::Ssm(r) => {
+            let kind = aws_sdk_ssm::types::ParameterType::SecureString;
+            let call = session
+                .ssm()
+                .put_parameter()
+                .name(&r.name)
+                .value(value)
+                .r#type(kind);
+            session
+                .write("ssm", "PutParameter", call.send())
+                .await
+                .map(drop)
+        }
+    };
+    match made {
+        // Two objects may share a secret.
+        Err(error) if error.class != Class::Conflict && error.code != "ResourceExistsException" => {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints each event as it comes, until everything is ready.
+async fn tell(connected: &Connected, set: &Set) -> Result<(), CliError> {
+    let begun = Instant::now();
+    let environments: BTreeSet<&str> = set.objects().map(|o| o.environment()).collect();
+    let mut told = BTreeSet::new();
+    while begun.elapsed() < READY_WITHIN {
+        let mut fresh = Vec::new();
+        let (mut ready, mut all) = (0, 0);
+        for environment in &environments {
+            for event in connected.store.events(environment, 200).await? {
+                if told.insert((event.id.clone(), event.count)) {
+                    fresh.push(event);
+                }
+            }
+            if let Some(head) = connected.store.head(environment).await? {
+                let rows = environment_rows(connected, environment, head.release).await?;
+                all += rows.len();
+                ready += rows
+                    .iter()
+                    .filter(|r| r.is_current() && r.condition(condition_type::READY) == "True")
+                    .count();
+            }
+        }
+        fresh.sort_by(|a, b| a.id.cmp(&b.id));
+        for event in fresh {
+            let seconds = begun.elapsed().as_secs_f64();
+            println!(
+                "{seconds:6.1}s  {:12} {:16} {:9} {}",
+                event.environment, event.object, event.reason, event.message
+            );
+        }
+        if all > 0 && ready == all {
+            println!(
+                "\nall {all} objects are Ready after {:.1} s\n",
+                begun.elapsed().as_secs_f64()
+            );
+            return summary(connected, &environments).await;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    println!("\nnot everything is ready yet; see `trueup get` below");
+    summary(connected, &environments).await
+}
+
+async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result<(), CliError> {
+    let mut lines = Vec::new();
+    for environment in environments {
+        let Some(head) = connected.store.head(environment).await? else {
+            continue;
+        };
+        for row in environment_rows(connected, environment, head.release).await? {
+            let aws_name = row
+                .status
+                .as_ref()
+                .map(|s| s.aws_name.clone())
+                .unwrap_or_default();
+            lines.push(vec![
+                (*environment).to_owned(),
+                row.entry.name.clone(),
+                row.entry.kind.clone(),
+                row.condition(condition_type::READY),
+                row.condition(condition_type::SYNCED),
+                aws_name,
+            ]);
+        }
+    }
+    println!(
+        "{}",
+        table(
+            &["ENVIRONMENT", "NAME", "KIND", "READY", "SYNCED", "AWS NAME"],
+            lines
+        )
+    );
+    Ok(())
+}
+
+fn what_to_try(aws: SocketAddr, http: SocketAddr) {
+    println!(
+        "
+Try, in another terminal:
+
+  curl -s http://{http}/readyz?verbose
+  curl -s http://{http}/metrics | grep ^trueup_
+
+  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  trueup get                       # or: cargo run -- get
+  trueup events production
+
+Change something behind its back, with any AWS client, and see it repaired:
+
+  aws lambda update-function-configuration --function-name production-api --memory-size 128
+  trueup reconcile production      # or wait for the next look
+  trueup get production
+
+Ctrl-C ends it."
+    );
+}

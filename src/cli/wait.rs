@@ -1,0 +1,143 @@
+//! `trueup wait`: returns when objects are as asked for, and fails at once when one cannot be.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::get::{Row, environment_rows};
+use super::{CliError, Connected};
+use crate::model::{condition_type, parse_duration};
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct WaitArgs {
+    environment: String,
+    /// One object, as Table/orders; all where it is not given.
+    object: Option<String>,
+    /// What to wait for: condition=Ready, condition=Synced=False, or delete.
+    #[arg(long = "for", default_value = "condition=Ready")]
+    goal: String,
+    #[arg(long, default_value = "5m", value_parser = parse_duration)]
+    timeout: Duration,
+}
+
+pub(super) async fn run(connected: &Connected, args: &WaitArgs) -> Result<(), CliError> {
+    let goal = Goal::parse(&args.goal)?;
+    let waited = tokio::time::timeout(args.timeout, until(connected, args, &goal)).await;
+    match waited {
+        Ok(result) => result,
+        Err(_) => {
+            let rows = rows(connected, args).await?;
+            let left: Vec<_> = rows
+                .iter()
+                .filter(|row| !goal.is_met(row))
+                .map(|row| format!("{}: {}", row.entry.id(), row.message()))
+                .collect();
+            Err(CliError::refused(format!(
+                "timed out after {} s; not there yet:\n  {}",
+                args.timeout.as_secs(),
+                left.join("\n  ")
+            )))
+        }
+    }
+}
+
+enum Goal {
+    Condition(String, String),
+    Deleted,
+}
+
+impl Goal {
+    fn parse(text: &str) -> Result<Self, CliError> {
+        if text == "delete" {
+            return Ok(Self::Deleted);
+        }
+        let malformed = || {
+            CliError::usage(format!(
+                "--for is condition=TYPE[=STATUS] or delete, not `{text}`"
+            ))
+        };
+        let condition = text.strip_prefix("condition=").ok_or_else(malformed)?;
+        let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
+        let known = [
+            condition_type::READY,
+            condition_type::RECONCILING,
+            condition_type::STALLED,
+            condition_type::SYNCED,
+        ];
+        let kind = known
+            .iter()
+            .find(|k| k.eq_ignore_ascii_case(kind))
+            .ok_or_else(malformed)?;
+        Ok(Self::Condition((*kind).to_owned(), status.to_owned()))
+    }
+
+    fn is_met(&self, row: &Row) -> bool {
+        match self {
+            Self::Condition(kind, status) => {
+                row.is_current() && row.condition(kind).eq_ignore_ascii_case(status)
+            }
+            Self::Deleted => false,
+        }
+    }
+
+    /// What is stalled will not become ready by waiting.
+    fn is_lost(&self, row: &Row) -> bool {
+        matches!(self, Self::Condition(kind, _) if kind != condition_type::STALLED)
+            && row.is_current()
+            && row.condition(condition_type::STALLED) == "True"
+    }
+}
+
+async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<(), CliError> {
+    loop {
+        let rows = rows(connected, args).await?;
+        if let Some(lost) = rows.iter().find(|row| goal.is_lost(row)) {
+            return Err(CliError::refused(format!(
+                "{}/{} is stalled: {}",
+                args.environment,
+                lost.entry.id(),
+                lost.message()
+            )));
+        }
+        if rows.iter().all(|row| goal.is_met(row)) && leaving(connected, args, goal).await? == 0 {
+            println!("{}: {}", args.environment, args.goal);
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn rows(connected: &Connected, args: &WaitArgs) -> Result<Vec<Row>, CliError> {
+    let head = connected.store.existing_head(&args.environment).await?;
+    let mut rows = environment_rows(connected, &args.environment, head.release).await?;
+    if let Some(object) = &args.object {
+        rows.retain(|row| row.entry.id().to_string().eq_ignore_ascii_case(object));
+        if rows.is_empty() && args.goal != "delete" {
+            let known = format!("see `trueup get {}`", args.environment);
+            return Err(CliError::refused(format!(
+                "{} has no {object}; {known}",
+                args.environment
+            )));
+        }
+    }
+    Ok(rows)
+}
+
+/// For `delete`: records of objects that are not forgotten yet.
+async fn leaving(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<usize, CliError> {
+    if !matches!(goal, Goal::Deleted) {
+        return Ok(0);
+    }
+    let statuses = connected.store.statuses(&args.environment).await?;
+    let asked = |id: String| {
+        args.object
+            .as_ref()
+            .is_none_or(|o| id.eq_ignore_ascii_case(o))
+    };
+    Ok(statuses
+        .iter()
+        .filter(|s| asked(s.id().to_string()))
+        .count())
+}

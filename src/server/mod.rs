@@ -1,0 +1,119 @@
+//! Health, metrics and version over HTTP, for probes, load balancers and Prometheus.
+//!
+//! `/livez` fails when the loop has stopped turning: restart the process. `/readyz` fails while the
+//! store cannot be read or the releases are not loaded. Both list their checks with `?verbose`, as
+//! Kubernetes' API server does. Nothing here changes anything or shows a manifest.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::{Encoder, Registry, TextEncoder};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Health;
+
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {source}; give another address with --http")]
+pub struct BindError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+#[derive(Clone)]
+struct Served {
+    health: Health,
+    registry: Registry,
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError { address, source })
+}
+
+/// Serves until `stop` is cancelled.
+pub async fn serve(
+    listener: TcpListener,
+    health: Health,
+    registry: Registry,
+    stop: CancellationToken,
+) {
+    let app = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/healthz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .with_state(Served { health, registry });
+    let served = axum::serve(listener, app)
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the health endpoints stopped");
+    }
+}
+
+async fn livez(State(served): State<Served>, RawQuery(query): RawQuery) -> Response {
+    report("livez", served.health.live(), query.as_deref())
+}
+
+async fn readyz(State(served): State<Served>, RawQuery(query): RawQuery) -> Response {
+    report("readyz", served.health.ready(), query.as_deref())
+}
+
+fn report(
+    name: &str,
+    checks: Vec<(&'static str, Result<(), String>)>,
+    query: Option<&str>,
+) -> Response {
+    let ok = checks.iter().all(|(_, check)| check.is_ok());
+    let status = if ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let verbose =
+        query.is_some_and(|q| q.split('&').any(|p| p.split('=').next() == Some("verbose")));
+    if ok && !verbose {
+        return (status, "ok").into_response();
+    }
+    let mut body = String::new();
+    for (check, result) in &checks {
+        match result {
+            Ok(()) => body.push_str(&format!("[+]{check} ok\n")),
+            Err(reason) => body.push_str(&format!("[-]{check} failed: {reason}\n")),
+        }
+    }
+    body.push_str(&format!(
+        "{name} check {}\n",
+        if ok { "passed" } else { "failed" }
+    ));
+    (status, body).into_response()
+}
+
+async fn metrics(State(served): State<Served>) -> Response {
+    let mut body = Vec::new();
+    let encoder = TextEncoder::new();
+    match encoder.encode(&served.registry.gather(), &mut body) {
+        Ok(()) => (
+            [(header::CONTENT_TYPE, encoder.format_type().to_owned())],
+            body,
+        )
+            .into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn version() -> Response {
+    let body = format!(
+        "{{\"name\":\"trueup\",\"version\":\"{}\"}}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
