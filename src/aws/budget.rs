@@ -24,15 +24,8 @@ struct State {
 
 impl Budget {
     pub fn new(per_second: f64, burst: f64) -> Self {
-        let state = Mutex::new(State {
-            tokens: burst,
-            filled: Instant::now(),
-        });
-        Self {
-            per_second,
-            burst,
-            state,
-        }
+        let state = Mutex::new(State { tokens: burst, filled: Instant::now() });
+        Self { per_second, burst, state }
     }
 
     /// The default for a service, by its IAM prefix.

@@ -72,18 +72,11 @@ impl Session {
         }
         guard.budget.take().await;
         let begun = Instant::now();
-        let result = call
-            .await
-            .map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
+        let result =
+            call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
         let failed = matches!(&result, Err(error) if error.class.is_outage());
         guard.breaker.record(failed);
-        self.observe(
-            service,
-            operation,
-            begun,
-            result.as_ref().err(),
-            guard.breaker.is_open(),
-        );
+        self.observe(service, operation, begun, result.as_ref().err(), guard.breaker.is_open());
         result
     }
 
@@ -99,22 +92,13 @@ impl Session {
             return;
         };
         let code = error.map_or("OK", |e| e.class.reason());
-        metrics
-            .requests
-            .with_label_values(&[service, operation, code])
-            .inc();
+        metrics.requests.with_label_values(&[service, operation, code]).inc();
         let seconds = begun.elapsed().as_secs_f64();
-        metrics
-            .seconds
-            .with_label_values(&[service, operation])
-            .observe(seconds);
+        metrics.seconds.with_label_values(&[service, operation]).observe(seconds);
         if error.is_some_and(|e| e.class == Class::Throttled) {
             metrics.throttles.with_label_values(&[service]).inc();
         }
-        metrics
-            .breaker_open
-            .with_label_values(&[service, self.region()])
-            .set(i64::from(open));
+        metrics.breaker_open.with_label_values(&[service, self.region()]).set(i64::from(open));
     }
 }
 

@@ -117,13 +117,7 @@ impl AwsError {
     }
 
     fn sentence(&self) -> String {
-        let AwsError {
-            service,
-            operation,
-            code,
-            message,
-            ..
-        } = self;
+        let AwsError { service, operation, code, message, .. } = self;
         let id = match &self.request_id {
             Some(id) => format!(" (request {id})"),
             None => String::new(),
@@ -155,11 +149,7 @@ impl AwsError {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let lost = if is_write {
-            Class::Unknown
-        } else {
-            Class::Transient
-        };
+        let lost = if is_write { Class::Unknown } else { Class::Transient };
         let mut out = Self::new(lost, service, operation, "");
         match error {
             SdkError::ConstructionFailure(_) => {
@@ -183,9 +173,7 @@ impl AwsError {
                 let status = service_error.raw().status().as_u16();
                 let meta = service_error.err();
                 meta.code().unwrap_or_default().clone_into(&mut out.code);
-                meta.message()
-                    .unwrap_or_default()
-                    .clone_into(&mut out.message);
+                meta.message().unwrap_or_default().clone_into(&mut out.message);
                 out.request_id = service_error
                     .raw()
                     .headers()
@@ -300,28 +288,14 @@ mod tests {
                 400,
                 Class::NotReady,
             ),
-            (
-                "InvalidParameterValueException",
-                "Memory is too big",
-                400,
-                Class::Invalid,
-            ),
+            ("InvalidParameterValueException", "Memory is too big", 400, Class::Invalid),
             ("NoSuchBucketPolicy", "", 404, Class::NotFound),
-            (
-                "ServerSideEncryptionConfigurationNotFoundError",
-                "",
-                404,
-                Class::NotFound,
-            ),
+            ("ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
             ("InternalError", "", 500, Class::Unknown),
             ("", "", 503, Class::Unknown),
         ];
         for (code, message, status, expected) in cases {
-            assert_eq!(
-                classify(code, message, status, true),
-                expected,
-                "{code} {status}"
-            );
+            assert_eq!(classify(code, message, status, true), expected, "{code} {status}");
         }
         assert_eq!(classify("InternalError", "", 500, false), Class::Transient);
     }

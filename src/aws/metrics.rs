@@ -24,17 +24,11 @@ impl AwsMetrics {
                 &["service", "operation"],
             )?,
             throttles: IntCounterVec::new(
-                Opts::new(
-                    "trueup_aws_throttles_total",
-                    "AWS calls that were throttled",
-                ),
+                Opts::new("trueup_aws_throttles_total", "AWS calls that were throttled"),
                 &["service"],
             )?,
             breaker_open: IntGaugeVec::new(
-                Opts::new(
-                    "trueup_aws_breaker_open",
-                    "1 while calls to the service are paused",
-                ),
+                Opts::new("trueup_aws_breaker_open", "1 while calls to the service are paused"),
                 &["service", "region"],
             )?,
         };

@@ -85,11 +85,7 @@ impl Sessions {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self {
-            base: loader.load().await,
-            metrics,
-            open: Arc::default(),
-        }
+        Self { base: loader.load().await, metrics, open: Arc::default() }
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -120,19 +116,11 @@ impl Sessions {
                 provider = provider.external_id(id);
             }
             let credentials = SharedCredentialsProvider::new(provider.build().await);
-            config = config
-                .to_builder()
-                .credentials_provider(credentials)
-                .build();
+            config = config.to_builder().credentials_provider(credentials).build();
         }
         let Some(region) = config.region().map(ToString::to_string) else {
             let message = "no AWS region; set spec.aws.region of the Environment, AWS_REGION, or a profile with a region";
-            return Err(AwsError::new(
-                Class::Invalid,
-                "sts",
-                "GetCallerIdentity",
-                message,
-            ));
+            return Err(AwsError::new(Class::Invalid, "sts", "GetCallerIdentity", message));
         };
         if open.len() >= SESSIONS_MAX {
             open.clear();
@@ -172,15 +160,7 @@ pub(super) struct Guard {
     pub breaker: Breaker,
 }
 
-const SERVICES: [&str; 7] = [
-    "lambda",
-    "amplify",
-    "dynamodb",
-    "s3",
-    "secretsmanager",
-    "ssm",
-    "sts",
-];
+const SERVICES: [&str; 7] = ["lambda", "amplify", "dynamodb", "s3", "secretsmanager", "ssm", "sts"];
 
 impl Session {
     fn new(config: &SdkConfig, region: String, metrics: Option<AwsMetrics>) -> Self {
@@ -198,10 +178,7 @@ impl Session {
             sts: aws_sdk_sts::Client::new(config),
         };
         let guard = |service: &'static str| {
-            let guard = Guard {
-                budget: Budget::for_service(service),
-                breaker: Breaker::default(),
-            };
+            let guard = Guard { budget: Budget::for_service(service), breaker: Breaker::default() };
             (service, guard)
         };
         Self(Arc::new(Inner {
@@ -257,9 +234,7 @@ impl Session {
             return Ok(account.clone());
         }
         let identity = self
-            .read("sts", "GetCallerIdentity", || {
-                self.0.clients.sts.get_caller_identity().send()
-            })
+            .read("sts", "GetCallerIdentity", || self.0.clients.sts.get_caller_identity().send())
             .await?;
         let account = identity.account().unwrap_or_default().to_owned();
         *known = Some(account.clone());

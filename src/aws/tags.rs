@@ -24,9 +24,7 @@ pub fn ownership(key: &ObjectKey, uid: &str) -> BTreeMap<String, String> {
 
 /// Whether live tags say that the resource is this object's.
 pub fn owned_by(live: &BTreeMap<String, String>, key: &ObjectKey, uid: &str) -> bool {
-    ownership(key, uid)
-        .iter()
-        .all(|(name, value)| live.get(name) == Some(value))
+    ownership(key, uid).iter().all(|(name, value)| live.get(name) == Some(value))
 }
 
 /// Who live tags say that the resource belongs to, for a message.
@@ -48,10 +46,8 @@ mod tests {
 
     #[test]
     fn all_three_tags_must_match() {
-        let key = ObjectKey {
-            environment: "production".into(),
-            id: ObjectId::new("Table", "orders"),
-        };
+        let key =
+            ObjectKey { environment: "production".into(), id: ObjectId::new("Table", "orders") };
         let ours = ownership(&key, "u1");
         assert!(owned_by(&ours, &key, "u1"));
         assert!(!owned_by(&ours, &key, "u2"));

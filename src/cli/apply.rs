@@ -78,20 +78,12 @@ impl Proposal {
     /// The same content as the current release.
     pub fn is_unchanged(&self) -> bool {
         let digest = content_digest(&self.objects);
-        self.current
-            .head
-            .as_ref()
-            .is_some_and(|head| head.digest == digest)
+        self.current.head.as_ref().is_some_and(|head| head.digest == digest)
     }
 
     pub fn removed_objects(&self) -> Vec<Object> {
         let is_removed = |o: &&Object| self.removed.contains(&o.id());
-        self.current
-            .objects
-            .iter()
-            .filter(is_removed)
-            .cloned()
-            .collect()
+        self.current.objects.iter().filter(is_removed).cloned().collect()
     }
 }
 
@@ -104,9 +96,7 @@ pub(super) async fn propose(
     confirmed: &[ObjectId],
 ) -> Result<Vec<Proposal>, CliError> {
     if set.is_empty() {
-        return Err(CliError::refused(
-            "the manifests hold no object; nothing was recorded",
-        ));
+        return Err(CliError::refused("the manifests hold no object; nothing was recorded"));
     }
     let names: BTreeSet<String> = set.objects().map(|o| o.environment().to_owned()).collect();
     let mut current = BTreeMap::new();
@@ -115,10 +105,7 @@ pub(super) async fn propose(
     }
     let existing: Vec<Object> = match prune {
         true => Vec::new(),
-        false => current
-            .values()
-            .flat_map(|c| c.objects.iter().cloned())
-            .collect(),
+        false => current.values().flat_map(|c| c.objects.iter().cloned()).collect(),
     };
     set.check_with(&existing)?;
     let environments: BTreeMap<String, EnvironmentSpec> = existing
@@ -126,10 +113,7 @@ pub(super) async fn propose(
         .chain(set.objects())
         .filter(|o| o.kind == environment::NAME)
         .filter_map(|o| {
-            Some((
-                o.environment().to_owned(),
-                EnvironmentSpec::deserialize(&o.spec).ok()?,
-            ))
+            Some((o.environment().to_owned(), EnvironmentSpec::deserialize(&o.spec).ok()?))
         })
         .collect();
     let artifacts = |name: &str| -> Option<Artifacts> { environments.get(name)?.artifacts.clone() };
@@ -137,17 +121,11 @@ pub(super) async fn propose(
     let mut proposals = Vec::new();
     for name in names {
         let current = current.remove(&name).unwrap_or_default();
-        let given = objects
-            .iter()
-            .filter(|o| o.environment() == name)
-            .cloned()
-            .collect();
+        let given = objects.iter().filter(|o| o.environment() == name).cloned().collect();
         let objects = merged(&current.objects, given, prune);
         let removed = check_removals(&name, &current.objects, &objects, confirmed)?;
         let spec = environments.get(&name).cloned().unwrap_or_default();
-        let (mine, rest) = packages
-            .into_iter()
-            .partition(|p: &Package| p.environment == name);
+        let (mine, rest) = packages.into_iter().partition(|p: &Package| p.environment == name);
         packages = rest;
         proposals.push(Proposal {
             environment: name,
@@ -169,17 +147,11 @@ async fn record(
     let name = &proposal.environment;
     let head = proposal.current.head.as_ref();
     if proposal.is_unchanged() {
-        println!(
-            "{name} unchanged at release {}",
-            head.map_or(0, |h| h.release)
-        );
+        println!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
         return Ok(());
     }
     let digest = content_digest(&proposal.objects);
-    if let Some(hold) = head
-        .and_then(|h| h.hold.as_ref())
-        .filter(|hold| hold.digest == digest)
-    {
+    if let Some(hold) = head.and_then(|h| h.hold.as_ref()).filter(|hold| hold.digest == digest) {
         return Err(CliError::refused(format!(
             "this is the content of release {} of {name}, which was rolled back; nothing was recorded. \
              Apply other content, or make it current again with `trueup rollback {name} {}`",
@@ -192,23 +164,14 @@ async fn record(
     }
     let mut new = provenance.release(Cause::Apply);
     new.objects.clone_from(&proposal.objects);
-    let release = connected
-        .store
-        .record(name, head, proposal.current.release.as_ref(), new)
-        .await?;
-    let changed = release
-        .objects
-        .iter()
-        .filter(|e| e.generation == release.number)
-        .count();
+    let release =
+        connected.store.record(name, head, proposal.current.release.as_ref(), new).await?;
+    let changed = release.objects.iter().filter(|e| e.generation == release.number).count();
     let removed = match proposal.removed.len() {
         0 => String::new(),
         n => format!(", {n} removed"),
     };
-    println!(
-        "{name} release {} recorded: {changed} changed{removed}",
-        release.number
-    );
+    println!("{name} release {} recorded: {changed} changed{removed}", release.number);
     Ok(())
 }
 
@@ -216,9 +179,5 @@ async fn record(
 pub(super) const DIFFERS: u8 = 1;
 
 pub(super) fn differs(any: bool) -> ExitCode {
-    if any {
-        ExitCode::from(DIFFERS)
-    } else {
-        ExitCode::SUCCESS
-    }
+    if any { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
 }

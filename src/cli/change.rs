@@ -18,11 +18,7 @@ pub(super) fn check_removals(
     confirmed: &[ObjectId],
 ) -> Result<Vec<ObjectId>, CliError> {
     let kept: Vec<_> = after.iter().map(Object::id).collect();
-    let removed: Vec<_> = before
-        .iter()
-        .map(Object::id)
-        .filter(|id| !kept.contains(id))
-        .collect();
+    let removed: Vec<_> = before.iter().map(Object::id).filter(|id| !kept.contains(id)).collect();
     let is_protected = before.iter().chain(after).any(|o| {
         o.kind == environment::NAME
             && EnvironmentSpec::deserialize(&o.spec).is_ok_and(|s| s.protected == Some(true))
@@ -36,15 +32,8 @@ pub(super) fn check_removals(
     if unconfirmed.is_empty() {
         return Ok(removed);
     }
-    let flags: Vec<_> = unconfirmed
-        .iter()
-        .map(|id| format!("--confirm {id}"))
-        .collect();
-    let why = if is_protected {
-        "the environment is protected"
-    } else {
-        "it holds data"
-    };
+    let flags: Vec<_> = unconfirmed.iter().map(|id| format!("--confirm {id}")).collect();
+    let why = if is_protected { "the environment is protected" } else { "it holds data" };
     Err(CliError::refused(format!(
         "{environment} would lose {}, and {why}; nothing was recorded. If that is meant, add: {}",
         unconfirmed.join(", "),
@@ -76,22 +65,12 @@ mod tests {
 
     #[test]
     fn tables_leave_only_when_confirmed_by_name() {
-        let before = [
-            object("Table", "orders", json!({})),
-            object("Function", "api", json!({})),
-        ];
-        let refused = check_removals("dev", &before, &[], &[])
-            .unwrap_err()
-            .to_string();
+        let before = [object("Table", "orders", json!({})), object("Function", "api", json!({}))];
+        let refused = check_removals("dev", &before, &[], &[]).unwrap_err().to_string();
         assert!(refused.contains("--confirm Table/orders"), "{refused}");
         assert!(!refused.contains("Function/api"), "{refused}");
         let confirmed = [ObjectId::new("Table", "orders")];
-        assert_eq!(
-            check_removals("dev", &before, &[], &confirmed)
-                .unwrap()
-                .len(),
-            2
-        );
+        assert_eq!(check_removals("dev", &before, &[], &confirmed).unwrap().len(), 2);
     }
 
     #[test]
@@ -100,9 +79,7 @@ mod tests {
             object("Environment", "prod", json!({"protected": true})),
             object("Function", "api", json!({})),
         ];
-        let refused = check_removals("prod", &before, &before[..1], &[])
-            .unwrap_err()
-            .to_string();
+        let refused = check_removals("prod", &before, &before[..1], &[]).unwrap_err().to_string();
         assert!(refused.contains("--confirm Function/api"), "{refused}");
     }
 }

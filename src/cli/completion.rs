@@ -11,10 +11,5 @@ pub(super) struct CompletionArgs {
 }
 
 pub(super) fn run(args: &CompletionArgs) {
-    clap_complete::generate(
-        args.shell,
-        &mut Cli::command(),
-        "trueup",
-        &mut std::io::stdout(),
-    );
+    clap_complete::generate(args.shell, &mut Cli::command(), "trueup", &mut std::io::stdout());
 }

@@ -73,9 +73,7 @@ impl Daemon {
         let names = |e: prometheus::Error| CliError::refused(format!("metrics: {e}"));
         let aws_metrics = AwsMetrics::register(&registry).map_err(names)?;
         let metrics = EngineMetrics::register(&registry).map_err(names)?;
-        let listener = server::bind(http)
-            .await
-            .map_err(|e| CliError::refused(e.to_string()))?;
+        let listener = server::bind(http).await.map_err(|e| CliError::refused(e.to_string()))?;
         let clock = Clock::system();
         let connected = Connected::through(connection, table, clock, Some(aws_metrics)).await?;
         let health = Health::default();
@@ -83,12 +81,7 @@ impl Daemon {
         info!(%http, table, "health and metrics are served");
         let server_stop = CancellationToken::new();
         Ok(Self {
-            server: tokio::spawn(server::serve(
-                listener,
-                health,
-                registry,
-                server_stop.clone(),
-            )),
+            server: tokio::spawn(server::serve(listener, health, registry, server_stop.clone())),
             engine: tokio::spawn(engine.run(stop)),
             server_stop,
         })
@@ -158,20 +151,14 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
 /// Names this process among daemons: the host, and something of its own.
 pub(super) fn holder() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
-    format!(
-        "{host}-{}-{:08x}",
-        std::process::id(),
-        rand::random::<u32>()
-    )
+    format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }
 
 pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_env("TRUEUP_LOG")
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Fails only where a subscriber is set already, which then stays.
     let _ = match format {
         LogFormat::Human => builder.with_target(false).try_init(),

@@ -26,21 +26,13 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     let name = &args.environment;
     let head = connected.store.existing_head(name).await?;
     let current = connected.current(name).await?;
-    if let Some(unknown) = args
-        .objects
-        .iter()
-        .find(|id| !current.objects.iter().any(|o| o.id() == **id))
+    if let Some(unknown) =
+        args.objects.iter().find(|id| !current.objects.iter().any(|o| o.id() == **id))
     {
-        return Err(CliError::refused(format!(
-            "{name} has no {unknown}; see `trueup get {name}`"
-        )));
+        return Err(CliError::refused(format!("{name} has no {unknown}; see `trueup get {name}`")));
     }
-    let kept: Vec<_> = current
-        .objects
-        .iter()
-        .filter(|o| !args.objects.contains(&o.id()))
-        .cloned()
-        .collect();
+    let kept: Vec<_> =
+        current.objects.iter().filter(|o| !args.objects.contains(&o.id())).cloned().collect();
     for object in &kept {
         let references = object_references(&object.spec);
         if let Some(reference) = references.iter().find(|r| args.objects.contains(&r.id())) {
@@ -54,14 +46,7 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     check_removals(name, &current.objects, &kept, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Delete);
     new.objects = kept;
-    let release = connected
-        .store
-        .record(name, Some(&head), current.release.as_ref(), new)
-        .await?;
-    println!(
-        "{name} release {} recorded: {} removed",
-        release.number,
-        args.objects.len()
-    );
+    let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;
+    println!("{name} release {} recorded: {} removed", release.number, args.objects.len());
     Ok(())
 }

@@ -39,11 +39,7 @@ pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<()
         .filter(|event| event.object == object)
         .take(EVENTS_MAX)
         .map(|e| {
-            let count = if e.count > 1 {
-                format!(" (x{})", e.count)
-            } else {
-                String::new()
-            };
+            let count = if e.count > 1 { format!(" (x{})", e.count) } else { String::new() };
             vec![
                 format!("{}{count}", age(e.last_seen, now)),
                 format!("{:?}", e.kind),
@@ -55,10 +51,7 @@ pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<()
     if lines.is_empty() {
         println!("\nno events");
     } else {
-        println!(
-            "\n{}",
-            table(&["LAST SEEN", "TYPE", "REASON", "MESSAGE"], lines)
-        );
+        println!("\n{}", table(&["LAST SEEN", "TYPE", "REASON", "MESSAGE"], lines));
     }
     Ok(())
 }

@@ -48,10 +48,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
 async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, CliError> {
     let mut ids = Vec::new();
     for head in connected.store.heads().await? {
-        let release = connected
-            .store
-            .release(&head.environment, head.release)
-            .await?;
+        let release = connected.store.release(&head.environment, head.release).await?;
         ids.extend(release.objects.iter().map(crate::store::Entry::id));
     }
     Ok(ids)
@@ -65,13 +62,7 @@ pub(super) struct Shown {
 
 pub(super) async fn show(connected: &Connected, proposal: &Proposal) -> Result<Shown, CliError> {
     let removed = proposal.removed_objects();
-    plans(
-        connected,
-        &proposal.environment,
-        &proposal.objects,
-        &removed,
-    )
-    .await
+    plans(connected, &proposal.environment, &proposal.objects, &removed).await
 }
 
 async fn plans(
@@ -83,15 +74,7 @@ async fn plans(
     let store_id = connected.store.id().await?;
     let statuses = connected.store.statuses(environment).await?;
     let sessions = &connected.sessions;
-    let previews = preview(
-        sessions,
-        &store_id,
-        environment,
-        objects,
-        removed,
-        &statuses,
-    )
-    .await?;
+    let previews = preview(sessions, &store_id, environment, objects, removed, &statuses).await?;
     let mut text = String::new();
     let mut differs = false;
     let mut same = 0;
@@ -100,11 +83,7 @@ async fn plans(
             Ok(plan) if plan.is_settled() => same += 1,
             Ok(plan) => {
                 differs = true;
-                text.push_str(&format!(
-                    "{environment}/{}\n{}",
-                    preview.id,
-                    render_plan(&plan)
-                ));
+                text.push_str(&format!("{environment}/{}\n{}", preview.id, render_plan(&plan)));
             }
             Err(error) => {
                 differs = true;

@@ -26,10 +26,7 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     #[error("{what}: {source}")]
-    Io {
-        what: String,
-        source: std::io::Error,
-    },
+    Io { what: String, source: std::io::Error },
 }
 
 impl CliError {
@@ -42,10 +39,7 @@ impl CliError {
     }
 
     pub(super) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io {
-            what: what.into(),
-            source,
-        }
+        Self::Io { what: what.into(), source }
     }
 
     pub(super) fn is_usage(&self) -> bool {

@@ -22,11 +22,7 @@ const READ_MAX: usize = 5000;
 
 pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), CliError> {
     connected.store.existing_head(&args.environment).await?;
-    let read = if args.object.is_some() {
-        READ_MAX
-    } else {
-        args.limit
-    };
+    let read = if args.object.is_some() { READ_MAX } else { args.limit };
     let mut events = connected.store.events(&args.environment, read).await?;
     if let Some(object) = &args.object {
         events.retain(|event| event.object.eq_ignore_ascii_case(object));
@@ -40,11 +36,7 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
         Output::Name => events.iter().for_each(|event| println!("{}", event.id)),
         Output::Table | Output::Wide => {
             let lines = events.into_iter().map(|e| {
-                let count = if e.count > 1 {
-                    format!(" (x{})", e.count)
-                } else {
-                    String::new()
-                };
+                let count = if e.count > 1 { format!(" (x{})", e.count) } else { String::new() };
                 vec![
                     format!("{}{count}", age(e.last_seen, now)),
                     format!("{:?}", e.kind),
@@ -55,10 +47,7 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
             });
             println!(
                 "{}",
-                table(
-                    &["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"],
-                    lines.collect()
-                )
+                table(&["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], lines.collect())
             );
         }
     }

@@ -34,9 +34,9 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
     match args.output {
         Output::Json => println!("{}", show::json(&list(connected, &rows).await?)),
         Output::Yaml => println!("{}", show::yaml(&list(connected, &rows).await?)),
-        Output::Name => rows
-            .iter()
-            .for_each(|row| println!("{}/{}", row.environment, row.entry.id())),
+        Output::Name => {
+            rows.iter().for_each(|row| println!("{}/{}", row.environment, row.entry.id()))
+        }
         Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
             eprintln!("nothing found; `trueup apply` records objects");
         }
@@ -55,10 +55,8 @@ async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result
     loop {
         tokio::time::sleep(WATCH_EVERY).await;
         let rows = rows(connected, args).await?;
-        let changed: Vec<_> = rows
-            .into_iter()
-            .filter(|row| before.get(&row.key()) != Some(&row.state()))
-            .collect();
+        let changed: Vec<_> =
+            rows.into_iter().filter(|row| before.get(&row.key()) != Some(&row.state())).collect();
         if !changed.is_empty() {
             print(connected, &changed, args);
         }
@@ -90,17 +88,11 @@ impl Row {
 
     /// The condition has been set for the object as it is now.
     pub fn is_current(&self) -> bool {
-        self.status
-            .as_ref()
-            .is_some_and(|s| s.observed_generation >= self.entry.generation)
+        self.status.as_ref().is_some_and(|s| s.observed_generation >= self.entry.generation)
     }
 
     pub fn condition(&self, kind: &str) -> String {
-        let status = self
-            .status
-            .as_ref()
-            .and_then(|s| s.conditions.get(kind))
-            .map(|c| c.status);
+        let status = self.status.as_ref().and_then(|s| s.conditions.get(kind)).map(|c| c.status);
         match status.unwrap_or(ConditionStatus::Unknown) {
             ConditionStatus::True => "True",
             ConditionStatus::False => "False",
@@ -114,12 +106,10 @@ impl Row {
             return "waiting for the daemon".to_owned();
         };
         let conditions = &status.conditions;
-        let ready = conditions
-            .get(condition_type::READY)
-            .filter(|c| c.status != ConditionStatus::True);
-        let synced = conditions
-            .get(condition_type::SYNCED)
-            .filter(|c| c.status == ConditionStatus::False);
+        let ready =
+            conditions.get(condition_type::READY).filter(|c| c.status != ConditionStatus::True);
+        let synced =
+            conditions.get(condition_type::SYNCED).filter(|c| c.status == ConditionStatus::False);
         match (ready, synced) {
             (Some(ready), _) if !ready.message.is_empty() => {
                 format!("{}: {}", ready.reason, ready.message)
@@ -161,19 +151,10 @@ pub(super) async fn environment_rows(
     let mut statuses: BTreeMap<ObjectId, StatusRecord> =
         statuses.into_iter().map(|s| (s.id(), s)).collect();
     let mut rows = Vec::new();
-    for entry in release
-        .objects
-        .into_iter()
-        .filter(|e| e.kind != environment::NAME)
-    {
+    for entry in release.objects.into_iter().filter(|e| e.kind != environment::NAME) {
         let status = statuses.remove(&entry.id());
         let looked_at = looked_at(status.as_ref(), lease.as_ref());
-        rows.push(Row {
-            environment: environment.to_owned(),
-            entry,
-            status,
-            looked_at,
-        });
+        rows.push(Row { environment: environment.to_owned(), entry, status, looked_at });
     }
     Ok(rows)
 }
@@ -181,11 +162,7 @@ pub(super) async fn environment_rows(
 /// Status records are written when something changes; the lease says that all was looked at since.
 fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Timestamp> {
     let own = status.and_then(|s| s.looked_at)?;
-    Some(
-        lease
-            .and_then(|l| l.oldest_look)
-            .map_or(own, |oldest| oldest.max(own)),
-    )
+    Some(lease.and_then(|l| l.oldest_look).map_or(own, |oldest| oldest.max(own)))
 }
 
 fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
@@ -197,10 +174,7 @@ fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
         header.insert(0, "ENVIRONMENT");
     }
     if wide {
-        header.splice(
-            header.len() - 1..header.len() - 1,
-            ["AWS NAME", "GENERATION", "LOOKED"],
-        );
+        header.splice(header.len() - 1..header.len() - 1, ["AWS NAME", "GENERATION", "LOOKED"]);
     }
     let since = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| age(at, now));
     let lines = rows.iter().map(|row| {
@@ -215,20 +189,11 @@ fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
             line.insert(0, row.environment.clone());
         }
         if wide {
-            line.push(
-                row.status
-                    .as_ref()
-                    .map(|s| s.aws_name.clone())
-                    .unwrap_or_default(),
-            );
+            line.push(row.status.as_ref().map(|s| s.aws_name.clone()).unwrap_or_default());
             line.push(row.entry.generation.to_string());
             line.push(since(row.looked_at));
         }
-        line.push(if wide {
-            row.message()
-        } else {
-            brief(&row.message(), 100)
-        });
+        line.push(if wide { row.message() } else { brief(&row.message(), 100) });
         line
     });
     println!("{}", table(&header, lines.collect()));

@@ -17,10 +17,7 @@ pub(super) struct HistoryArgs {
 
 pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(), CliError> {
     let head = connected.store.existing_head(&args.environment).await?;
-    let releases = connected
-        .store
-        .history(&args.environment, args.limit)
-        .await?;
+    let releases = connected.store.history(&args.environment, args.limit).await?;
     let now = connected.store.clock().now();
     match args.output {
         Output::Json => println!("{}", show::json(&releases)),
@@ -30,11 +27,8 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
             let lines = releases.into_iter().map(|r| {
                 let current = if r.number == head.release { "*" } else { "" };
                 let held = head.hold.as_ref().is_some_and(|h| h.release == r.number);
-                let cause = if held {
-                    format!("{} (rolled back)", r.cause)
-                } else {
-                    r.cause.to_string()
-                };
+                let cause =
+                    if held { format!("{} (rolled back)", r.cause) } else { r.cause.to_string() };
                 vec![
                     format!("{}{current}", r.number),
                     age(r.created_at, now),
@@ -45,9 +39,7 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
                     brief(&r.message, 60),
                 ]
             });
-            let header = [
-                "RELEASE", "AGE", "CAUSE", "AUTHOR", "COMMIT", "DIGEST", "MESSAGE",
-            ];
+            let header = ["RELEASE", "AGE", "CAUSE", "AUTHOR", "COMMIT", "DIGEST", "MESSAGE"];
             println!("{}", table(&header, lines.collect()));
         }
     }

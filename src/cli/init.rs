@@ -20,10 +20,7 @@ pub(super) async fn run(connected: &Connected, args: &InitArgs) -> Result<(), Cl
     let session = connected.sessions.home().await?;
     for bucket in &args.buckets {
         let made = make_bucket(&session, bucket).await?;
-        println!(
-            "bucket {bucket} {}",
-            if made { "made" } else { "is already there" }
-        );
+        println!("bucket {bucket} {}", if made { "made" } else { "is already there" });
     }
     Ok(())
 }
@@ -31,9 +28,7 @@ pub(super) async fn run(connected: &Connected, args: &InitArgs) -> Result<(), Cl
 /// Makes a bucket that only its account can read. Returns whether it was made.
 pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, CliError> {
     let s3 = session.s3();
-    let found = session
-        .read("s3", "HeadBucket", || s3.head_bucket().bucket(name).send())
-        .await;
+    let found = session.read("s3", "HeadBucket", || s3.head_bucket().bucket(name).send()).await;
     match found {
         Ok(_) => return Ok(false),
         Err(error) if error.class == Class::NotFound => {}
@@ -53,22 +48,12 @@ pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, C
         .block_public_policy(true)
         .restrict_public_buckets(true)
         .build();
-    let call = s3
-        .put_public_access_block()
-        .bucket(name)
-        .public_access_block_configuration(block);
-    session
-        .write("s3", "PutPublicAccessBlock", call.send())
-        .await?;
+    let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(block);
+    session.write("s3", "PutPublicAccessBlock", call.send()).await?;
     let versioning = aws::VersioningConfiguration::builder()
         .status(aws::BucketVersioningStatus::Enabled)
         .build();
-    let call = s3
-        .put_bucket_versioning()
-        .bucket(name)
-        .versioning_configuration(versioning);
-    session
-        .write("s3", "PutBucketVersioning", call.send())
-        .await?;
+    let call = s3.put_bucket_versioning().bucket(name).versioning_configuration(versioning);
+    session.write("s3", "PutBucketVersioning", call.send()).await?;
     Ok(true)
 }

@@ -20,12 +20,8 @@ pub(super) struct ProvenanceArgs {
 }
 
 /// Variables of GitHub Actions, GitLab CI, CircleCI, Buildkite and CodeBuild.
-const CI_AUTHOR: [&str; 4] = [
-    "GITHUB_ACTOR",
-    "GITLAB_USER_LOGIN",
-    "CIRCLE_USERNAME",
-    "BUILDKITE_BUILD_AUTHOR",
-];
+const CI_AUTHOR: [&str; 4] =
+    ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CIRCLE_USERNAME", "BUILDKITE_BUILD_AUTHOR"];
 const CI_COMMIT: [&str; 5] = [
     "GITHUB_SHA",
     "CI_COMMIT_SHA",
@@ -41,20 +37,11 @@ impl ProvenanceArgs {
     /// A release without objects, signed.
     pub fn release(&self, cause: Cause) -> NewRelease {
         let user = || std::env::var("USER").ok();
-        let author = self
-            .author
-            .clone()
-            .or_else(|| git(&["config", "user.name"]));
+        let author = self.author.clone().or_else(|| git(&["config", "user.name"]));
         let commit = self.commit.clone().or_else(|| git(&["rev-parse", "HEAD"]));
-        let message = self
-            .message
-            .clone()
-            .or_else(|| git(&["log", "-1", "--format=%s"]));
+        let message = self.message.clone().or_else(|| git(&["log", "-1", "--format=%s"]));
         NewRelease {
-            author: author
-                .or_else(|| first(&CI_AUTHOR))
-                .or_else(user)
-                .unwrap_or_default(),
+            author: author.or_else(|| first(&CI_AUTHOR)).or_else(user).unwrap_or_default(),
             commit: commit.or_else(|| first(&CI_COMMIT)).unwrap_or_default(),
             message: message
                 .or_else(|| first(&CI_MESSAGE))
@@ -74,8 +61,5 @@ fn git(arguments: &[&str]) -> Option<String> {
 }
 
 fn first(variables: &[&str]) -> Option<String> {
-    variables
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|value| !value.is_empty())
+    variables.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.is_empty())
 }

@@ -14,17 +14,8 @@ pub(super) struct ReconcileArgs {
 
 pub(super) async fn run(connected: &Connected, args: &ReconcileArgs) -> Result<(), CliError> {
     let object = args.object.as_ref().map(ToString::to_string);
-    connected
-        .store
-        .request_reconcile(&args.environment, object)
-        .await?;
-    let what = args
-        .object
-        .as_ref()
-        .map_or_else(|| "every object".to_owned(), ToString::to_string);
-    println!(
-        "{}: the daemon is asked to look at {what}",
-        args.environment
-    );
+    connected.store.request_reconcile(&args.environment, object).await?;
+    let what = args.object.as_ref().map_or_else(|| "every object".to_owned(), ToString::to_string);
+    println!("{}: the daemon is asked to look at {what}", args.environment);
     Ok(())
 }

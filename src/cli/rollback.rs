@@ -30,9 +30,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         Some(number) => number,
         None => {
             let history = connected.store.history(name, SEARCHED_MAX).await?;
-            let other = history
-                .iter()
-                .find(|r| r.number < head.release && r.digest != head.digest);
+            let other = history.iter().find(|r| r.number < head.release && r.digest != head.digest);
             other.map(|r| r.number).ok_or_else(|| {
                 CliError::refused(format!("{name} has no earlier release with other content"))
             })?
@@ -44,24 +42,13 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         return Ok(());
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
-    let objects: Vec<_> = connected
-        .store
-        .objects(name, &digests)
-        .await?
-        .into_values()
-        .collect();
+    let objects: Vec<_> = connected.store.objects(name, &digests).await?.into_values().collect();
     let current = connected.current(name).await?;
     check_removals(name, &current.objects, &objects, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Rollback(number));
     new.objects = objects;
-    new.hold = Some(Hold {
-        digest: head.digest.clone(),
-        release: head.release,
-    });
-    let release = connected
-        .store
-        .record(name, Some(&head), current.release.as_ref(), new)
-        .await?;
+    new.hold = Some(Hold { digest: head.digest.clone(), release: head.release });
+    let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;
     println!(
         "{name} release {} has the content of release {number}; release {} is held until other content is applied",
         release.number, head.release

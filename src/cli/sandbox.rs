@@ -15,7 +15,7 @@ use super::daemon::{Daemon, LogFormat, holder, log_to_stderr, stop_on_signal};
 use super::get::environment_rows;
 use super::init::make_bucket;
 use super::provenance::ProvenanceArgs;
-use super::show::table;
+use super::show::{brief, table};
 use super::{CliError, Connected};
 use crate::aws::Class;
 use crate::engine::Config;
@@ -53,6 +53,7 @@ pub(super) struct SandboxArgs {
 /// Pause between two looks at what the daemon has done.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Beyond this the account ends without everything being ready.
+const MESSAGE_CHARS_MAX: usize = 70;
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
 pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliError> {
@@ -68,9 +69,7 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
     }
     let refused = |e: crate::sandbox::ServeError| CliError::refused(e.to_string());
     let listener = Sandbox::bind(args.listen).await.map_err(refused)?;
-    let address = listener
-        .local_addr()
-        .map_err(|e| CliError::io("the sandbox's port", e))?;
+    let address = listener.local_addr().map_err(|e| CliError::io("the sandbox's port", e))?;
     let aws_stop = CancellationToken::new();
     let aws = tokio::spawn(sandbox.clone().serve(listener, aws_stop.clone()));
     println!(
@@ -140,10 +139,7 @@ async fn prepare(connected: &Connected, set: &Set) -> Result<(), CliError> {
         if let Some(artifacts) = &spec.artifacts {
             make_bucket(&session, &artifacts.bucket).await?;
         }
-        for (_, reference) in secrets
-            .iter()
-            .filter(|(name, _)| name == object.environment())
-        {
+        for (_, reference) in secrets.iter().filter(|(name, _)| name == object.environment()) {
             make_secret(&session, reference).await?;
         }
     }
@@ -158,28 +154,14 @@ async fn make_secret(session: &crate::aws::Session, reference: &SecretRef) -> Re
                 Some(key) => serde_json::json!({ key.as_str(): value }).to_string(),
                 None => value,
             };
-            let call = session
-                .secretsmanager()
-                .create_secret()
-                .name(&r.secret_id)
-                .secret_string(text);
-            session
-                .write("secretsmanager", "CreateSecret", call.send())
-                .await
-                .map(drop)
+            let call =
+                session.secretsmanager().create_secret().name(&r.secret_id).secret_string(text);
+            session.write("secretsmanager", "CreateSecret", call.send()).await.map(drop)
         }
         SecretRef::Ssm(r) => {
             let kind = aws_sdk_ssm::types::ParameterType::SecureString;
-            let call = session
-                .ssm()
-                .put_parameter()
-                .name(&r.name)
-                .value(value)
-                .r#type(kind);
-            session
-                .write("ssm", "PutParameter", call.send())
-                .await
-                .map(drop)
+            let call = session.ssm().put_parameter().name(&r.name).value(value).r#type(kind);
+            session.write("ssm", "PutParameter", call.send()).await.map(drop)
         }
     };
     match made {
@@ -219,7 +201,10 @@ async fn tell(connected: &Connected, set: &Set) -> Result<(), CliError> {
             let seconds = begun.elapsed().as_secs_f64();
             println!(
                 "{seconds:6.1}s  {:12} {:16} {:9} {}",
-                event.environment, event.object, event.reason, event.message
+                event.environment,
+                event.object,
+                event.reason,
+                brief(&event.message, MESSAGE_CHARS_MAX)
             );
         }
         if all > 0 && ready == all {
@@ -242,11 +227,7 @@ async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result
             continue;
         };
         for row in environment_rows(connected, environment, head.release).await? {
-            let aws_name = row
-                .status
-                .as_ref()
-                .map(|s| s.aws_name.clone())
-                .unwrap_or_default();
+            let aws_name = row.status.as_ref().map(|s| s.aws_name.clone()).unwrap_or_default();
             lines.push(vec![
                 (*environment).to_owned(),
                 row.entry.name.clone(),
@@ -257,13 +238,7 @@ async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result
             ]);
         }
     }
-    println!(
-        "{}",
-        table(
-            &["ENVIRONMENT", "NAME", "KIND", "READY", "SYNCED", "AWS NAME"],
-            lines
-        )
-    );
+    println!("{}", table(&["ENVIRONMENT", "NAME", "KIND", "READY", "SYNCED", "AWS NAME"], lines));
     Ok(())
 }
 
@@ -275,7 +250,7 @@ Try, in another terminal:
   curl -s http://{http}/readyz?verbose
   curl -s http://{http}/metrics | grep ^trueup_
 
-  export AWS_ENDPOINT_URL=http://{aws} AWS_REGION=us-east-1
+  export AWS_ENDPOINT_URL=http://{aws} AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
   trueup get                       # or: cargo run -- get
   trueup events production

@@ -27,9 +27,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<(), CliError> {
     };
     if let Some(unknown) = wanted.iter().find(|kind| json_schema(kind).is_none()) {
         let known = kind_names().join(", ");
-        return Err(CliError::usage(format!(
-            "there is no kind `{unknown}`; kinds are {known}"
-        )));
+        return Err(CliError::usage(format!("there is no kind `{unknown}`; kinds are {known}")));
     }
     if args.crd {
         return print_crds(&wanted);

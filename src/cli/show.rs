@@ -26,10 +26,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, if i == last { 0 } else { 2 }));
     }
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
@@ -49,10 +46,7 @@ pub(super) fn json(value: &impl Serialize) -> String {
 }
 
 pub(super) fn yaml(value: &impl Serialize) -> String {
-    serde_saphyr::to_string(value)
-        .unwrap_or_default()
-        .trim_end()
-        .to_owned()
+    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
 }
 
 /// The first line of a text, at most so long.
@@ -72,13 +66,9 @@ mod tests {
     #[test]
     fn ages_read_like_kubectls() {
         let now = Timestamp::from_second(1_000_000).unwrap();
-        for (seconds, text) in [
-            (0, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (7_200, "2h"),
-            (172_800, "2d"),
-        ] {
+        for (seconds, text) in
+            [(0, "0s"), (119, "119s"), (120, "2m"), (7_200, "2h"), (172_800, "2d")]
+        {
             let since = Timestamp::from_second(1_000_000 - seconds).unwrap();
             assert_eq!(age(since, now), text);
         }
@@ -86,10 +76,7 @@ mod tests {
 
     #[test]
     fn a_table_has_no_lines_and_no_trailing_space() {
-        let shown = table(
-            &["NAME", "READY"],
-            vec![vec!["orders".to_owned(), "True".to_owned()]],
-        );
+        let shown = table(&["NAME", "READY"], vec![vec!["orders".to_owned(), "True".to_owned()]]);
         assert_eq!(shown, "NAME    READY\norders  True");
     }
 }

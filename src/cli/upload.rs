@@ -34,12 +34,7 @@ pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<us
 async fn exists(session: &Session, package: &Package) -> Result<bool, CliError> {
     let head = session
         .read("s3", "HeadObject", || {
-            session
-                .s3()
-                .head_object()
-                .bucket(&package.bucket)
-                .key(&package.key)
-                .send()
+            session.s3().head_object().bucket(&package.bucket).key(&package.key).send()
         })
         .await
         .optional()?;

@@ -53,11 +53,8 @@ impl Goal {
         if text == "delete" {
             return Ok(Self::Deleted);
         }
-        let malformed = || {
-            CliError::usage(format!(
-                "--for is condition=TYPE[=STATUS] or delete, not `{text}`"
-            ))
-        };
+        let malformed =
+            || CliError::usage(format!("--for is condition=TYPE[=STATUS] or delete, not `{text}`"));
         let condition = text.strip_prefix("condition=").ok_or_else(malformed)?;
         let (kind, status) = condition.split_once('=').unwrap_or((condition, "True"));
         let known = [
@@ -66,10 +63,7 @@ impl Goal {
             condition_type::STALLED,
             condition_type::SYNCED,
         ];
-        let kind = known
-            .iter()
-            .find(|k| k.eq_ignore_ascii_case(kind))
-            .ok_or_else(malformed)?;
+        let kind = known.iter().find(|k| k.eq_ignore_ascii_case(kind)).ok_or_else(malformed)?;
         Ok(Self::Condition((*kind).to_owned(), status.to_owned()))
     }
 
@@ -131,13 +125,6 @@ async fn leaving(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<
         return Ok(0);
     }
     let statuses = connected.store.statuses(&args.environment).await?;
-    let asked = |id: String| {
-        args.object
-            .as_ref()
-            .is_none_or(|o| id.eq_ignore_ascii_case(o))
-    };
-    Ok(statuses
-        .iter()
-        .filter(|s| asked(s.id().to_string()))
-        .count())
+    let asked = |id: String| args.object.as_ref().is_none_or(|o| id.eq_ignore_ascii_case(o));
+    Ok(statuses.iter().filter(|s| asked(s.id().to_string())).count())
 }

@@ -19,16 +19,12 @@ pub struct Policy {
 }
 
 /// Failures: 1 s to 5 min.
-pub const FAILING: Policy = Policy {
-    first: Duration::from_secs(1),
-    longest: Duration::from_secs(300),
-};
+pub const FAILING: Policy =
+    Policy { first: Duration::from_secs(1), longest: Duration::from_secs(300) };
 
 /// AWS is busy: asked again soon, and then less often.
-pub const WAITING: Policy = Policy {
-    first: Duration::from_millis(500),
-    longest: Duration::from_secs(15),
-};
+pub const WAITING: Policy =
+    Policy { first: Duration::from_millis(500), longest: Duration::from_secs(15) };
 
 /// The delays of many keys.
 pub struct Backoffs<K> {
@@ -39,32 +35,22 @@ pub struct Backoffs<K> {
 
 impl<K: Eq + Hash> Backoffs<K> {
     pub fn new(policy: Policy, dice: Dice) -> Self {
-        Self {
-            policy,
-            dice,
-            states: HashMap::new(),
-        }
+        Self { policy, dice, states: HashMap::new() }
     }
 
     /// The next delay of a key: uniform between zero and an interval that doubles each time.
     pub fn next(&mut self, key: K) -> Duration {
         let policy = self.policy;
-        let state = self
-            .states
-            .entry(key)
-            .or_insert_with(|| ExponentialBackoff {
-                current_interval: policy.first,
-                initial_interval: policy.first,
-                randomization_factor: 0.0,
-                multiplier: 2.0,
-                max_interval: policy.longest,
-                max_elapsed_time: None,
-                ..ExponentialBackoff::default()
-            });
-        let interval = state
-            .next_backoff()
-            .unwrap_or(policy.longest)
-            .min(policy.longest);
+        let state = self.states.entry(key).or_insert_with(|| ExponentialBackoff {
+            current_interval: policy.first,
+            initial_interval: policy.first,
+            randomization_factor: 0.0,
+            multiplier: 2.0,
+            max_interval: policy.longest,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        });
+        let interval = state.next_backoff().unwrap_or(policy.longest).min(policy.longest);
         self.dice.up_to(interval)
     }
 
@@ -94,16 +80,11 @@ mod tests {
     fn the_jitter_is_full_and_seeded() {
         let delays = |seed| {
             let mut backoffs = Backoffs::new(FAILING, Dice::seeded(seed));
-            (0..200)
-                .map(|i| backoffs.next(i).as_millis())
-                .collect::<Vec<_>>()
+            (0..200).map(|i| backoffs.next(i).as_millis()).collect::<Vec<_>>()
         };
         assert_eq!(delays(1), delays(1));
         assert_ne!(delays(1), delays(2));
         let first = delays(3);
-        assert!(
-            first.iter().any(|d| *d < 200) && first.iter().any(|d| *d > 800),
-            "{first:?}"
-        );
+        assert!(first.iter().any(|d| *d < 200) && first.iter().any(|d| *d > 800), "{first:?}");
     }
 }

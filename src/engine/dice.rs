@@ -27,9 +27,6 @@ impl Dice {
 
     fn fraction(&self) -> f64 {
         // A generator is never left half-changed by a panic elsewhere.
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .random()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
     }
 }

@@ -1,4 +1,5 @@
-//! Records events, each once: the same thing happening again raises a count.
+//! Records events. A failure that repeats raises a count; a change is an event of its own each time,
+//! since something really happened.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,8 @@ use crate::store::{EventKind, EventRecord, Store};
 const SAME_WITHIN: SignedDuration = SignedDuration::from_mins(30);
 /// A repeated event is written at most this often.
 const WRITTEN_EVERY: SignedDuration = SignedDuration::from_secs(30);
+/// The reason of an event that tells of drift.
+pub const DRIFT: &str = "DriftDetected";
 const REMEMBERED_MAX: usize = 10_000;
 
 #[derive(Clone)]
@@ -28,10 +31,7 @@ struct Recent {
 
 impl Recorder {
     pub fn new(store: Store) -> Self {
-        Self {
-            store,
-            recent: Arc::default(),
-        }
+        Self { store, recent: Arc::default() }
     }
 
     /// Records an event about an object. An event that cannot be written is logged: losing one
@@ -62,13 +62,14 @@ impl Recorder {
         message: &str,
     ) -> Option<EventRecord> {
         let now = self.store.clock().now();
+        let repeats = kind == EventKind::Warning && reason != DRIFT;
         let same = format!("{key} {reason} {message}");
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.retain(|_, r| now.duration_since(r.event.last_seen) < SAME_WITHIN);
         if recent.len() >= REMEMBERED_MAX {
             recent.clear();
         }
-        if let Some(known) = recent.get_mut(&same) {
+        if let Some(known) = recent.get_mut(&same).filter(|_| repeats) {
             known.event.count += 1;
             known.event.last_seen = now;
             known.event.release = release;
@@ -91,13 +92,7 @@ impl Recorder {
             last_seen: now,
             expires_at: 0,
         };
-        recent.insert(
-            same,
-            Recent {
-                event: event.clone(),
-                written: now,
-            },
-        );
+        recent.insert(same, Recent { event: event.clone(), written: now });
         Some(event)
     }
 }

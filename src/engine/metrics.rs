@@ -47,9 +47,8 @@ impl EngineMetrics {
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let queue = |name: &str, help: &str| Opts::new(name, help).const_label("name", "trueup");
         let seconds = |name: &str, help: &str| {
-            let buckets = vec![
-                0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
-            ];
+            let buckets =
+                vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
             HistogramOpts::new(name, help).buckets(buckets)
         };
         let queue_seconds =
@@ -73,10 +72,7 @@ impl EngineMetrics {
                 &["controller"],
             )?,
             reconcile_seconds: HistogramVec::new(
-                seconds(
-                    "controller_runtime_reconcile_time_seconds",
-                    "Length of a pass",
-                ),
+                seconds("controller_runtime_reconcile_time_seconds", "Length of a pass"),
                 &["controller"],
             )?,
             active_workers: gauges(
@@ -112,11 +108,7 @@ impl EngineMetrics {
                 "workqueue_longest_running_processor_seconds",
                 "Time that the longest work under way has taken",
             ))?,
-            resources: gauges(
-                "trueup_resources",
-                "Objects of the current release",
-                &by_kind,
-            )?,
+            resources: gauges("trueup_resources", "Objects of the current release", &by_kind)?,
             resources_ready: gauges(
                 "trueup_resources_ready",
                 "Objects whose Ready is True",
@@ -190,10 +182,8 @@ impl EngineMetrics {
         registry.register(Box::new(m.release))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
-        let build = IntGaugeVec::new(
-            Opts::new("trueup_build_info", "1, with the version"),
-            &["version"],
-        )?;
+        let build =
+            IntGaugeVec::new(Opts::new("trueup_build_info", "1, with the version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))
     }
@@ -202,8 +192,7 @@ impl EngineMetrics {
     fn start_at_zero(&self) {
         for kind in kinds() {
             for result in RESULTS {
-                self.reconcile_total
-                    .with_label_values(&[kind.name(), result]);
+                self.reconcile_total.with_label_values(&[kind.name(), result]);
             }
             self.reconcile_errors.with_label_values(&[kind.name()]);
             self.reconcile_seconds.with_label_values(&[kind.name()]);

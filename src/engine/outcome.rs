@@ -10,6 +10,9 @@ use crate::plan::{Blocked, Change, Waiting};
 /// Drifted fields that a condition lists; the rest is counted.
 const FIELDS_SHOWN_MAX: usize = 20;
 
+/// The reason of a Synced condition that is False although the release has not changed.
+pub const DRIFTED: &str = "Drifted";
+
 /// How a pass ended.
 #[derive(Clone, Debug)]
 pub enum Verdict {
@@ -36,10 +39,7 @@ impl Verdict {
             Self::Blocked(blocked) => Some((blocked.reason, blocked.message.clone())),
             // What passes by itself is no failure.
             Self::LookFailed(e) | Self::WriteFailed(e)
-                if matches!(
-                    e.class,
-                    Class::Conflict | Class::NotReady | Class::Throttled
-                ) =>
+                if matches!(e.class, Class::Conflict | Class::NotReady | Class::Throttled) =>
             {
                 None
             }
@@ -49,11 +49,13 @@ impl Verdict {
     }
 }
 
-/// Sets the four conditions. `changes` are the declared fields that differ.
+/// Sets the four conditions. `changes` are the declared fields that differ; `drifted` says that they
+/// did not before.
 pub fn set_conditions(
     conditions: &mut Conditions,
     verdict: &Verdict,
     changes: &[Change],
+    drifted: bool,
     generation: u64,
     now: Timestamp,
 ) {
@@ -64,31 +66,17 @@ pub fn set_conditions(
         Verdict::Settled => (True, False, False, "Reconciled", String::new()),
         Verdict::Progressing(message) => (False, True, False, "Progressing", message.clone()),
         Verdict::Waiting(w) => (False, True, False, w.reason, w.message.clone()),
-        Verdict::Reported {
-            exists: true,
-            reason,
-        } => (True, False, False, *reason, String::new()),
-        Verdict::Reported {
-            exists: false,
-            reason,
-        } => (
-            False,
-            False,
-            False,
-            *reason,
-            "the resource does not exist".to_owned(),
-        ),
+        Verdict::Reported { exists: true, reason } => (True, False, False, *reason, String::new()),
+        Verdict::Reported { exists: false, reason } => {
+            (False, False, False, *reason, "the resource does not exist".to_owned())
+        }
         Verdict::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
         Verdict::LookFailed(e) if !e.class.is_terminal() => {
             (Unknown, True, False, e.class.reason(), e.to_string())
         }
         Verdict::LookFailed(e) | Verdict::WriteFailed(e) => {
             let terminal = e.class.is_terminal();
-            let (reconciling, stalled) = if terminal {
-                (False, True)
-            } else {
-                (True, False)
-            };
+            let (reconciling, stalled) = if terminal { (False, True) } else { (True, False) };
             (False, reconciling, stalled, e.class.reason(), e.to_string())
         }
     };
@@ -99,22 +87,17 @@ pub fn set_conditions(
         reason,
         if reconciling == True { &message } else { "" },
     );
-    set(
-        condition_type::STALLED,
-        stalled,
-        reason,
-        if stalled == True { &message } else { "" },
-    );
+    set(condition_type::STALLED, stalled, reason, if stalled == True { &message } else { "" });
     match verdict {
         Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
-        Verdict::LookFailed(_) => set(
-            condition_type::SYNCED,
-            Unknown,
-            reason,
-            "it could not be looked at",
-        ),
+        Verdict::LookFailed(_) => {
+            set(condition_type::SYNCED, Unknown, reason, "it could not be looked at")
+        }
         _ if changes.is_empty() && ready == True => set(condition_type::SYNCED, True, "InSync", ""),
-        _ => set(condition_type::SYNCED, False, "Differs", &fields(changes)),
+        _ => {
+            let reason = if drifted { DRIFTED } else { "Differs" };
+            set(condition_type::SYNCED, False, reason, &fields(changes));
+        }
     }
 }
 
@@ -123,17 +106,9 @@ pub fn fields(changes: &[Change]) -> String {
     if changes.is_empty() {
         return "the resource is not there yet, or not complete".to_owned();
     }
-    let shown: Vec<_> = changes
-        .iter()
-        .take(FIELDS_SHOWN_MAX)
-        .map(|c| c.path.to_string())
-        .collect();
+    let shown: Vec<_> = changes.iter().take(FIELDS_SHOWN_MAX).map(|c| c.path.to_string()).collect();
     let more = changes.len().saturating_sub(FIELDS_SHOWN_MAX);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", shown.join(", "))
 }
 
@@ -143,34 +118,23 @@ mod tests {
 
     fn conditions(verdict: Verdict) -> String {
         let mut conditions = Conditions::default();
-        set_conditions(&mut conditions, &verdict, &[], 1, Timestamp::UNIX_EPOCH);
-        let words: Vec<_> = conditions
-            .iter()
-            .map(|c| format!("{}={:?}", c.kind, c.status))
-            .collect();
+        set_conditions(&mut conditions, &verdict, &[], false, 1, Timestamp::UNIX_EPOCH);
+        let words: Vec<_> =
+            conditions.iter().map(|c| format!("{}={:?}", c.kind, c.status)).collect();
         words.join(" ")
     }
 
     #[test]
     fn conditions_follow_kstatus() {
         let error = |class| AwsError::new(class, "lambda", "GetFunction", "no");
-        let blocked = Blocked {
-            reason: "NotOwned",
-            message: "foreign".to_owned(),
-        };
+        let blocked = Blocked { reason: "NotOwned", message: "foreign".to_owned() };
         let cases = [
-            (
-                Verdict::Settled,
-                "Ready=True Reconciling=False Stalled=False Synced=True",
-            ),
+            (Verdict::Settled, "Ready=True Reconciling=False Stalled=False Synced=True"),
             (
                 Verdict::Progressing("x".to_owned()),
                 "Ready=False Reconciling=True Stalled=False Synced=False",
             ),
-            (
-                Verdict::Blocked(blocked),
-                "Ready=False Reconciling=False Stalled=True Synced=False",
-            ),
+            (Verdict::Blocked(blocked), "Ready=False Reconciling=False Stalled=True Synced=False"),
             (
                 Verdict::LookFailed(error(Class::Transient)),
                 "Ready=Unknown Reconciling=True Stalled=False Synced=Unknown",

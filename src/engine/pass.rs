@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tracing::{debug, info, warn};
 
-use super::events::Recorder;
+use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
-use super::outcome::{Verdict, fields, set_conditions};
+use super::outcome::{DRIFTED, Verdict, fields, set_conditions};
 use super::prepare::{Subject, unresolved};
 use super::secrets::Secrets;
 use super::world::Wanted;
@@ -16,7 +16,8 @@ use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::{AnyStep, Desired, Intent, Look, kind};
 use crate::model::{
-    Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, annotation, condition_type, digest_of,
+    Clock, ConditionStatus, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, annotation,
+    condition_type, digest_of,
 };
 use crate::plan::{Blocked, Plan, Step, Verb, Waiting, render_changes};
 use crate::store::{Brake, CreateIntent, EventKind, StatusRecord, Store, StoreError};
@@ -72,6 +73,8 @@ pub struct Snapshot {
 pub enum Next {
     /// After the environment's interval.
     Resync,
+    /// Steps were taken: very soon.
+    Progress,
     /// AWS or another object is busy.
     Soon,
     /// After a backoff.
@@ -99,6 +102,10 @@ struct Pass<'a> {
     cx: &'a Context,
     snapshot: &'a Snapshot,
     record: StatusRecord,
+    /// The resource differs although it was in full accord with this release before.
+    drifted: bool,
+    /// This pass's plan has been counted for the brake.
+    counted: bool,
 }
 
 /// Makes one pass. Failures of AWS end in conditions; only the store's own come back as errors.
@@ -112,11 +119,9 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     });
     record.epoch = snapshot.epoch;
     record.uid = Store::uid(&cx.store_id, &snapshot.key);
-    let mut pass = Pass {
-        cx,
-        snapshot,
-        record,
-    };
+    let synced = record.conditions.get(condition_type::SYNCED);
+    let drifted = synced.is_some_and(|c| c.reason == DRIFTED);
+    let mut pass = Pass { cx, snapshot, record, drifted, counted: false };
     let done = match &snapshot.wanted {
         Some(wanted) => pass.keep(wanted).await,
         None => pass.leave().await,
@@ -128,17 +133,12 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     };
     let result = match (&outcome, next) {
         (Err(_), _) | (_, Next::Retry) => "error",
-        (_, Next::Soon) => "requeue",
+        (_, Next::Soon | Next::Progress) => "requeue",
         (_, Next::Resync) => "requeue_after",
         (_, Next::Never) => "success",
     };
     let status = (!forget).then_some(pass.record);
-    Report {
-        next,
-        status,
-        outcome,
-        result,
-    }
+    Report { next, status, outcome, result }
 }
 
 enum Done {
@@ -151,16 +151,16 @@ impl Pass<'_> {
     async fn keep(&mut self, wanted: &Wanted) -> Result<Done, StoreError> {
         let before = self.snapshot.status.clone();
         self.record.spec_digest.clone_from(&wanted.digest);
+        // What a new release changes is no drift.
+        self.drifted &= self.record.synced_generation >= wanted.generation;
         let (verdict, look) = self.try_keep(wanted).await?;
-        let changes = look
-            .as_ref()
-            .map(|l| l.plan.changes.clone())
-            .unwrap_or_default();
+        let changes = look.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
         let now = self.cx.clock.now();
         if let Some(look) = &look {
             self.record.looked_at = Some(now);
             self.record.observed_generation = wanted.generation;
-            if look.facts.exists {
+            // What is not ours is not referred to.
+            if look.facts.exists && look.facts.owned {
                 self.record.outputs.clone_from(&look.outputs);
                 self.record.created_at.get_or_insert(now);
             }
@@ -169,10 +169,12 @@ impl Pass<'_> {
             }
         }
         let recovered = self.was_failing();
+        let drifted = self.drifted;
         set_conditions(
             &mut self.record.conditions,
             &verdict,
             &changes,
+            drifted,
             wanted.generation,
             now,
         );
@@ -181,10 +183,11 @@ impl Pass<'_> {
             self.record.synced_generation = wanted.generation;
             self.record.intent = None;
             self.record.brake = None;
-            if recovered || first {
+            if self.drifted {
+                self.corrected().await;
+            } else if recovered || first {
                 let reason = if recovered { "Recovered" } else { "Synced" };
-                self.event(EventKind::Normal, reason, "the resource is as declared")
-                    .await;
+                self.event(EventKind::Normal, reason, "the resource is as declared").await;
             }
         }
         if let Some((reason, message)) = verdict.failure() {
@@ -194,7 +197,8 @@ impl Pass<'_> {
         log(&verdict);
         Ok(Done::Next(match &verdict {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
-            Verdict::Progressing(_) | Verdict::Waiting(_) => Next::Soon,
+            Verdict::Progressing(_) => Next::Progress,
+            Verdict::Waiting(_) => Next::Soon,
             Verdict::Blocked(_) | Verdict::LookFailed(_) | Verdict::WriteFailed(_) => Next::Retry,
         }))
     }
@@ -204,10 +208,7 @@ impl Pass<'_> {
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         if let Some(reference) = unresolved(&wanted.object, resolve).first() {
             let message = format!("{} has no {} yet", reference.id(), reference.field);
-            let waiting = Waiting {
-                reason: "DependencyNotReady",
-                message,
-            };
+            let waiting = Waiting { reason: "DependencyNotReady", message };
             return Ok((Verdict::Waiting(waiting), None));
         }
         let (session, desired) = match self.desired(&wanted.object).await {
@@ -223,10 +224,7 @@ impl Pass<'_> {
         if let Some(verdict) = self.settled_or_stuck(wanted, &look).await {
             return Ok((verdict, Some(look)));
         }
-        if let Err(verdict) = self
-            .execute(&session, &look.plan, wanted.generation)
-            .await?
-        {
+        if let Err(verdict) = self.execute(&session, &look.plan, wanted.generation).await? {
             return Ok((verdict, Some(look)));
         }
         // Green means looked at: what was written is read back.
@@ -236,10 +234,7 @@ impl Pass<'_> {
         match self.look(&session, desired, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {
-                    _ if again.plan.is_settled() => {
-                        self.corrected(wanted).await;
-                        Verdict::Settled
-                    }
+                    _ if again.plan.is_settled() => Verdict::Settled,
                     (Some(blocked), _) => Verdict::Blocked(blocked.clone()),
                     (_, Some(waiting)) => Verdict::Waiting(waiting.clone()),
                     _ => Verdict::Progressing("changes were made; looking again".to_owned()),
@@ -256,10 +251,9 @@ impl Pass<'_> {
         if plan.is_settled() {
             return Some(Verdict::Settled);
         }
-        let drifted =
-            self.record.synced_generation >= wanted.generation && self.record.synced_generation > 0;
-        if drifted && self.record.conditions.is_true(condition_type::SYNCED) {
-            self.drifted(look).await;
+        let was_in_accord = self.record.synced_generation >= wanted.generation;
+        if was_in_accord && self.record.conditions.is_true(condition_type::SYNCED) {
+            self.found_drift(look).await;
         }
         if let Some(blocked) = &plan.blocked {
             return Some(Verdict::Blocked(blocked.clone()));
@@ -267,31 +261,20 @@ impl Pass<'_> {
         if plan.steps.is_empty() {
             return plan.waiting.clone().map(Verdict::Waiting);
         }
-        if let Mode::Report(reason) = self.mode(wanted, drifted) {
-            return Some(Verdict::Reported {
-                exists: look.facts.exists,
-                reason,
-            });
+        if let Mode::Report(reason) = self.mode(wanted, was_in_accord) {
+            return Some(Verdict::Reported { exists: look.facts.exists, reason });
         }
         let digest = plan_digest(plan, wanted.generation);
-        if self
-            .record
-            .brake
-            .as_ref()
-            .is_some_and(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)
+        if self.record.brake.as_ref().is_some_and(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)
         {
             let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
-            self.cx
-                .metrics
-                .flapping
-                .with_label_values(&[&**environment, &**kind])
-                .inc();
+            self.cx.metrics.flapping.with_label_values(&[&**environment, &**kind]).inc();
             return Some(Verdict::Blocked(flapping(plan)));
         }
         None
     }
 
-    fn mode(&self, wanted: &Wanted, drifted: bool) -> Mode {
+    fn mode(&self, wanted: &Wanted, is_drift: bool) -> Mode {
         if self.snapshot.suspended {
             return Mode::Report("EnvironmentSuspended");
         }
@@ -299,7 +282,7 @@ impl Pass<'_> {
             return Mode::Report("Suspended");
         }
         // A new release is carried out under either policy; what changes afterwards is drift.
-        if drifted && self.snapshot.environment.drift_policy() == DriftPolicy::Report {
+        if is_drift && self.snapshot.environment.drift_policy() == DriftPolicy::Report {
             return Mode::Report("DriftReported");
         }
         Mode::Write
@@ -312,51 +295,71 @@ impl Pass<'_> {
         plan: &Plan<AnyStep>,
         generation: u64,
     ) -> Result<Result<(), Verdict>, StoreError> {
+        if self.drifted {
+            // Seen before it is mended: the condition names the fields even if the repair fails.
+            self.put().await?;
+        }
+        let digest = plan_digest(plan, generation);
         for step in &plan.steps {
             if self.snapshot.lease_end.is_over(self.cx.clock.now()) {
                 let environment = self.snapshot.key.environment.to_string();
                 return Err(StoreError::LeaseLost { environment });
             }
-            let creates_whole = step.verb == Verb::Create && step.changes.is_empty();
-            if creates_whole && self.record.intent.is_none() {
-                self.record.intent = Some(CreateIntent {
-                    at: self.cx.clock.now(),
-                });
-                self.put().await?;
-            }
-            let outcome = match step.call.apply(session).await {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    warn!(step = %describe(step), %error, "step failed");
-                    return Ok(Err(Verdict::WriteFailed(error)));
-                }
-            };
-            info!(step = %describe(step), "step taken");
-            let reason = match step.verb {
-                Verb::Create => "Created",
-                Verb::Update => "Updated",
-                Verb::Delete => "Deleted",
-            };
-            self.event(EventKind::Normal, reason, &describe(step)).await;
-            if let Some(identity) = outcome.identity {
-                self.record.identity = Some(identity);
-                self.put().await?;
-            }
-            if outcome.in_progress {
-                let message = format!("AWS works on: {}", describe(step));
-                return Ok(Err(Verdict::Progressing(message)));
+            if let Err(verdict) = self.take(session, step, &digest).await? {
+                return Ok(Err(verdict));
             }
         }
-        let digest = plan_digest(plan, generation);
+        Ok(Ok(()))
+    }
+
+    /// Takes one step, and records what must not be lost.
+    async fn take(
+        &mut self,
+        session: &Session,
+        step: &Step<AnyStep>,
+        plan: &str,
+    ) -> Result<Result<(), Verdict>, StoreError> {
+        let creates_whole = step.verb == Verb::Create && step.changes.is_empty();
+        if creates_whole && self.record.intent.is_none() {
+            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
+            self.put().await?;
+        }
+        let outcome = match step.call.apply(session).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                warn!(step = %describe(step), %error, "step failed");
+                return Ok(Err(Verdict::WriteFailed(error)));
+            }
+        };
+        info!(step = %describe(step), "step taken");
+        self.count_for_brake(plan);
+        let reason = match step.verb {
+            Verb::Create => "Created",
+            Verb::Update => "Updated",
+            Verb::Delete => "Deleted",
+        };
+        self.event(EventKind::Normal, reason, &describe(step)).await;
+        if let Some(identity) = outcome.identity {
+            self.record.identity = Some(identity);
+            self.put().await?;
+        }
+        if outcome.in_progress {
+            let message = format!("AWS works on: {}", describe(step));
+            return Ok(Err(Verdict::Progressing(message)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Counts a plan once, however many of its steps are taken in one pass.
+    fn count_for_brake(&mut self, plan: &str) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
         let count = match &self.record.brake {
-            Some(brake) if brake.plan == digest => brake.count + 1,
+            Some(brake) if brake.plan == plan => brake.count + 1,
             _ => 1,
         };
-        self.record.brake = Some(Brake {
-            plan: digest,
-            count,
-        });
-        Ok(Ok(()))
+        self.record.brake = Some(Brake { plan: plan.to_owned(), count });
     }
 
     /// The object left the release: its resource is deleted or let go, and then forgotten.
@@ -381,11 +384,8 @@ impl Pass<'_> {
         let Some(kind) = kind(&object.kind) else {
             return self.forget("LetGo", "its kind is not known any more").await;
         };
-        let retain = if kind.holds_data() {
-            DeletionPolicy::Retain
-        } else {
-            DeletionPolicy::Delete
-        };
+        let retain =
+            if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
         let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
         if policy == DeletionPolicy::Retain {
             let message =
@@ -398,14 +398,15 @@ impl Pass<'_> {
         };
         let generation = self.record.observed_generation;
         let now = self.cx.clock.now();
-        set_conditions(&mut self.record.conditions, &verdict, &[], generation, now);
+        set_conditions(&mut self.record.conditions, &verdict, &[], false, generation, now);
         if let Some((reason, message)) = verdict.failure() {
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save(before.as_ref()).await?;
         log(&verdict);
         Ok(Done::Next(match verdict {
-            Verdict::Waiting(_) | Verdict::Progressing(_) => Next::Soon,
+            Verdict::Progressing(_) => Next::Progress,
+            Verdict::Waiting(_) => Next::Soon,
             _ => Next::Retry,
         }))
     }
@@ -432,19 +433,14 @@ impl Pass<'_> {
         }
         let generation = self.record.observed_generation;
         match self.execute(&session, &look.plan, generation).await? {
-            Ok(()) => Ok(Some(Verdict::Progressing(
-                "deleted; looking again".to_owned(),
-            ))),
+            Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),
         }
     }
 
     async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
         let key = &self.snapshot.key;
-        self.cx
-            .store
-            .delete_status(&key.environment, &key.id, self.snapshot.epoch)
-            .await?;
+        self.cx.store.delete_status(&key.environment, &key.id, self.snapshot.epoch).await?;
         info!(reason, message, "object forgotten");
         self.event(EventKind::Normal, reason, message).await;
         Ok(Done::Gone)
@@ -458,20 +454,13 @@ impl Pass<'_> {
         let target = self.snapshot.environment.target();
         let session = self.cx.sessions.get(&target).await?;
         let account_id = session.account_id().await?;
-        if target
-            .account_id
-            .as_ref()
-            .is_some_and(|wanted| *wanted != account_id)
-        {
+        if target.account_id.as_ref().is_some_and(|wanted| *wanted != account_id) {
             let message = format!(
                 "the credentials belong to account {account_id}, the environment to {}; nothing was \
                  read or written. Correct spec.aws of the Environment, or the daemon's credentials",
                 target.account_id.unwrap_or_default()
             );
-            return Err(Refusal::Blocked(Blocked {
-                reason: "WrongAccount",
-                message,
-            }));
+            return Err(Refusal::Blocked(Blocked { reason: "WrongAccount", message }));
         }
         let place = format!("{account_id}/{}", session.region());
         if self.record.created_at.is_some() && self.record.place != place {
@@ -480,21 +469,12 @@ impl Pass<'_> {
                  move resources. Change it back, or remove the object first",
                 self.record.place
             );
-            return Err(Refusal::Blocked(Blocked {
-                reason: "PlaceChanged",
-                message,
-            }));
+            return Err(Refusal::Blocked(Blocked { reason: "PlaceChanged", message }));
         }
         self.record.place = place;
         let Some(kind) = kind(&object.kind) else {
-            let message = format!(
-                "this version of trueup does not know the kind {}",
-                object.kind
-            );
-            return Err(Refusal::Blocked(Blocked {
-                reason: "UnknownKind",
-                message,
-            }));
+            let message = format!("this version of trueup does not know the kind {}", object.kind);
+            return Err(Refusal::Blocked(Blocked { reason: "UnknownKind", message }));
         };
         let subject = Subject {
             key: self.snapshot.key.clone(),
@@ -517,79 +497,58 @@ impl Pass<'_> {
         intent: Intent,
     ) -> Result<Look, AwsError> {
         let Some(kind) = kind(&self.snapshot.key.id.kind) else {
-            return Err(AwsError::new(
-                Class::Invalid,
-                "trueup",
-                "look",
-                "unknown kind",
-            ));
+            return Err(AwsError::new(Class::Invalid, "trueup", "look", "unknown kind"));
         };
-        kind.look(session, desired, intent, self.cx.clock.now())
-            .await
+        kind.look(session, desired, intent, self.cx.clock.now()).await
     }
 
     fn was_failing(&self) -> bool {
         let stalled = self.record.conditions.is_true(condition_type::STALLED);
-        let failing = self
-            .record
-            .conditions
-            .get(condition_type::READY)
-            .is_some_and(|c| {
-                matches!(
-                    c.reason.as_str(),
-                    "AwsUnavailable" | "OutcomeUnknown" | "Throttled"
-                )
-            });
+        let failing = self.record.conditions.get(condition_type::READY).is_some_and(|c| {
+            matches!(c.reason.as_str(), "AwsUnavailable" | "OutcomeUnknown" | "Throttled")
+        });
         stalled || failing
     }
 
-    async fn drifted(&self, look: &Look) {
+    async fn found_drift(&mut self, look: &Look) {
+        self.drifted = true;
         let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
-        self.cx
-            .metrics
-            .drift_detected
-            .with_label_values(&[&**environment, &**kind])
-            .inc();
+        let labels = [&**environment, &**kind];
+        self.cx.metrics.drift_detected.with_label_values(&labels).inc();
         let message = if look.facts.exists {
             render_changes(&look.plan.changes).join("; ")
         } else {
             "the resource is gone".to_owned()
         };
-        info!(fields = %fields(&look.plan.changes), "drift");
-        self.event(EventKind::Warning, "DriftDetected", &message)
-            .await;
+        let fields = fields(&look.plan.changes);
+        info!(%fields, "drift");
+        let generation = self.record.observed_generation;
+        let (status, now) = (ConditionStatus::False, self.cx.clock.now());
+        self.record.conditions.set(
+            condition_type::SYNCED,
+            status,
+            DRIFTED,
+            fields,
+            generation,
+            now,
+        );
+        self.event(EventKind::Warning, DRIFT, &message).await;
     }
 
-    async fn corrected(&self, wanted: &Wanted) {
-        if self.record.synced_generation >= wanted.generation {
-            let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
-            self.cx
-                .metrics
-                .drift_corrected
-                .with_label_values(&[&**environment, &**kind])
-                .inc();
-            self.event(
-                EventKind::Normal,
-                "DriftCorrected",
-                "the resource is as declared again",
-            )
-            .await;
-        }
+    async fn corrected(&self) {
+        let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
+        let labels = [&**environment, &**kind];
+        self.cx.metrics.drift_corrected.with_label_values(&labels).inc();
+        self.event(EventKind::Normal, "DriftCorrected", "the resource is as declared again").await;
     }
 
     async fn event(&self, kind: EventKind, reason: &str, message: &str) {
         let (key, release) = (&self.snapshot.key, self.snapshot.release);
-        self.cx
-            .recorder
-            .record(key, release, kind, reason, message)
-            .await;
+        self.cx.recorder.record(key, release, kind, reason, message).await;
     }
 
     async fn put(&self) -> Result<(), StoreError> {
-        self.cx
-            .store
-            .put_status(&self.snapshot.key.environment, &self.record)
-            .await
+        self.cx.store.put_status(&self.snapshot.key.environment, &self.record).await
     }
 
     /// Writes the record if anything but the time of the look changed.
@@ -626,11 +585,8 @@ fn describe<S>(step: &Step<S>) -> String {
 
 /// Equal for plans that would do the same for the same release.
 fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
-    let steps: Vec<_> = plan
-        .steps
-        .iter()
-        .map(|s| format!("{:?} {}", s.verb, describe(s)))
-        .collect();
+    let steps: Vec<_> =
+        plan.steps.iter().map(|s| format!("{:?} {}", s.verb, describe(s))).collect();
     digest_of(&(generation, steps))
 }
 

@@ -29,10 +29,7 @@ pub fn unresolved(
     object: &Object,
     resolve: impl Fn(&ObjectFieldRef) -> Option<String>,
 ) -> Vec<ObjectFieldRef> {
-    object_references(&object.spec)
-        .into_iter()
-        .filter(|r| resolve(r).is_none())
-        .collect()
+    object_references(&object.spec).into_iter().filter(|r| resolve(r).is_none()).collect()
 }
 
 impl Subject<'_> {
@@ -65,9 +62,7 @@ impl Subject<'_> {
             key: self.key.clone(),
             spec: self.object.spec.clone(),
             // Validation has refused paths that do not parse.
-            ignore: ignore
-                .filter_map(|path| path.parse::<Path>().ok())
-                .collect(),
+            ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             identity: self.status.and_then(|s| s.identity.clone()),
             create_intended: self.status.is_some_and(|s| s.intent.is_some()),
             resolved,

@@ -42,19 +42,10 @@ pub async fn preview(
     let target = spec.target();
     let session = sessions.get(&target).await?;
     let account_id = session.account_id().await?;
-    if target
-        .account_id
-        .as_ref()
-        .is_some_and(|wanted| *wanted != account_id)
-    {
+    if target.account_id.as_ref().is_some_and(|wanted| *wanted != account_id) {
         let message =
             format!("the credentials belong to account {account_id}, not to the environment's");
-        return Err(AwsError::new(
-            Class::Denied,
-            "sts",
-            "GetCallerIdentity",
-            message,
-        ));
+        return Err(AwsError::new(Class::Denied, "sts", "GetCallerIdentity", message));
     }
     let statuses: BTreeMap<ObjectId, &StatusRecord> =
         statuses.iter().map(|s| (s.id(), s)).collect();
@@ -69,10 +60,8 @@ pub async fn preview(
     };
     let kept = objects.iter().map(|object| (object, Intent::Keep));
     let leaving = removed.iter().map(|object| (object, Intent::Delete));
-    let subjects: Vec<_> = kept
-        .chain(leaving)
-        .filter(|(o, _)| o.kind != environment::NAME)
-        .collect();
+    let subjects: Vec<_> =
+        kept.chain(leaving).filter(|(o, _)| o.kind != environment::NAME).collect();
     let mut previews: Vec<_> = stream::iter(subjects)
         .map(|(object, intent)| work.one(object, intent))
         .buffer_unordered(AT_ONCE)
@@ -105,29 +94,17 @@ impl Work<'_> {
             return Ok(Plan::default());
         };
         if intent == Intent::Delete {
-            let retain = if kind.holds_data() {
-                DeletionPolicy::Retain
-            } else {
-                DeletionPolicy::Delete
-            };
+            let retain =
+                if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
             let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
             if policy == DeletionPolicy::Retain {
                 let message = "the resource stays in AWS and is not looked at any more".to_owned();
-                let waiting = Some(Waiting {
-                    reason: "Retained",
-                    message,
-                });
-                return Ok(Plan {
-                    waiting,
-                    ..Plan::default()
-                });
+                let waiting = Some(Waiting { reason: "Retained", message });
+                return Ok(Plan { waiting, ..Plan::default() });
             }
         }
         let subject = Subject {
-            key: ObjectKey {
-                environment: self.environment.into(),
-                id: id.clone(),
-            },
+            key: ObjectKey { environment: self.environment.into(), id: id.clone() },
             kind,
             object,
             environment: self.spec,
@@ -136,20 +113,15 @@ impl Work<'_> {
             account_id: self.account_id.to_owned(),
         };
         // The daemon waits for what does not exist yet; a preview names it.
-        let resolve =
-            |r: &ObjectFieldRef| {
-                let known = self
-                    .statuses
-                    .get(&r.id())
-                    .and_then(|s| s.outputs.get(&r.field))
-                    .cloned();
-                Some(known.unwrap_or_else(|| {
+        let resolve = |r: &ObjectFieldRef| {
+            let known = self.statuses.get(&r.id()).and_then(|s| s.outputs.get(&r.field)).cloned();
+            Some(
+                known.unwrap_or_else(|| {
                     format!("({} of {}, known once it is made)", r.field, r.id())
-                }))
-            };
-        let desired = subject
-            .desired(self.session, &self.secrets, resolve)
-            .await?;
+                }),
+            )
+        };
+        let desired = subject.desired(self.session, &self.secrets, resolve).await?;
         let now = jiff::Timestamp::now();
         Ok(kind.look(self.session, desired, intent, now).await?.plan)
     }

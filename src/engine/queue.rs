@@ -74,17 +74,13 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         self.ripen(now);
         let aged = self.resyncs.front().is_some_and(|key| {
-            self.ready
-                .get(key)
-                .is_some_and(|(since, _)| now.duration_since(*since) > AGED_AFTER)
+            self.ready.get(key).is_some_and(|(since, _)| now.duration_since(*since) > AGED_AFTER)
         });
         let from_resyncs = aged && !self.aged_last;
         let key = if from_resyncs {
-            self.take(Priority::Resync)
-                .or_else(|| self.take(Priority::Edit))
+            self.take(Priority::Resync).or_else(|| self.take(Priority::Edit))
         } else {
-            self.take(Priority::Edit)
-                .or_else(|| self.take(Priority::Resync))
+            self.take(Priority::Edit).or_else(|| self.take(Priority::Resync))
         }?;
         self.aged_last = from_resyncs;
         self.active.insert(key.clone());
@@ -143,10 +139,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
 
     /// When [`Queue::pop`] may next give something, as far as time decides.
     pub fn next_due(&self) -> Option<Instant> {
-        self.by_time
-            .iter()
-            .find(|(_, key)| !self.active.contains(key))
-            .map(|(at, _)| *at)
+        self.by_time.iter().find(|(_, key)| !self.active.contains(key)).map(|(at, _)| *at)
     }
 
     /// Keys that could be worked on now.
@@ -156,10 +149,6 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
 
     pub fn len(&self) -> usize {
         self.ready.len() + self.pending.len()
-    }
-
-    pub fn active(&self) -> usize {
-        self.active.len()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The loop: watches the heads, keeps the leases, gives work out and takes it back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -103,11 +103,7 @@ impl Health {
 
     pub fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
         let check = |ok: bool, otherwise: &str| {
-            if ok {
-                Ok(())
-            } else {
-                Err(otherwise.to_owned())
-            }
+            if ok { Ok(()) } else { Err(otherwise.to_owned()) }
         };
         let mut checks = self.live();
         let store = self.0.store_ok.load(Ordering::Relaxed);
@@ -137,7 +133,8 @@ pub struct Engine {
     waiting: Backoffs<ObjectKey>,
     lease_ends: HashMap<Arc<str>, LeaseEnd>,
     due: HashMap<ObjectKey, Instant>,
-    running: Arc<Mutex<HashMap<ObjectKey, Instant>>>,
+    /// Passes under way, by task.
+    running: HashMap<tokio::task::Id, (ObjectKey, Instant)>,
     passes: u64,
     /// Parsed objects by digest, shared between releases and environments.
     objects: BTreeMap<String, Arc<Object>>,
@@ -174,7 +171,7 @@ impl Engine {
             dice,
             lease_ends: HashMap::new(),
             due: HashMap::new(),
-            running: Arc::default(),
+            running: HashMap::new(),
             passes: 0,
             objects: BTreeMap::new(),
         })
@@ -183,19 +180,16 @@ impl Engine {
     /// Runs until `stop` is cancelled, then lets what is under way end, and gives the leases back.
     pub async fn run(mut self, stop: CancellationToken) {
         info!(seed = self.config.seed, holder = %self.config.holder, "engine starts");
-        let mut workers: JoinSet<(ObjectKey, Report)> = JoinSet::new();
+        let mut workers: JoinSet<Report> = JoinSet::new();
         let mut watch = tokio::time::interval(self.config.watch_every);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.give_out(&mut workers);
-            let due = self
-                .queue
-                .next_due()
-                .filter(|_| workers.len() < self.config.concurrency);
+            let due = self.queue.next_due().filter(|_| workers.len() < self.config.concurrency);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(done) = workers.join_next() => self.take_back(done),
+                Some(done) = workers.join_next_with_id() => self.take_back(done),
                 _ = watch.tick() => self.watch().await,
                 () = sleep_until(due) => {}
             }
@@ -204,7 +198,7 @@ impl Engine {
     }
 
     /// Starts passes while there is work and room.
-    fn give_out(&mut self, workers: &mut JoinSet<(ObjectKey, Report)>) {
+    fn give_out(&mut self, workers: &mut JoinSet<Report>) {
         let now = Instant::now();
         while workers.len() < self.config.concurrency {
             let Some(key) = self.queue.pop(now) else {
@@ -215,20 +209,9 @@ impl Engine {
                 continue;
             };
             self.passes += 1;
-            let waited = self
-                .due
-                .remove(&key)
-                .map(|at| now.saturating_duration_since(at));
-            self.cx
-                .metrics
-                .queue_seconds
-                .observe(waited.unwrap_or_default().as_secs_f64());
-            self.cx
-                .metrics
-                .active_workers
-                .with_label_values(&[&*key.id.kind])
-                .inc();
-            lock(&self.running).insert(key.clone(), now);
+            let waited = self.due.remove(&key).map(|at| now.saturating_duration_since(at));
+            self.cx.metrics.queue_seconds.observe(waited.unwrap_or_default().as_secs_f64());
+            self.cx.metrics.active_workers.with_label_values(&[&*key.id.kind]).inc();
             let span = info_span!(
                 "pass",
                 environment = %key.environment,
@@ -240,45 +223,29 @@ impl Engine {
             let (cx, timeout) = (self.cx.clone(), self.config.pass_timeout);
             let work = async move {
                 let timed = tokio::time::timeout(timeout, pass(&cx, &snapshot)).await;
-                let report = timed.unwrap_or_else(|_| {
-                    warn!(
-                        seconds = timeout.as_secs(),
-                        "the pass took too long and was given up"
-                    );
-                    Report {
-                        next: Next::Retry,
-                        status: snapshot.status.clone(),
-                        outcome: Ok(()),
-                        result: "error",
-                    }
-                });
-                (key, report)
+                timed.unwrap_or_else(|_| {
+                    warn!(seconds = timeout.as_secs(), "the pass took too long and was given up");
+                    let status = snapshot.status.clone();
+                    Report { next: Next::Retry, status, outcome: Ok(()), result: "error" }
+                })
             };
-            workers.spawn(work.instrument(span));
+            let task = workers.spawn(work.instrument(span));
+            self.running.insert(task.id(), (key, now));
         }
-        self.cx
-            .metrics
-            .queue_depth
-            .set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
+        self.cx.metrics.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
         self.observe_running();
     }
 
     fn observe_running(&self) {
-        let running = lock(&self.running);
-        let seconds = || running.values().map(|since| since.elapsed().as_secs_f64());
+        let seconds = || self.running.values().map(|(_, since)| since.elapsed().as_secs_f64());
         self.cx.metrics.unfinished_seconds.set(seconds().sum());
-        self.cx
-            .metrics
-            .longest_running_seconds
-            .set(seconds().fold(0.0, f64::max));
+        self.cx.metrics.longest_running_seconds.set(seconds().fold(0.0, f64::max));
     }
 
     fn snapshot(&self, key: &ObjectKey) -> Option<Snapshot> {
         let environment = self.world.get(key)?;
         let wanted = environment.objects.get(&key.id).cloned();
-        let fields = wanted
-            .iter()
-            .flat_map(|w| object_references(&w.object.spec));
+        let fields = wanted.iter().flat_map(|w| object_references(&w.object.spec));
         let resolved = fields.filter_map(|r: ObjectFieldRef| {
             let value = environment.resolve(&r)?.to_owned();
             Some((r, value))
@@ -298,11 +265,7 @@ impl Engine {
             wanted,
             holders,
             epoch: environment.lease.epoch,
-            lease_end: self
-                .lease_ends
-                .get(&key.environment)
-                .cloned()
-                .unwrap_or_default(),
+            lease_end: self.lease_ends.get(&key.environment).cloned().unwrap_or_default(),
         })
     }
 
@@ -321,28 +284,29 @@ impl Engine {
             .collect()
     }
 
-    /// Records what a pass came to, and when the next one is due.
-    fn take_back(&mut self, done: Result<(ObjectKey, Report), tokio::task::JoinError>) {
-        let (key, report) = match done {
-            Ok(done) => done,
-            Err(error) => return self.worker_died(&error),
+    /// Records what a pass came to, and when the next one is due. A pass that panicked is a bug; its
+    /// object is tried again like after any other failure.
+    fn take_back(&mut self, done: Result<(tokio::task::Id, Report), tokio::task::JoinError>) {
+        let (task, report) = match done {
+            Ok((task, report)) => (task, Some(report)),
+            Err(error) => {
+                error!(%error, "a pass died");
+                (error.id(), None)
+            }
         };
-        let begun = lock(&self.running).remove(&key);
-        let seconds = begun.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let Some((key, begun)) = self.running.remove(&task) else {
+            return;
+        };
+        let report = report.unwrap_or_else(|| {
+            let status = self.world.get(&key).and_then(|e| e.statuses.get(&key.id)).cloned();
+            Report { next: Next::Retry, status, outcome: Ok(()), result: "error" }
+        });
+        let seconds = begun.elapsed().as_secs_f64();
         let metrics = &self.cx.metrics;
         metrics.work_seconds.observe(seconds);
-        metrics
-            .reconcile_seconds
-            .with_label_values(&[&*key.id.kind])
-            .observe(seconds);
-        metrics
-            .active_workers
-            .with_label_values(&[&*key.id.kind])
-            .dec();
-        metrics
-            .reconcile_total
-            .with_label_values(&[&*key.id.kind, report.result])
-            .inc();
+        metrics.reconcile_seconds.with_label_values(&[&*key.id.kind]).observe(seconds);
+        metrics.active_workers.with_label_values(&[&*key.id.kind]).dec();
+        metrics.reconcile_total.with_label_values(&[&*key.id.kind, report.result]).inc();
         self.queue.done(&key);
         if let Err(error) = &report.outcome {
             metrics.store_errors.inc();
@@ -352,27 +316,11 @@ impl Engine {
             }
         }
         if report.result == "error" {
-            metrics
-                .reconcile_errors
-                .with_label_values(&[&*key.id.kind])
-                .inc();
+            metrics.reconcile_errors.with_label_values(&[&*key.id.kind]).inc();
             metrics.queue_retries.inc();
         }
         self.learn(&key, report.status);
         self.schedule(key, report.next);
-    }
-
-    /// A pass that panicked is a bug; the object is tried again like any other failure.
-    fn worker_died(&mut self, error: &tokio::task::JoinError) {
-        error!(%error, "a pass died");
-        let running: Vec<_> = lock(&self.running).keys().cloned().collect();
-        if error.is_panic() && self.queue.active() == 1 {
-            for key in running {
-                lock(&self.running).remove(&key);
-                self.queue.done(&key);
-                self.schedule(key, Next::Retry);
-            }
-        }
     }
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
@@ -391,11 +339,7 @@ impl Engine {
                     environment.looked_at.insert(key.id.clone(), at);
                 }
                 environment.statuses.insert(key.id.clone(), status.clone());
-                environment
-                    .dependents(&key.id)
-                    .filter(|_| moved)
-                    .cloned()
-                    .collect()
+                environment.dependents(&key.id).filter(|_| moved).cloned().collect()
             }
             None => {
                 environment.statuses.remove(&key.id);
@@ -405,10 +349,7 @@ impl Engine {
             }
         };
         for id in wake {
-            let key = ObjectKey {
-                environment: Arc::clone(&key.environment),
-                id,
-            };
+            let key = ObjectKey { environment: Arc::clone(&key.environment), id };
             self.enqueue(key, Instant::now(), Priority::Edit);
         }
     }
@@ -428,8 +369,11 @@ impl Engine {
                 let delay = self.dice.around(interval);
                 self.enqueue(key, now + delay, Priority::Resync);
             }
-            Next::Soon => {
+            Next::Progress | Next::Soon => {
                 self.failing.reset(&key);
+                if next == Next::Progress {
+                    self.waiting.reset(&key);
+                }
                 let delay = self.waiting.next(key.clone());
                 self.enqueue(key, now + delay, Priority::Edit);
             }
@@ -464,10 +408,7 @@ impl Engine {
         };
         self.health.0.store_ok.store(true, Ordering::Relaxed);
         if heads.len() > ENVIRONMENTS_MAX {
-            error!(
-                most = ENVIRONMENTS_MAX,
-                "too many environments; the last are left out"
-            );
+            error!(most = ENVIRONMENTS_MAX, "too many environments; the last are left out");
         }
         let mut whole = true;
         for head in heads.into_iter().take(ENVIRONMENTS_MAX) {
@@ -519,19 +460,11 @@ impl Engine {
                 return Ok(true);
             }
             let oldest = environment.oldest_look();
-            let lease = self
-                .cx
-                .store
-                .renew_lease(&environment.lease, duration, oldest)
-                .await?;
+            let lease = self.cx.store.renew_lease(&environment.lease, duration, oldest).await?;
             self.hold(name, lease);
             return Ok(true);
         }
-        let Some(lease) = self
-            .cx
-            .store
-            .acquire_lease(name, &self.config.holder, duration)
-            .await?
+        let Some(lease) = self.cx.store.acquire_lease(name, &self.config.holder, duration).await?
         else {
             return Ok(false);
         };
@@ -555,10 +488,7 @@ impl Engine {
     }
 
     fn hold(&mut self, name: &Arc<str>, lease: Lease) {
-        self.lease_ends
-            .entry(Arc::clone(name))
-            .or_default()
-            .set(lease.expires_at);
+        self.lease_ends.entry(Arc::clone(name)).or_default().set(lease.expires_at);
         if let Some(environment) = self.world.environments.get_mut(name) {
             environment.lease = lease;
         }
@@ -576,10 +506,7 @@ impl Engine {
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         let now = Instant::now();
         for id in changed {
-            let key = ObjectKey {
-                environment: Arc::clone(name),
-                id,
-            };
+            let key = ObjectKey { environment: Arc::clone(name), id };
             // A new release is a new chance.
             self.failing.reset(&key);
             self.waiting.reset(&key);
@@ -590,14 +517,10 @@ impl Engine {
     }
 
     async fn fetch(&mut self, name: &str, digests: &BTreeSet<String>) -> Result<(), StoreError> {
-        let missing: BTreeSet<_> = digests
-            .iter()
-            .filter(|d| !self.objects.contains_key(*d))
-            .cloned()
-            .collect();
+        let missing: BTreeSet<_> =
+            digests.iter().filter(|d| !self.objects.contains_key(*d)).cloned().collect();
         let fetched = self.cx.store.objects(name, &missing).await?;
-        self.objects
-            .extend(fetched.into_iter().map(|(d, object)| (d, Arc::new(object))));
+        self.objects.extend(fetched.into_iter().map(|(d, object)| (d, Arc::new(object))));
         Ok(())
     }
 
@@ -611,12 +534,7 @@ impl Engine {
                 wanted.chain(e.statuses.values().map(|s| &s.spec_digest))
             })
             .collect();
-        let unused: Vec<_> = self
-            .objects
-            .keys()
-            .filter(|d| !used.contains(d))
-            .cloned()
-            .collect();
+        let unused: Vec<_> = self.objects.keys().filter(|d| !used.contains(d)).cloned().collect();
         for digest in unused {
             // The Environment itself is not among the objects; reading it again costs one item.
             self.objects.remove(&digest);
@@ -641,10 +559,7 @@ impl Engine {
             }
         }
         for id in asked {
-            let key = ObjectKey {
-                environment: Arc::clone(name),
-                id,
-            };
+            let key = ObjectKey { environment: Arc::clone(name), id };
             self.failing.reset(&key);
             self.waiting.reset(&key);
             self.enqueue(key, Instant::now(), Priority::Edit);
@@ -656,18 +571,11 @@ impl Engine {
         if let Some(environment) = self.world.environments.remove(name) {
             warn!(environment = %name, "lease lost; standing by");
             for id in environment.ids() {
-                self.queue.remove(&ObjectKey {
-                    environment: Arc::clone(name),
-                    id,
-                });
+                self.queue.remove(&ObjectKey { environment: Arc::clone(name), id });
             }
         }
         self.lease_ends.remove(name);
-        self.cx
-            .metrics
-            .lease_held
-            .with_label_values(&[&**name])
-            .set(0);
+        self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }
 
     fn publish(&self) {
@@ -677,17 +585,9 @@ impl Engine {
             metrics.release.with_label_values(&[&**name]).set(release);
             metrics.lease_held.with_label_values(&[&**name]).set(1);
             let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
-            metrics
-                .oldest_look
-                .with_label_values(&[&**name])
-                .set(oldest as f64);
+            metrics.oldest_look.with_label_values(&[&**name]).set(oldest as f64);
             for kind in crate::kinds::kinds() {
-                let of_kind = || {
-                    environment
-                        .objects
-                        .keys()
-                        .filter(|id| *id.kind == *kind.name())
-                };
+                let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());
                 let with = |condition: &str| {
                     let holds = |id: &&ObjectId| {
                         let status = environment.statuses.get(*id);
@@ -698,10 +598,7 @@ impl Engine {
                 let labels = [&**name, kind.name()];
                 let all = i64::try_from(of_kind().count()).unwrap_or(i64::MAX);
                 metrics.resources.with_label_values(&labels).set(all);
-                metrics
-                    .resources_ready
-                    .with_label_values(&labels)
-                    .set(with(condition_type::READY));
+                metrics.resources_ready.with_label_values(&labels).set(with(condition_type::READY));
                 metrics
                     .resources_synced
                     .with_label_values(&labels)
@@ -715,18 +612,17 @@ impl Engine {
     }
 
     /// Lets passes under way end within the limit, then gives the leases back.
-    async fn drain(mut self, mut workers: JoinSet<(ObjectKey, Report)>) {
+    async fn drain(mut self, mut workers: JoinSet<Report>) {
         self.health.0.stopping.store(true, Ordering::Relaxed);
         info!(under_way = workers.len(), "stopping");
         let deadline = Instant::now() + self.config.drain_for;
-        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, workers.join_next()).await {
+        while let Ok(Some(done)) =
+            tokio::time::timeout_at(deadline, workers.join_next_with_id()).await
+        {
             self.take_back(done);
         }
         if !workers.is_empty() {
-            warn!(
-                given_up = workers.len(),
-                "passes were given up; the next daemon looks first"
-            );
+            warn!(given_up = workers.len(), "passes were given up; the next daemon looks first");
             workers.shutdown().await;
         }
         for environment in self.world.environments.values() {
@@ -743,9 +639,4 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A map of times is never left half-changed by a panic elsewhere.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -55,31 +55,20 @@ async fn secrets_manager(
     let id = &reference.secret_id;
     let read = session
         .read("secretsmanager", "GetSecretValue", || {
-            session
-                .secretsmanager()
-                .get_secret_value()
-                .secret_id(id)
-                .send()
+            session.secretsmanager().get_secret_value().secret_id(id).send()
         })
         .await?;
     let text = read.secret_string().unwrap_or_default();
     let Some(key) = &reference.key else {
         return Ok(Secret::new(text));
     };
-    let value = serde_json::from_str::<Value>(text)
-        .ok()
-        .and_then(|v| v.get(key).cloned());
+    let value = serde_json::from_str::<Value>(text).ok().and_then(|v| v.get(key).cloned());
     match value {
         Some(Value::String(text)) => Ok(Secret::new(text)),
         Some(other) => Ok(Secret::new(other.to_string())),
         None => {
             let message = format!("the secret {id} has no key `{key}`");
-            Err(AwsError::new(
-                Class::Invalid,
-                "secretsmanager",
-                "GetSecretValue",
-                message,
-            ))
+            Err(AwsError::new(Class::Invalid, "secretsmanager", "GetSecretValue", message))
         }
     }
 }
@@ -87,15 +76,8 @@ async fn secrets_manager(
 async fn parameter(session: &Session, reference: &SsmRef) -> Result<Secret, AwsError> {
     let read = session
         .read("ssm", "GetParameter", || {
-            session
-                .ssm()
-                .get_parameter()
-                .name(&reference.name)
-                .with_decryption(true)
-                .send()
+            session.ssm().get_parameter().name(&reference.name).with_decryption(true).send()
         })
         .await?;
-    Ok(Secret::new(
-        read.parameter().and_then(|p| p.value()).unwrap_or_default(),
-    ))
+    Ok(Secret::new(read.parameter().and_then(|p| p.value()).unwrap_or_default()))
 }

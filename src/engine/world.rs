@@ -70,11 +70,7 @@ impl EnvironmentState {
             objects.insert(entry.id(), wanted);
         }
         let everything = *self.spec != spec || self.head.suspended != head.suspended;
-        let known = self
-            .objects
-            .keys()
-            .chain(self.statuses.keys())
-            .chain(objects.keys());
+        let known = self.objects.keys().chain(self.statuses.keys()).chain(objects.keys());
         let changed = known
             .filter(|id| {
                 let before = self.objects.get(*id).map(|w| &w.digest);
@@ -93,11 +89,7 @@ impl EnvironmentState {
 
     /// Every object that is worth a look: those of the release, and those that are leaving.
     pub fn ids(&self) -> BTreeSet<ObjectId> {
-        self.objects
-            .keys()
-            .chain(self.statuses.keys())
-            .cloned()
-            .collect()
+        self.objects.keys().chain(self.statuses.keys()).cloned().collect()
     }
 
     pub fn dependents(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {
@@ -110,20 +102,12 @@ impl EnvironmentState {
         let status = self.statuses.get(&id)?;
         let wanted = self.objects.get(&id)?;
         let current = status.observed_generation >= wanted.generation;
-        status
-            .outputs
-            .get(&reference.field)
-            .filter(|_| current)
-            .map(String::as_str)
+        status.outputs.get(&reference.field).filter(|_| current).map(String::as_str)
     }
 
     /// Every object was looked at no longer ago than this; `None` while one was never looked at.
     pub fn oldest_look(&self) -> Option<Timestamp> {
-        self.objects
-            .keys()
-            .map(|id| self.looked_at.get(id).copied())
-            .min()
-            .flatten()
+        self.objects.keys().map(|id| self.looked_at.get(id).copied()).min().flatten()
     }
 }
 
@@ -131,10 +115,7 @@ fn dependents(objects: &BTreeMap<ObjectId, Wanted>) -> BTreeMap<ObjectId, BTreeS
     let mut dependents: BTreeMap<ObjectId, BTreeSet<ObjectId>> = BTreeMap::new();
     for (id, wanted) in objects {
         for reference in object_references(&wanted.object.spec) {
-            dependents
-                .entry(reference.id())
-                .or_default()
-                .insert(id.clone());
+            dependents.entry(reference.id()).or_default().insert(id.clone());
         }
     }
     dependents

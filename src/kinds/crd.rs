@@ -21,16 +21,8 @@ pub struct CrdStatus {
 pub(super) fn crd<T: CustomResourceExt>() -> Value {
     let mut crd = serde_json::to_value(T::crd()).unwrap_or_default();
     let columns = [
-        (
-            "Ready",
-            r#".status.conditions[?(@.type=="Ready")].status"#,
-            "string",
-        ),
-        (
-            "Synced",
-            r#".status.conditions[?(@.type=="Synced")].status"#,
-            "string",
-        ),
+        ("Ready", r#".status.conditions[?(@.type=="Ready")].status"#, "string"),
+        ("Synced", r#".status.conditions[?(@.type=="Synced")].status"#, "string"),
         ("Age", ".metadata.creationTimestamp", "date"),
     ];
     if let Some(version) = crd.pointer_mut("/spec/versions/0") {

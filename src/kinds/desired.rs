@@ -29,16 +29,8 @@ impl Resolved {
             return (Secret::new(value.unwrap_or_default()), false);
         };
         match &from.object_ref {
-            Some(reference) => (
-                Secret::new(self.field(reference).unwrap_or_default()),
-                false,
-            ),
-            None => (
-                self.secret(from)
-                    .cloned()
-                    .unwrap_or_else(|| Secret::new("")),
-                true,
-            ),
+            Some(reference) => (Secret::new(self.field(reference).unwrap_or_default()), false),
+            None => (self.secret(from).cloned().unwrap_or_else(|| Secret::new("")), true),
         }
     }
 
@@ -97,10 +89,7 @@ impl<S> Desired<S> {
     pub fn compare(&self, mut declared: Value, live: &Value, shape: &Shape) -> Comparison {
         fill_ignored(&mut declared, live, &self.ignore, shape);
         let changes = diff(&declared, live, shape);
-        Comparison {
-            effective: complete(&declared, live, shape),
-            changes,
-        }
+        Comparison { effective: complete(&declared, live, shape), changes }
     }
 }
 
@@ -143,9 +132,8 @@ pub fn comparable(spec: &impl Serialize, tags: &BTreeMap<String, String>) -> Val
 
 /// Takes the changes of some facets out of a list of changes.
 pub fn split_off(changes: &mut Vec<Change>, roots: &[&str]) -> Vec<Change> {
-    let (taken, rest) = std::mem::take(changes)
-        .into_iter()
-        .partition(|change| roots.contains(&change.path.root()));
+    let (taken, rest) =
+        std::mem::take(changes).into_iter().partition(|change| roots.contains(&change.path.root()));
     *changes = rest;
     taken
 }

@@ -14,10 +14,7 @@ use crate::plan::sensitive;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
-    #[schemars(
-        length(min = 1, max = 255),
-        regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_]*$")
-    )]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_]*$"))]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
@@ -56,19 +53,14 @@ impl DeclaredEnv {
     /// The declared side of a comparison, keyed by `name`.
     pub fn comparable(&self) -> Value {
         let is_secret = |name: &String| self.secrets.contains(name);
-        self.values
-            .iter()
-            .map(|(name, value)| entry(name, value, is_secret(name)))
-            .collect()
+        self.values.iter().map(|(name, value)| entry(name, value, is_secret(name))).collect()
     }
 
     /// The live side. Values of variables that are not declared as plain may be secrets too.
     pub fn comparable_live(&self, live: &Variables) -> Value {
         let is_plain =
             |name: &String| self.values.contains_key(name) && !self.secrets.contains(name);
-        live.iter()
-            .map(|(name, value)| entry(name, value, !is_plain(name)))
-            .collect()
+        live.iter().map(|(name, value)| entry(name, value, !is_plain(name))).collect()
     }
 
     /// What is written: the variables of an effective comparison. Those that equal the declared
@@ -81,20 +73,11 @@ impl DeclaredEnv {
             let source = if is_declared(v) { &self.values } else { live };
             Some((name.to_owned(), source.get(name)?.clone()))
         };
-        effective
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(value_of)
-            .collect()
+        effective.as_array().into_iter().flatten().filter_map(value_of).collect()
     }
 }
 
 fn entry(name: &str, value: &Secret, is_secret: bool) -> Value {
-    let value = if is_secret {
-        sensitive(value.reveal())
-    } else {
-        json!(value.reveal())
-    };
+    let value = if is_secret { sensitive(value.reveal()) } else { json!(value.reveal()) };
     json!({"name": name, "value": value})
 }

@@ -152,12 +152,7 @@ async fn look<K: Kind>(
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
     let identity = live.as_ref().and_then(Live::identity);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
-    Ok(Look {
-        plan,
-        facts,
-        outputs,
-        identity,
-    })
+    Ok(Look { plan, facts, outputs, identity })
 }
 
 fn foreign<S>(whole: &str, name: &str, live: &impl Live) -> Plan<S> {

@@ -60,10 +60,7 @@ impl Outcome {
     }
 
     pub fn in_progress() -> Self {
-        Self {
-            in_progress: true,
-            identity: None,
-        }
+        Self { in_progress: true, identity: None }
     }
 }
 
@@ -77,11 +74,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-            help: None,
-        }
+        Self { path: path.into(), message: message.into(), help: None }
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -42,11 +42,7 @@ fn object(map: &Map<String, Value>, key: &str) -> Value {
         let one_statement = name == "Statement" && value.is_object();
         let context = if key == "AWS" { "AWS" } else { name.as_str() };
         let inner = normalized(value, context);
-        let inner = if one_statement {
-            Value::Array(vec![inner])
-        } else {
-            inner
-        };
+        let inner = if one_statement { Value::Array(vec![inner]) } else { inner };
         out.insert(name.clone(), inner);
     }
     Value::Object(out)
@@ -55,11 +51,7 @@ fn object(map: &Map<String, Value>, key: &str) -> Value {
 /// AWS stores an account's number as its root ARN.
 fn account_root(text: &str) -> String {
     let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    if is_account {
-        format!("arn:aws:iam::{text}:root")
-    } else {
-        text.to_owned()
-    }
+    if is_account { format!("arn:aws:iam::{text}:root") } else { text.to_owned() }
 }
 
 fn sorted(mut items: Vec<Value>) -> Value {
@@ -87,10 +79,7 @@ mod tests {
         let cases = [
             (json!({"Action": ["a", "b"]}), json!({"Action": ["b", "a"]})),
             (json!({"Action": ["a"]}), json!({"Action": "a"})),
-            (
-                json!({"Principal": "*"}),
-                json!({"Principal": {"AWS": "*"}}),
-            ),
+            (json!({"Principal": "*"}), json!({"Principal": {"AWS": "*"}})),
             (
                 json!({"Principal": {"AWS": "123456789012"}}),
                 json!({"Principal": {"AWS": ["arn:aws:iam::123456789012:root"]}}),

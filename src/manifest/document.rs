@@ -39,10 +39,7 @@ impl Document {
         let mut at = pointer;
         loop {
             // A mapping's own place is its first line; its key says more.
-            let is_mapping = self
-                .value
-                .pointer(at)
-                .is_some_and(|v| v.is_object() || v.is_array());
+            let is_mapping = self.value.pointer(at).is_some_and(|v| v.is_object() || v.is_array());
             let span = match is_mapping {
                 true => self.keys.get(at).or_else(|| spans.get(at)),
                 false => spans.get(at),
@@ -68,16 +65,8 @@ pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) 
         Err(error) => {
             let span = error.location().map_or(0..1, |l| range(&l, &source.text));
             let bare = error.without_snippet().to_string();
-            let title = format!(
-                "not valid YAML: {}",
-                bare.lines().next().unwrap_or_default()
-            );
-            problems.push(Problem {
-                source: index,
-                span,
-                title,
-                help: None,
-            });
+            let title = format!("not valid YAML: {}", bare.lines().next().unwrap_or_default());
+            problems.push(Problem { source: index, span, title, help: None });
             return Vec::new();
         }
     };
@@ -86,10 +75,7 @@ pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) 
         let mut builder = Builder {
             text: &source.text,
             problems,
-            document: Document {
-                source: index,
-                ..Document::default()
-            },
+            document: Document { source: index, ..Document::default() },
         };
         if let Some(value) = builder.value(node, String::new(), 0) {
             let mut document = builder.document;
@@ -154,12 +140,7 @@ impl Builder<'_> {
 
     fn problem(&mut self, span: Range<usize>, title: String) {
         let source = self.document.source;
-        self.problems.push(Problem {
-            source,
-            span,
-            title,
-            help: None,
-        });
+        self.problems.push(Problem { source, span, title, help: None });
     }
 }
 
@@ -172,11 +153,7 @@ fn range(location: &Location, text: &str) -> Range<usize> {
     // Without byte offsets: count lines and characters.
     let line = usize::try_from(location.line()).unwrap_or(1).max(1);
     let column = usize::try_from(location.column()).unwrap_or(1).max(1);
-    let begin: usize = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum();
+    let begin: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
     let rest = text.get(begin..).unwrap_or_default();
     let offset: usize = rest.chars().take(column - 1).map(char::len_utf8).sum();
     begin + offset..begin + offset + 1
@@ -232,10 +209,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         let number = Number::from_f64(value);
-        Ok(Node::Scalar(number.map_or_else(
-            || Value::from(value.to_string()),
-            Value::Number,
-        )))
+        Ok(Node::Scalar(number.map_or_else(|| Value::from(value.to_string()), Value::Number)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {

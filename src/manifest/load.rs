@@ -47,10 +47,7 @@ impl Set {
     pub(super) fn with_directories(&self) -> impl Iterator<Item = (&Object, PathBuf)> {
         self.loaded.iter().map(|loaded| {
             let source = self.sources.get(loaded.document.source);
-            (
-                &loaded.object,
-                source.map(|s| s.directory.clone()).unwrap_or_default(),
-            )
+            (&loaded.object, source.map(|s| s.directory.clone()).unwrap_or_default())
         })
     }
 
@@ -80,10 +77,7 @@ impl Set {
 /// `namespace` stands in where a manifest gives none.
 pub fn load(sources: Sources, namespace: Option<&str>) -> Result<Set, Problems> {
     let mut problems = Vec::new();
-    let mut set = Set {
-        sources: sources.0,
-        loaded: Vec::new(),
-    };
+    let mut set = Set { sources: sources.0, loaded: Vec::new() };
     for index in 0..set.sources.len() {
         let documents = parse(index, &set.sources[index], &mut problems);
         for mut document in documents {
@@ -112,45 +106,24 @@ fn default_namespace(value: &mut Value, namespace: &str) {
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && !is_environment
     {
-        metadata
-            .entry("namespace")
-            .or_insert_with(|| Value::from(namespace));
+        metadata.entry("namespace").or_insert_with(|| Value::from(namespace));
     }
 }
 
 /// Checks one document against its kind's schema and reads it.
 fn check(document: &Document, problems: &mut Vec<Problem>) -> Option<Object> {
     let mut report = |span, title: String, help: Option<String>| {
-        problems.push(Problem {
-            source: document.source,
-            span,
-            title,
-            help,
-        });
+        problems.push(Problem { source: document.source, span, title, help });
     };
     let value = &document.value;
-    let kind = value
-        .get("kind")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     let Some(validator) = validator(kind) else {
         let (title, help) = match value.get("kind") {
-            None => (
-                "a manifest needs apiVersion, kind, metadata and spec".to_owned(),
-                None,
-            ),
-            Some(_) => (
-                format!("unknown kind `{kind}`"),
-                nearest(kind, kind_names()),
-            ),
+            None => ("a manifest needs apiVersion, kind, metadata and spec".to_owned(), None),
+            Some(_) => (format!("unknown kind `{kind}`"), nearest(kind, kind_names())),
         };
         let help = help.map_or_else(
-            || {
-                format!(
-                    "kinds are {}; apiVersion is {API_VERSION}",
-                    kind_names().join(", ")
-                )
-            },
+            || format!("kinds are {}; apiVersion is {API_VERSION}", kind_names().join(", ")),
             |n| format!("did you mean `{n}`?"),
         );
         report(document.value_span("/kind"), title, Some(help));
@@ -192,11 +165,7 @@ fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Expl
                 .map(|name| {
                     let escaped = name.replace('~', "~0").replace('/', "~1");
                     let span = document.key_span(&format!("{pointer}/{escaped}"));
-                    let of = if field.is_empty() {
-                        String::new()
-                    } else {
-                        format!(" in {field}")
-                    };
+                    let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
                     let help = nearest(name, known.iter().map(String::as_str))
                         .map(|n| format!("did you mean `{n}`?"))
                         .or_else(|| Some(format!("fields here are {}", known.join(", "))));
@@ -206,54 +175,32 @@ fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Expl
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            let of = if field.is_empty() {
-                String::new()
-            } else {
-                format!(" in {field}")
-            };
-            vec![(
-                document.key_span(&pointer),
-                format!("missing field `{name}`{of}"),
-                None,
-            )]
+            let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
+            vec![(document.key_span(&pointer), format!("missing field `{name}`{of}"), None)]
         }
         ValidationErrorKind::Enum { options } => {
-            let options: Vec<_> = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
+            let options: Vec<_> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             let text = value.map_or_else(String::new, plain);
             let help = nearest(&text, options.iter().copied()).map_or_else(
                 || format!("it may be {}", options.join(", ")),
                 |n| format!("did you mean `{n}`?"),
             );
-            vec![(
-                at(),
-                format!("`{text}` is not a value of {field}"),
-                Some(help),
-            )]
+            vec![(at(), format!("`{text}` is not a value of {field}"), Some(help))]
         }
         ValidationErrorKind::Type { kind } => {
             let expected = match kind {
                 TypeKind::Single(one) => one.to_string(),
-                TypeKind::Multiple(many) => many
-                    .iter()
-                    .map(|t| t.to_string())
-                    .collect::<Vec<_>>()
-                    .join(" or "),
+                TypeKind::Multiple(many) => {
+                    many.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or ")
+                }
             };
             let text_wanted =
                 expected == "string" && value.is_some_and(|v| v.is_number() || v.is_boolean());
             let help = text_wanted
                 .then(|| format!("quote it: \"{}\"", value.map_or_else(String::new, plain)));
             let found = value.map_or("nothing", type_name);
-            vec![(
-                at(),
-                format!("{field} is {found}, but a {expected} is expected"),
-                help,
-            )]
+            vec![(at(), format!("{field} is {found}, but a {expected} is expected"), help)]
         }
         ValidationErrorKind::Minimum { limit } => {
             one(format!("{field} is below {limit}, AWS's least"))
@@ -292,17 +239,12 @@ fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Expl
 
 /// The fields that the schema around an error knows.
 fn known_fields(kind: &str, schema_path: &str) -> Vec<String> {
-    let around = schema_path
-        .rsplit_once('/')
-        .map_or("", |(before, _)| before);
+    let around = schema_path.rsplit_once('/').map_or("", |(before, _)| before);
     let properties = json_schema(kind)
         .and_then(|schema| schema.pointer(around))
         .and_then(|schema| schema.get("properties"))
         .and_then(Value::as_object);
-    let mut names: Vec<_> = properties
-        .into_iter()
-        .flat_map(|p| p.keys().cloned())
-        .collect();
+    let mut names: Vec<_> = properties.into_iter().flat_map(|p| p.keys().cloned()).collect();
     names.sort();
     names
 }
@@ -325,9 +267,7 @@ pub(super) fn readable(pointer: &str) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn type_name(value: &Value) -> &'static str {

@@ -33,17 +33,9 @@ pub enum PackageError {
     #[error("{object}: {path} is empty; build it first")]
     Empty { object: ObjectId, path: String },
     #[error("{object}: {path} has more than {limit}")]
-    TooLarge {
-        object: ObjectId,
-        path: String,
-        limit: String,
-    },
+    TooLarge { object: ObjectId, path: String, limit: String },
     #[error("{object}: cannot package {path}: {source}{}", hint(source))]
-    Io {
-        object: ObjectId,
-        path: String,
-        source: io::Error,
-    },
+    Io { object: ObjectId, path: String, source: io::Error },
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -93,11 +85,7 @@ pub fn package(
     for (object, directory) in set.with_directories() {
         let mut object = object.clone();
         for field in ["code", "artifact"] {
-            let path = object
-                .spec
-                .get(field)
-                .and_then(|f| f.get("path"))
-                .and_then(Value::as_str);
+            let path = object.spec.get(field).and_then(|f| f.get("path")).and_then(Value::as_str);
             let (Some(path), Some(artifacts)) = (path, artifacts(object.environment())) else {
                 continue;
             };
@@ -119,16 +107,9 @@ fn package_one(
     artifacts: &Artifacts,
 ) -> Result<Package, PackageError> {
     let shown = path.display().to_string();
-    let failed = |source| PackageError::Io {
-        object: object.clone(),
-        path: shown.clone(),
-        source,
-    };
+    let failed = |source| PackageError::Io { object: object.clone(), path: shown.clone(), source };
     if !path.exists() {
-        return Err(PackageError::Missing {
-            object: object.clone(),
-            path: shown,
-        });
+        return Err(PackageError::Missing { object: object.clone(), path: shown });
     }
     let (file, sha256, bytes) = if path.is_dir() {
         let files = files_below(object, path)?;
@@ -157,11 +138,8 @@ fn package_one(
 /// output should not depend on how it was laid out.
 fn files_below(object: &ObjectId, root: &Path) -> Result<Vec<(String, PathBuf)>, PackageError> {
     let shown = || root.display().to_string();
-    let too_large = |limit: String| PackageError::TooLarge {
-        object: object.clone(),
-        path: shown(),
-        limit,
-    };
+    let too_large =
+        |limit: String| PackageError::TooLarge { object: object.clone(), path: shown(), limit };
     let mut files = Vec::new();
     let mut bytes = 0;
     for entry in WalkDir::new(root).follow_links(true) {
@@ -175,26 +153,17 @@ fn files_below(object: &ObjectId, root: &Path) -> Result<Vec<(String, PathBuf)>,
         }
         bytes += entry.metadata().map_or(0, |m| m.len());
         if bytes > UNPACKED_BYTES_MAX {
-            return Err(too_large(format!(
-                "{} MB",
-                UNPACKED_BYTES_MAX / 1024 / 1024
-            )));
+            return Err(too_large(format!("{} MB", UNPACKED_BYTES_MAX / 1024 / 1024)));
         }
         if files.len() >= FILES_MAX {
             return Err(too_large(format!("{FILES_MAX} files")));
         }
         let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let parts: Vec<_> = relative
-            .iter()
-            .map(|p| p.to_string_lossy().into_owned())
-            .collect();
+        let parts: Vec<_> = relative.iter().map(|p| p.to_string_lossy().into_owned()).collect();
         files.push((parts.join("/"), entry.path().to_owned()));
     }
     if files.is_empty() {
-        return Err(PackageError::Empty {
-            object: object.clone(),
-            path: shown(),
-        });
+        return Err(PackageError::Empty { object: object.clone(), path: shown() });
     }
     files.sort();
     Ok(files)
@@ -247,10 +216,7 @@ mod tests {
     use super::*;
 
     fn artifacts() -> Artifacts {
-        Artifacts {
-            bucket: "artifacts".to_owned(),
-            prefix: Some("dev/".to_owned()),
-        }
+        Artifacts { bucket: "artifacts".to_owned(), prefix: Some("dev/".to_owned()) }
     }
 
     #[test]
@@ -266,10 +232,7 @@ mod tests {
         };
         let first = digest_of_copy(["main.js", "lib/a.js"]);
         assert_eq!(first, digest_of_copy(["lib/a.js", "main.js"]));
-        assert!(
-            first.starts_with("dev/") && first.ends_with(".zip"),
-            "{first}"
-        );
+        assert!(first.starts_with("dev/") && first.ends_with(".zip"), "{first}");
         assert_ne!(first, digest_of_copy(["main.js", "lib/b.js"]));
     }
 

@@ -39,11 +39,7 @@ impl Problems {
 
     /// Every problem with its snippet, and a line that counts them.
     pub fn render(&self, colored: bool) -> String {
-        let renderer = if colored {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if colored { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for problem in self.problems.iter().take(SHOWN_MAX) {
             out.push_str(&self.render_one(problem, &renderer));
@@ -106,12 +102,7 @@ pub(super) fn nearest<'a>(
     const SIMILAR_ENOUGH: f64 = 0.75;
     candidates
         .into_iter()
-        .map(|c| {
-            (
-                strsim::jaro_winkler(&text.to_lowercase(), &c.to_lowercase()),
-                c,
-            )
-        })
+        .map(|c| (strsim::jaro_winkler(&text.to_lowercase(), &c.to_lowercase()), c))
         .filter(|(score, _)| *score >= SIMILAR_ENOUGH)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
@@ -159,10 +150,7 @@ mod tests {
     fn spans_never_leave_the_text() {
         for (text, span) in [("", 0..5), ("ab", 7..9), ("é\nx", 1..99), ("a\n", 1..1)] {
             let fixed = within(&span, text);
-            assert!(
-                fixed.end <= text.len() && text.is_char_boundary(fixed.start),
-                "{text:?}"
-            );
+            assert!(fixed.end <= text.len() && text.is_char_boundary(fixed.start), "{text:?}");
         }
     }
 }

@@ -31,20 +31,14 @@ pub(super) fn validator(kind: &str) -> Option<&'static Validator> {
 
 /// The custom resource definitions, in the order of [`kind_names`].
 pub fn crds() -> Vec<Value> {
-    let mut crds: Vec<_> = kinds()
-        .iter()
-        .map(|kind| (kind.name(), kind.crd()))
-        .collect();
+    let mut crds: Vec<_> = kinds().iter().map(|kind| (kind.name(), kind.crd())).collect();
     crds.push((environment::NAME, environment::crd()));
     crds.sort_by_key(|(name, _)| *name);
     crds.into_iter().map(|(_, crd)| crd).collect()
 }
 
 static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Validator)>> = LazyLock::new(|| {
-    let mut specs: Vec<_> = kinds()
-        .iter()
-        .map(|kind| (kind.name(), kind.schema()))
-        .collect();
+    let mut specs: Vec<_> = kinds().iter().map(|kind| (kind.name(), kind.schema())).collect();
     specs.push((environment::NAME, environment::schema()));
     specs
         .into_iter()
@@ -188,20 +182,11 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_schema_and_a_crd() {
-        assert_eq!(
-            kind_names(),
-            ["Bucket", "Environment", "Frontend", "Function", "Table"]
-        );
+        assert_eq!(kind_names(), ["Bucket", "Environment", "Frontend", "Function", "Table"]);
         for kind in kind_names() {
-            assert!(
-                json_schema(kind).is_some() && validator(kind).is_some(),
-                "{kind}"
-            );
+            assert!(json_schema(kind).is_some() && validator(kind).is_some(), "{kind}");
         }
-        let kinds: Vec<_> = crds()
-            .iter()
-            .map(|c| c["spec"]["names"]["kind"].clone())
-            .collect();
+        let kinds: Vec<_> = crds().iter().map(|c| c["spec"]["names"]["kind"].clone()).collect();
         assert_eq!(kinds, kind_names());
     }
 

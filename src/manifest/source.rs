@@ -14,10 +14,7 @@ const FILES_MAX: usize = 20_000;
 #[derive(Debug, Error)]
 pub enum SourceError {
     #[error("cannot read {path}: {source}")]
-    Unreadable {
-        path: String,
-        source: std::io::Error,
-    },
+    Unreadable { path: String, source: std::io::Error },
     #[error("{path} has {bytes} bytes; a manifest may have {FILE_BYTES_MAX}")]
     TooLarge { path: String, bytes: u64 },
     #[error("{path} is not UTF-8 text (byte {offset}); save it as UTF-8")]
@@ -56,10 +53,7 @@ impl Sources {
             std::io::stdin()
                 .take(FILE_BYTES_MAX + 1)
                 .read_to_end(&mut bytes)
-                .map_err(|source| SourceError::Unreadable {
-                    path: "stdin".to_owned(),
-                    source,
-                })?;
+                .map_err(|source| SourceError::Unreadable { path: "stdin".to_owned(), source })?;
             return self.add("stdin".to_owned(), bytes, PathBuf::from("."));
         }
         if !path.is_dir() {
@@ -76,23 +70,16 @@ impl Sources {
                 .extension()
                 .and_then(|e| e.to_str())
                 .is_some_and(|e| matches!(e, "yaml" | "yml" | "json"));
-            let is_kustomization = entry
-                .path()
-                .file_stem()
-                .is_some_and(|s| s == "kustomization");
+            let is_kustomization = entry.path().file_stem().is_some_and(|s| s == "kustomization");
             if entry.file_type().is_file() && is_manifest && !is_kustomization {
                 if self.0.len() >= FILES_MAX {
-                    return Err(SourceError::TooMany {
-                        path: path.display().to_string(),
-                    });
+                    return Err(SourceError::TooMany { path: path.display().to_string() });
                 }
                 self.read_file(entry.path())?;
             }
         }
         if self.0.len() == before {
-            return Err(SourceError::Empty {
-                path: path.display().to_string(),
-            });
+            return Err(SourceError::Empty { path: path.display().to_string() });
         }
         Ok(())
     }
@@ -104,10 +91,7 @@ impl Sources {
             let output = match Command::new(tool).args(arguments).arg(directory).output() {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(source) => {
-                    return Err(SourceError::Unreadable {
-                        path: tool.to_owned(),
-                        source,
-                    });
+                    return Err(SourceError::Unreadable { path: tool.to_owned(), source });
                 }
                 Ok(output) => output,
             };
@@ -123,10 +107,7 @@ impl Sources {
 
     fn read_file(&mut self, path: &Path) -> Result<(), SourceError> {
         let name = path.display().to_string();
-        let unreadable = |source| SourceError::Unreadable {
-            path: name.clone(),
-            source,
-        };
+        let unreadable = |source| SourceError::Unreadable { path: name.clone(), source };
         let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
         if bytes > FILE_BYTES_MAX {
             return Err(SourceError::TooLarge { path: name, bytes });
@@ -139,20 +120,13 @@ impl Sources {
     fn add(&mut self, name: String, bytes: Vec<u8>, directory: PathBuf) -> Result<(), SourceError> {
         let length = bytes.len() as u64;
         if length > FILE_BYTES_MAX {
-            return Err(SourceError::TooLarge {
-                path: name,
-                bytes: length,
-            });
+            return Err(SourceError::TooLarge { path: name, bytes: length });
         }
         let text = String::from_utf8(bytes).map_err(|error| SourceError::NotText {
             path: name.clone(),
             offset: error.utf8_error().valid_up_to(),
         })?;
-        self.0.push(Source {
-            name,
-            text,
-            directory,
-        });
+        self.0.push(Source { name, text, directory });
         Ok(())
     }
 }

@@ -31,10 +31,8 @@ pub(super) fn each_object(set: &Set) -> Vec<Problem> {
         }
         let bytes = serde_json::to_string(object).map_or(0, |json| json.len());
         if bytes > OBJECT_BYTES_MAX {
-            let title = format!(
-                "{} has {bytes} bytes; the store takes {OBJECT_BYTES_MAX}",
-                object.id()
-            );
+            let title =
+                format!("{} has {bytes} bytes; the store takes {OBJECT_BYTES_MAX}", object.id());
             problems.push(set.problem(index, "", title));
         }
         let found = match kind(&object.kind) {
@@ -79,11 +77,7 @@ fn aws_name(kind: &dyn AnyKind, object: &Object) -> String {
 }
 
 fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
-    const KNOWN: [&str; 3] = [
-        annotation::ADOPT,
-        annotation::SUSPEND,
-        annotation::ALLOW_REPLACE,
-    ];
+    const KNOWN: [&str; 3] = [annotation::ADOPT, annotation::SUSPEND, annotation::ALLOW_REPLACE];
     let mut problems = Vec::new();
     for (name, value) in &object.metadata.annotations {
         if !name.starts_with("trueup.dev/") {
@@ -110,12 +104,7 @@ fn pointer_of(path: &str) -> String {
     let mut pointer = "/spec".to_owned();
     for part in path.split(['.', '[']).filter(|p| !p.is_empty()) {
         pointer.push('/');
-        pointer.push_str(
-            &part
-                .trim_end_matches(']')
-                .replace('~', "~0")
-                .replace('/', "~1"),
-        );
+        pointer.push_str(&part.trim_end_matches(']').replace('~', "~0").replace('/', "~1"));
     }
     pointer
 }
@@ -123,14 +112,11 @@ fn pointer_of(path: &str) -> String {
 /// Rules between objects: duplicates, environments, references, cycles.
 pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
     let mut problems = duplicates(set);
-    let given: BTreeMap<(String, ObjectId), &Object> = set
-        .objects()
-        .map(|o| ((o.environment().to_owned(), o.id()), o))
-        .collect();
+    let given: BTreeMap<(String, ObjectId), &Object> =
+        set.objects().map(|o| ((o.environment().to_owned(), o.id()), o)).collect();
     let mut all = given.clone();
     for object in existing {
-        all.entry((object.environment().to_owned(), object.id()))
-            .or_insert(object);
+        all.entry((object.environment().to_owned(), object.id())).or_insert(object);
     }
     for (index, object) in set.objects().enumerate() {
         problems.extend(check_environment(set, index, object, &all));
@@ -170,11 +156,8 @@ fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Opt
     let name = object.environment();
     let id = ObjectId::new(environment::NAME, name);
     let Some(environment) = all.get(&(name.to_owned(), id)) else {
-        let known: BTreeSet<&str> = all
-            .keys()
-            .map(|(e, _)| e.as_str())
-            .filter(|e| *e != name)
-            .collect();
+        let known: BTreeSet<&str> =
+            all.keys().map(|(e, _)| e.as_str()).filter(|e| *e != name).collect();
         let mut problem = set.problem(
             index,
             "/metadata/namespace",
@@ -187,9 +170,8 @@ fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Opt
         return Some(problem);
     };
     let spec = EnvironmentSpec::deserialize(&environment.spec).unwrap_or_default();
-    let packaged = ["/code/path", "/artifact/path"]
-        .into_iter()
-        .find(|p| object.spec.pointer(p).is_some())?;
+    let packaged =
+        ["/code/path", "/artifact/path"].into_iter().find(|p| object.spec.pointer(p).is_some())?;
     if spec.artifacts.is_some() {
         return None;
     }
@@ -236,17 +218,12 @@ fn check_references(set: &Set, index: usize, object: &Object, all: &All) -> Vec<
             let mut problem = set.problem(
                 index,
                 &format!("{pointer}/field"),
-                format!(
-                    "{} has no field `{}` to refer to",
-                    reference.kind, reference.field
-                ),
+                format!("{} has no field `{}` to refer to", reference.kind, reference.field),
             );
-            problem.help = Some(
-                match nearest(&reference.field, kind.fields().iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("it has {}", kind.fields().join(", ")),
-                },
-            );
+            problem.help = Some(match nearest(&reference.field, kind.fields().iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", kind.fields().join(", ")),
+            });
             problems.push(problem);
         }
     }
@@ -291,9 +268,7 @@ fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
         let Some(other) = owners.insert(key, id.clone()) else {
             continue;
         };
-        let index = set
-            .objects()
-            .position(|o| o.id() == *id && o.environment() == environment);
+        let index = set.objects().position(|o| o.id() == *id && o.environment() == environment);
         if let Some(index) = index {
             let title = format!("{id} and {other} would be the same AWS resource `{name}`");
             problems.push(set.problem(index, "/spec/name", title));
@@ -305,14 +280,8 @@ fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
 fn cycles(set: &Set, all: &All) -> Vec<Problem> {
     let mut graphs: BTreeMap<&str, BTreeMap<ObjectId, BTreeSet<ObjectId>>> = BTreeMap::new();
     for ((environment, id), object) in all {
-        let targets = object_references(&object.spec)
-            .iter()
-            .map(ObjectFieldRef::id)
-            .collect();
-        graphs
-            .entry(environment)
-            .or_default()
-            .insert(id.clone(), targets);
+        let targets = object_references(&object.spec).iter().map(ObjectFieldRef::id).collect();
+        graphs.entry(environment).or_default().insert(id.clone(), targets);
     }
     let mut problems = Vec::new();
     for (environment, graph) in graphs {

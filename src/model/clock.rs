@@ -23,17 +23,12 @@ impl Clock {
 
     /// A clock that starts at a given time, for tests whose timestamps must repeat.
     pub fn starting_at(started_at: Timestamp) -> Self {
-        Self {
-            started_at,
-            started: Instant::now(),
-        }
+        Self { started_at, started: Instant::now() }
     }
 
     pub fn now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
-        self.started_at
-            .checked_add(elapsed)
-            .unwrap_or(Timestamp::MAX)
+        self.started_at.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -54,11 +49,7 @@ mod tests {
     #[test]
     fn durations_read_like_kubernetes_ones() {
         for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5_400)] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_secs(seconds)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "60", "-5s", "soon"] {
             assert!(parse_duration(text).is_err(), "{text:?}");

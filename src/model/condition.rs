@@ -51,8 +51,7 @@ impl Conditions {
     }
 
     pub fn is_true(&self, kind: &str) -> bool {
-        self.get(kind)
-            .is_some_and(|c| c.status == ConditionStatus::True)
+        self.get(kind).is_some_and(|c| c.status == ConditionStatus::True)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
@@ -98,15 +97,9 @@ mod tests {
         let mut conditions = Conditions::default();
         conditions.set("Ready", ConditionStatus::False, "Creating", "", 1, at(10));
         conditions.set("Ready", ConditionStatus::False, "Waiting", "", 1, at(20));
-        assert_eq!(
-            conditions.get("Ready").unwrap().last_transition_time,
-            at(10)
-        );
+        assert_eq!(conditions.get("Ready").unwrap().last_transition_time, at(10));
         conditions.set("Ready", ConditionStatus::True, "Reconciled", "", 1, at(30));
-        assert_eq!(
-            conditions.get("Ready").unwrap().last_transition_time,
-            at(30)
-        );
+        assert_eq!(conditions.get("Ready").unwrap().last_transition_time, at(30));
         assert_eq!(conditions.iter().count(), 1);
     }
 }

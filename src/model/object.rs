@@ -33,10 +33,7 @@ pub struct ObjectId {
 
 impl ObjectId {
     pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Self {
-            kind: kind.into(),
-            name: name.into(),
-        }
+        Self { kind: kind.into(), name: name.into() }
     }
 }
 
@@ -103,19 +100,11 @@ impl Object {
     /// The environment that the object belongs to: an Environment's own name, otherwise the
     /// namespace.
     pub fn environment(&self) -> &str {
-        if self.kind == "Environment" {
-            &self.metadata.name
-        } else {
-            &self.metadata.namespace
-        }
+        if self.kind == "Environment" { &self.metadata.name } else { &self.metadata.namespace }
     }
 
     pub fn annotated(&self, annotation: &str) -> bool {
-        self.metadata
-            .annotations
-            .get(annotation)
-            .map(String::as_str)
-            == Some("true")
+        self.metadata.annotations.get(annotation).map(String::as_str) == Some("true")
     }
 
     /// The object's content address. Nothing that the store adds takes part in it.

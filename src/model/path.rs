@@ -91,11 +91,7 @@ impl FromStr for Path {
             && segments.iter().all(|s| match s {
                 Segment::Field(text) | Segment::Element(text) => !text.is_empty(),
             });
-        if well_formed {
-            Ok(Self(segments))
-        } else {
-            Err(malformed())
-        }
+        if well_formed { Ok(Self(segments)) } else { Err(malformed()) }
     }
 }
 
@@ -105,12 +101,7 @@ mod tests {
 
     #[test]
     fn paths_read_back_what_they_write() {
-        for text in [
-            "memorySize",
-            "url.cors.maxAge",
-            "env[STAGE].value",
-            "tags[a.b]",
-        ] {
+        for text in ["memorySize", "url.cors.maxAge", "env[STAGE].value", "tags[a.b]"] {
             assert_eq!(text.parse::<Path>().unwrap().to_string(), text);
         }
         for wrong in ["", ".", "a..b", "[x]", "env[", "a.", "env[]"] {

@@ -93,9 +93,7 @@ pub fn object_references(spec: &Value) -> Vec<ObjectFieldRef> {
 
 /// Every secret that a spec refers to.
 pub fn secret_references(spec: &Value) -> Vec<SecretRef> {
-    let managed = collect(spec, "secretsManager")
-        .into_iter()
-        .map(SecretRef::SecretsManager);
+    let managed = collect(spec, "secretsManager").into_iter().map(SecretRef::SecretsManager);
     let parameters = collect(spec, "ssm").into_iter().map(SecretRef::Ssm);
     managed.chain(parameters).collect()
 }

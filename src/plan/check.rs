@@ -35,21 +35,16 @@ fn broken_rule<S>(plan: &Plan<S>, facts: Facts) -> Option<Blocked> {
     for step in &plan.steps {
         let whole = deletes_whole(&step.what);
         let rule = match step.verb {
-            _ if facts.exists && !facts.owned => Some((
-                "NotOwned",
-                "the plan writes to a resource that is not ours".to_owned(),
-            )),
+            _ if facts.exists && !facts.owned => {
+                Some(("NotOwned", "the plan writes to a resource that is not ours".to_owned()))
+            }
             Verb::Delete if whole && facts.holds_data && !facts.deletion_asked => Some((
                 "DataAtRisk",
-                format!(
-                    "the plan deletes a {} whose deletion nobody asked for",
-                    step.what
-                ),
+                format!("the plan deletes a {} whose deletion nobody asked for", step.what),
             )),
-            Verb::Create if whole && facts.exists => Some((
-                "AlreadyExists",
-                format!("the plan creates a {} that exists", step.what),
-            )),
+            Verb::Create if whole && facts.exists => {
+                Some(("AlreadyExists", format!("the plan creates a {} that exists", step.what)))
+            }
             _ => None,
         };
         if let Some((reason, message)) = rule {
@@ -76,46 +71,20 @@ mod tests {
 
     #[test]
     fn broken_rules_stop_the_plan() {
-        let ours = Facts {
-            exists: true,
-            owned: true,
-            holds_data: true,
-            deletion_asked: false,
-        };
-        let foreign = Facts {
-            owned: false,
-            ..ours
-        };
+        let ours = Facts { exists: true, owned: true, holds_data: true, deletion_asked: false };
+        let foreign = Facts { owned: false, ..ours };
         let cases = [
             (plan(Verb::Update, "tags"), foreign, Some("NotOwned")),
             (plan(Verb::Delete, "table"), ours, Some("DataAtRisk")),
             (plan(Verb::Create, "table"), ours, Some("AlreadyExists")),
             (plan(Verb::Update, "tags"), ours, None),
-            (
-                plan(Verb::Delete, "table"),
-                Facts {
-                    deletion_asked: true,
-                    ..ours
-                },
-                None,
-            ),
-            (
-                plan(Verb::Create, "table"),
-                Facts {
-                    exists: false,
-                    ..foreign
-                },
-                None,
-            ),
+            (plan(Verb::Delete, "table"), Facts { deletion_asked: true, ..ours }, None),
+            (plan(Verb::Create, "table"), Facts { exists: false, ..foreign }, None),
         ];
         for (plan, facts, expected) in cases {
             let what = format!("{:?} {:?}", plan.steps[0].verb, facts);
             let checked = check(plan, facts);
-            assert_eq!(
-                checked.blocked.as_ref().map(|b| b.reason),
-                expected,
-                "{what}"
-            );
+            assert_eq!(checked.blocked.as_ref().map(|b| b.reason), expected, "{what}");
             assert_eq!(checked.steps.is_empty(), expected.is_some(), "{what}");
         }
     }

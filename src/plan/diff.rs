@@ -71,21 +71,13 @@ pub fn sensitive(text: &str) -> Value {
 }
 
 pub(super) fn is_sensitive(value: &Value) -> bool {
-    value
-        .as_object()
-        .is_some_and(|map| map.contains_key(SENSITIVE))
+    value.as_object().is_some_and(|map| map.contains_key(SENSITIVE))
 }
 
 /// Every declared field in which `live` differs from `desired`.
 pub fn diff(desired: &Value, live: &Value, shape: &Shape) -> Vec<Change> {
     let mut changes = Vec::new();
-    compare(
-        &Path::default(),
-        Some(desired),
-        Some(live),
-        shape,
-        &mut changes,
-    );
+    compare(&Path::default(), Some(desired), Some(live), shape, &mut changes);
     changes
 }
 
@@ -108,13 +100,7 @@ fn compare(
             if !want.is_empty() && !is_sensitive(desired) =>
         {
             for (name, value) in want {
-                compare(
-                    &path.field(name),
-                    Some(value),
-                    have.get(name),
-                    shape,
-                    changes,
-                );
+                compare(&path.field(name), Some(value), have.get(name), shape, changes);
             }
         }
         (Value::Array(want), Value::Array(have)) => {
@@ -158,13 +144,7 @@ fn compare_lists(
         ListRule::Ordered if want.len() != have.len() => changes.push(whole()),
         ListRule::Ordered => {
             for (i, (w, h)) in want.iter().zip(have).enumerate() {
-                compare(
-                    &path.element(&i.to_string()),
-                    Some(w),
-                    Some(h),
-                    shape,
-                    changes,
-                );
+                compare(&path.element(&i.to_string()), Some(w), Some(h), shape, changes);
             }
         }
         ListRule::Keyed(key) => {
@@ -172,11 +152,7 @@ fn compare_lists(
                 let at = path.element(&key_of(w, key));
                 match have.iter().find(|h| key_of(h, key) == key_of(w, key)) {
                     Some(h) => compare(&at, Some(w), Some(h), shape, changes),
-                    None => changes.push(Change {
-                        path: at,
-                        live: None,
-                        desired: Some(w.clone()),
-                    }),
+                    None => changes.push(Change { path: at, live: None, desired: Some(w.clone()) }),
                 }
             }
             for h in have {
@@ -297,13 +273,10 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
                 ListRule::Ordered if want.len() == have.len() => have.get(i),
                 _ => None,
             };
-            let elements = want
-                .iter()
-                .enumerate()
-                .map(|(i, element)| match matching(i, element) {
-                    Some(live) => overlay(element, live, at, shape),
-                    None => element.clone(),
-                });
+            let elements = want.iter().enumerate().map(|(i, element)| match matching(i, element) {
+                Some(live) => overlay(element, live, at, shape),
+                None => element.clone(),
+            });
             Value::Array(elements.collect())
         }
         _ => declared.clone(),
@@ -331,30 +304,22 @@ mod tests {
     };
 
     fn paths(desired: Value, live: Value) -> Vec<String> {
-        diff(&desired, &live, &SHAPE)
-            .iter()
-            .map(|c| c.path.to_string())
-            .collect()
+        diff(&desired, &live, &SHAPE).iter().map(|c| c.path.to_string()).collect()
     }
 
     #[test]
     fn only_what_is_set_is_compared() {
         let live = json!({"memorySize": 128, "timeout": 3, "description": "by hand"});
         assert_eq!(paths(json!({"memorySize": 128}), live.clone()), [""; 0]);
-        assert_eq!(
-            paths(json!({"memorySize": 256}), live.clone()),
-            ["memorySize"]
-        );
+        assert_eq!(paths(json!({"memorySize": 256}), live.clone()), ["memorySize"]);
         assert_eq!(paths(json!({"timeout": null}), live), [""; 0]);
     }
 
     #[test]
     fn an_explicit_empty_value_clears() {
-        for (empty, full) in [
-            (json!(""), json!("x")),
-            (json!([]), json!([1])),
-            (json!({}), json!({"a": 1})),
-        ] {
+        for (empty, full) in
+            [(json!(""), json!("x")), (json!([]), json!([1])), (json!({}), json!({"a": 1}))]
+        {
             assert_eq!(paths(json!({"f": empty}), json!({"f": full})), ["f"]);
             assert_eq!(paths(json!({"f": empty}), json!({})), [""; 0]);
         }
@@ -384,10 +349,7 @@ mod tests {
     #[test]
     fn secrets_compare_by_digest_and_never_print() {
         let env = |value: Value| json!({"env": [{"name": "KEY", "value": value}]});
-        assert_eq!(
-            paths(env(sensitive("hunter2")), env(sensitive("hunter2"))),
-            [""; 0]
-        );
+        assert_eq!(paths(env(sensitive("hunter2")), env(sensitive("hunter2"))), [""; 0]);
         let changes = diff(&env(sensitive("hunter2")), &env(sensitive("other")), &SHAPE);
         assert_eq!(changes.len(), 1);
         let printed = serde_json::to_string(&changes).unwrap();
@@ -419,16 +381,11 @@ mod tests {
     fn an_ignored_path_takes_the_live_value_in_diff_and_write() {
         let mut desired = json!({"memorySize": 512, "env": [{"name": "A", "value": "1"}, {"name": "GONE", "value": "x"}]});
         let live = json!({"memorySize": 1024, "env": [{"name": "A", "value": "9"}, {"name": "FLAGS", "value": "on"}]});
-        let ignore: Vec<Path> = [
-            "memorySize",
-            "env[FLAGS]",
-            "env[GONE]",
-            "env[A].value",
-            "url.cors",
-        ]
-        .iter()
-        .map(|p| p.parse().unwrap())
-        .collect();
+        let ignore: Vec<Path> =
+            ["memorySize", "env[FLAGS]", "env[GONE]", "env[A].value", "url.cors"]
+                .iter()
+                .map(|p| p.parse().unwrap())
+                .collect();
         fill_ignored(&mut desired, &live, &ignore, &SHAPE);
         assert_eq!(diff(&desired, &live, &SHAPE), []);
         assert_eq!(desired["env"].as_array().unwrap().len(), 2);

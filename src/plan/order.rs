@@ -56,10 +56,7 @@ mod tests {
 
     fn graph(edges: &[(&str, &[&str])]) -> BTreeMap<ObjectId, BTreeSet<ObjectId>> {
         let id = |name: &str| ObjectId::new("K", name);
-        edges
-            .iter()
-            .map(|(from, to)| (id(from), to.iter().map(|t| id(t)).collect()))
-            .collect()
+        edges.iter().map(|(from, to)| (id(from), to.iter().map(|t| id(t)).collect())).collect()
     }
 
     #[test]
@@ -70,11 +67,7 @@ mod tests {
             ("orders", &[]),
             ("web", &["api"]),
         ]));
-        let names: Vec<_> = order
-            .unwrap()
-            .iter()
-            .map(|id| id.name.to_string())
-            .collect();
+        let names: Vec<_> = order.unwrap().iter().map(|id| id.name.to_string()).collect();
         assert_eq!(names, ["assets", "orders", "api", "web"]);
     }
 

@@ -94,9 +94,6 @@ mod tests {
     #[test]
     fn long_values_are_cut_and_say_so() {
         let shown = show(&json!("x".repeat(500)));
-        assert!(
-            shown.len() < 200 && shown.ends_with("(502 characters)"),
-            "{shown}"
-        );
+        assert!(shown.len() < 200 && shown.ends_with("(502 characters)"), "{shown}");
     }
 }

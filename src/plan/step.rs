@@ -52,40 +52,24 @@ pub struct Plan<S> {
 
 impl<S> Default for Plan<S> {
     fn default() -> Self {
-        Self {
-            changes: Vec::new(),
-            steps: Vec::new(),
-            waiting: None,
-            blocked: None,
-        }
+        Self { changes: Vec::new(), steps: Vec::new(), waiting: None, blocked: None }
     }
 }
 
 impl<S> Plan<S> {
     pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            waiting: Some(Waiting { reason, message }),
-            ..Self::default()
-        }
+        Self { waiting: Some(Waiting { reason, message }), ..Self::default() }
     }
 
     pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self {
-            blocked: Some(Blocked { reason, message }),
-            ..Self::default()
-        }
+        Self { blocked: Some(Blocked { reason, message }), ..Self::default() }
     }
 
     /// Adds a step that makes some changes.
     pub fn push(&mut self, verb: Verb, what: impl Into<String>, changes: Vec<Change>, call: S) {
-        self.steps.push(Step {
-            verb,
-            what: what.into(),
-            changes,
-            call,
-        });
+        self.steps.push(Step { verb, what: what.into(), changes, call });
     }
 
     /// Nothing to write, nothing to wait for, nothing in the way.
@@ -100,12 +84,7 @@ impl<S> Plan<S> {
             steps: self
                 .steps
                 .into_iter()
-                .map(|s| Step {
-                    verb: s.verb,
-                    what: s.what,
-                    changes: s.changes,
-                    call: f(s.call),
-                })
+                .map(|s| Step { verb: s.verb, what: s.what, changes: s.changes, call: f(s.call) })
                 .collect(),
             waiting: self.waiting,
             blocked: self.blocked,

@@ -45,18 +45,10 @@ impl Call {
             }
             _ => target(request),
         };
-        let mutates = ![
-            "Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "Assume",
-        ]
-        .iter()
-        .any(|reading| operation.starts_with(reading));
-        Self {
-            service,
-            operation,
-            region,
-            resource,
-            mutates,
-        }
+        let mutates = !["Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "Assume"]
+            .iter()
+            .any(|reading| operation.starts_with(reading));
+        Self { service, operation, region, resource, mutates }
     }
 
     /// As `dynamodb:PutItem`.
@@ -72,24 +64,16 @@ impl<'a> Query<'a> {
     pub fn of(uri: &'a str) -> Self {
         let query = uri.split_once('?').map_or("", |(_, query)| query);
         let pairs = query.split('&').filter(|p| !p.is_empty());
-        Self(
-            pairs
-                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-                .collect(),
-        )
+        Self(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.0
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| *value)
+        self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
     }
 
     /// The value with its percent signs resolved.
     pub fn decoded(&self, name: &str) -> Option<String> {
-        self.get(name)
-            .map(winterbaume_core::protocol::percent_decode)
+        self.get(name).map(winterbaume_core::protocol::percent_decode)
     }
 }
 
@@ -102,58 +86,28 @@ pub(super) fn path_of(uri: &str) -> &str {
 
 /// DynamoDB, Secrets Manager and SSM name the operation in a header.
 fn target(request: &MockRequest) -> (String, String) {
-    let target = request
-        .headers
-        .get("x-amz-target")
-        .and_then(|t| t.to_str().ok());
-    let operation = target
-        .and_then(|t| t.rsplit('.').next())
-        .unwrap_or_default()
-        .to_owned();
+    let target = request.headers.get("x-amz-target").and_then(|t| t.to_str().ok());
+    let operation = target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let named = ["TableName", "SecretId", "Name", "ResourceArn"]
-        .iter()
-        .find_map(|f| body[f].as_str());
+    let named =
+        ["TableName", "SecretId", "Name", "ResourceArn"].iter().find_map(|f| body[f].as_str());
     (operation, named.unwrap_or_default().to_owned())
 }
 
 fn form_action(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
-    let action = body
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("Action="));
+    let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
     action.unwrap_or_default().to_owned()
 }
 
 /// Sub-resources of a bucket by their query: read, write and delete.
 const SUBRESOURCES: [(&str, [&str; 3]); 12] = [
-    (
-        "tagging",
-        [
-            "GetBucketTagging",
-            "PutBucketTagging",
-            "DeleteBucketTagging",
-        ],
-    ),
-    (
-        "versioning",
-        ["GetBucketVersioning", "PutBucketVersioning", ""],
-    ),
-    (
-        "encryption",
-        [
-            "GetBucketEncryption",
-            "PutBucketEncryption",
-            "DeleteBucketEncryption",
-        ],
-    ),
+    ("tagging", ["GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging"]),
+    ("versioning", ["GetBucketVersioning", "PutBucketVersioning", ""]),
+    ("encryption", ["GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"]),
     (
         "publicAccessBlock",
-        [
-            "GetPublicAccessBlock",
-            "PutPublicAccessBlock",
-            "DeletePublicAccessBlock",
-        ],
+        ["GetPublicAccessBlock", "PutPublicAccessBlock", "DeletePublicAccessBlock"],
     ),
     (
         "ownershipControls",
@@ -171,41 +125,20 @@ const SUBRESOURCES: [(&str, [&str; 3]); 12] = [
             "DeleteBucketLifecycle",
         ],
     ),
-    (
-        "cors",
-        ["GetBucketCors", "PutBucketCors", "DeleteBucketCors"],
-    ),
-    (
-        "policy",
-        ["GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"],
-    ),
-    (
-        "website",
-        [
-            "GetBucketWebsite",
-            "PutBucketWebsite",
-            "DeleteBucketWebsite",
-        ],
-    ),
+    ("cors", ["GetBucketCors", "PutBucketCors", "DeleteBucketCors"]),
+    ("policy", ["GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"]),
+    ("website", ["GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite"]),
     ("logging", ["GetBucketLogging", "PutBucketLogging", ""]),
     (
         "notification",
-        [
-            "GetBucketNotificationConfiguration",
-            "PutBucketNotificationConfiguration",
-            "",
-        ],
+        ["GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", ""],
     ),
     ("location", ["GetBucketLocation", "", ""]),
 ];
 
 fn s3(request: &MockRequest, query: &Query) -> (String, String) {
-    let host = request
-        .uri
-        .split("://")
-        .nth(1)
-        .and_then(|r| r.split(['/', '?']).next())
-        .unwrap_or("");
+    let host =
+        request.uri.split("://").nth(1).and_then(|r| r.split(['/', '?']).next()).unwrap_or("");
     let virtual_bucket = host.find(".s3.").map(|cut| &host[..cut]);
     let path = path_of(&request.uri).trim_start_matches('/');
     let (bucket, key) = match virtual_bucket {
@@ -217,9 +150,7 @@ fn s3(request: &MockRequest, query: &Query) -> (String, String) {
         "DELETE" => 2,
         _ => 1,
     };
-    let subresource = SUBRESOURCES
-        .iter()
-        .find(|(name, _)| query.get(name).is_some());
+    let subresource = SUBRESOURCES.iter().find(|(name, _)| query.get(name).is_some());
     let operation = match (subresource, key.is_empty(), request.method.as_str()) {
         (Some((_, operations)), true, _) => operations[method],
         (_, true, "GET") if bucket.is_empty() => "ListBuckets",

@@ -81,8 +81,7 @@ fn response_of(response: MockResponse) -> HttpResponse {
     let mut out = HttpResponse::new(status, SdkBody::from(response.body));
     for (name, value) in &response.headers {
         if let Ok(value) = value.to_str() {
-            out.headers_mut()
-                .insert(name.as_str().to_owned(), value.to_owned());
+            out.headers_mut().insert(name.as_str().to_owned(), value.to_owned());
         }
     }
     out

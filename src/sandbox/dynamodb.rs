@@ -1,14 +1,20 @@
-//! DynamoDB's busy states around an emulator that is never busy.
+//! DynamoDB's control plane around an emulator whose tables never change and are never busy.
 //!
-//! Follows <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html>: a
-//! table is CREATING or UPDATING for a while; meanwhile UpdateTable and DeleteTable get a
-//! ResourceInUseException; one index may be created or deleted in one UpdateTable.
+//! The emulator keeps items, conditions and transactions; what DescribeTable shows of settings,
+//! indexes and states is kept here. Follows
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html>: a table is
+//! CREATING or UPDATING for a while; meanwhile UpdateTable and DeleteTable get a
+//! ResourceInUseException; one index may be created or deleted in one UpdateTable; a protected table
+//! cannot be deleted.
+//!
+//! Not there: queries on an index that was added after the table was made.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use http::{HeaderMap, HeaderValue};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use winterbaume_core::{MockRequest, MockResponse, MockService, json_error_response};
 use winterbaume_dynamodb::DynamoDbService;
@@ -18,119 +24,266 @@ use super::call::Call;
 pub(super) struct DynamoDb {
     inner: DynamoDbService,
     busy_for: Duration,
-    busy: Mutex<HashMap<(String, String), Busy>>,
+    tables: Mutex<HashMap<(String, String), Table>>,
 }
 
-struct Busy {
-    until: Instant,
+/// What the emulator does not know of a table.
+struct Table {
+    /// Members that replace those of the emulator's description.
+    shown: Map<String, Value>,
+    recovery_days: Option<Value>,
+    busy_until: Instant,
     status: &'static str,
     /// An index that is being created.
-    index: Option<String>,
+    new_index: Option<String>,
 }
 
 impl DynamoDb {
     pub fn new(busy_for: Duration) -> Self {
-        Self {
-            inner: DynamoDbService::new(),
-            busy_for,
-            busy: Mutex::default(),
-        }
+        Self { inner: DynamoDbService::new(), busy_for, tables: Mutex::default() }
     }
 
     pub async fn handle(&self, call: &Call, request: MockRequest) -> MockResponse {
         let key = (call.region.clone(), call.resource.clone());
-        let changes =
-            ["CreateTable", "UpdateTable", "DeleteTable"].contains(&call.operation.as_str());
-        if changes && let Some(status) = self.busy_status(&key).map(|(status, _)| status) {
-            let message = format!("Table is being {status}: {}", call.resource);
-            return json_error_response(400, "ResourceInUseException", &message);
-        }
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        if call.operation == "UpdateTable"
-            && let Some(refusal) = too_many_indexes(&body)
-        {
+        let operation = call.operation.as_str();
+        if let Some(refusal) = self.refuse(operation, &key, &body) {
             return refusal;
         }
+        let (headers, uri) = (request.headers.clone(), request.uri.clone());
         let mut response = self.inner.handle(request).await;
         if response.status != 200 {
             return response;
         }
-        match call.operation.as_str() {
-            "CreateTable" => self.begin(key.clone(), "CREATING", None),
-            "UpdateTable" => self.begin(key.clone(), "UPDATING", created_index(&body)),
+        match operation {
+            "CreateTable" => {
+                self.tag(&body, &headers, &uri, &response).await;
+                self.create(key.clone(), &body, &response);
+            }
+            "UpdateTable" => self.update(&key, &body),
             "DeleteTable" => {
                 self.lock().remove(&key);
             }
+            "UpdateContinuousBackups" => {
+                let days = body["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"].clone();
+                if let Some(table) = self.lock().get_mut(&key) {
+                    table.recovery_days = Some(days).filter(|d| !d.is_null());
+                }
+            }
             _ => {}
         }
-        if changes || call.operation == "DescribeTable" {
-            self.show(&key, &mut response);
-        }
+        self.show(&key, &mut response);
         response
     }
 
-    fn begin(&self, key: (String, String), status: &'static str, index: Option<String>) {
-        let until = Instant::now() + self.busy_for;
-        self.lock().insert(
-            key,
-            Busy {
-                until,
-                status,
-                index,
-            },
-        );
+    /// What DynamoDB would not do now.
+    fn refuse(
+        &self,
+        operation: &str,
+        key: &(String, String),
+        body: &Value,
+    ) -> Option<MockResponse> {
+        if !["UpdateTable", "DeleteTable"].contains(&operation) {
+            return None;
+        }
+        let tables = self.lock();
+        let table = tables.get(key)?;
+        let refuse = |code: &str, message: String| Some(json_error_response(400, code, &message));
+        if table.busy_until > Instant::now() {
+            let message = format!(
+                "Attempt to change a resource which is still in use: Table is being {}: {}",
+                table.status, key.1
+            );
+            return refuse("ResourceInUseException", message);
+        }
+        if operation == "DeleteTable"
+            && table.shown.get("DeletionProtectionEnabled") == Some(&json!(true))
+        {
+            let message = "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.";
+            return refuse("ValidationException", message.to_owned());
+        }
+        let changed =
+            index_updates(body).filter(|u| !u["Create"].is_null() || !u["Delete"].is_null());
+        if changed.count() > 1 {
+            let message = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
+            return refuse("LimitExceededException", message.to_owned());
+        }
+        let known = |name: &Value| indexes(&table.shown).iter().any(|i| i["IndexName"] == *name);
+        for update in index_updates(body) {
+            if !update["Create"].is_null() && known(&update["Create"]["IndexName"]) {
+                let message = "Attempting to create an index which already exists";
+                return refuse("ValidationException", message.to_owned());
+            }
+            if !update["Delete"].is_null() && !known(&update["Delete"]["IndexName"]) {
+                let message = "Requested resource not found".to_owned();
+                return refuse("ResourceNotFoundException", message);
+            }
+        }
+        None
     }
 
-    fn busy_status(&self, key: &(String, String)) -> Option<(&'static str, Option<String>)> {
-        let busy = self.lock();
-        let state = busy.get(key).filter(|b| b.until > Instant::now())?;
-        Some((state.status, state.index.clone()))
-    }
-
-    /// Writes the busy state into a description.
-    fn show(&self, key: &(String, String), response: &mut MockResponse) {
-        let Some((status, index)) = self.busy_status(key) else {
-            return;
+    fn create(&self, key: (String, String), body: &Value, response: &MockResponse) {
+        let response: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let arn = response["TableDescription"]["TableArn"].as_str().unwrap_or_default();
+        let mut shown = Map::new();
+        let created = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+        let described: Vec<_> = created.map(|index| describe_index(index, arn)).collect();
+        shown.insert("GlobalSecondaryIndexes".to_owned(), json!(described));
+        shown.insert("AttributeDefinitions".to_owned(), body["AttributeDefinitions"].clone());
+        settings(&mut shown, body);
+        let table = Table {
+            shown,
+            recovery_days: None,
+            busy_until: Instant::now() + self.busy_for,
+            status: "CREATING",
+            new_index: None,
         };
+        self.lock().insert(key, table);
+    }
+
+    fn update(&self, key: &(String, String), body: &Value) {
+        let mut tables = self.lock();
+        let Some(table) = tables.get_mut(key) else { return };
+        settings(&mut table.shown, body);
+        if let Some(new) = body["AttributeDefinitions"].as_array() {
+            merge_attributes(&mut table.shown, new);
+        }
+        table.new_index = None;
+        let mut all = indexes(&table.shown);
+        for update in index_updates(body) {
+            if !update["Create"].is_null() {
+                table.new_index = update["Create"]["IndexName"].as_str().map(str::to_owned);
+                all.push(describe_index(&update["Create"], &key.1));
+            }
+            all.retain(|index| {
+                update["Delete"].is_null() || index["IndexName"] != update["Delete"]["IndexName"]
+            });
+            let changed = &update["Update"];
+            for index in all.iter_mut().filter(|i| i["IndexName"] == changed["IndexName"]) {
+                index["ProvisionedThroughput"] = throughput(&changed["ProvisionedThroughput"]);
+            }
+        }
+        if body["BillingMode"] == "PAY_PER_REQUEST" {
+            for index in &mut all {
+                index["ProvisionedThroughput"] = throughput(&Value::Null);
+            }
+        }
+        table.shown.insert("GlobalSecondaryIndexes".to_owned(), json!(all));
+        table.status = "UPDATING";
+        table.busy_until = Instant::now() + self.busy_for;
+    }
+
+    /// Writes what is kept here into a description.
+    fn show(&self, key: &(String, String), response: &mut MockResponse) {
+        let tables = self.lock();
+        let Some(table) = tables.get(key) else { return };
         let mut body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let is_busy = table.busy_until > Instant::now();
         for description in ["Table", "TableDescription"] {
-            let Some(table) = body.get_mut(description) else {
+            let Some(described) = body.get_mut(description).and_then(Value::as_object_mut) else {
                 continue;
             };
-            table["TableStatus"] = Value::from(status);
-            for described in table["GlobalSecondaryIndexes"]
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-            {
-                if described["IndexName"].as_str() == index.as_deref() {
-                    described["IndexStatus"] = Value::from("CREATING");
+            described.extend(table.shown.clone());
+            described.retain(|_, value| !value.is_null());
+            if !is_busy {
+                continue;
+            }
+            described.insert("TableStatus".to_owned(), json!(table.status));
+            for index in described["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {
+                if index["IndexName"].as_str() == table.new_index.as_deref() {
+                    index["IndexStatus"] = json!("CREATING");
                 }
             }
+        }
+        let recovery =
+            body.pointer_mut("/ContinuousBackupsDescription/PointInTimeRecoveryDescription");
+        if let (Some(recovery), Some(days)) = (recovery, &table.recovery_days) {
+            recovery["RecoveryPeriodInDays"] = days.clone();
         }
         response.body = body.to_string().into();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Busy>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The emulator forgets the tags of CreateTable; they are put on by a call of their own.
+    async fn tag(&self, body: &Value, headers: &HeaderMap, uri: &str, created: &MockResponse) {
+        let created: Value = serde_json::from_slice(&created.body).unwrap_or_default();
+        let (tags, arn) = (&body["Tags"], &created["TableDescription"]["TableArn"]);
+        if tags.is_null() || arn.is_null() {
+            return;
+        }
+        let mut headers = headers.clone();
+        headers.insert("x-amz-target", HeaderValue::from_static("DynamoDB_20120810.TagResource"));
+        let request = MockRequest {
+            method: "POST".to_owned(),
+            uri: uri.to_owned(),
+            headers,
+            body: json!({"ResourceArn": arn, "Tags": tags}).to_string().into(),
+        };
+        self.inner.handle(request).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Table>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn index_updates(body: &Value) -> impl Iterator<Item = &Value> {
-    body["GlobalSecondaryIndexUpdates"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten()
 }
 
-fn created_index(body: &Value) -> Option<String> {
-    index_updates(body)
-        .find_map(|u| u["Create"]["IndexName"].as_str())
-        .map(str::to_owned)
+fn indexes(shown: &Map<String, Value>) -> Vec<Value> {
+    shown.get("GlobalSecondaryIndexes").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-fn too_many_indexes(body: &Value) -> Option<MockResponse> {
-    let changed = index_updates(body).filter(|u| !u["Create"].is_null() || !u["Delete"].is_null());
-    let message = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
-    (changed.count() > 1).then(|| json_error_response(400, "LimitExceededException", message))
+fn describe_index(index: &Value, arn: &str) -> Value {
+    let mut described = index.clone();
+    let name = index["IndexName"].as_str().unwrap_or_default();
+    described["IndexStatus"] = json!("ACTIVE");
+    described["IndexArn"] = json!(format!("{arn}/index/{name}"));
+    described["ProvisionedThroughput"] = throughput(&index["ProvisionedThroughput"]);
+    described
+}
+
+/// Under PAY_PER_REQUEST the capacity reads as 0.
+fn throughput(given: &Value) -> Value {
+    json!({
+        "NumberOfDecreasesToday": 0,
+        "ReadCapacityUnits": given["ReadCapacityUnits"].as_i64().unwrap_or(0),
+        "WriteCapacityUnits": given["WriteCapacityUnits"].as_i64().unwrap_or(0),
+    })
+}
+
+/// Settings of CreateTable and UpdateTable as DescribeTable shows them.
+fn settings(shown: &mut Map<String, Value>, body: &Value) {
+    if let Some(on) = body["DeletionProtectionEnabled"].as_bool() {
+        shown.insert("DeletionProtectionEnabled".to_owned(), json!(on));
+    }
+    if let Some(class) = body["TableClass"].as_str() {
+        shown.insert("TableClassSummary".to_owned(), json!({"TableClass": class}));
+    }
+    if let Some(limits) = body["OnDemandThroughput"].as_object() {
+        shown.insert("OnDemandThroughput".to_owned(), json!(limits));
+    }
+    if let Some(mode) = body["BillingMode"].as_str() {
+        shown.insert("BillingModeSummary".to_owned(), json!({"BillingMode": mode}));
+        shown
+            .insert("ProvisionedThroughput".to_owned(), throughput(&body["ProvisionedThroughput"]));
+    }
+    let sse = &body["SSESpecification"];
+    if sse["Enabled"] == true {
+        let key = sse["KMSMasterKeyId"].as_str();
+        let key = key.unwrap_or("arn:aws:kms:us-east-1:123456789012:alias/aws/dynamodb");
+        let description = json!({"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key});
+        shown.insert("SSEDescription".to_owned(), description);
+    } else if sse["Enabled"] == false {
+        shown.insert("SSEDescription".to_owned(), Value::Null);
+    }
+}
+
+fn merge_attributes(shown: &mut Map<String, Value>, new: &[Value]) {
+    let mut all = shown["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
+    for attribute in new {
+        all.retain(|a| a["AttributeName"] != attribute["AttributeName"]);
+        all.push(attribute.clone());
+    }
+    shown.insert("AttributeDefinitions".to_owned(), json!(all));
 }

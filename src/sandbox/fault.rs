@@ -61,17 +61,8 @@ impl FromStr for Fault {
             Some((kind, times)) => (kind, Some(times.parse().map_err(|_| malformed())?)),
             None => (rest, None),
         };
-        let kind = KINDS
-            .iter()
-            .find(|(name, _)| *name == kind)
-            .ok_or_else(malformed)?
-            .1;
-        Ok(Self {
-            service: service.to_owned(),
-            operation: operation.to_owned(),
-            kind,
-            times,
-        })
+        let kind = KINDS.iter().find(|(name, _)| *name == kind).ok_or_else(malformed)?.1;
+        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times })
     }
 }
 

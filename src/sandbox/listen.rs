@@ -23,10 +23,7 @@ pub enum ServeError {
     #[error("the sandbox listens on loopback only; {0} is reachable from elsewhere")]
     NotLoopback(SocketAddr),
     #[error("cannot listen on {address}: {source}; give another with --listen")]
-    Bind {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Bind { address: SocketAddr, source: std::io::Error },
 }
 
 impl Sandbox {
@@ -35,9 +32,7 @@ impl Sandbox {
         if !address.ip().is_loopback() {
             return Err(ServeError::NotLoopback(address));
         }
-        TcpListener::bind(address)
-            .await
-            .map_err(|source| ServeError::Bind { address, source })
+        TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
     }
 
     /// Serves AWS until `stop` is cancelled.
@@ -55,11 +50,7 @@ impl Sandbox {
 async fn answer(State(sandbox): State<Sandbox>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return plain(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            HeaderMap::new(),
-            Body::empty(),
-        );
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, HeaderMap::new(), Body::empty());
     };
     let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
     let request = MockRequest {

@@ -51,10 +51,7 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self {
-            busy_for: Duration::from_millis(500),
-            latency: Duration::ZERO,
-        }
+        Self { busy_for: Duration::from_millis(500), latency: Duration::ZERO }
     }
 }
 
@@ -66,18 +63,14 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
-        Self {
-            router: Arc::new(Router::new(behaviour, clock)),
-        }
+        Self { router: Arc::new(Router::new(behaviour, clock)) }
     }
 
     /// Reaches the sandbox from this process, without a network.
     pub fn connection(&self) -> Connection {
         let credentials = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "sandbox");
         Connection {
-            http_client: Some(SharedHttpClient::new(InProcess::new(Arc::clone(
-                &self.router,
-            )))),
+            http_client: Some(SharedHttpClient::new(InProcess::new(Arc::clone(&self.router)))),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             region: Some(REGION.to_owned()),
             endpoint_url: None,

@@ -16,23 +16,11 @@ const LAMBDA: &[Route] = &[
     ("GET", "/2015-03-31/functions", "ListFunctions"),
     ("GET", "/2015-03-31/functions/*", "GetFunction"),
     ("DELETE", "/2015-03-31/functions/*", "DeleteFunction"),
-    (
-        "GET",
-        "/2015-03-31/functions/*/configuration",
-        "GetFunctionConfiguration",
-    ),
-    (
-        "PUT",
-        "/2015-03-31/functions/*/configuration",
-        "UpdateFunctionConfiguration",
-    ),
+    ("GET", "/2015-03-31/functions/*/configuration", "GetFunctionConfiguration"),
+    ("PUT", "/2015-03-31/functions/*/configuration", "UpdateFunctionConfiguration"),
     ("PUT", "/2015-03-31/functions/*/code", "UpdateFunctionCode"),
     ("POST", "/2015-03-31/functions/*/versions", "PublishVersion"),
-    (
-        "GET",
-        "/2015-03-31/functions/*/versions",
-        "ListVersionsByFunction",
-    ),
+    ("GET", "/2015-03-31/functions/*/versions", "ListVersionsByFunction"),
     ("POST", "/2015-03-31/functions/*/aliases", "CreateAlias"),
     ("GET", "/2015-03-31/functions/*/aliases", "ListAliases"),
     ("GET", "/2015-03-31/functions/*/aliases/*", "GetAlias"),
@@ -40,57 +28,17 @@ const LAMBDA: &[Route] = &[
     ("DELETE", "/2015-03-31/functions/*/aliases/*", "DeleteAlias"),
     ("POST", "/2015-03-31/functions/*/policy", "AddPermission"),
     ("GET", "/2015-03-31/functions/*/policy", "GetPolicy"),
-    (
-        "DELETE",
-        "/2015-03-31/functions/*/policy/*",
-        "RemovePermission",
-    ),
-    (
-        "PUT",
-        "/2017-10-31/functions/*/concurrency",
-        "PutFunctionConcurrency",
-    ),
-    (
-        "DELETE",
-        "/2017-10-31/functions/*/concurrency",
-        "DeleteFunctionConcurrency",
-    ),
-    (
-        "GET",
-        "/2019-09-30/functions/*/concurrency",
-        "GetFunctionConcurrency",
-    ),
-    (
-        "PUT",
-        "/2019-09-25/functions/*/event-invoke-config",
-        "PutFunctionEventInvokeConfig",
-    ),
-    (
-        "GET",
-        "/2019-09-25/functions/*/event-invoke-config",
-        "GetFunctionEventInvokeConfig",
-    ),
-    (
-        "DELETE",
-        "/2019-09-25/functions/*/event-invoke-config",
-        "DeleteFunctionEventInvokeConfig",
-    ),
-    (
-        "POST",
-        "/2021-10-31/functions/*/url",
-        "CreateFunctionUrlConfig",
-    ),
+    ("DELETE", "/2015-03-31/functions/*/policy/*", "RemovePermission"),
+    ("PUT", "/2017-10-31/functions/*/concurrency", "PutFunctionConcurrency"),
+    ("DELETE", "/2017-10-31/functions/*/concurrency", "DeleteFunctionConcurrency"),
+    ("GET", "/2019-09-30/functions/*/concurrency", "GetFunctionConcurrency"),
+    ("PUT", "/2019-09-25/functions/*/event-invoke-config", "PutFunctionEventInvokeConfig"),
+    ("GET", "/2019-09-25/functions/*/event-invoke-config", "GetFunctionEventInvokeConfig"),
+    ("DELETE", "/2019-09-25/functions/*/event-invoke-config", "DeleteFunctionEventInvokeConfig"),
+    ("POST", "/2021-10-31/functions/*/url", "CreateFunctionUrlConfig"),
     ("GET", "/2021-10-31/functions/*/url", "GetFunctionUrlConfig"),
-    (
-        "PUT",
-        "/2021-10-31/functions/*/url",
-        "UpdateFunctionUrlConfig",
-    ),
-    (
-        "DELETE",
-        "/2021-10-31/functions/*/url",
-        "DeleteFunctionUrlConfig",
-    ),
+    ("PUT", "/2021-10-31/functions/*/url", "UpdateFunctionUrlConfig"),
+    ("DELETE", "/2021-10-31/functions/*/url", "DeleteFunctionUrlConfig"),
     ("GET", "/2017-03-31/tags/*", "ListTags"),
     ("POST", "/2017-03-31/tags/*", "TagResource"),
     ("DELETE", "/2017-03-31/tags/*", "UntagResource"),
@@ -108,11 +56,7 @@ const AMPLIFY: &[Route] = &[
     ("GET", "/apps/*/branches/*", "GetBranch"),
     ("POST", "/apps/*/branches/*", "UpdateBranch"),
     ("DELETE", "/apps/*/branches/*", "DeleteBranch"),
-    (
-        "POST",
-        "/apps/*/branches/*/deployments/start",
-        "StartDeployment",
-    ),
+    ("POST", "/apps/*/branches/*/deployments/start", "StartDeployment"),
     ("GET", "/apps/*/branches/*/jobs", "ListJobs"),
     ("POST", "/apps/*/branches/*/jobs", "StartJob"),
     ("GET", "/apps/*/branches/*/jobs/*", "GetJob"),
@@ -146,16 +90,10 @@ fn matched(service: &str, request: &MockRequest) -> (&'static str, Vec<String>) 
         let pattern: Vec<_> = pattern.trim_matches('/').split('/').collect();
         let fits = *method == request.method
             && pattern.len() == path.len()
-            && pattern
-                .iter()
-                .zip(&path)
-                .all(|(p, part)| *p == "*" || p == part);
+            && pattern.iter().zip(&path).all(|(p, part)| *p == "*" || p == part);
         if fits {
             let open = pattern.iter().zip(&path).filter(|(p, _)| **p == "*");
-            return (
-                operation,
-                open.map(|(_, part)| percent_decode(part)).collect(),
-            );
+            return (operation, open.map(|(_, part)| percent_decode(part)).collect());
         }
     }
     ("Unknown", Vec::new())

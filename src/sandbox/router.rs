@@ -63,16 +63,11 @@ impl Router {
         let call = Call::of(&request);
         // The emulators read service and region from the host.
         if !request.uri.contains(".amazonaws.com") {
-            let query = request
-                .uri
-                .split_once('?')
-                .map(|(_, q)| format!("?{q}"))
-                .unwrap_or_default();
+            let query =
+                request.uri.split_once('?').map(|(_, q)| format!("?{q}")).unwrap_or_default();
             let path = path_of(&request.uri);
-            request.uri = format!(
-                "https://{}.{}.amazonaws.com{path}{query}",
-                call.service, call.region
-            );
+            request.uri =
+                format!("https://{}.{}.amazonaws.com{path}{query}", call.service, call.region);
         }
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
@@ -113,13 +108,7 @@ impl Router {
 /// A body without the framing of `aws-chunked`:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>.
 fn unchunked(request: &MockRequest) -> Bytes {
-    let header = |name: &str| {
-        request
-            .headers
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or("")
-    };
+    let header = |name: &str| request.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("");
     let framed = header("x-amz-content-sha256").starts_with("STREAMING-")
         || header("content-encoding").contains("aws-chunked");
     if !framed {

@@ -32,9 +32,7 @@ struct Served {
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| BindError { address, source })
+    TcpListener::bind(address).await.map_err(|source| BindError { address, source })
 }
 
 /// Serves until `stop` is cancelled.
@@ -73,11 +71,7 @@ fn report(
     query: Option<&str>,
 ) -> Response {
     let ok = checks.iter().all(|(_, check)| check.is_ok());
-    let status = if ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let verbose =
         query.is_some_and(|q| q.split('&').any(|p| p.split('=').next() == Some("verbose")));
     if ok && !verbose {
@@ -90,10 +84,7 @@ fn report(
             Err(reason) => body.push_str(&format!("[-]{check} failed: {reason}\n")),
         }
     }
-    body.push_str(&format!(
-        "{name} check {}\n",
-        if ok { "passed" } else { "failed" }
-    ));
+    body.push_str(&format!("{name} check {}\n", if ok { "passed" } else { "failed" }));
     (status, body).into_response()
 }
 
@@ -101,19 +92,14 @@ async fn metrics(State(served): State<Served>) -> Response {
     let mut body = Vec::new();
     let encoder = TextEncoder::new();
     match encoder.encode(&served.registry.gather(), &mut body) {
-        Ok(()) => (
-            [(header::CONTENT_TYPE, encoder.format_type().to_owned())],
-            body,
-        )
-            .into_response(),
+        Ok(()) => {
+            ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], body).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
 async fn version() -> Response {
-    let body = format!(
-        "{{\"name\":\"trueup\",\"version\":\"{}\"}}\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let body = format!("{{\"name\":\"trueup\",\"version\":\"{}\"}}\n", env!("CARGO_PKG_VERSION"));
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -24,10 +24,7 @@ pub enum StoreError {
     #[error("another daemon reconciles {environment} now")]
     LeaseLost { environment: String },
     #[error("the store holds {what} in a form that this version cannot read: {source}")]
-    Unreadable {
-        what: String,
-        source: serde_dynamo::Error,
-    },
+    Unreadable { what: String, source: serde_dynamo::Error },
     #[error("the store lacks {what}, which a release refers to; restore the table from a backup")]
     Missing { what: String },
     #[error(transparent)]

@@ -60,7 +60,6 @@ impl Store {
         environment: &str,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.query(&format!("events#{environment}"), "", Some(limit))
-            .await
+        self.query(&format!("events#{environment}"), "", Some(limit)).await
     }
 }

@@ -67,18 +67,13 @@ impl Store {
         let known: Vec<_> = heads.into_iter().map(|h| h.environment).collect();
         Err(StoreError::NoSuchEnvironment {
             environment: environment.to_owned(),
-            known: if known.is_empty() {
-                "none yet".to_owned()
-            } else {
-                known.join(", ")
-            },
+            known: if known.is_empty() { "none yet".to_owned() } else { known.join(", ") },
         })
     }
 
     pub async fn set_suspended(&self, environment: &str, on: bool) -> Result<(), StoreError> {
         self.existing_head(environment).await?;
-        self.update_head(environment, "suspended", AttributeValue::Bool(on))
-            .await
+        self.update_head(environment, "suspended", AttributeValue::Bool(on)).await
     }
 
     /// Asks the daemon for a look at one object, or at all of them.
@@ -91,10 +86,7 @@ impl Store {
         let at = self.clock.now();
         let request = ReconcileRequest { at, object };
         let value = serde_dynamo::to_attribute_value(&request).map_err(|source| {
-            StoreError::Unreadable {
-                what: "a reconcile request".to_owned(),
-                source,
-            }
+            StoreError::Unreadable { what: "a reconcile request".to_owned(), source }
         })?;
         self.update_head(environment, "reconcile", value).await?;
         Ok(at)

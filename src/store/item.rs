@@ -35,11 +35,8 @@ pub(super) fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
 
 /// A record as an item under its key.
 pub(super) fn item(pk: &str, sk: &str, record: &impl Serialize) -> Result<Item, StoreError> {
-    let mut item: Item =
-        serde_dynamo::to_item(record).map_err(|source| StoreError::Unreadable {
-            what: format!("{pk} {sk}"),
-            source,
-        })?;
+    let mut item: Item = serde_dynamo::to_item(record)
+        .map_err(|source| StoreError::Unreadable { what: format!("{pk} {sk}"), source })?;
     item.extend(key(pk, sk));
     Ok(item)
 }
@@ -61,9 +58,7 @@ impl Store {
     /// Says what a failed call means for the store.
     pub(super) fn failed(&self, error: AwsError) -> StoreError {
         if error.class == Class::NotFound {
-            return StoreError::TableMissing {
-                table: self.table.clone(),
-            };
+            return StoreError::TableMissing { table: self.table.clone() };
         }
         StoreError::Aws(error)
     }
@@ -99,11 +94,8 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let mut records = Vec::new();
         let mut from = None;
-        let condition = if prefix.is_empty() {
-            "pk = :pk"
-        } else {
-            "pk = :pk AND begins_with(sk, :sk)"
-        };
+        let condition =
+            if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :sk)" };
         for _ in 0..PAGES_MAX {
             let page = self
                 .session
@@ -159,11 +151,8 @@ impl Store {
                 }
                 tokio::time::sleep(BATCH_RETRY_AFTER * tried).await;
                 tried += 1;
-                let call = self
-                    .session
-                    .dynamodb()
-                    .batch_write_item()
-                    .request_items(&self.table, pending);
+                let call =
+                    self.session.dynamodb().batch_write_item().request_items(&self.table, pending);
                 let written = self
                     .session
                     .write("dynamodb", "BatchWriteItem", call.send())
@@ -201,12 +190,7 @@ impl Store {
                     })
                     .await
                     .map_err(|e| self.failed(e))?;
-                items.extend(
-                    page.responses
-                        .into_iter()
-                        .flat_map(HashMap::into_values)
-                        .flatten(),
-                );
+                items.extend(page.responses.into_iter().flat_map(HashMap::into_values).flatten());
                 let mut left = page.unprocessed_keys.unwrap_or_default();
                 pending = left.remove(&self.table).map(|k| k.keys).unwrap_or_default();
             }

@@ -36,10 +36,7 @@ impl Store {
     ) -> Result<Option<Lease>, StoreError> {
         let now = self.clock.now();
         let before = self.lease(environment).await?;
-        if before
-            .as_ref()
-            .is_some_and(|l| l.holder != holder && l.expires_at > now)
-        {
+        if before.as_ref().is_some_and(|l| l.holder != holder && l.expires_at > now) {
             return Ok(None);
         }
         let seen = before.as_ref().map_or(0, |l| l.epoch);
@@ -70,17 +67,12 @@ impl Store {
         if self.put_lease(&renewed, lease.epoch).await? {
             return Ok(renewed);
         }
-        Err(StoreError::LeaseLost {
-            environment: lease.environment.clone(),
-        })
+        Err(StoreError::LeaseLost { environment: lease.environment.clone() })
     }
 
     /// Gives a lease back, so that the next daemon need not wait for it to expire.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
-        let released = Lease {
-            expires_at: self.clock.now(),
-            ..lease.clone()
-        };
+        let released = Lease { expires_at: self.clock.now(), ..lease.clone() };
         self.put_lease(&released, lease.epoch).await.map(drop)
     }
 
@@ -101,11 +93,7 @@ impl Store {
             call.condition_expression("epoch = :seen")
                 .expression_attribute_values(":seen", number(seen))
         };
-        match self
-            .session()
-            .write("dynamodb", "PutItem", call.send())
-            .await
-        {
+        match self.session().write("dynamodb", "PutItem", call.send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.class == Class::Conflict => Ok(false),
             Err(error) => Err(self.failed(error)),

@@ -51,11 +51,7 @@ pub struct Store {
 
 impl Store {
     pub fn new(session: Session, table: impl Into<String>, clock: Clock) -> Self {
-        Self {
-            session,
-            table: table.into(),
-            clock,
-        }
+        Self { session, table: table.into(), clock }
     }
 
     pub fn table(&self) -> &str {

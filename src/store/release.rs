@@ -120,9 +120,7 @@ impl Store {
         for digest in &release.pages {
             let page: Option<Page> = self.get(&pk, &format!("page#{digest}")).await?;
             let what = format!("page {digest} of release {number}");
-            release
-                .objects
-                .extend(page.ok_or(StoreError::Missing { what })?.entries);
+            release.objects.extend(page.ok_or(StoreError::Missing { what })?.entries);
         }
         Ok(release)
     }
@@ -133,8 +131,7 @@ impl Store {
         environment: &str,
         limit: usize,
     ) -> Result<Vec<Release>, StoreError> {
-        self.query(&partition(environment), "release#", Some(limit))
-            .await
+        self.query(&partition(environment), "release#", Some(limit)).await
     }
 
     /// Objects by content address.
@@ -144,10 +141,7 @@ impl Store {
         digests: &BTreeSet<String>,
     ) -> Result<BTreeMap<String, Object>, StoreError> {
         let pk = partition(environment);
-        let keys = digests
-            .iter()
-            .map(|digest| key(&pk, spec_key(digest)))
-            .collect();
+        let keys = digests.iter().map(|digest| key(&pk, spec_key(digest))).collect();
         let mut objects = BTreeMap::new();
         for item in self.get_all(keys).await? {
             let spec: SpecItem = read(item)?;
@@ -156,9 +150,7 @@ impl Store {
             }
         }
         match digests.iter().find(|digest| !objects.contains_key(*digest)) {
-            Some(digest) => Err(StoreError::Missing {
-                what: format!("object {digest}"),
-            }),
+            Some(digest) => Err(StoreError::Missing { what: format!("object {digest}") }),
             None => Ok(objects),
         }
     }
@@ -170,11 +162,7 @@ impl Store {
         number: u64,
     ) -> Result<Vec<Object>, StoreError> {
         let release = self.release(environment, number).await?;
-        let digests = release
-            .objects
-            .iter()
-            .map(|entry| entry.digest.clone())
-            .collect();
+        let digests = release.objects.iter().map(|entry| entry.digest.clone()).collect();
         let objects = self.objects(environment, &digests).await?;
         Ok(objects.into_values().collect())
     }
@@ -199,9 +187,7 @@ impl Store {
             hold: new.hold.clone(),
             reconcile: head.and_then(|h| h.reconcile.clone()),
         };
-        let stored = self
-            .put_parts(environment, &release, before, &new.objects)
-            .await?;
+        let stored = self.put_parts(environment, &release, before, &new.objects).await?;
         self.move_head(environment, &stored, &moved, seen).await?;
         Ok(release)
     }
@@ -216,11 +202,8 @@ impl Store {
         objects: &[Object],
     ) -> Result<Release, StoreError> {
         let pk = partition(environment);
-        let known: BTreeSet<&str> = before
-            .iter()
-            .flat_map(|r| &r.objects)
-            .map(|e| e.digest.as_str())
-            .collect();
+        let known: BTreeSet<&str> =
+            before.iter().flat_map(|r| &r.objects).map(|e| e.digest.as_str()).collect();
         let mut items: BTreeMap<String, Item> = BTreeMap::new();
         for object in objects {
             let digest = object.digest();
@@ -237,16 +220,7 @@ impl Store {
             for entries in release.objects.chunks(ENTRIES_PER_ITEM) {
                 let digest = digest_of(&entries);
                 let sk = format!("page#{digest}");
-                items.insert(
-                    sk.clone(),
-                    item(
-                        &pk,
-                        &sk,
-                        &Page {
-                            entries: entries.to_vec(),
-                        },
-                    )?,
-                );
+                items.insert(sk.clone(), item(&pk, &sk, &Page { entries: entries.to_vec() })?);
                 stored.pages.push(digest);
             }
         }
@@ -276,9 +250,7 @@ impl Store {
                 .expression_attribute_names("#release", "release")
                 .expression_attribute_values(":seen", number(seen))
         };
-        let moved = moved
-            .build()
-            .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
+        let moved = moved.build().map_err(|e| self.incomplete("TransactWriteItems", &e))?;
         let call = self
             .session()
             .dynamodb()
@@ -286,16 +258,11 @@ impl Store {
             .transact_items(TransactWriteItem::builder().put(release).build())
             .transact_items(TransactWriteItem::builder().put(moved).build())
             .send();
-        match self
-            .session()
-            .write("dynamodb", "TransactWriteItems", call)
-            .await
-        {
+        match self.session().write("dynamodb", "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
-            Err(error) if error.class == Class::Conflict => Err(StoreError::HeadMoved {
-                environment: environment.to_owned(),
-                seen,
-            }),
+            Err(error) if error.class == Class::Conflict => {
+                Err(StoreError::HeadMoved { environment: environment.to_owned(), seen })
+            }
             Err(error) => Err(self.failed(error)),
         }
     }
@@ -341,10 +308,7 @@ fn assemble(number: u64, before: Option<&Release>, new: &NewRelease, now: Timest
 
 /// The content address of a set of objects, whatever their order.
 pub fn content_digest(objects: &[Object]) -> String {
-    let mut parts: Vec<_> = objects
-        .iter()
-        .map(|o| (o.id().to_string(), o.digest()))
-        .collect();
+    let mut parts: Vec<_> = objects.iter().map(|o| (o.id().to_string(), o.digest())).collect();
     parts.sort();
     digest_of(&parts)
 }

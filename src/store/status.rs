@@ -76,8 +76,7 @@ pub struct Brake {
 
 impl Store {
     pub async fn statuses(&self, environment: &str) -> Result<Vec<StatusRecord>, StoreError> {
-        self.query(&format!("env#{environment}"), "status#", None)
-            .await
+        self.query(&format!("env#{environment}"), "status#", None).await
     }
 
     pub async fn status_of(
@@ -85,8 +84,7 @@ impl Store {
         environment: &str,
         id: &ObjectId,
     ) -> Result<Option<StatusRecord>, StoreError> {
-        self.get(&format!("env#{environment}"), &format!("status#{id}"))
-            .await
+        self.get(&format!("env#{environment}"), &format!("status#{id}")).await
     }
 
     /// Writes a record, unless a newer lease epoch has written it.
@@ -107,9 +105,7 @@ impl Store {
             .expression_attribute_values(":epoch", number(record.epoch))
             .send();
         let written = self.session().write("dynamodb", "PutItem", call).await;
-        written
-            .map(drop)
-            .map_err(|error| self.fenced(environment, error))
+        written.map(drop).map_err(|error| self.fenced(environment, error))
     }
 
     /// Forgets an object whose resource is gone or let go.
@@ -124,24 +120,17 @@ impl Store {
             .dynamodb()
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key(
-                format!("env#{environment}"),
-                format!("status#{id}"),
-            )))
+            .set_key(Some(key(format!("env#{environment}"), format!("status#{id}"))))
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(epoch))
             .send();
         let deleted = self.session().write("dynamodb", "DeleteItem", call).await;
-        deleted
-            .map(drop)
-            .map_err(|error| self.fenced(environment, error))
+        deleted.map(drop).map_err(|error| self.fenced(environment, error))
     }
 
     fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
         if error.class == Class::Conflict {
-            return StoreError::LeaseLost {
-                environment: environment.to_owned(),
-            };
+            return StoreError::LeaseLost { environment: environment.to_owned() };
         }
         self.failed(error)
     }

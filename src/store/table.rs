@@ -45,9 +45,7 @@ impl Store {
     pub async fn id(&self) -> Result<String, StoreError> {
         let identity: Option<Identity> = self.get("store", "identity").await?;
         let table = self.table.clone();
-        identity
-            .map(|i| i.id)
-            .ok_or(StoreError::NotInitialized { table })
+        identity.map(|i| i.id).ok_or(StoreError::NotInitialized { table })
     }
 
     /// An object's uid: the same for this object of this store, whenever it is made again.
@@ -59,11 +57,7 @@ impl Store {
         let described = self
             .session()
             .read("dynamodb", "DescribeTable", || {
-                self.session()
-                    .dynamodb()
-                    .describe_table()
-                    .table_name(&self.table)
-                    .send()
+                self.session().dynamodb().describe_table().table_name(&self.table).send()
             })
             .await
             .optional()
@@ -112,9 +106,7 @@ impl Store {
             }
             tokio::time::sleep(ACTIVE_RETRY_AFTER).await;
         }
-        Err(StoreError::TableMissing {
-            table: self.table.clone(),
-        })
+        Err(StoreError::TableMissing { table: self.table.clone() })
     }
 
     /// Events expire by themselves; everything else can be restored to any second.
@@ -155,9 +147,7 @@ impl Store {
 
     /// Gives the store its id, unless it has one.
     async fn name_store(&self) -> Result<bool, StoreError> {
-        let identity = Identity {
-            id: Uuid::new_v4().to_string(),
-        };
+        let identity = Identity { id: Uuid::new_v4().to_string() };
         let call = self
             .session()
             .dynamodb()

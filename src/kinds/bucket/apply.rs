@@ -40,15 +40,11 @@ async fn create(session: &Session, bucket: &str) -> Result<(), AwsError> {
     let mut call = session.s3().create_bucket().bucket(bucket);
     if session.region() != "us-east-1" {
         let location = aws::BucketLocationConstraint::from(session.region());
-        let configuration = aws::CreateBucketConfiguration::builder()
-            .location_constraint(location)
-            .build();
+        let configuration =
+            aws::CreateBucketConfiguration::builder().location_constraint(location).build();
         call = call.create_bucket_configuration(configuration);
     }
-    session
-        .write("s3", "CreateBucket", call.send())
-        .await
-        .map(drop)
+    session.write("s3", "CreateBucket", call.send()).await.map(drop)
 }
 
 async fn tag(
@@ -62,16 +58,8 @@ async fn tag(
         tagging = tagging.tag_set(tag.map_err(|e| incomplete(&e))?);
     }
     let tagging = tagging.build().map_err(|e| incomplete(&e))?;
-    let call = session
-        .s3()
-        .put_bucket_tagging()
-        .bucket(bucket)
-        .tagging(tagging)
-        .send();
-    session
-        .write("s3", "PutBucketTagging", call)
-        .await
-        .map(drop)
+    let call = session.s3().put_bucket_tagging().bucket(bucket).tagging(tagging).send();
+    session.write("s3", "PutBucketTagging", call).await.map(drop)
 }
 
 async fn put(
@@ -87,17 +75,10 @@ async fn put(
                 Some(Versioning::Enabled) => aws::BucketVersioningStatus::Enabled,
                 _ => aws::BucketVersioningStatus::Suspended,
             };
-            let configuration = aws::VersioningConfiguration::builder()
-                .status(status)
-                .build();
-            let call = s3
-                .put_bucket_versioning()
-                .bucket(bucket)
-                .versioning_configuration(configuration);
-            session
-                .write("s3", "PutBucketVersioning", call.send())
-                .await
-                .map(drop)
+            let configuration = aws::VersioningConfiguration::builder().status(status).build();
+            let call =
+                s3.put_bucket_versioning().bucket(bucket).versioning_configuration(configuration);
+            session.write("s3", "PutBucketVersioning", call.send()).await.map(drop)
         }
         Facet::Encryption => {
             let configuration = encryption(spec.encryption.as_ref())?;
@@ -105,10 +86,7 @@ async fn put(
                 .put_bucket_encryption()
                 .bucket(bucket)
                 .server_side_encryption_configuration(configuration);
-            session
-                .write("s3", "PutBucketEncryption", call.send())
-                .await
-                .map(drop)
+            session.write("s3", "PutBucketEncryption", call.send()).await.map(drop)
         }
         Facet::PublicAccessBlock => {
             let wanted = spec.public_access_block.unwrap_or_default();
@@ -122,21 +100,13 @@ async fn put(
                 .put_public_access_block()
                 .bucket(bucket)
                 .public_access_block_configuration(configuration);
-            session
-                .write("s3", "PutPublicAccessBlock", call.send())
-                .await
-                .map(drop)
+            session.write("s3", "PutPublicAccessBlock", call.send()).await.map(drop)
         }
         Facet::ObjectOwnership => {
             let controls = ownership(spec.object_ownership)?;
-            let call = s3
-                .put_bucket_ownership_controls()
-                .bucket(bucket)
-                .ownership_controls(controls);
-            session
-                .write("s3", "PutBucketOwnershipControls", call.send())
-                .await
-                .map(drop)
+            let call =
+                s3.put_bucket_ownership_controls().bucket(bucket).ownership_controls(controls);
+            session.write("s3", "PutBucketOwnershipControls", call.send()).await.map(drop)
         }
         Facet::Lifecycle => {
             let configuration = lifecycle(spec.lifecycle.as_deref().unwrap_or_default())?;
@@ -144,51 +114,27 @@ async fn put(
                 .put_bucket_lifecycle_configuration()
                 .bucket(bucket)
                 .lifecycle_configuration(configuration);
-            session
-                .write("s3", "PutBucketLifecycleConfiguration", call.send())
-                .await
-                .map(drop)
+            session.write("s3", "PutBucketLifecycleConfiguration", call.send()).await.map(drop)
         }
         Facet::Cors => {
             let configuration = cors(spec.cors.as_deref().unwrap_or_default())?;
-            let call = s3
-                .put_bucket_cors()
-                .bucket(bucket)
-                .cors_configuration(configuration);
-            session
-                .write("s3", "PutBucketCors", call.send())
-                .await
-                .map(drop)
+            let call = s3.put_bucket_cors().bucket(bucket).cors_configuration(configuration);
+            session.write("s3", "PutBucketCors", call.send()).await.map(drop)
         }
         Facet::Policy => {
             let policy = Value::Object(spec.policy.clone().unwrap_or_default()).to_string();
             let call = s3.put_bucket_policy().bucket(bucket).policy(policy);
-            session
-                .write("s3", "PutBucketPolicy", call.send())
-                .await
-                .map(drop)
+            session.write("s3", "PutBucketPolicy", call.send()).await.map(drop)
         }
         Facet::Website => {
             let configuration = website(spec.website.as_ref())?;
-            let call = s3
-                .put_bucket_website()
-                .bucket(bucket)
-                .website_configuration(configuration);
-            session
-                .write("s3", "PutBucketWebsite", call.send())
-                .await
-                .map(drop)
+            let call = s3.put_bucket_website().bucket(bucket).website_configuration(configuration);
+            session.write("s3", "PutBucketWebsite", call.send()).await.map(drop)
         }
         Facet::Logging => {
             let status = logging(spec.logging.as_ref())?;
-            let call = s3
-                .put_bucket_logging()
-                .bucket(bucket)
-                .bucket_logging_status(status);
-            session
-                .write("s3", "PutBucketLogging", call.send())
-                .await
-                .map(drop)
+            let call = s3.put_bucket_logging().bucket(bucket).bucket_logging_status(status);
+            session.write("s3", "PutBucketLogging", call.send()).await.map(drop)
         }
         Facet::Notifications => {
             let configuration = notifications(spec.notifications.as_ref())?;
@@ -207,10 +153,7 @@ async fn put_notifications(
         .put_bucket_notification_configuration()
         .bucket(bucket)
         .notification_configuration(configuration);
-    session
-        .write("s3", "PutBucketNotificationConfiguration", call.send())
-        .await
-        .map(drop)
+    session.write("s3", "PutBucketNotificationConfiguration", call.send()).await.map(drop)
 }
 
 /// Removes a facet. Versioning, logging and notifications have no delete call: off is a value.
@@ -220,64 +163,36 @@ async fn clear(session: &Session, bucket: &str, facet: Facet) -> Result<(), AwsE
         Facet::Versioning => put(session, bucket, facet, &BucketSpec::default()).await,
         Facet::Encryption => {
             let call = s3.delete_bucket_encryption().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketEncryption", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketEncryption", call).await.map(drop)
         }
         Facet::PublicAccessBlock => {
             let call = s3.delete_public_access_block().bucket(bucket).send();
-            session
-                .write("s3", "DeletePublicAccessBlock", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeletePublicAccessBlock", call).await.map(drop)
         }
         Facet::ObjectOwnership => {
             let call = s3.delete_bucket_ownership_controls().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketOwnershipControls", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketOwnershipControls", call).await.map(drop)
         }
         Facet::Lifecycle => {
             let call = s3.delete_bucket_lifecycle().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketLifecycle", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketLifecycle", call).await.map(drop)
         }
         Facet::Cors => {
             let call = s3.delete_bucket_cors().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketCors", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketCors", call).await.map(drop)
         }
         Facet::Policy => {
             let call = s3.delete_bucket_policy().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketPolicy", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketPolicy", call).await.map(drop)
         }
         Facet::Website => {
             let call = s3.delete_bucket_website().bucket(bucket).send();
-            session
-                .write("s3", "DeleteBucketWebsite", call)
-                .await
-                .map(drop)
+            session.write("s3", "DeleteBucketWebsite", call).await.map(drop)
         }
         Facet::Logging => {
             let off = aws::BucketLoggingStatus::builder().build();
-            let call = s3
-                .put_bucket_logging()
-                .bucket(bucket)
-                .bucket_logging_status(off)
-                .send();
-            session
-                .write("s3", "PutBucketLogging", call)
-                .await
-                .map(drop)
+            let call = s3.put_bucket_logging().bucket(bucket).bucket_logging_status(off).send();
+            session.write("s3", "PutBucketLogging", call).await.map(drop)
         }
         Facet::Notifications => {
             let none = aws::NotificationConfiguration::builder().build();
@@ -319,10 +234,7 @@ fn ownership(wanted: Option<ObjectOwnership>) -> Result<aws::OwnershipControls, 
         .object_ownership(ownership)
         .build()
         .map_err(|e| incomplete(&e))?;
-    aws::OwnershipControls::builder()
-        .rules(rule)
-        .build()
-        .map_err(|e| incomplete(&e))
+    aws::OwnershipControls::builder().rules(rule).build().map_err(|e| incomplete(&e))
 }
 
 fn lifecycle(rules: &[LifecycleRule]) -> Result<aws::BucketLifecycleConfiguration, AwsError> {
@@ -344,32 +256,21 @@ fn lifecycle_rule(rule: &LifecycleRule) -> Result<aws::LifecycleRule, AwsError> 
         .set_days(rule.expiration_days)
         .set_expired_object_delete_marker(rule.expired_object_delete_marker)
         .build();
-    let noncurrent = rule.noncurrent_version_expiration_days.map(|days| {
-        aws::NoncurrentVersionExpiration::builder()
-            .noncurrent_days(days)
-            .build()
-    });
+    let noncurrent = rule
+        .noncurrent_version_expiration_days
+        .map(|days| aws::NoncurrentVersionExpiration::builder().noncurrent_days(days).build());
     let abort = rule.abort_incomplete_multipart_upload_days.map(|days| {
-        aws::AbortIncompleteMultipartUpload::builder()
-            .days_after_initiation(days)
-            .build()
+        aws::AbortIncompleteMultipartUpload::builder().days_after_initiation(days).build()
     });
     let transitions = rule.transitions.iter().flatten().map(|t| {
-        aws::Transition::builder()
-            .days(t.days)
+        aws::Transition::builder().days(t.days).storage_class(transition_class(t)).build()
+    });
+    let noncurrent_transitions = rule.noncurrent_version_transitions.iter().flatten().map(|t| {
+        aws::NoncurrentVersionTransition::builder()
+            .noncurrent_days(t.days)
             .storage_class(transition_class(t))
             .build()
     });
-    let noncurrent_transitions = rule
-        .noncurrent_version_transitions
-        .iter()
-        .flatten()
-        .map(|t| {
-            aws::NoncurrentVersionTransition::builder()
-                .noncurrent_days(t.days)
-                .storage_class(transition_class(t))
-                .build()
-        });
     let some = |empty: bool| !empty;
     let transitions: Vec<_> = transitions.collect();
     let noncurrent_transitions: Vec<_> = noncurrent_transitions.collect();
@@ -403,10 +304,7 @@ fn cors(rules: &[CorsRule]) -> Result<aws::CorsConfiguration, AwsError> {
     let rules: Result<Vec<_>, _> = rules
         .iter()
         .map(|rule| {
-            let methods = rule
-                .allowed_methods
-                .iter()
-                .map(|method| method_name(*method).to_owned());
+            let methods = rule.allowed_methods.iter().map(|method| method_name(*method).to_owned());
             aws::CorsRule::builder()
                 .set_id(rule.id.clone())
                 .set_allowed_origins(Some(rule.allowed_origins.clone()))
@@ -460,12 +358,7 @@ fn website(wanted: Option<&Website>) -> Result<aws::WebsiteConfiguration, AwsErr
 
 fn logging(wanted: Option<&Logging>) -> Result<aws::BucketLoggingStatus, AwsError> {
     let mut status = aws::BucketLoggingStatus::builder();
-    if let Some(Logging {
-        target_bucket: Some(target),
-        target_prefix,
-        ..
-    }) = wanted
-    {
+    if let Some(Logging { target_bucket: Some(target), target_prefix, .. }) = wanted {
         let enabled = aws::LoggingEnabled::builder()
             .target_bucket(target)
             .target_prefix(target_prefix.clone().unwrap_or_default())
@@ -519,11 +412,7 @@ fn notifications(
 }
 
 fn events(notification: &Notification) -> Vec<aws::Event> {
-    notification
-        .events
-        .iter()
-        .map(|event| aws::Event::from(event.as_str()))
-        .collect()
+    notification.events.iter().map(|event| aws::Event::from(event.as_str())).collect()
 }
 
 fn filter(notification: &Notification) -> Option<aws::NotificationConfigurationFilter> {
@@ -538,11 +427,7 @@ fn filter(notification: &Notification) -> Option<aws::NotificationConfigurationF
     .into_iter()
     .flatten()
     .collect();
-    let key = aws::S3KeyFilter::builder()
-        .set_filter_rules(Some(rules.clone()))
-        .build();
-    let filter = aws::NotificationConfigurationFilter::builder()
-        .key(key)
-        .build();
+    let key = aws::S3KeyFilter::builder().set_filter_rules(Some(rules.clone())).build();
+    let filter = aws::NotificationConfigurationFilter::builder().key(key).build();
     Some(filter).filter(|_| !rules.is_empty())
 }

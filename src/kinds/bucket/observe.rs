@@ -28,10 +28,7 @@ impl Live for LiveBucket {
         BTreeMap::from([
             ("name".to_owned(), self.name.clone()),
             ("arn".to_owned(), format!("arn:aws:s3:::{}", self.name)),
-            (
-                "domainName".to_owned(),
-                format!("{}.s3.{}.amazonaws.com", self.name, self.region),
-            ),
+            ("domainName".to_owned(), format!("{}.s3.{}.amazonaws.com", self.name, self.region)),
         ])
     }
 }
@@ -76,12 +73,7 @@ pub(super) async fn observe(
     if asked.notifications.is_some() {
         spec.notifications = Some(notifications(session, bucket).await?);
     }
-    Ok(Some(LiveBucket {
-        spec,
-        name: bucket.clone(),
-        region: session.region().to_owned(),
-        tags,
-    }))
+    Ok(Some(LiveBucket { spec, name: bucket.clone(), region: session.region().to_owned(), tags }))
 }
 
 /// The tags, and by them whether the bucket exists.
@@ -90,18 +82,12 @@ async fn tags(
     bucket: &str,
 ) -> Result<Option<BTreeMap<String, String>>, AwsError> {
     let read = session
-        .read("s3", "GetBucketTagging", || {
-            session.s3().get_bucket_tagging().bucket(bucket).send()
-        })
+        .read("s3", "GetBucketTagging", || session.s3().get_bucket_tagging().bucket(bucket).send())
         .await;
     match read {
         Ok(tagging) => {
             let pairs = tagging.tag_set().iter();
-            Ok(Some(
-                pairs
-                    .map(|t| (t.key().to_owned(), t.value().to_owned()))
-                    .collect(),
-            ))
+            Ok(Some(pairs.map(|t| (t.key().to_owned(), t.value().to_owned())).collect()))
         }
         Err(error) if error.code == "NoSuchTagSet" => Ok(Some(BTreeMap::new())),
         Err(error) if error.code == "NoSuchBucket" => Ok(None),
@@ -170,17 +156,11 @@ async fn object_ownership(
 ) -> Result<Option<ObjectOwnership>, AwsError> {
     let read = session
         .read("s3", "GetBucketOwnershipControls", || {
-            session
-                .s3()
-                .get_bucket_ownership_controls()
-                .bucket(bucket)
-                .send()
+            session.s3().get_bucket_ownership_controls().bucket(bucket).send()
         })
         .await
         .optional()?;
-    let rule = read
-        .and_then(|r| r.ownership_controls)
-        .and_then(|c| c.rules.into_iter().next());
+    let rule = read.and_then(|r| r.ownership_controls).and_then(|c| c.rules.into_iter().next());
     Ok(rule.map(|rule| match rule.object_ownership {
         aws::ObjectOwnership::BucketOwnerPreferred => ObjectOwnership::BucketOwnerPreferred,
         aws::ObjectOwnership::ObjectWriter => ObjectOwnership::ObjectWriter,
@@ -191,20 +171,11 @@ async fn object_ownership(
 async fn lifecycle(session: &Session, bucket: &str) -> Result<Vec<LifecycleRule>, AwsError> {
     let read = session
         .read("s3", "GetBucketLifecycleConfiguration", || {
-            session
-                .s3()
-                .get_bucket_lifecycle_configuration()
-                .bucket(bucket)
-                .send()
+            session.s3().get_bucket_lifecycle_configuration().bucket(bucket).send()
         })
         .await
         .optional()?;
-    Ok(read
-        .and_then(|r| r.rules)
-        .unwrap_or_default()
-        .iter()
-        .map(lifecycle_rule)
-        .collect())
+    Ok(read.and_then(|r| r.rules).unwrap_or_default().iter().map(lifecycle_rule).collect())
 }
 
 fn lifecycle_rule(rule: &aws::LifecycleRule) -> LifecycleRule {
@@ -220,13 +191,10 @@ fn lifecycle_rule(rule: &aws::LifecycleRule) -> LifecycleRule {
         days: t.days().unwrap_or(0),
         storage_class: transition_class(t.storage_class()),
     });
-    let noncurrent = rule
-        .noncurrent_version_transitions()
-        .iter()
-        .map(|t| Transition {
-            days: t.noncurrent_days().unwrap_or(0),
-            storage_class: transition_class(t.storage_class()),
-        });
+    let noncurrent = rule.noncurrent_version_transitions().iter().map(|t| Transition {
+        days: t.noncurrent_days().unwrap_or(0),
+        storage_class: transition_class(t.storage_class()),
+    });
     LifecycleRule {
         id: rule.id().unwrap_or_default().to_owned(),
         enabled: Some(*rule.status() == aws::ExpirationStatus::Enabled),
@@ -262,9 +230,7 @@ fn transition_class(class: Option<&aws::TransitionStorageClass>) -> TransitionCl
 
 async fn cors(session: &Session, bucket: &str) -> Result<Vec<CorsRule>, AwsError> {
     let read = session
-        .read("s3", "GetBucketCors", || {
-            session.s3().get_bucket_cors().bucket(bucket).send()
-        })
+        .read("s3", "GetBucketCors", || session.s3().get_bucket_cors().bucket(bucket).send())
         .await
         .optional()?;
     let rules = read.and_then(|r| r.cors_rules).unwrap_or_default();
@@ -272,11 +238,7 @@ async fn cors(session: &Session, bucket: &str) -> Result<Vec<CorsRule>, AwsError
         .into_iter()
         .map(|rule| CorsRule {
             id: rule.id,
-            allowed_methods: rule
-                .allowed_methods
-                .iter()
-                .filter_map(|m| method(m))
-                .collect(),
+            allowed_methods: rule.allowed_methods.iter().filter_map(|m| method(m)).collect(),
             allowed_origins: rule.allowed_origins,
             allowed_headers: rule.allowed_headers,
             expose_headers: rule.expose_headers,
@@ -291,21 +253,15 @@ fn method(name: &str) -> Option<CorsMethod> {
 
 async fn policy(session: &Session, bucket: &str) -> Result<Option<Map<String, Value>>, AwsError> {
     let read = session
-        .read("s3", "GetBucketPolicy", || {
-            session.s3().get_bucket_policy().bucket(bucket).send()
-        })
+        .read("s3", "GetBucketPolicy", || session.s3().get_bucket_policy().bucket(bucket).send())
         .await
         .optional()?;
-    Ok(read
-        .and_then(|r| r.policy)
-        .and_then(|text| serde_json::from_str(&text).ok()))
+    Ok(read.and_then(|r| r.policy).and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 async fn website(session: &Session, bucket: &str) -> Result<Option<Website>, AwsError> {
     let read = session
-        .read("s3", "GetBucketWebsite", || {
-            session.s3().get_bucket_website().bucket(bucket).send()
-        })
+        .read("s3", "GetBucketWebsite", || session.s3().get_bucket_website().bucket(bucket).send())
         .await
         .optional()?;
     Ok(read.map(|r| Website {
@@ -320,9 +276,7 @@ async fn website(session: &Session, bucket: &str) -> Result<Option<Website>, Aws
 
 async fn logging(session: &Session, bucket: &str) -> Result<Option<Logging>, AwsError> {
     let read = session
-        .read("s3", "GetBucketLogging", || {
-            session.s3().get_bucket_logging().bucket(bucket).send()
-        })
+        .read("s3", "GetBucketLogging", || session.s3().get_bucket_logging().bucket(bucket).send())
         .await?;
     Ok(read.logging_enabled.map(|l| Logging {
         target_bucket: Some(l.target_bucket),
@@ -334,11 +288,7 @@ async fn logging(session: &Session, bucket: &str) -> Result<Option<Logging>, Aws
 async fn notifications(session: &Session, bucket: &str) -> Result<Notifications, AwsError> {
     let read = session
         .read("s3", "GetBucketNotificationConfiguration", || {
-            session
-                .s3()
-                .get_bucket_notification_configuration()
-                .bucket(bucket)
-                .send()
+            session.s3().get_bucket_notification_configuration().bucket(bucket).send()
         })
         .await?;
     let functions = read
@@ -367,15 +317,10 @@ fn notification(
     events: &[aws::Event],
     filter: Option<&aws::NotificationConfigurationFilter>,
 ) -> Notification {
-    let rules = filter
-        .and_then(|f| f.key())
-        .map(|k| k.filter_rules())
-        .unwrap_or_default();
+    let rules = filter.and_then(|f| f.key()).map(|k| k.filter_rules()).unwrap_or_default();
     let rule = |name: &str| {
-        let found = rules.iter().find(|r| {
-            r.name()
-                .is_some_and(|n| n.as_str().eq_ignore_ascii_case(name))
-        });
+        let found =
+            rules.iter().find(|r| r.name().is_some_and(|n| n.as_str().eq_ignore_ascii_case(name)));
         found.and_then(|r| r.value()).map(str::to_owned)
     };
     Notification {

@@ -29,16 +29,8 @@ pub enum Facet {
 /// Facets, their fields, and how steps call them; in the order in which they are written: a policy
 /// may need the public access block to be open first.
 const FACETS: [(Facet, &str, &str); 10] = [
-    (
-        Facet::PublicAccessBlock,
-        "publicAccessBlock",
-        "public access block",
-    ),
-    (
-        Facet::ObjectOwnership,
-        "objectOwnership",
-        "object ownership",
-    ),
+    (Facet::PublicAccessBlock, "publicAccessBlock", "public access block"),
+    (Facet::ObjectOwnership, "objectOwnership", "object ownership"),
     (Facet::Versioning, "versioning", "versioning"),
     (Facet::Encryption, "encryption", "encryption"),
     (Facet::Lifecycle, "lifecycle", "lifecycle"),
@@ -140,11 +132,8 @@ fn resolved(desired: &Desired<BucketSpec>) -> BucketSpec {
         logging.target_bucket_from = None;
     }
     if let Some(notifications) = &mut spec.notifications {
-        let lists = [
-            &mut notifications.functions,
-            &mut notifications.queues,
-            &mut notifications.topics,
-        ];
+        let lists =
+            [&mut notifications.functions, &mut notifications.queues, &mut notifications.topics];
         for notification in lists.into_iter().flatten().flatten() {
             if let Some(arn) = value(&notification.arn_from) {
                 notification.arn = Some(arn);

@@ -10,12 +10,7 @@ use crate::model::{Common, ValueFrom};
 
 /// An S3 bucket.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(
-    group = "trueup.dev",
-    version = "v1alpha1",
-    kind = "Bucket",
-    namespaced
-)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Bucket", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[serde(rename_all = "camelCase")]
 pub struct BucketSpec {
@@ -250,11 +245,9 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     {
         return Ok(());
     }
-    Err(
-        "a bucket's name has 3 to 63 lower-case letters, digits, `-` or `.`, begins and ends with \
+    Err("a bucket's name has 3 to 63 lower-case letters, digits, `-` or `.`, begins and ends with \
          a letter or digit, and is the only one of its name in the world"
-            .to_owned(),
-    )
+        .to_owned())
 }
 
 pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
@@ -278,10 +271,7 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
             || rule.noncurrent_version_expiration_days.is_some()
             || rule.abort_incomplete_multipart_upload_days.is_some()
             || rule.transitions.as_ref().is_some_and(|t| !t.is_empty())
-            || rule
-                .noncurrent_version_transitions
-                .as_ref()
-                .is_some_and(|t| !t.is_empty());
+            || rule.noncurrent_version_transitions.as_ref().is_some_and(|t| !t.is_empty());
         if !acts {
             let message = format!("rule `{}` does nothing", rule.id);
             let problem = Problem::new(format!("lifecycle[{i}]"), message);
@@ -299,10 +289,7 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
         && logging.target_bucket.is_some()
         && logging.target_bucket_from.is_some()
     {
-        problems.push(Problem::new(
-            "logging",
-            "give targetBucket or targetBucketFrom, not both",
-        ));
+        problems.push(Problem::new("logging", "give targetBucket or targetBucketFrom, not both"));
     }
     problems.extend(check_notifications(spec));
     problems

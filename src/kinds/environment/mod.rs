@@ -121,16 +121,11 @@ impl EnvironmentSpec {
     /// A text that cannot be read was refused by validation.
     pub fn interval(&self) -> Duration {
         let text = self.reconcile.as_ref().and_then(|r| r.interval.as_deref());
-        text.and_then(|t| parse_duration(t).ok())
-            .unwrap_or(INTERVAL_DEFAULT)
-            .max(INTERVAL_MIN)
+        text.and_then(|t| parse_duration(t).ok()).unwrap_or(INTERVAL_DEFAULT).max(INTERVAL_MIN)
     }
 
     pub fn drift_policy(&self) -> DriftPolicy {
-        self.reconcile
-            .as_ref()
-            .and_then(|r| r.drift)
-            .unwrap_or_default()
+        self.reconcile.as_ref().and_then(|r| r.drift).unwrap_or_default()
     }
 }
 
@@ -145,10 +140,7 @@ pub fn validate(spec: &Value) -> Vec<Problem> {
     match interval.map(parse_duration) {
         Some(Err(message)) => problems.push(Problem::new("reconcile.interval", message)),
         Some(Ok(interval)) if interval < INTERVAL_MIN => {
-            problems.push(Problem::new(
-                "reconcile.interval",
-                "the interval is at least 1s",
-            ));
+            problems.push(Problem::new("reconcile.interval", "the interval is at least 1s"));
         }
         _ => {}
     }

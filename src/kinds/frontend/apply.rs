@@ -20,11 +20,7 @@ const PRESIGNED_FOR: Duration = Duration::from_secs(3600);
 pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outcome, AwsError> {
     let amplify = session.amplify();
     match step {
-        FrontendStep::Create {
-            name,
-            settings,
-            tags,
-        } => {
+        FrontendStep::Create { name, settings, tags } => {
             return create(session, name, settings, tags).await;
         }
         FrontendStep::Update { app, settings } => update(session, app, settings).await?,
@@ -38,9 +34,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_framework(branch.framework.clone())
                 .set_enable_auto_build(branch.auto_build)
                 .set_tags(Some(tags.clone().into_iter().collect()));
-            session
-                .write("amplify", "CreateBranch", call.send())
-                .await?;
+            session.write("amplify", "CreateBranch", call.send()).await?;
         }
         FrontendStep::UpdateBranch { app, branch } => {
             let call = amplify
@@ -50,23 +44,12 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_stage(branch.stage.map(stage))
                 .set_framework(branch.framework.clone())
                 .set_enable_auto_build(branch.auto_build);
-            session
-                .write("amplify", "UpdateBranch", call.send())
-                .await?;
+            session.write("amplify", "UpdateBranch", call.send()).await?;
         }
-        FrontendStep::Deploy {
-            app,
-            branch,
-            artifact,
-            digest,
-        } => {
+        FrontendStep::Deploy { app, branch, artifact, digest } => {
             return deploy(session, app, branch, artifact, digest).await;
         }
-        FrontendStep::Build {
-            app,
-            branch,
-            digest,
-        } => {
+        FrontendStep::Build { app, branch, digest } => {
             let call = amplify
                 .start_job()
                 .app_id(app)
@@ -78,11 +61,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
             return Ok(Outcome::in_progress());
         }
         FrontendStep::StopJob { app, branch, job } => {
-            let call = amplify
-                .stop_job()
-                .app_id(app)
-                .branch_name(branch)
-                .job_id(job);
+            let call = amplify.stop_job().app_id(app).branch_name(branch).job_id(job);
             session.write("amplify", "StopJob", call.send()).await?;
             return Ok(Outcome::in_progress());
         }
@@ -92,9 +71,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .app_id(app)
                 .domain_name(domain.name.clone().unwrap_or_default())
                 .set_sub_domain_settings(Some(subdomains(domain)?));
-            session
-                .write("amplify", "CreateDomainAssociation", call.send())
-                .await?;
+            session.write("amplify", "CreateDomainAssociation", call.send()).await?;
         }
         FrontendStep::UpdateDomain { app, domain } => {
             let call = amplify
@@ -102,18 +79,11 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .app_id(app)
                 .domain_name(domain.name.clone().unwrap_or_default())
                 .set_sub_domain_settings(Some(subdomains(domain)?));
-            session
-                .write("amplify", "UpdateDomainAssociation", call.send())
-                .await?;
+            session.write("amplify", "UpdateDomainAssociation", call.send()).await?;
         }
         FrontendStep::DeleteDomain { app, name } => {
-            let call = amplify
-                .delete_domain_association()
-                .app_id(app)
-                .domain_name(name);
-            session
-                .write("amplify", "DeleteDomainAssociation", call.send())
-                .await?;
+            let call = amplify.delete_domain_association().app_id(app).domain_name(name);
+            session.write("amplify", "DeleteDomainAssociation", call.send()).await?;
         }
         FrontendStep::Delete { app } => {
             let call = amplify.delete_app().app_id(app);
@@ -133,10 +103,7 @@ async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Re
         .tag_resource()
         .resource_arn(arn)
         .set_tags(Some(tags.into_iter().collect()));
-    session
-        .write("amplify", "TagResource", call.send())
-        .await
-        .map(drop)
+    session.write("amplify", "TagResource", call.send()).await.map(drop)
 }
 
 /// The following steps need the app's id, so the outcome asks for another look.
@@ -165,10 +132,7 @@ async fn create(
         .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
         .set_tags(Some(tags.clone().into_iter().collect()));
     let created = session.write("amplify", "CreateApp", call.send()).await?;
-    Ok(Outcome {
-        in_progress: true,
-        identity: created.app().map(|app| app.app_id().to_owned()),
-    })
+    Ok(Outcome { in_progress: true, identity: created.app().map(|app| app.app_id().to_owned()) })
 }
 
 async fn update(session: &Session, app: &str, settings: &AppSettings) -> Result<(), AwsError> {
@@ -188,16 +152,9 @@ async fn update(session: &Session, app: &str, settings: &AppSettings) -> Result<
         .set_iam_service_role_arn(spec.service_role.clone())
         .set_enable_basic_auth(settings.basic_auth.as_ref().map(Option::is_some))
         .set_basic_auth_credentials(
-            settings
-                .basic_auth
-                .clone()
-                .flatten()
-                .map(|c| c.reveal().to_owned()),
+            settings.basic_auth.clone().flatten().map(|c| c.reveal().to_owned()),
         );
-    session
-        .write("amplify", "UpdateApp", call.send())
-        .await
-        .map(drop)
+    session.write("amplify", "UpdateApp", call.send()).await.map(drop)
 }
 
 async fn deploy(
@@ -226,9 +183,7 @@ async fn deploy(
         .branch_name(branch)
         .source_url(url.uri())
         .source_url_type(aws::SourceUrlType::Zip);
-    let started = session
-        .write("amplify", "StartDeployment", call.send())
-        .await?;
+    let started = session.write("amplify", "StartDeployment", call.send()).await?;
     remember(session, app, branch, digest, started.job_summary()).await?;
     Ok(Outcome::in_progress())
 }
@@ -245,12 +200,7 @@ async fn remember(
     let region = session.region();
     let arn = format!("arn:aws:amplify:{region}:{account}:apps/{app}/branches/{branch}");
     let value = deployed_tag(digest, job.map(|j| j.job_id()).unwrap_or_default());
-    tag(
-        session,
-        &arn,
-        BTreeMap::from([(DEPLOYED_TAG.to_owned(), value)]),
-    )
-    .await
+    tag(session, &arn, BTreeMap::from([(DEPLOYED_TAG.to_owned(), value)])).await
 }
 
 /// UpdateApp reads an empty map as "unchanged"; one empty name is how it is told to clear.
@@ -258,9 +208,7 @@ fn variables(env: &Variables) -> HashMap<String, String> {
     if env.is_empty() {
         return HashMap::from([(String::new(), String::new())]);
     }
-    env.iter()
-        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-        .collect()
+    env.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
 }
 
 fn rules(wanted: &[CustomRule]) -> Result<Vec<aws::CustomRule>, AwsError> {

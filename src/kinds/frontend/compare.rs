@@ -12,10 +12,7 @@ use super::observe::LiveFrontend;
 use super::spec::*;
 
 pub(super) const SHAPE: Shape = Shape {
-    lists: &[
-        ("env", ListRule::Keyed("name")),
-        ("domain.subdomains", ListRule::Keyed("prefix")),
-    ],
+    lists: &[("env", ListRule::Keyed("name")), ("domain.subdomains", ListRule::Keyed("prefix"))],
 };
 
 /// What CreateApp and UpdateApp write.
@@ -37,10 +34,7 @@ pub(super) fn compare(
 ) -> (Comparison, AppSettings) {
     let spec = &desired.spec;
     let env = declared_env(desired);
-    let basic_auth = spec
-        .basic_auth
-        .as_ref()
-        .map(|auth| credentials(desired, auth));
+    let basic_auth = spec.basic_auth.as_ref().map(|auth| credentials(desired, auth));
     let mut declared = comparable(&with_defaults(spec), &desired.tags);
     let mut seen = comparable(&live.spec, &live.tags);
     for side in [&mut declared, &mut seen] {
@@ -85,14 +79,8 @@ pub(super) fn compare(
 /// Amplify points a subdomain at one branch; ours unless the manifest names another.
 fn with_defaults(spec: &FrontendSpec) -> FrontendSpec {
     let mut spec = spec.clone();
-    for subdomain in spec
-        .domain
-        .iter_mut()
-        .flat_map(|d| d.subdomains.iter_mut().flatten())
-    {
-        subdomain
-            .branch
-            .get_or_insert_with(|| spec.branch.name.clone());
+    for subdomain in spec.domain.iter_mut().flat_map(|d| d.subdomains.iter_mut().flatten()) {
+        subdomain.branch.get_or_insert_with(|| spec.branch.name.clone());
     }
     spec
 }
@@ -105,11 +93,7 @@ fn effective(spec: &FrontendSpec, effective: &Value) -> FrontendSpec {
         }
     }
     let read = serde_json::from_value(effective).unwrap_or_else(|_| spec.clone());
-    FrontendSpec {
-        build: spec.build.clone(),
-        artifact: spec.artifact.clone(),
-        ..read
-    }
+    FrontendSpec { build: spec.build.clone(), artifact: spec.artifact.clone(), ..read }
 }
 
 fn declared_env(desired: &Desired<FrontendSpec>) -> Option<DeclaredEnv> {
@@ -133,17 +117,9 @@ pub(super) fn release_digest(desired: &Desired<FrontendSpec>) -> Option<String> 
     }
     spec.repository.as_ref()?;
     let env = declared_env(desired).map(|env| {
-        let digests = env
-            .values()
-            .iter()
-            .map(|(name, value)| json!([name, digest_of(&value.reveal())]));
+        let digests =
+            env.values().iter().map(|(name, value)| json!([name, digest_of(&value.reveal())]));
         digests.collect::<Vec<_>>()
     });
-    Some(digest_of(&json!([
-        spec.repository,
-        spec.build,
-        spec.branch,
-        spec.platform,
-        env
-    ])))
+    Some(digest_of(&json!([spec.repository, spec.build, spec.branch, spec.platform, env])))
 }

@@ -71,10 +71,7 @@ impl Live for LiveFrontend {
         });
         let default = format!("https://{}.{}", self.spec.branch.name, self.default_domain);
         BTreeMap::from([
-            (
-                "name".to_owned(),
-                self.spec.common.name.clone().unwrap_or_default(),
-            ),
+            ("name".to_owned(), self.spec.common.name.clone().unwrap_or_default()),
             ("appId".to_owned(), self.app_id.clone()),
             ("arn".to_owned(), self.arn.clone()),
             ("defaultDomain".to_owned(), self.default_domain.clone()),
@@ -104,10 +101,7 @@ pub(super) async fn observe(
             auto_build: Some(found.enable_auto_build()),
         };
         live.branch = Some(LiveBranch {
-            deployed: found
-                .tags()
-                .and_then(|tags| tags.get(DEPLOYED_TAG))
-                .cloned(),
+            deployed: found.tags().and_then(|tags| tags.get(DEPLOYED_TAG)).cloned(),
             newest_job: newest_job(session, &live.app_id, name).await?,
         });
     }
@@ -124,9 +118,7 @@ async fn find(
 ) -> Result<Option<aws::App>, AwsError> {
     if let Some(id) = &desired.identity {
         let read = session
-            .read("amplify", "GetApp", || {
-                session.amplify().get_app().app_id(id).send()
-            })
+            .read("amplify", "GetApp", || session.amplify().get_app().app_id(id).send())
             .await
             .optional()?;
         if let Some(app) = read.and_then(|r| r.app) {
@@ -177,30 +169,22 @@ fn live_of(app: &aws::App) -> LiveFrontend {
     let mut spec = FrontendSpec {
         description: Some(app.description().to_owned()),
         platform: word(app.platform().as_str()),
-        repository: Some(Repository {
-            url: app.repository().to_owned(),
-            token_from: None,
-        })
-        .filter(|r| !r.url.is_empty()),
+        repository: Some(Repository { url: app.repository().to_owned(), token_from: None })
+            .filter(|r| !r.url.is_empty()),
         custom_rules: Some(rules.collect()),
         custom_headers: Some(app.custom_headers().unwrap_or_default().to_owned()),
         service_role: Some(app.iam_service_role_arn().unwrap_or_default().to_owned()),
         ..FrontendSpec::default()
     };
     spec.common.name = Some(app.name().to_owned());
-    let variables = app
-        .environment_variables()
-        .iter()
-        .filter(|(name, _)| !name.is_empty());
+    let variables = app.environment_variables().iter().filter(|(name, _)| !name.is_empty());
     LiveFrontend {
         spec,
         app_id: app.app_id().to_owned(),
         arn: app.app_arn().to_owned(),
         default_domain: app.default_domain().to_owned(),
         build_spec: app.build_spec().unwrap_or_default().to_owned(),
-        env: variables
-            .map(|(name, value)| (name.clone(), Secret::new(value)))
-            .collect(),
+        env: variables.map(|(name, value)| (name.clone(), Secret::new(value))).collect(),
         basic_auth: app
             .basic_auth_credentials()
             .filter(|_| app.enable_basic_auth())
@@ -213,12 +197,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
 async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {
     let read = session
         .read("amplify", "GetBranch", || {
-            session
-                .amplify()
-                .get_branch()
-                .app_id(app)
-                .branch_name(name)
-                .send()
+            session.amplify().get_branch().app_id(app).branch_name(name).send()
         })
         .await
         .optional()?;
@@ -233,13 +212,7 @@ async fn newest_job(
 ) -> Result<Option<LiveJob>, AwsError> {
     let page = session
         .read("amplify", "ListJobs", || {
-            session
-                .amplify()
-                .list_jobs()
-                .app_id(app)
-                .branch_name(branch)
-                .max_results(1)
-                .send()
+            session.amplify().list_jobs().app_id(app).branch_name(branch).max_results(1).send()
         })
         .await?;
     Ok(page.job_summaries().first().map(|job| LiveJob {
@@ -258,23 +231,14 @@ async fn live_domain(
     let association = match &declared.name {
         Some(name) => session
             .read("amplify", "GetDomainAssociation", || {
-                session
-                    .amplify()
-                    .get_domain_association()
-                    .app_id(app)
-                    .domain_name(name)
-                    .send()
+                session.amplify().get_domain_association().app_id(app).domain_name(name).send()
             })
             .await
             .optional()?
             .and_then(|r| r.domain_association),
         None => session
             .read("amplify", "ListDomainAssociations", || {
-                session
-                    .amplify()
-                    .list_domain_associations()
-                    .app_id(app)
-                    .send()
+                session.amplify().list_domain_associations().app_id(app).send()
             })
             .await?
             .domain_associations
@@ -282,17 +246,11 @@ async fn live_domain(
             .next(),
     };
     Ok(association.map(|a| {
-        let settings = a
-            .sub_domains()
-            .iter()
-            .filter_map(|s| s.sub_domain_setting());
+        let settings = a.sub_domains().iter().filter_map(|s| s.sub_domain_setting());
         let subdomains = settings.map(|s| Subdomain {
             prefix: s.prefix().to_owned(),
             branch: Some(s.branch_name().to_owned()),
         });
-        Domain {
-            name: Some(a.domain_name().to_owned()),
-            subdomains: Some(subdomains.collect()),
-        }
+        Domain { name: Some(a.domain_name().to_owned()), subdomains: Some(subdomains.collect()) }
     }))
 }

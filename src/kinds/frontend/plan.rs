@@ -98,50 +98,29 @@ pub(super) fn plan(
     if live.is_none() {
         let settings = Box::new(settings.clone());
         let (name, tags) = (desired.aws_name.clone(), desired.tags.clone());
-        let create = FrontendStep::Create {
-            name,
-            settings,
-            tags,
-        };
+        let create = FrontendStep::Create { name, settings, tags };
         plan.push(Verb::Create, "frontend", Vec::new(), create);
     } else {
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
         if !changes.is_empty() {
-            let step = FrontendStep::Update {
-                app: app.clone(),
-                settings: Box::new(settings.clone()),
-            };
+            let step =
+                FrontendStep::Update { app: app.clone(), settings: Box::new(settings.clone()) };
             plan.push(Verb::Update, "app", changes, step);
         }
         if !tags.is_empty() {
-            let step = FrontendStep::Tag {
-                arn: seen.arn.clone(),
-                tags: desired.tags.clone(),
-            };
+            let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: desired.tags.clone() };
             plan.push(Verb::Update, "tags", tags, step);
         }
     }
     let wanted = settings.spec.branch.clone();
     if seen.branch.is_none() {
         let tags = desired.tags.clone();
-        let step = FrontendStep::CreateBranch {
-            app: app.clone(),
-            branch: wanted,
-            tags,
-        };
+        let step = FrontendStep::CreateBranch { app: app.clone(), branch: wanted, tags };
         let what = format!("branch {}", desired.spec.branch.name);
         plan.push(Verb::Create, what, Vec::new(), step);
     } else if !branch.is_empty() {
-        let step = FrontendStep::UpdateBranch {
-            app: app.clone(),
-            branch: wanted,
-        };
-        plan.push(
-            Verb::Update,
-            format!("branch {}", desired.spec.branch.name),
-            branch,
-            step,
-        );
+        let step = FrontendStep::UpdateBranch { app: app.clone(), branch: wanted };
+        plan.push(Verb::Update, format!("branch {}", desired.spec.branch.name), branch, step);
     }
     if !domain.is_empty() {
         push_domain(&mut plan, &app, &settings.spec, seen, domain);
@@ -163,30 +142,15 @@ fn push_domain(
     match (&domain.name, before) {
         (None, Some(name)) => {
             let what = format!("domain {name}");
-            plan.push(
-                Verb::Delete,
-                what,
-                changes,
-                FrontendStep::DeleteDomain { app, name },
-            );
+            plan.push(Verb::Delete, what, changes, FrontendStep::DeleteDomain { app, name });
         }
         (Some(name), Some(before)) if *name == before => {
             let what = format!("domain {name}");
-            plan.push(
-                Verb::Update,
-                what,
-                changes,
-                FrontendStep::UpdateDomain { app, domain },
-            );
+            plan.push(Verb::Update, what, changes, FrontendStep::UpdateDomain { app, domain });
         }
         (Some(name), _) => {
             let what = format!("domain {name}");
-            plan.push(
-                Verb::Create,
-                what,
-                changes,
-                FrontendStep::CreateDomain { app, domain },
-            );
+            plan.push(Verb::Create, what, changes, FrontendStep::CreateDomain { app, domain });
         }
         (None, None) => {}
     }
@@ -208,18 +172,11 @@ fn push_release(
     if let Some(job) = newest.filter(|job| !job.is_over()) {
         if now.duration_since(job.started_at) > JOB_DEADLINE {
             let what = format!("job {} that has run too long", job.id);
-            let step = FrontendStep::StopJob {
-                app,
-                branch,
-                job: job.id.clone(),
-            };
+            let step = FrontendStep::StopJob { app, branch, job: job.id.clone() };
             plan.push(Verb::Delete, what, Vec::new(), step);
         } else {
             let message = format!("Amplify job {} is {}", job.id, job.status);
-            plan.waiting = Some(Waiting {
-                reason: "Deploying",
-                message,
-            });
+            plan.waiting = Some(Waiting { reason: "Deploying", message });
         }
         return;
     }
@@ -233,24 +190,10 @@ fn push_release(
             let short = digest.get(..12).unwrap_or(&digest).to_owned();
             let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
             let step = match artifact {
-                Some(artifact) => FrontendStep::Deploy {
-                    app,
-                    branch,
-                    artifact,
-                    digest,
-                },
-                None => FrontendStep::Build {
-                    app,
-                    branch,
-                    digest,
-                },
+                Some(artifact) => FrontendStep::Deploy { app, branch, artifact, digest },
+                None => FrontendStep::Build { app, branch, digest },
             };
-            plan.push(
-                Verb::Create,
-                format!("deployment of {short}"),
-                Vec::new(),
-                step,
-            );
+            plan.push(Verb::Create, format!("deployment of {short}"), Vec::new(), step);
         }
     }
 }
@@ -273,9 +216,7 @@ pub(super) fn deployed_tag(digest: &str, job: &str) -> String {
 
 pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
     let mut plan = Plan::default();
-    let step = FrontendStep::Delete {
-        app: live.app_id.clone(),
-    };
+    let step = FrontendStep::Delete { app: live.app_id.clone() };
     plan.push(Verb::Delete, "frontend", Vec::new(), step);
     plan
 }

@@ -10,12 +10,7 @@ use crate::model::{Common, ValueFrom};
 
 /// A web frontend on Amplify Hosting.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(
-    group = "trueup.dev",
-    version = "v1alpha1",
-    kind = "Frontend",
-    namespaced
-)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Frontend", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[serde(rename_all = "camelCase")]
 pub struct FrontendSpec {
@@ -212,14 +207,10 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
         problems.push(Problem::new("domain", message));
     }
     let token = spec.repository.as_ref().and_then(|r| r.token_from.as_ref());
-    let credentials = spec
-        .basic_auth
-        .as_ref()
-        .and_then(|b| b.credentials_from.as_ref());
-    for (path, from) in [
-        ("repository.tokenFrom", token),
-        ("basicAuth.credentialsFrom", credentials),
-    ] {
+    let credentials = spec.basic_auth.as_ref().and_then(|b| b.credentials_from.as_ref());
+    for (path, from) in
+        [("repository.tokenFrom", token), ("basicAuth.credentialsFrom", credentials)]
+    {
         if from.is_some_and(|from| from.secret().is_none()) {
             let message = "a secret comes from secretsManager or ssm";
             problems.push(Problem::new(path, message));
@@ -227,10 +218,7 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
     }
     for (i, variable) in spec.env.iter().flatten().enumerate() {
         if variable.value.is_some() == variable.value_from.is_some() {
-            let message = format!(
-                "variable `{}` needs either value or valueFrom",
-                variable.name
-            );
+            let message = format!("variable `{}` needs either value or valueFrom", variable.name);
             problems.push(Problem::new(format!("env[{i}]"), message));
         }
     }

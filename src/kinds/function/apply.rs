@@ -30,16 +30,12 @@ pub(super) async fn apply(
                 .put_function_concurrency()
                 .function_name(name)
                 .reserved_concurrent_executions(*executions);
-            session
-                .write("lambda", "PutFunctionConcurrency", call.send())
-                .await?;
+            session.write("lambda", "PutFunctionConcurrency", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::RemoveReservation => {
             let call = lambda.delete_function_concurrency().function_name(name);
-            session
-                .write("lambda", "DeleteFunctionConcurrency", call.send())
-                .await?;
+            session.write("lambda", "DeleteFunctionConcurrency", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::PutAsync(qualifier, wanted) => {
@@ -50,9 +46,7 @@ pub(super) async fn apply(
                 .delete_function_event_invoke_config()
                 .function_name(name)
                 .set_qualifier(qualifier.clone());
-            session
-                .write("lambda", "DeleteFunctionEventInvokeConfig", call.send())
-                .await?;
+            session.write("lambda", "DeleteFunctionEventInvokeConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::CreateUrl(qualifier, wanted) => {
@@ -63,9 +57,7 @@ pub(super) async fn apply(
                 .set_auth_type(wanted.auth_type.map(auth_type))
                 .set_cors(wanted.cors.as_ref().map(cors))
                 .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
-            session
-                .write("lambda", "CreateFunctionUrlConfig", call.send())
-                .await?;
+            session.write("lambda", "CreateFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::UpdateUrl(qualifier, wanted) => {
@@ -76,9 +68,7 @@ pub(super) async fn apply(
                 .set_auth_type(wanted.auth_type.map(auth_type))
                 .set_cors(wanted.cors.as_ref().map(cors))
                 .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
-            session
-                .write("lambda", "UpdateFunctionUrlConfig", call.send())
-                .await?;
+            session.write("lambda", "UpdateFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::DeleteUrl(qualifier) => {
@@ -86,9 +76,7 @@ pub(super) async fn apply(
                 .delete_function_url_config()
                 .function_name(name)
                 .set_qualifier(qualifier.clone());
-            session
-                .write("lambda", "DeleteFunctionUrlConfig", call.send())
-                .await?;
+            session.write("lambda", "DeleteFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::AddPermission(qualifier, wanted) => {
@@ -100,25 +88,18 @@ pub(super) async fn apply(
                 .function_name(name)
                 .set_qualifier(qualifier.clone())
                 .statement_id(id);
-            session
-                .write("lambda", "RemovePermission", call.send())
-                .await?;
+            session.write("lambda", "RemovePermission", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::Tag(tags) => {
             let account = session.account_id().await?;
-            let arn = format!(
-                "arn:aws:lambda:{}:{account}:function:{name}",
-                session.region()
-            );
+            let arn = format!("arn:aws:lambda:{}:{account}:function:{name}", session.region());
             tag(session, &arn, tags.clone()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::Delete => {
             let call = lambda.delete_function().function_name(name);
-            session
-                .write("lambda", "DeleteFunction", call.send())
-                .await?;
+            session.write("lambda", "DeleteFunction", call.send()).await?;
             Ok(Outcome::done())
         }
     }
@@ -129,15 +110,9 @@ fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
 }
 
 async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Result<(), AwsError> {
-    let call = session
-        .lambda()
-        .tag_resource()
-        .resource(arn)
-        .set_tags(Some(tags.into_iter().collect()));
-    session
-        .write("lambda", "TagResource", call.send())
-        .await
-        .map(drop)
+    let call =
+        session.lambda().tag_resource().resource(arn).set_tags(Some(tags.into_iter().collect()));
+    session.write("lambda", "TagResource", call.send()).await.map(drop)
 }
 
 async fn create(
@@ -148,11 +123,7 @@ async fn create(
 ) -> Result<Outcome, AwsError> {
     let spec = &settings.spec;
     let is_image = spec.code.image.is_some();
-    let package = if is_image {
-        aws::PackageType::Image
-    } else {
-        aws::PackageType::Zip
-    };
+    let package = if is_image { aws::PackageType::Image } else { aws::PackageType::Zip };
     let s3 = spec.code.s3.as_ref();
     let code = aws::FunctionCode::builder()
         .set_s3_bucket(s3.map(|s| s.bucket.clone()))
@@ -185,15 +156,10 @@ async fn create(
     if let Some(storage) = spec.ephemeral_storage {
         call = call.ephemeral_storage(ephemeral_storage(storage)?);
     }
-    let created = session
-        .write("lambda", "CreateFunction", call.send())
-        .await?;
+    let created = session.write("lambda", "CreateFunction", call.send()).await?;
     let arn = created.function_arn().unwrap_or_default();
     remember_code(session, arn, &spec.code, created.code_sha256()).await?;
-    Ok(Outcome {
-        in_progress: created.state() == Some(&aws::State::Pending),
-        identity: None,
-    })
+    Ok(Outcome { in_progress: created.state() == Some(&aws::State::Pending), identity: None })
 }
 
 /// Code from a bare S3 location is remembered by a tag; see the module's text.
@@ -239,9 +205,7 @@ async fn configure(
     if let Some(storage) = spec.ephemeral_storage {
         call = call.ephemeral_storage(ephemeral_storage(storage)?);
     }
-    let updated = session
-        .write("lambda", "UpdateFunctionConfiguration", call.send())
-        .await?;
+    let updated = session.write("lambda", "UpdateFunctionConfiguration", call.send()).await?;
     Ok(Outcome {
         in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
         identity: None,
@@ -264,9 +228,7 @@ async fn update_code(
         .set_s3_object_version(s3.and_then(|s| s.version.clone()))
         .set_image_uri(code.image.clone())
         .set_architectures(wanted.map(architectures));
-    let updated = session
-        .write("lambda", "UpdateFunctionCode", call.send())
-        .await?;
+    let updated = session.write("lambda", "UpdateFunctionCode", call.send()).await?;
     let arn = updated.function_arn().unwrap_or_default();
     remember_code(session, arn, code, updated.code_sha256()).await?;
     Ok(Outcome {
@@ -283,23 +245,13 @@ async fn publish(
 ) -> Result<Outcome, AwsError> {
     let lambda = session.lambda();
     let call = lambda.publish_version().function_name(name);
-    let published = session
-        .write("lambda", "PublishVersion", call.send())
-        .await?;
+    let published = session.write("lambda", "PublishVersion", call.send()).await?;
     let version = published.version().unwrap_or_default();
     if exists {
-        let call = lambda
-            .update_alias()
-            .function_name(name)
-            .name(alias)
-            .function_version(version);
+        let call = lambda.update_alias().function_name(name).name(alias).function_version(version);
         session.write("lambda", "UpdateAlias", call.send()).await?;
     } else {
-        let call = lambda
-            .create_alias()
-            .function_name(name)
-            .name(alias)
-            .function_version(version);
+        let call = lambda.create_alias().function_name(name).name(alias).function_version(version);
         session.write("lambda", "CreateAlias", call.send()).await?;
     }
     Ok(Outcome::done())
@@ -311,18 +263,12 @@ async fn put_async(
     qualifier: Option<&str>,
     wanted: &AsyncInvocation,
 ) -> Result<Outcome, AwsError> {
-    let success = wanted
-        .on_success
-        .as_ref()
-        .map(|arn| aws::OnSuccess::builder().destination(arn).build());
-    let failure = wanted
-        .on_failure
-        .as_ref()
-        .map(|arn| aws::OnFailure::builder().destination(arn).build());
-    let destinations = aws::DestinationConfig::builder()
-        .set_on_success(success)
-        .set_on_failure(failure)
-        .build();
+    let success =
+        wanted.on_success.as_ref().map(|arn| aws::OnSuccess::builder().destination(arn).build());
+    let failure =
+        wanted.on_failure.as_ref().map(|arn| aws::OnFailure::builder().destination(arn).build());
+    let destinations =
+        aws::DestinationConfig::builder().set_on_success(success).set_on_failure(failure).build();
     let call = session
         .lambda()
         .put_function_event_invoke_config()
@@ -331,9 +277,7 @@ async fn put_async(
         .set_maximum_retry_attempts(wanted.maximum_retry_attempts)
         .set_maximum_event_age_in_seconds(wanted.maximum_event_age_in_seconds)
         .destination_config(destinations);
-    session
-        .write("lambda", "PutFunctionEventInvokeConfig", call.send())
-        .await?;
+    session.write("lambda", "PutFunctionEventInvokeConfig", call.send()).await?;
     Ok(Outcome::done())
 }
 
@@ -356,20 +300,14 @@ async fn add_permission(
         .set_principal_org_id(wanted.principal_org_id.clone())
         .set_function_url_auth_type(wanted.function_url_auth_type.map(auth_type))
         .set_invoked_via_function_url(wanted.invoked_via_function_url);
-    session
-        .write("lambda", "AddPermission", call.send())
-        .await?;
+    session.write("lambda", "AddPermission", call.send()).await?;
     Ok(Outcome::done())
 }
 
 fn environment(variables: &Variables) -> aws::Environment {
-    let variables: HashMap<_, _> = variables
-        .iter()
-        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-        .collect();
-    aws::Environment::builder()
-        .set_variables(Some(variables))
-        .build()
+    let variables: HashMap<_, _> =
+        variables.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect();
+    aws::Environment::builder().set_variables(Some(variables)).build()
 }
 
 fn architectures(wanted: &[Architecture]) -> Vec<aws::Architecture> {
@@ -418,9 +356,7 @@ fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
                 .map(|level| aws::ApplicationLogLevel::from(word(level).as_str())),
         )
         .set_system_log_level(
-            wanted
-                .system_log_level
-                .map(|level| aws::SystemLogLevel::from(word(level).as_str())),
+            wanted.system_log_level.map(|level| aws::SystemLogLevel::from(word(level).as_str())),
         )
         .set_log_group(wanted.log_group.clone())
         .build()

@@ -42,11 +42,7 @@ pub(super) fn compare(
     desired: &Desired<FunctionSpec>,
     live: &LiveFunction,
 ) -> (Comparison, Settings) {
-    let env = desired
-        .spec
-        .env
-        .as_ref()
-        .map(|env| DeclaredEnv::new(env, &desired.resolved));
+    let env = desired.spec.env.as_ref().map(|env| DeclaredEnv::new(env, &desired.resolved));
     let mut declared = comparable(&desired.spec, &desired.tags);
     let mut seen = comparable(&live.spec, &live.tags);
     for side in [&mut declared, &mut seen] {
@@ -84,21 +80,11 @@ pub(super) fn compare(
 /// Code compares by its image, by its digest, or by where it came from when it was last deployed.
 fn code(code: &Code, live: &LiveFunction) -> (Value, Value) {
     match code {
-        Code {
-            image: Some(image), ..
-        } => (json!({"image": image}), json!({"image": live.image})),
-        Code {
-            s3: Some(S3Location {
-                sha256: Some(hex), ..
-            }),
-            ..
-        } => (
-            json!({"sha256": base64_of_hex(hex)}),
-            json!({"sha256": live.code_sha256}),
-        ),
-        Code {
-            s3: Some(location), ..
-        } => {
+        Code { image: Some(image), .. } => (json!({"image": image}), json!({"image": live.image})),
+        Code { s3: Some(S3Location { sha256: Some(hex), .. }), .. } => {
+            (json!({"sha256": base64_of_hex(hex)}), json!({"sha256": live.code_sha256}))
+        }
+        Code { s3: Some(location), .. } => {
             let remembered = live.tags.get(CODE_TAG).map(String::as_str);
             let expected = code_tag(location, &live.code_sha256);
             let seen = if remembered == Some(expected.as_str()) {

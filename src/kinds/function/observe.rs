@@ -54,10 +54,7 @@ impl Live for LiveFunction {
             ("arn".to_owned(), arn.clone()),
         ]);
         outputs.extend(self.url.iter().map(|url| ("url".to_owned(), url.clone())));
-        let version = self
-            .alias
-            .iter()
-            .map(|a| ("version".to_owned(), a.version.clone()));
+        let version = self.alias.iter().map(|a| ("version".to_owned(), a.version.clone()));
         outputs.extend(version);
         outputs
     }
@@ -80,31 +77,19 @@ pub(super) async fn observe(
         name: name.clone(),
         arn: configuration.function_arn().unwrap_or_default().to_owned(),
         code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
-        image: function
-            .code()
-            .and_then(|c| c.image_uri())
-            .map(str::to_owned),
+        image: function.code().and_then(|c| c.image_uri()).map(str::to_owned),
         env: env_of(configuration),
-        tags: function
-            .tags()
-            .cloned()
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
+        tags: function.tags().cloned().unwrap_or_default().into_iter().collect(),
         busy: busy(configuration),
         failure: failure(configuration),
         ..LiveFunction::default()
     };
-    let reserved = function
-        .concurrency()
-        .and_then(|c| c.reserved_concurrent_executions());
+    let reserved = function.concurrency().and_then(|c| c.reserved_concurrent_executions());
     live.spec.reserved_concurrency = Some(reserved.unwrap_or(-1));
     let qualifier = asked.alias.as_deref();
     if let Some(alias) = qualifier {
         let published = get(session, name, Some(alias)).await?;
-        live.alias = published
-            .as_ref()
-            .map(|p| alias_of(&live.arn, alias, configuration, p));
+        live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
     }
     if asked.async_invocation.is_some() {
         live.spec.async_invocation = async_settings(session, name, qualifier).await?;
@@ -146,12 +131,8 @@ fn failure(configuration: &aws::FunctionConfiguration) -> Option<String> {
         return Some(format!("Lambda cannot run the function: {reason}"));
     }
     if configuration.last_update_status() == Some(&aws::LastUpdateStatus::Failed) {
-        let reason = configuration
-            .last_update_status_reason()
-            .unwrap_or("no reason given");
-        return Some(format!(
-            "Lambda's last update of the function failed: {reason}"
-        ));
+        let reason = configuration.last_update_status_reason().unwrap_or("no reason given");
+        return Some(format!("Lambda's last update of the function failed: {reason}"));
     }
     None
 }
@@ -164,10 +145,7 @@ fn alias_of(
 ) -> LiveAlias {
     let version = published.configuration();
     // A description belongs to a version, not to what it runs.
-    let runs = |c: &aws::FunctionConfiguration| FunctionSpec {
-        description: None,
-        ..spec_of(c)
-    };
+    let runs = |c: &aws::FunctionConfiguration| FunctionSpec { description: None, ..spec_of(c) };
     let is_current = version.is_some_and(|v| {
         v.code_sha256() == latest.code_sha256()
             && env_of(v) == env_of(latest)
@@ -175,10 +153,7 @@ fn alias_of(
     });
     LiveAlias {
         arn: format!("{arn}:{alias}"),
-        version: version
-            .and_then(|v| v.version())
-            .unwrap_or_default()
-            .to_owned(),
+        version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
         is_current,
     }
 }
@@ -198,43 +173,24 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 fn spec_of(c: &aws::FunctionConfiguration) -> FunctionSpec {
-    let vpc = c
-        .vpc_config()
-        .filter(|v| v.vpc_id().is_some_and(|id| !id.is_empty()));
+    let vpc = c.vpc_config().filter(|v| v.vpc_id().is_some_and(|id| !id.is_empty()));
     let logging = c.logging_config();
     FunctionSpec {
         description: c.description().map(str::to_owned),
         runtime: c.runtime().map(|r| r.as_str().to_owned()),
         handler: c.handler().map(str::to_owned),
-        architectures: Some(
-            c.architectures()
-                .iter()
-                .filter_map(|a| word(a.as_str()))
-                .collect(),
-        ),
+        architectures: Some(c.architectures().iter().filter_map(|a| word(a.as_str())).collect()),
         role: c.role().unwrap_or_default().to_owned(),
         memory_size: c.memory_size(),
         timeout: c.timeout(),
-        ephemeral_storage: c
-            .ephemeral_storage()
-            .map(|s| EphemeralStorage { size: s.size() }),
-        layers: Some(
-            c.layers()
-                .iter()
-                .filter_map(|l| l.arn())
-                .map(str::to_owned)
-                .collect(),
-        ),
+        ephemeral_storage: c.ephemeral_storage().map(|s| EphemeralStorage { size: s.size() }),
+        layers: Some(c.layers().iter().filter_map(|l| l.arn()).map(str::to_owned).collect()),
         vpc: vpc.map(|v| Vpc {
             subnet_ids: Some(v.subnet_ids().to_vec()),
             security_group_ids: Some(v.security_group_ids().to_vec()),
             ipv6_allowed_for_dual_stack: v.ipv6_allowed_for_dual_stack(),
         }),
-        tracing: c.tracing_config().and_then(|t| {
-            Some(Tracing {
-                mode: word(t.mode()?.as_str())?,
-            })
-        }),
+        tracing: c.tracing_config().and_then(|t| Some(Tracing { mode: word(t.mode()?.as_str())? })),
         logging: logging.map(|l| FunctionLogging {
             log_format: l.log_format().and_then(|f| word(f.as_str())),
             application_log_level: l.application_log_level().and_then(|v| word(v.as_str())),
@@ -245,14 +201,10 @@ fn spec_of(c: &aws::FunctionConfiguration) -> FunctionSpec {
             .dead_letter_config()
             .and_then(|d| d.target_arn())
             .filter(|arn| !arn.is_empty())
-            .map(|arn| DeadLetter {
-                target_arn: Some(arn.to_owned()),
-            }),
-        snap_start: c.snap_start().and_then(|s| {
-            Some(SnapStart {
-                apply_on: word(s.apply_on()?.as_str())?,
-            })
-        }),
+            .map(|arn| DeadLetter { target_arn: Some(arn.to_owned()) }),
+        snap_start: c
+            .snap_start()
+            .and_then(|s| Some(SnapStart { apply_on: word(s.apply_on()?.as_str())? })),
         kms_key_arn: c.kms_key_arn().map(str::to_owned),
         ..FunctionSpec::default()
     }
@@ -265,10 +217,7 @@ async fn async_settings(
 ) -> Result<Option<AsyncInvocation>, AwsError> {
     let read = session
         .read("lambda", "GetFunctionEventInvokeConfig", || {
-            let call = session
-                .lambda()
-                .get_function_event_invoke_config()
-                .function_name(name);
+            let call = session.lambda().get_function_event_invoke_config().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
@@ -297,10 +246,7 @@ async fn url(
 ) -> Result<Option<(FunctionUrl, String)>, AwsError> {
     let read = session
         .read("lambda", "GetFunctionUrlConfig", || {
-            let call = session
-                .lambda()
-                .get_function_url_config()
-                .function_name(name);
+            let call = session.lambda().get_function_url_config().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
@@ -335,8 +281,6 @@ async fn permissions(
         })
         .await
         .optional()?;
-    let policy = read
-        .and_then(|r| r.policy)
-        .unwrap_or_else(|| json!({}).to_string());
+    let policy = read.and_then(|r| r.policy).unwrap_or_else(|| json!({}).to_string());
     Ok(permission::from_policy(&policy))
 }

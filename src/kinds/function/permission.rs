@@ -63,10 +63,7 @@ fn from_statement(statement: &Value) -> Permission {
         let operators = statement["Condition"].as_object()?;
         let mut values = operators.values().filter_map(|o| o.as_object()).flatten();
         let (_, value) = values.find(|(name, _)| name.eq_ignore_ascii_case(key))?;
-        value
-            .as_str()
-            .map(str::to_owned)
-            .or_else(|| Some(value.to_string()))
+        value.as_str().map(str::to_owned).or_else(|| Some(value.to_string()))
     };
     let principal = match &statement["Principal"] {
         Value::Object(map) => map.values().next().and_then(text).unwrap_or_default(),
@@ -123,10 +120,7 @@ mod tests {
         });
         let implied = declared(&spec).unwrap();
         assert_eq!(implied.len(), 2);
-        let by_hand = Permission {
-            id: "by-hand".to_owned(),
-            ..Permission::default()
-        };
+        let by_hand = Permission { id: "by-hand".to_owned(), ..Permission::default() };
         let live = [implied.clone(), vec![by_hand]].concat();
         assert_eq!(concerned(&spec, &live), implied);
         spec.permissions = Some(Vec::new());

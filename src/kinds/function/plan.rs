@@ -76,10 +76,7 @@ pub(super) fn plan(
             return plan;
         }
         if seen.image.is_some() != desired.spec.code.image.is_some() {
-            return Plan {
-                changes: plan.changes,
-                ..replacement_needed()
-            };
+            return Plan { changes: plan.changes, ..replacement_needed() };
         }
     }
     push_settings(&mut plan, &mut changes, &settings, desired);
@@ -120,12 +117,7 @@ fn push_settings(
     }
     let tags = split_off(changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(
-            Verb::Update,
-            "tags",
-            tags,
-            FunctionStep::Tag(desired.tags.clone()),
-        );
+        plan.push(Verb::Update, "tags", tags, FunctionStep::Tag(desired.tags.clone()));
     }
     let reservation = split_off(changes, &["reservedConcurrency"]);
     match (reservation.is_empty(), settings.spec.reserved_concurrency) {
@@ -147,24 +139,14 @@ fn push_release(plan: &mut Plan<FunctionStep>, spec: &FunctionSpec, seen: &LiveF
     let Some(alias) = &spec.alias else { return };
     let exists = seen.alias.is_some();
     let outdated = seen.alias.as_ref().is_none_or(|alias| !alias.is_current);
-    let about_to_change = plan.steps.iter().any(|step| {
-        matches!(
-            step.call,
-            FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)
-        )
-    });
+    let about_to_change = plan
+        .steps
+        .iter()
+        .any(|step| matches!(step.call, FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)));
     if outdated || about_to_change {
         let verb = if exists { Verb::Update } else { Verb::Create };
-        let step = FunctionStep::Publish {
-            alias: alias.clone(),
-            exists,
-        };
-        plan.push(
-            verb,
-            format!("alias {alias} to a new version"),
-            Vec::new(),
-            step,
-        );
+        let step = FunctionStep::Publish { alias: alias.clone(), exists };
+        plan.push(verb, format!("alias {alias} to a new version"), Vec::new(), step);
     }
 }
 
@@ -191,14 +173,8 @@ fn push_facets(
     if let (false, Some(wanted)) = (url.is_empty(), &settings.spec.url) {
         let (verb, step) = match (wanted.auth_type, &seen.url) {
             (None, _) => (Verb::Delete, FunctionStep::DeleteUrl(qualifier())),
-            (_, None) => (
-                Verb::Create,
-                FunctionStep::CreateUrl(qualifier(), wanted.clone()),
-            ),
-            (_, Some(_)) => (
-                Verb::Update,
-                FunctionStep::UpdateUrl(qualifier(), wanted.clone()),
-            ),
+            (_, None) => (Verb::Create, FunctionStep::CreateUrl(qualifier(), wanted.clone())),
+            (_, Some(_)) => (Verb::Update, FunctionStep::UpdateUrl(qualifier(), wanted.clone())),
         };
         plan.push(verb, "url", url, step);
     }
@@ -221,10 +197,7 @@ fn push_permissions(
             // Declared empty as a whole.
             _ => {
                 for permission in &seen.permissions {
-                    by_id
-                        .entry(permission.id.clone())
-                        .or_default()
-                        .push(change.clone());
+                    by_id.entry(permission.id.clone()).or_default().push(change.clone());
                 }
             }
         }
@@ -232,12 +205,7 @@ fn push_permissions(
     for (id, changes) in by_id {
         if seen.permissions.iter().any(|p| p.id == id) {
             let step = FunctionStep::RemovePermission(qualifier(), id.clone());
-            plan.push(
-                Verb::Delete,
-                format!("permission {id}"),
-                changes.clone(),
-                step,
-            );
+            plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step);
         }
         if let Some(permission) = wanted.iter().find(|p| p.id == id) {
             let step = FunctionStep::AddPermission(qualifier(), permission.clone());

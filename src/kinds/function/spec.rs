@@ -10,12 +10,7 @@ use crate::model::Common;
 
 /// A Lambda function.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(
-    group = "trueup.dev",
-    version = "v1alpha1",
-    kind = "Function",
-    namespaced
-)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Function", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionSpec {
@@ -86,10 +81,7 @@ pub struct FunctionSpec {
     pub permissions: Option<Vec<Permission>>,
     /// A version is published for each change, and this alias moved to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = r"^[a-zA-Z_-][a-zA-Z0-9_-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z_-][a-zA-Z0-9_-]*$"))]
     pub alias: Option<String>,
     pub code: Code,
 }
@@ -337,10 +329,8 @@ const RESERVED_ENV: &[&str] = &[
 pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     let is_image = spec.code.image.is_some();
-    for (field, given) in [
-        ("runtime", spec.runtime.is_some()),
-        ("handler", spec.handler.is_some()),
-    ] {
+    for (field, given) in [("runtime", spec.runtime.is_some()), ("handler", spec.handler.is_some())]
+    {
         if is_image && given {
             let message = format!("{field} does not go with code.image: the image brings its own");
             problems.push(Problem::new(field, message));

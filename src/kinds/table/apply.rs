@@ -36,18 +36,14 @@ pub(super) async fn apply(
                 .update_time_to_live()
                 .table_name(name)
                 .time_to_live_specification(specification);
-            session
-                .write("dynamodb", "UpdateTimeToLive", call.send())
-                .await?;
+            session.write("dynamodb", "UpdateTimeToLive", call.send()).await?;
             Ok(Outcome::done())
         }
         TableStep::PointInTimeRecovery(recovery) => {
             let specification = aws::PointInTimeRecoverySpecification::builder()
                 .point_in_time_recovery_enabled(recovery.enabled)
                 .set_recovery_period_in_days(
-                    recovery
-                        .recovery_period_in_days
-                        .filter(|_| recovery.enabled),
+                    recovery.recovery_period_in_days.filter(|_| recovery.enabled),
                 )
                 .build()
                 .map_err(|e| incomplete("UpdateContinuousBackups", &e))?;
@@ -56,25 +52,15 @@ pub(super) async fn apply(
                 .update_continuous_backups()
                 .table_name(name)
                 .point_in_time_recovery_specification(specification);
-            session
-                .write("dynamodb", "UpdateContinuousBackups", call.send())
-                .await?;
+            session.write("dynamodb", "UpdateContinuousBackups", call.send()).await?;
             Ok(Outcome::done())
         }
         TableStep::Tag(wanted) => {
             let account = session.account_id().await?;
-            let arn = format!(
-                "arn:aws:dynamodb:{}:{account}:table/{name}",
-                session.region()
-            );
-            let call = session
-                .dynamodb()
-                .tag_resource()
-                .resource_arn(arn)
-                .set_tags(Some(tags(wanted)?));
-            session
-                .write("dynamodb", "TagResource", call.send())
-                .await?;
+            let arn = format!("arn:aws:dynamodb:{}:{account}:table/{name}", session.region());
+            let call =
+                session.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?));
+            session.write("dynamodb", "TagResource", call.send()).await?;
             Ok(Outcome::done())
         }
         TableStep::Billing(spec) => send(session, billing(update(), spec)?).await,
@@ -100,9 +86,7 @@ pub(super) async fn apply(
                 .index_name(index)
                 .build()
                 .map_err(|e| incomplete("UpdateTable", &e))?;
-            let change = aws::GlobalSecondaryIndexUpdate::builder()
-                .delete(delete)
-                .build();
+            let change = aws::GlobalSecondaryIndexUpdate::builder().delete(delete).build();
             send(session, update().global_secondary_index_updates(change)).await
         }
         TableStep::CreateIndex(index) => send(session, create_index(update(), index)?).await,
@@ -111,9 +95,7 @@ pub(super) async fn apply(
 
 /// Sends one UpdateTable; the table is UPDATING afterwards.
 async fn send(session: &Session, call: UpdateTableFluentBuilder) -> Result<Outcome, AwsError> {
-    session
-        .write("dynamodb", "UpdateTable", call.send())
-        .await?;
+    session.write("dynamodb", "UpdateTable", call.send()).await?;
     Ok(Outcome::in_progress())
 }
 
@@ -135,10 +117,7 @@ async fn create(
         .dynamodb()
         .create_table()
         .table_name(name)
-        .set_key_schema(Some(key_schema(
-            &spec.partition_key,
-            spec.sort_key.as_ref(),
-        )?))
+        .set_key_schema(Some(key_schema(&spec.partition_key, spec.sort_key.as_ref())?))
         .billing_mode(billing_mode(mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?)
         .set_on_demand_throughput(spec.on_demand_throughput.map(on_demand))
@@ -150,10 +129,7 @@ async fn create(
         keys.extend(&index.sort_key);
         let index = aws::GlobalSecondaryIndex::builder()
             .index_name(&index.name)
-            .set_key_schema(Some(key_schema(
-                &index.partition_key,
-                index.sort_key.as_ref(),
-            )?))
+            .set_key_schema(Some(key_schema(&index.partition_key, index.sort_key.as_ref())?))
             .projection(projection(&index.projection))
             .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
             .build()
@@ -164,10 +140,7 @@ async fn create(
         keys.push(&index.sort_key);
         let index = aws::LocalSecondaryIndex::builder()
             .index_name(&index.name)
-            .set_key_schema(Some(key_schema(
-                &spec.partition_key,
-                Some(&index.sort_key),
-            )?))
+            .set_key_schema(Some(key_schema(&spec.partition_key, Some(&index.sort_key))?))
             .projection(projection(&index.projection))
             .build()
             .map_err(|e| incomplete("CreateTable", &e))?;
@@ -180,9 +153,7 @@ async fn create(
     if let Some(encryption) = &spec.encryption {
         call = call.sse_specification(sse(encryption));
     }
-    session
-        .write("dynamodb", "CreateTable", call.send())
-        .await?;
+    session.write("dynamodb", "CreateTable", call.send()).await?;
     Ok(Outcome::in_progress())
 }
 
@@ -194,17 +165,12 @@ fn create_index(
     keys.extend(&index.sort_key);
     let create = aws::CreateGlobalSecondaryIndexAction::builder()
         .index_name(&index.name)
-        .set_key_schema(Some(key_schema(
-            &index.partition_key,
-            index.sort_key.as_ref(),
-        )?))
+        .set_key_schema(Some(key_schema(&index.partition_key, index.sort_key.as_ref())?))
         .projection(projection(&index.projection))
         .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))?;
-    let change = aws::GlobalSecondaryIndexUpdate::builder()
-        .create(create)
-        .build();
+    let change = aws::GlobalSecondaryIndexUpdate::builder().create(create).build();
     Ok(call
         .set_attribute_definitions(Some(attribute_definitions(&keys)?))
         .global_secondary_index_updates(change))
@@ -240,9 +206,7 @@ fn index_throughput(
         .provisioned_throughput(provisioned(wanted)?)
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))?;
-    Ok(aws::GlobalSecondaryIndexUpdate::builder()
-        .update(update)
-        .build())
+    Ok(aws::GlobalSecondaryIndexUpdate::builder().update(update).build())
 }
 
 fn key_schema(
@@ -266,10 +230,8 @@ fn key_schema(
 fn attribute_definitions(
     keys: &[&KeyAttribute],
 ) -> Result<Vec<aws::AttributeDefinition>, AwsError> {
-    let unique: BTreeMap<&str, AttributeType> = keys
-        .iter()
-        .map(|key| (key.name.as_str(), key.kind))
-        .collect();
+    let unique: BTreeMap<&str, AttributeType> =
+        keys.iter().map(|key| (key.name.as_str(), key.kind)).collect();
     unique
         .into_iter()
         .map(|(name, kind)| {

@@ -34,11 +34,7 @@ impl Live for LiveTable {
             ("name".to_owned(), self.name.clone()),
             ("arn".to_owned(), self.arn.clone()),
         ]);
-        outputs.extend(
-            self.stream_arn
-                .iter()
-                .map(|arn| ("streamArn".to_owned(), arn.clone())),
-        );
+        outputs.extend(self.stream_arn.iter().map(|arn| ("streamArn".to_owned(), arn.clone())));
         outputs
     }
 }
@@ -86,19 +82,11 @@ fn busy(table: &aws::TableDescription) -> Option<String> {
         Some(status) => return Some(format!("the table is {status}")),
     }
     let busy = |index: &&aws::GlobalSecondaryIndexDescription| {
-        index
-            .index_status()
-            .is_some_and(|s| *s != aws::IndexStatus::Active)
+        index.index_status().is_some_and(|s| *s != aws::IndexStatus::Active)
     };
     let index = table.global_secondary_indexes().iter().find(busy)?;
-    let status = index
-        .index_status()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    Some(format!(
-        "index {} is {status}",
-        index.index_name().unwrap_or_default()
-    ))
+    let status = index.index_status().map(ToString::to_string).unwrap_or_default();
+    Some(format!("index {} is {status}", index.index_name().unwrap_or_default()))
 }
 
 async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, AwsError> {
@@ -115,11 +103,7 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
                     .send()
             })
             .await?;
-        tags.extend(
-            page.tags()
-                .iter()
-                .map(|t| (t.key().to_owned(), t.value().to_owned())),
-        );
+        tags.extend(page.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())));
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
             break;
@@ -131,11 +115,7 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
 async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive>, AwsError> {
     let described = session
         .read("dynamodb", "DescribeTimeToLive", || {
-            session
-                .dynamodb()
-                .describe_time_to_live()
-                .table_name(name)
-                .send()
+            session.dynamodb().describe_time_to_live().table_name(name).send()
         })
         .await?;
     let ttl = described.time_to_live_description;
@@ -153,11 +133,7 @@ async fn point_in_time_recovery(
 ) -> Result<Option<PointInTimeRecovery>, AwsError> {
     let described = session
         .read("dynamodb", "DescribeContinuousBackups", || {
-            session
-                .dynamodb()
-                .describe_continuous_backups()
-                .table_name(name)
-                .send()
+            session.dynamodb().describe_continuous_backups().table_name(name).send()
         })
         .await?;
     let backups = described.continuous_backups_description;
@@ -180,15 +156,9 @@ fn spec_of(table: &aws::TableDescription) -> TableSpec {
             let element = schema.iter().find(|k| *k.key_type() == kind)?;
             let name = element.attribute_name();
             let kind = attributes.get(name).copied().unwrap_or_default();
-            Some(KeyAttribute {
-                name: name.to_owned(),
-                kind,
-            })
+            Some(KeyAttribute { name: name.to_owned(), kind })
         };
-        (
-            find(aws::KeyType::Hash).unwrap_or_default(),
-            find(aws::KeyType::Range),
-        )
+        (find(aws::KeyType::Hash).unwrap_or_default(), find(aws::KeyType::Range))
     };
     let (partition_key, sort_key) = keys(table.key_schema());
     let global = table.global_secondary_indexes().iter().map(|index| {
@@ -201,14 +171,11 @@ fn spec_of(table: &aws::TableDescription) -> TableSpec {
             throughput: index.provisioned_throughput().and_then(throughput),
         }
     });
-    let local = table
-        .local_secondary_indexes()
-        .iter()
-        .map(|index| LocalIndex {
-            name: index.index_name().unwrap_or_default().to_owned(),
-            sort_key: keys(index.key_schema()).1.unwrap_or_default(),
-            projection: projection(index.projection()),
-        });
+    let local = table.local_secondary_indexes().iter().map(|index| LocalIndex {
+        name: index.index_name().unwrap_or_default().to_owned(),
+        sort_key: keys(index.key_schema()).1.unwrap_or_default(),
+        projection: projection(index.projection()),
+    });
     TableSpec {
         partition_key,
         sort_key,
@@ -239,10 +206,8 @@ fn attribute_type(kind: &aws::ScalarAttributeType) -> AttributeType {
 fn throughput(described: &aws::ProvisionedThroughputDescription) -> Option<Throughput> {
     let read = described.read_capacity_units().unwrap_or(0);
     let write = described.write_capacity_units().unwrap_or(0);
-    (read > 0 || write > 0).then_some(Throughput {
-        read_capacity_units: read,
-        write_capacity_units: write,
-    })
+    (read > 0 || write > 0)
+        .then_some(Throughput { read_capacity_units: read, write_capacity_units: write })
 }
 
 /// A table that was never on demand has no billing summary.
@@ -252,34 +217,23 @@ fn billing(table: &aws::TableDescription) -> Billing {
         .and_then(|summary| summary.billing_mode())
         .is_some_and(|mode| *mode == aws::BillingMode::PayPerRequest);
     if on_demand {
-        Billing {
-            mode: BillingMode::PayPerRequest,
-            throughput: None,
-        }
+        Billing { mode: BillingMode::PayPerRequest, throughput: None }
     } else {
         let throughput = table.provisioned_throughput().and_then(throughput);
-        Billing {
-            mode: BillingMode::Provisioned,
-            throughput,
-        }
+        Billing { mode: BillingMode::Provisioned, throughput }
     }
 }
 
 fn stream(table: &aws::TableDescription) -> Stream {
     let specification = table.stream_specification();
     let enabled = specification.is_some_and(|s| s.stream_enabled());
-    let view = specification
-        .and_then(|s| s.stream_view_type())
-        .map(|view| match view {
-            aws::StreamViewType::NewImage => StreamView::NewImage,
-            aws::StreamViewType::OldImage => StreamView::OldImage,
-            aws::StreamViewType::KeysOnly => StreamView::KeysOnly,
-            _ => StreamView::NewAndOldImages,
-        });
-    Stream {
-        enabled,
-        view_type: view.filter(|_| enabled),
-    }
+    let view = specification.and_then(|s| s.stream_view_type()).map(|view| match view {
+        aws::StreamViewType::NewImage => StreamView::NewImage,
+        aws::StreamViewType::OldImage => StreamView::OldImage,
+        aws::StreamViewType::KeysOnly => StreamView::KeysOnly,
+        _ => StreamView::NewAndOldImages,
+    });
+    Stream { enabled, view_type: view.filter(|_| enabled) }
 }
 
 fn encryption(table: &aws::TableDescription) -> TableEncryption {
@@ -288,10 +242,7 @@ fn encryption(table: &aws::TableDescription) -> TableEncryption {
             kind: EncryptionType::Kms,
             kms_key_arn: sse.kms_master_key_arn().map(str::to_owned),
         },
-        _ => TableEncryption {
-            kind: EncryptionType::AwsOwned,
-            kms_key_arn: None,
-        },
+        _ => TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: None },
     }
 }
 
@@ -308,11 +259,6 @@ fn projection(described: Option<&aws::Projection>) -> Projection {
         Some(aws::ProjectionType::Include) => ProjectionType::Include,
         _ => ProjectionType::All,
     };
-    let attributes = described
-        .map(|p| p.non_key_attributes().to_vec())
-        .unwrap_or_default();
-    Projection {
-        kind,
-        non_key_attributes: Some(attributes).filter(|a| !a.is_empty()),
-    }
+    let attributes = described.map(|p| p.non_key_attributes().to_vec()).unwrap_or_default();
+    Projection { kind, non_key_attributes: Some(attributes).filter(|a| !a.is_empty()) }
 }

@@ -33,14 +33,8 @@ const SHAPE: Shape = Shape {
     lists: &[
         ("globalSecondaryIndexes", ListRule::Keyed("name")),
         ("localSecondaryIndexes", ListRule::Keyed("name")),
-        (
-            "globalSecondaryIndexes.projection.nonKeyAttributes",
-            ListRule::Set,
-        ),
-        (
-            "localSecondaryIndexes.projection.nonKeyAttributes",
-            ListRule::Set,
-        ),
+        ("globalSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
+        ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
     ],
 };
 
@@ -52,19 +46,13 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     let seen = comparable(&live.spec, &live.tags);
     let compared = desired.compare(declared, &seen, &SHAPE);
     let want = compared.effective_spec(&desired.spec);
-    let mut plan = Plan {
-        changes: compared.changes.clone(),
-        ..Plan::default()
-    };
+    let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(busy) = &live.busy {
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
     }
     let mut changes = compared.changes;
-    let forever = split_off(
-        &mut changes,
-        &["partitionKey", "sortKey", "localSecondaryIndexes"],
-    );
+    let forever = split_off(&mut changes, &["partitionKey", "sortKey", "localSecondaryIndexes"]);
     if !forever.is_empty() {
         let fields: Vec<_> = forever.iter().map(|c| c.path.to_string()).collect();
         plan.blocked = Plan::<()>::blocked(
@@ -87,12 +75,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     push_facets(&mut plan, &want, &mut changes);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(
-            Verb::Update,
-            "tags",
-            tags,
-            TableStep::Tag(desired.tags.clone()),
-        );
+        plan.push(Verb::Update, "tags", tags, TableStep::Tag(desired.tags.clone()));
     }
     plan
 }
@@ -105,12 +88,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
     plan.push(Verb::Create, "table", Vec::new(), create);
     if let Some(ttl) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
-        plan.push(
-            Verb::Update,
-            "time to live",
-            Vec::new(),
-            TableStep::TimeToLive(ttl),
-        );
+        plan.push(Verb::Update, "time to live", Vec::new(), TableStep::TimeToLive(ttl));
     }
     if let Some(recovery) = spec.point_in_time_recovery.filter(|p| p.enabled) {
         let step = TableStep::PointInTimeRecovery(recovery);
@@ -147,40 +125,25 @@ fn push_settings(
             plan.push(Verb::Update, what, taken, step);
         }
     };
-    push(
-        &["billing"],
-        "billing",
-        Some(TableStep::Billing(want.clone())),
-    );
+    push(&["billing"], "billing", Some(TableStep::Billing(want.clone())));
     push(
         &["onDemandThroughput"],
         "on-demand throughput",
         want.on_demand_throughput.map(TableStep::OnDemandThroughput),
     );
-    push(
-        &["tableClass"],
-        "table class",
-        want.table_class.map(TableStep::Class),
-    );
+    push(&["tableClass"], "table class", want.table_class.map(TableStep::Class));
     push(
         &["deletionProtection"],
         "deletion protection",
         want.deletion_protection.map(TableStep::DeletionProtection),
     );
-    push(
-        &["encryption"],
-        "encryption",
-        want.encryption.clone().map(TableStep::Encryption),
-    );
+    push(&["encryption"], "encryption", want.encryption.clone().map(TableStep::Encryption));
     // A stream that is on cannot change its view: it is turned off first, and on again by the
     // next plan.
     let was_on = live.stream.is_some_and(|s| s.enabled);
     let stream = want.stream.map(|stream| {
         let view = stream.view_type.filter(|_| stream.enabled && !was_on);
-        TableStep::Stream(Stream {
-            enabled: view.is_some(),
-            view_type: view,
-        })
+        TableStep::Stream(Stream { enabled: view.is_some(), view_type: view })
     });
     push(&["stream"], "stream", stream);
 }
@@ -189,12 +152,7 @@ fn push_settings(
 fn push_facets(plan: &mut Plan<TableStep>, want: &TableSpec, changes: &mut Vec<Change>) {
     let ttl = split_off(changes, &["ttl"]);
     if let (false, Some(want)) = (ttl.is_empty(), &want.ttl) {
-        plan.push(
-            Verb::Update,
-            "time to live",
-            ttl,
-            TableStep::TimeToLive(want.clone()),
-        );
+        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(want.clone()));
     }
     let recovery = split_off(changes, &["pointInTimeRecovery"]);
     if let (false, Some(want)) = (recovery.is_empty(), want.point_in_time_recovery) {
@@ -222,10 +180,7 @@ impl IndexPlan {
                 // The list as a whole was declared empty.
                 _ => {
                     for index in live.global_secondary_indexes.iter().flatten() {
-                        by_index
-                            .entry(index.name.clone())
-                            .or_default()
-                            .push(change.clone());
+                        by_index.entry(index.name.clone()).or_default().push(change.clone());
                     }
                 }
             }
@@ -234,11 +189,7 @@ impl IndexPlan {
             let indexes = spec.global_secondary_indexes.iter().flatten();
             indexes.cloned().find(|index| index.name == name)
         };
-        let mut plan = Self {
-            deletions: Vec::new(),
-            updates: Vec::new(),
-            creations: Vec::new(),
-        };
+        let mut plan = Self { deletions: Vec::new(), updates: Vec::new(), creations: Vec::new() };
         for (name, changes) in by_index {
             let (wanted, exists) = (find(want, &name), find(live, &name).is_some());
             let throughput_only = changes
@@ -271,10 +222,7 @@ impl IndexPlan {
 
     fn push_updates(&self, plan: &mut Plan<TableStep>, want: &TableSpec) {
         // A change of billing mode sets every index's throughput in its own call.
-        let covered = plan
-            .steps
-            .iter()
-            .any(|s| matches!(s.call, TableStep::Billing(_)))
+        let covered = plan.steps.iter().any(|s| matches!(s.call, TableStep::Billing(_)))
             && want.billing_mode() == Some(BillingMode::Provisioned);
         for (name, throughput, changes) in self.updates.iter().filter(|_| !covered) {
             let step = TableStep::IndexThroughput(name.clone(), *throughput);
@@ -285,12 +233,7 @@ impl IndexPlan {
     fn push_creations(&self, plan: &mut Plan<TableStep>) {
         for (index, changes) in &self.creations {
             let step = TableStep::CreateIndex(Box::new(index.clone()));
-            plan.push(
-                Verb::Create,
-                format!("index {}", index.name),
-                changes.clone(),
-                step,
-            );
+            plan.push(Verb::Create, format!("index {}", index.name), changes.clone(), step);
         }
     }
 }

@@ -231,12 +231,7 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
     for (i, index) in spec.global_secondary_indexes.iter().flatten().enumerate() {
         let at = format!("globalSecondaryIndexes[{i}]");
         attributes.push((format!("{at}.partitionKey"), &index.partition_key));
-        attributes.extend(
-            index
-                .sort_key
-                .iter()
-                .map(|key| (format!("{at}.sortKey"), key)),
-        );
+        attributes.extend(index.sort_key.iter().map(|key| (format!("{at}.sortKey"), key)));
         problems.extend(check_projection(&at, &index.projection));
     }
     for (i, index) in spec.local_secondary_indexes.iter().flatten().enumerate() {
@@ -247,27 +242,18 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
     problems.extend(check_types_agree(&attributes));
     problems.extend(check_index_names(spec));
     problems.extend(check_capacity(spec));
-    if spec
-        .local_secondary_indexes
-        .as_ref()
-        .is_some_and(|l| !l.is_empty())
+    if spec.local_secondary_indexes.as_ref().is_some_and(|l| !l.is_empty())
         && spec.sort_key.is_none()
     {
         let message = "local indexes need a table with a sort key";
         problems.push(Problem::new("localSecondaryIndexes", message));
     }
-    if let Some(Stream {
-        enabled: true,
-        view_type: None,
-    }) = spec.stream
-    {
+    if let Some(Stream { enabled: true, view_type: None }) = spec.stream {
         let message = "an enabled stream needs a viewType";
         problems.push(Problem::new("stream", message).help("add viewType: NEW_AND_OLD_IMAGES"));
     }
-    if let Some(TableEncryption {
-        kind: EncryptionType::AwsOwned,
-        kms_key_arn: Some(_),
-    }) = &spec.encryption
+    if let Some(TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: Some(_) }) =
+        &spec.encryption
     {
         let message = "kmsKeyArn goes with type KMS";
         problems.push(Problem::new("encryption.kmsKeyArn", message));
@@ -278,14 +264,12 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
 fn check_projection(at: &str, projection: &Projection) -> Option<Problem> {
     let path = format!("{at}.projection");
     match (projection.kind, &projection.non_key_attributes) {
-        (ProjectionType::Include, None) => Some(Problem::new(
-            path,
-            "a projection of type INCLUDE needs nonKeyAttributes",
-        )),
-        (ProjectionType::All | ProjectionType::KeysOnly, Some(_)) => Some(Problem::new(
-            path,
-            "nonKeyAttributes go with type INCLUDE only",
-        )),
+        (ProjectionType::Include, None) => {
+            Some(Problem::new(path, "a projection of type INCLUDE needs nonKeyAttributes"))
+        }
+        (ProjectionType::All | ProjectionType::KeysOnly, Some(_)) => {
+            Some(Problem::new(path, "nonKeyAttributes go with type INCLUDE only"))
+        }
         _ => None,
     }
 }
@@ -294,9 +278,7 @@ fn check_projection(at: &str, projection: &Projection) -> Option<Problem> {
 fn check_types_agree(attributes: &[(String, &KeyAttribute)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (i, (path, key)) in attributes.iter().enumerate() {
-        let before = attributes[..i]
-            .iter()
-            .find(|(_, k)| k.name == key.name && k.kind != key.kind);
+        let before = attributes[..i].iter().find(|(_, k)| k.name == key.name && k.kind != key.kind);
         if let Some((other, first)) = before {
             let message = format!(
                 "attribute `{}` is {:?} here and {:?} at {other}; an attribute has one type",
@@ -331,10 +313,7 @@ fn check_index_names(spec: &TableSpec) -> Vec<Problem> {
 fn check_capacity(spec: &TableSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mode = spec.billing_mode();
-    let has_throughput = spec
-        .billing
-        .as_ref()
-        .is_some_and(|b| b.throughput.is_some());
+    let has_throughput = spec.billing.as_ref().is_some_and(|b| b.throughput.is_some());
     if mode == Some(BillingMode::Provisioned) && !has_throughput {
         let message = "mode PROVISIONED needs throughput {readCapacityUnits, writeCapacityUnits}";
         problems.push(Problem::new("billing", message));

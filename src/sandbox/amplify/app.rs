@@ -86,14 +86,11 @@ impl App {
             self.fields.insert("enableBasicAuth".to_owned(), json!(on));
         }
         // An empty map is read as "unchanged"; an empty name clears.
-        if let Some(variables) = body["environmentVariables"]
-            .as_object()
-            .filter(|v| !v.is_empty())
+        if let Some(variables) = body["environmentVariables"].as_object().filter(|v| !v.is_empty())
         {
             let mut variables = variables.clone();
             variables.remove("");
-            self.fields
-                .insert("environmentVariables".to_owned(), Value::Object(variables));
+            self.fields.insert("environmentVariables".to_owned(), Value::Object(variables));
         }
     }
 
@@ -149,16 +146,11 @@ impl App {
     }
 
     fn answer_branch(&mut self, operation: &str, asked: &Asked) -> Answer {
-        let connected = self.fields["repository"]
-            .as_str()
-            .is_some_and(|r| !r.is_empty());
+        let connected = self.fields["repository"].as_str().is_some_and(|r| !r.is_empty());
         let (busy_for, now) = (self.busy_for, self.clock.now().as_second());
         let arn = self.arn.clone();
         let name = asked.part(1);
-        let branch = self
-            .branches
-            .get_mut(name)
-            .ok_or_else(|| missing("Branch", name))?;
+        let branch = self.branches.get_mut(name).ok_or_else(|| missing("Branch", name))?;
         match operation {
             "GetBranch" => Ok((200, json!({"branch": branch.describe()}))),
             "UpdateBranch" => {
@@ -167,11 +159,7 @@ impl App {
             }
             "ListJobs" => {
                 let newest = branch.jobs.iter().rev().map(|job| job.describe(busy_for));
-                let size = asked
-                    .query
-                    .get("maxResults")
-                    .and_then(|m| m.parse().ok())
-                    .unwrap_or(10);
+                let size = asked.query.get("maxResults").and_then(|m| m.parse().ok()).unwrap_or(10);
                 let begin = asked.query.decoded("nextToken");
                 let (jobs, next) = super::page(newest.collect(), begin.as_deref(), size);
                 Ok((200, json!({"jobSummaries": jobs, "nextToken": next})))
@@ -183,10 +171,7 @@ impl App {
             }
             "StartDeployment" => branch.start(&arn, name, "MANUAL", &asked.body, busy_for, now),
             "StartJob" => {
-                let kind = asked.body["jobType"]
-                    .as_str()
-                    .unwrap_or("RELEASE")
-                    .to_owned();
+                let kind = asked.body["jobType"].as_str().unwrap_or("RELEASE").to_owned();
                 branch.start(&arn, name, &kind, &asked.body, busy_for, now)
             }
             "GetJob" | "StopJob" => {
@@ -197,24 +182,14 @@ impl App {
                     job.stopped = true;
                     return Ok((200, json!({"jobSummary": job.describe(busy_for)})));
                 }
-                Ok((
-                    200,
-                    json!({"job": {"summary": job.describe(busy_for), "steps": []}}),
-                ))
+                Ok((200, json!({"job": {"summary": job.describe(busy_for), "steps": []}})))
             }
-            _ => Err(Refusal(
-                404,
-                "UnknownOperationException",
-                "no such operation".to_owned(),
-            )),
+            _ => Err(Refusal(404, "UnknownOperationException", "no such operation".to_owned())),
         }
     }
 
     fn create_branch(&mut self, asked: &Asked) -> Answer {
-        let name = asked.body["branchName"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let name = asked.body["branchName"].as_str().unwrap_or_default().to_owned();
         if self.branches.contains_key(&name) {
             let message = format!("Branch {name} already exists.");
             return Err(Refusal(400, "BadRequestException", message));
@@ -258,10 +233,7 @@ impl App {
             let message = format!("Domain association {name} already exists.");
             return Err(Refusal(400, "BadRequestException", message));
         }
-        let settings = asked.body["subDomainSettings"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let settings = asked.body["subDomainSettings"].as_array().cloned().unwrap_or_default();
         let subdomains: Vec<_> = settings
             .into_iter()
             .map(
@@ -283,13 +255,9 @@ impl App {
 
 impl Branch {
     fn merge(&mut self, body: &Value) {
-        for member in [
-            "description",
-            "stage",
-            "framework",
-            "enableAutoBuild",
-            "environmentVariables",
-        ] {
+        for member in
+            ["description", "stage", "framework", "enableAutoBuild", "environmentVariables"]
+        {
             if !body[member].is_null() {
                 self.fields.insert(member.to_owned(), body[member].clone());
             }
@@ -299,10 +267,7 @@ impl Branch {
     fn describe(&self) -> Value {
         let mut fields = self.fields.clone();
         fields.insert("tags".to_owned(), Value::Object(self.tags.clone()));
-        fields.insert(
-            "totalNumberOfJobs".to_owned(),
-            json!(self.jobs.len().to_string()),
-        );
+        fields.insert("totalNumberOfJobs".to_owned(), json!(self.jobs.len().to_string()));
         if let Some(job) = self.jobs.last() {
             fields.insert("activeJobId".to_owned(), job.fields["jobId"].clone());
         }
@@ -339,11 +304,7 @@ impl Branch {
             }
         }
         let fields = fields.as_object().cloned().unwrap_or_default();
-        self.jobs.push(Job {
-            fields,
-            begun: Instant::now(),
-            stopped: false,
-        });
+        self.jobs.push(Job { fields, begun: Instant::now(), stopped: false });
         let summary = self.jobs.last().map(|job| job.describe(busy_for));
         Ok((200, json!({"jobSummary": summary})))
     }

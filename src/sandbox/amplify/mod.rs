@@ -52,12 +52,7 @@ impl Asked<'_> {
 
 impl Amplify {
     pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3Service>) -> Self {
-        Self {
-            busy_for,
-            clock,
-            s3,
-            state: Mutex::default(),
-        }
+        Self { busy_for, clock, s3, state: Mutex::default() }
     }
 
     pub async fn handle(&self, call: &Call, request: &MockRequest) -> MockResponse {
@@ -82,10 +77,8 @@ impl Amplify {
             "CreateApp" => self.create(asked),
             "ListApps" => self.list(asked),
             "DeleteApp" => {
-                let removed = self
-                    .lock()
-                    .apps
-                    .remove(&(asked.region.to_owned(), asked.part(0).to_owned()));
+                let removed =
+                    self.lock().apps.remove(&(asked.region.to_owned(), asked.part(0).to_owned()));
                 let app = removed.ok_or_else(|| missing("App", asked.part(0)))?;
                 Ok((200, json!({"app": app.describe()})))
             }
@@ -93,10 +86,7 @@ impl Amplify {
             operation => {
                 let mut state = self.lock();
                 let key = (asked.region.to_owned(), asked.part(0).to_owned());
-                let app = state
-                    .apps
-                    .get_mut(&key)
-                    .ok_or_else(|| missing("App", asked.part(0)))?;
+                let app = state.apps.get_mut(&key).ok_or_else(|| missing("App", asked.part(0)))?;
                 app.answer(operation, asked)
             }
         }
@@ -107,11 +97,7 @@ impl Amplify {
         state.made += 1;
         let name = asked.body["name"].as_str().unwrap_or_default();
         if name.is_empty() {
-            return Err(Refusal(
-                400,
-                "BadRequestException",
-                "name is missing".to_owned(),
-            ));
+            return Err(Refusal(400, "BadRequestException", "name is missing".to_owned()));
         }
         let id = format!("d{}", &sha256_hex(format!("{name}{}", state.made))[..12]);
         let app = App::new(&id, asked, self.clock, self.busy_for);
@@ -122,17 +108,10 @@ impl Amplify {
 
     fn list(&self, asked: &Asked) -> Answer {
         let state = self.lock();
-        let here = state
-            .apps
-            .iter()
-            .filter(|((region, _), _)| region == asked.region);
+        let here = state.apps.iter().filter(|((region, _), _)| region == asked.region);
         let all = here.map(|(_, app)| app.describe()).collect();
-        let size = asked
-            .query
-            .get("maxResults")
-            .and_then(|m| m.parse().ok())
-            .unwrap_or(10)
-            .min(100);
+        let size =
+            asked.query.get("maxResults").and_then(|m| m.parse().ok()).unwrap_or(10).min(100);
         let begin = asked.query.decoded("nextToken");
         let (apps, next) = page(all, begin.as_deref(), size);
         Ok((200, json!({"apps": apps, "nextToken": next})))
@@ -145,13 +124,8 @@ impl Amplify {
         let (id, branch) = (path.next().unwrap_or_default(), path.nth(1));
         let mut state = self.lock();
         let key = (asked.region.to_owned(), id.to_owned());
-        let app = state
-            .apps
-            .get_mut(&key)
-            .ok_or_else(|| missing("Resource", arn))?;
-        let tags = app
-            .tags_of(branch)
-            .ok_or_else(|| missing("Resource", arn))?;
+        let app = state.apps.get_mut(&key).ok_or_else(|| missing("Resource", arn))?;
+        let tags = app.tags_of(branch).ok_or_else(|| missing("Resource", arn))?;
         match call.operation.as_str() {
             "TagResource" => {
                 tags.extend(asked.body["tags"].as_object().cloned().unwrap_or_default());
@@ -171,11 +145,7 @@ impl Amplify {
         let url = asked.body["sourceUrl"].as_str().unwrap_or_default();
         let signed = Query::of(url).get("X-Amz-Signature").is_some();
         let path = path_of(url);
-        let host = url
-            .split("://")
-            .nth(1)
-            .and_then(|r| r.split('/').next())
-            .unwrap_or_default();
+        let host = url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or_default();
         let path = match host.find(".s3.") {
             Some(cut) => format!("/{}{path}", &host[..cut]),
             None => path.to_owned(),
@@ -200,9 +170,5 @@ impl Amplify {
 }
 
 fn missing(what: &str, name: &str) -> Refusal {
-    Refusal(
-        404,
-        "NotFoundException",
-        format!("{what} {name} not found."),
-    )
+    Refusal(404, "NotFoundException", format!("{what} {name} not found."))
 }

@@ -51,10 +51,7 @@ pub(super) fn merge(into: &mut Map<String, Value>, body: &Value) -> Result<(), R
         merge_environment(into, &body["Environment"]);
     }
     if let Some(layers) = body["Layers"].as_array() {
-        let layers: Vec<_> = layers
-            .iter()
-            .map(|arn| json!({"Arn": arn, "CodeSize": 0}))
-            .collect();
+        let layers: Vec<_> = layers.iter().map(|arn| json!({"Arn": arn, "CodeSize": 0})).collect();
         if layers.is_empty() {
             into.remove("Layers");
         } else {
@@ -62,10 +59,7 @@ pub(super) fn merge(into: &mut Map<String, Value>, body: &Value) -> Result<(), R
         }
     }
     if let Some(vpc) = body["VpcConfig"].as_object() {
-        let in_vpc = vpc
-            .get("SubnetIds")
-            .and_then(Value::as_array)
-            .is_some_and(|s| !s.is_empty());
+        let in_vpc = vpc.get("SubnetIds").and_then(Value::as_array).is_some_and(|s| !s.is_empty());
         let mut vpc = vpc.clone();
         let id = if in_vpc { "vpc-0sandbox" } else { "" };
         vpc.insert("VpcId".to_owned(), json!(id));
@@ -88,10 +82,7 @@ pub(super) fn merge(into: &mut Map<String, Value>, body: &Value) -> Result<(), R
 }
 
 fn merge_environment(into: &mut Map<String, Value>, environment: &Value) {
-    let variables = environment["Variables"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
+    let variables = environment["Variables"].as_object().cloned().unwrap_or_default();
     if variables.is_empty() {
         into.remove("Environment");
     } else {
@@ -101,16 +92,9 @@ fn merge_environment(into: &mut Map<String, Value>, environment: &Value) {
 
 /// JSON logs have levels, INFO where none are given; text logs have none.
 fn merge_logging(into: &mut Map<String, Value>, logging: &Map<String, Value>) {
-    let mut merged = into["LoggingConfig"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
-    merged.extend(
-        logging
-            .iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| (k.clone(), v.clone())),
-    );
+    let mut merged = into["LoggingConfig"].as_object().cloned().unwrap_or_default();
+    merged
+        .extend(logging.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())));
     let levels = ["ApplicationLogLevel", "SystemLogLevel"];
     if merged.get("LogFormat") == Some(&json!("JSON")) {
         for level in levels {
@@ -128,14 +112,10 @@ fn check(body: &Value) -> Result<(), Refusal> {
         value.as_i64().is_none_or(|v| (least..=most).contains(&v))
     };
     if !within(&body["MemorySize"], 128, 10240) {
-        return Err(invalid(
-            "'MemorySize' value failed to satisfy constraint".to_owned(),
-        ));
+        return Err(invalid("'MemorySize' value failed to satisfy constraint".to_owned()));
     }
     if !within(&body["Timeout"], 1, 900) {
-        return Err(invalid(
-            "'Timeout' value failed to satisfy constraint".to_owned(),
-        ));
+        return Err(invalid("'Timeout' value failed to satisfy constraint".to_owned()));
     }
     let variables = body["Environment"]["Variables"].as_object();
     let bytes: usize = variables

@@ -58,16 +58,8 @@ impl Function {
             ("SourceArn", "ArnLike", "AWS:SourceArn"),
             ("SourceAccount", "StringEquals", "AWS:SourceAccount"),
             ("PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"),
-            (
-                "FunctionUrlAuthType",
-                "StringEquals",
-                "lambda:FunctionUrlAuthType",
-            ),
-            (
-                "InvokedViaFunctionUrl",
-                "Bool",
-                "lambda:InvokedViaFunctionUrl",
-            ),
+            ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
+            ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
         ];
         for (member, operator, key) in conditions {
             match &body[member] {
@@ -89,10 +81,7 @@ impl Function {
         };
         let policy = json!({"Version": "2012-10-17", "Id": "default", "Statement": statements});
         let revision = sha256_hex(policy.to_string());
-        Ok((
-            200,
-            json!({"Policy": policy.to_string(), "RevisionId": &revision[..32]}),
-        ))
+        Ok((200, json!({"Policy": policy.to_string(), "RevisionId": &revision[..32]})))
     }
 
     pub fn remove_permission(&mut self, asked: &Asked) -> Answer {
@@ -129,13 +118,7 @@ impl Function {
                 self.async_settings.remove(&qualifier).ok_or_else(absent)?;
                 Ok((204, Value::Null))
             }
-            _ => Ok((
-                200,
-                self.async_settings
-                    .get(&qualifier)
-                    .cloned()
-                    .ok_or_else(absent)?,
-            )),
+            _ => Ok((200, self.async_settings.get(&qualifier).cloned().ok_or_else(absent)?)),
         }
     }
 
@@ -173,11 +156,7 @@ impl Function {
             }
         }
         self.urls.insert(qualifier, settings.clone());
-        let status = if operation == "CreateFunctionUrlConfig" {
-            201
-        } else {
-            200
-        };
+        let status = if operation == "CreateFunctionUrlConfig" { 201 } else { 200 };
         Ok((status, settings))
     }
 

@@ -75,8 +75,7 @@ impl Function {
         merge(&mut self.latest, body)?;
         self.take_code(code);
         if let Some(architectures) = body["Architectures"].as_array() {
-            self.latest
-                .insert("Architectures".to_owned(), json!(architectures));
+            self.latest.insert("Architectures".to_owned(), json!(architectures));
         }
         let package = body["PackageType"].as_str().unwrap_or("Zip");
         self.latest.insert("PackageType".to_owned(), json!(package));
@@ -96,8 +95,7 @@ impl Function {
     pub fn update_code(&mut self, body: &Value, code: Option<Code>) -> Answer {
         self.take_code(code);
         if let Some(architectures) = body["Architectures"].as_array() {
-            self.latest
-                .insert("Architectures".to_owned(), json!(architectures));
+            self.latest.insert("Architectures".to_owned(), json!(architectures));
         }
         self.update();
         Ok((200, self.configuration(None)?))
@@ -105,8 +103,7 @@ impl Function {
 
     fn take_code(&mut self, code: Option<Code>) {
         let Some(code) = code else { return };
-        self.latest
-            .insert("CodeSha256".to_owned(), json!(code.sha256));
+        self.latest.insert("CodeSha256".to_owned(), json!(code.sha256));
         self.latest.insert("CodeSize".to_owned(), json!(code.size));
         self.image = code.image;
     }
@@ -118,11 +115,7 @@ impl Function {
 
     fn touch(&mut self) {
         self.revision += 1;
-        let now = self
-            .clock
-            .now()
-            .strftime("%Y-%m-%dT%H:%M:%S.000+0000")
-            .to_string();
+        let now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string();
         self.latest.insert("LastModified".to_owned(), json!(now));
     }
 
@@ -147,21 +140,9 @@ impl Function {
         };
         let mut out = fields.clone();
         let arn = qualifier.map_or_else(|| self.arn.clone(), |q| format!("{}:{q}", self.arn));
-        let state = if Instant::now() < self.pending_until {
-            "Pending"
-        } else {
-            "Active"
-        };
-        let update = if Instant::now() < self.updating_until {
-            "InProgress"
-        } else {
-            "Successful"
-        };
-        let update = if version == LATEST {
-            update
-        } else {
-            "Successful"
-        };
+        let state = if Instant::now() < self.pending_until { "Pending" } else { "Active" };
+        let update = if Instant::now() < self.updating_until { "InProgress" } else { "Successful" };
+        let update = if version == LATEST { update } else { "Successful" };
         let extra = json!({
             "FunctionName": self.name,
             "FunctionArn": arn,
@@ -267,17 +248,11 @@ impl Function {
 
     pub fn alias(&self, name: &str) -> Answer {
         let alias = self.aliases.get(name).cloned();
-        Ok((
-            200,
-            alias.ok_or_else(|| missing(&format!("{}:{name}", self.arn)))?,
-        ))
+        Ok((200, alias.ok_or_else(|| missing(&format!("{}:{name}", self.arn)))?))
     }
 
     pub fn list_aliases(&self) -> (u16, Value) {
-        (
-            200,
-            json!({"Aliases": self.aliases.values().collect::<Vec<_>>()}),
-        )
+        (200, json!({"Aliases": self.aliases.values().collect::<Vec<_>>()}))
     }
 
     pub fn delete_alias(&mut self, name: &str) -> Answer {

@@ -52,12 +52,7 @@ struct Asked<'a> {
 
 impl Lambda {
     pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3Service>) -> Self {
-        Self {
-            busy_for,
-            clock,
-            s3,
-            functions: Mutex::default(),
-        }
+        Self { busy_for, clock, s3, functions: Mutex::default() }
     }
 
     pub async fn handle(&self, call: &Call, request: &MockRequest) -> MockResponse {
@@ -86,9 +81,9 @@ impl Lambda {
             "ListFunctions" => self.list(&asked),
             "DeleteFunction" => self.delete(&asked),
             "GetFunction" => self.with(&asked, |f| f.describe(asked.qualifier.as_deref())),
-            "GetFunctionConfiguration" => self.with(&asked, |f| {
-                Ok((200, f.configuration(asked.qualifier.as_deref())?))
-            }),
+            "GetFunctionConfiguration" => {
+                self.with(&asked, |f| Ok((200, f.configuration(asked.qualifier.as_deref())?)))
+            }
             "UpdateFunctionConfiguration" => self.with_idle(&asked, |f| f.configure(&asked.body)),
             "UpdateFunctionCode" => self.with_idle(&asked, |f| f.update_code(&asked.body, code)),
             "PublishVersion" => self.with_idle(&asked, |f| f.publish(&asked.body)),
@@ -116,29 +111,19 @@ impl Lambda {
             "ListTags" | "TagResource" | "UntagResource" => {
                 self.with(&asked, |f| Ok(f.tags(&call.operation, &asked)))
             }
-            _ => Err(Refusal(
-                404,
-                "UnknownOperationException",
-                "no such operation".to_owned(),
-            )),
+            _ => Err(Refusal(404, "UnknownOperationException", "no such operation".to_owned())),
         }
     }
 
     fn create(&self, asked: &Asked, code: Option<Code>) -> Answer {
-        let name = asked.body["FunctionName"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        let name = asked.body["FunctionName"].as_str().unwrap_or_default().to_owned();
         let key = (asked.region.to_owned(), name.clone());
         let mut functions = self.lock();
         if functions.contains_key(&key) {
             let message = format!("Function already exist: {name}");
             return Err(Refusal(409, "ResourceConflictException", message));
         }
-        let arn = format!(
-            "arn:aws:lambda:{}:{ACCOUNT_ID}:function:{name}",
-            asked.region
-        );
+        let arn = format!("arn:aws:lambda:{}:{ACCOUNT_ID}:function:{name}", asked.region);
         let mut function = Function::new(&name, arn, self.clock, self.busy_for);
         function.create(&asked.body, code)?;
         let configuration = function.configuration(None)?;
@@ -150,9 +135,7 @@ impl Lambda {
     /// <https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctions.html>.
     fn list(&self, asked: &Asked) -> Answer {
         let functions = self.lock();
-        let here = functions
-            .iter()
-            .filter(|((region, _), _)| region == asked.region);
+        let here = functions.iter().filter(|((region, _), _)| region == asked.region);
         let all: Result<Vec<_>, _> = here
             .map(|(_, f)| {
                 let mut configuration = f.configuration(None)?;
@@ -164,31 +147,20 @@ impl Lambda {
                 Ok(configuration)
             })
             .collect();
-        let size = asked
-            .query
-            .get("MaxItems")
-            .and_then(|m| m.parse().ok())
-            .unwrap_or(50)
-            .min(50);
+        let size = asked.query.get("MaxItems").and_then(|m| m.parse().ok()).unwrap_or(50).min(50);
         let (page, next) = super::rest::page(all?, asked.query.get("Marker"), size);
         Ok((200, json!({"Functions": page, "NextMarker": next})))
     }
 
     fn delete(&self, asked: &Asked) -> Answer {
-        let removed = self
-            .lock()
-            .remove(&(asked.region.to_owned(), asked.name.clone()));
-        removed
-            .map(|_| (204, Value::Null))
-            .ok_or_else(|| missing(&asked.name))
+        let removed = self.lock().remove(&(asked.region.to_owned(), asked.name.clone()));
+        removed.map(|_| (204, Value::Null)).ok_or_else(|| missing(&asked.name))
     }
 
     fn with(&self, asked: &Asked, act: impl FnOnce(&mut Function) -> Answer) -> Answer {
         let mut functions = self.lock();
         let key = (asked.region.to_owned(), asked.name.clone());
-        act(functions
-            .get_mut(&key)
-            .ok_or_else(|| missing(&asked.name))?)
+        act(functions.get_mut(&key).ok_or_else(|| missing(&asked.name))?)
     }
 
     /// For what Lambda refuses while the function is Pending or InProgress.
@@ -209,11 +181,7 @@ impl Lambda {
     async fn fetch(&self, asked: &Asked<'_>, code: &Value) -> Result<Code, Refusal> {
         if let Some(image) = code["ImageUri"].as_str() {
             let sha256 = hex::encode(Sha256::digest(image));
-            return Ok(Code {
-                sha256,
-                size: 0,
-                image: Some(image.to_owned()),
-            });
+            return Ok(Code { sha256, size: 0, image: Some(image.to_owned()) });
         }
         if let Some(zip) = code["ZipFile"].as_str() {
             let bytes = BASE64_STANDARD.decode(zip).unwrap_or_default();
@@ -221,9 +189,7 @@ impl Lambda {
         }
         let (bucket, key) = (code["S3Bucket"].as_str(), code["S3Key"].as_str());
         let (Some(bucket), Some(key)) = (bucket, key) else {
-            return Err(invalid(
-                "Please provide a source for function code.".to_owned(),
-            ));
+            return Err(invalid("Please provide a source for function code.".to_owned()));
         };
         let request = MockRequest {
             method: "GET".to_owned(),
@@ -242,9 +208,7 @@ impl Lambda {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Function>> {
-        self.functions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.functions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -271,11 +235,7 @@ fn invalid(message: String) -> Refusal {
 }
 
 fn missing(what: &str) -> Refusal {
-    Refusal(
-        404,
-        "ResourceNotFoundException",
-        format!("Function not found: {what}"),
-    )
+    Refusal(404, "ResourceNotFoundException", format!("Function not found: {what}"))
 }
 
 /// A path names a function by name, by ARN, or by ARN and qualifier.
