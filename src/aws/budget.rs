@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+/// The timer's resolution.
+const TICK: Duration = Duration::from_millis(1);
+
 /// A token bucket. Callers are served in the order in which they came.
 #[derive(Debug)]
 pub struct Budget {
@@ -56,8 +59,9 @@ impl Budget {
                 return;
             }
             let missing = (1.0 - state.tokens) / self.per_second;
+            // At least a tick of the timer: rounding must not make this a loop without a pause.
             // The lock is held on purpose: those behind keep their order.
-            tokio::time::sleep(Duration::from_secs_f64(missing)).await;
+            tokio::time::sleep(Duration::from_secs_f64(missing).max(TICK)).await;
         }
     }
 }

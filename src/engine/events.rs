@@ -2,12 +2,13 @@
 //! since something really happened.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
-use crate::model::{ObjectKey, sha256_hex};
+use crate::model::ObjectKey;
 use crate::store::{EventKind, EventRecord, Store};
 
 /// The same event within this time is counted, not written anew.
@@ -22,6 +23,8 @@ const REMEMBERED_MAX: usize = 10_000;
 pub struct Recorder {
     store: Store,
     recent: Arc<Mutex<HashMap<String, Recent>>>,
+    /// Orders events of one moment.
+    made: Arc<AtomicU64>,
 }
 
 struct Recent {
@@ -31,7 +34,7 @@ struct Recent {
 
 impl Recorder {
     pub fn new(store: Store) -> Self {
-        Self { store, recent: Arc::default() }
+        Self { store, recent: Arc::default(), made: Arc::default() }
     }
 
     /// Records an event about an object. An event that cannot be written is logged: losing one
@@ -80,7 +83,11 @@ impl Recorder {
             return Some(known.event.clone());
         }
         let event = EventRecord {
-            id: format!("{:020}-{}", now.as_nanosecond(), &sha256_hex(&same)[..8]),
+            id: format!(
+                "{:020}-{:010}",
+                now.as_nanosecond(),
+                self.made.fetch_add(1, Ordering::Relaxed)
+            ),
             environment: key.environment.to_string(),
             object: key.id.to_string(),
             kind,

@@ -52,6 +52,8 @@ pub trait AnyKind: Send + Sync {
     fn crd(&self) -> Value;
     /// What the schema cannot check. The spec must conform to the schema.
     fn validate(&self, object: &Object) -> Vec<Problem>;
+    /// Whether a spec can be read as the kind's type.
+    fn is_readable(&self, spec: &Value) -> bool;
     fn check_name(&self, name: &str) -> Result<(), String>;
     fn common(&self, spec: &Value) -> Common;
     /// Observes the resource, plans, and checks the plan.
@@ -93,6 +95,10 @@ impl<K: Kind> AnyKind for Erased<K> {
             Ok(spec) => K::validate(object, &spec),
             Err(error) => vec![Problem::new("", error.to_string())],
         }
+    }
+
+    fn is_readable(&self, spec: &Value) -> bool {
+        K::Spec::deserialize(spec).is_ok()
     }
 
     fn check_name(&self, name: &str) -> Result<(), String> {

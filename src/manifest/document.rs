@@ -11,6 +11,9 @@ use super::{Problem, Source};
 
 /// Nodes of one document; a manifest of 300 KB has far fewer.
 const DEPTH_MAX: usize = 100;
+/// Of one file.
+const DOCUMENTS_MAX: usize = 50_000;
+const EVENTS_MAX: usize = 5_000_000;
 
 /// One document: its value, and the places of its keys and values by JSON pointer.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +59,12 @@ impl Document {
 /// Every document of a text. A document that is no YAML ends the text with a problem.
 pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) -> Vec<Document> {
     let options = serde_saphyr::options! {
+        // A file of objects for a large environment, not an attack: its bytes are bounded too.
+        budget: serde_saphyr::budget! {
+            max_documents: DOCUMENTS_MAX,
+            max_events: EVENTS_MAX,
+            max_nodes: EVENTS_MAX,
+        },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
     };

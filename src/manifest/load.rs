@@ -78,14 +78,18 @@ impl Set {
 pub fn load(sources: Sources, namespace: Option<&str>) -> Result<Set, Problems> {
     let mut problems = Vec::new();
     let mut set = Set { sources: sources.0, loaded: Vec::new() };
+    // Objects that the schema refuses, but whose other rules can be checked all the same.
+    let mut broken = Set { sources: set.sources.clone(), loaded: Vec::new() };
     for index in 0..set.sources.len() {
         let documents = parse(index, &set.sources[index], &mut problems);
         for mut document in documents {
             if let Some(namespace) = namespace {
                 default_namespace(&mut document.value, namespace);
             }
-            if let Some(object) = check(&document, &mut problems) {
-                set.loaded.push(Loaded { object, document });
+            match check(&document, &mut problems) {
+                Checked::Valid(object) => set.loaded.push(Loaded { object, document }),
+                Checked::Readable(object) => broken.loaded.push(Loaded { object, document }),
+                Checked::Unreadable => {}
             }
         }
     }
@@ -93,11 +97,12 @@ pub fn load(sources: Sources, namespace: Option<&str>) -> Result<Set, Problems> 
         problems.push(set.problem(0, "", format!("a set may have {OBJECTS_MAX} objects")));
     }
     problems.extend(validate::each_object(&set));
+    problems.extend(validate::each_object(&broken));
     if problems.is_empty() {
         return Ok(set);
     }
-    // What objects say of one another is worth reporting even when some did not load, but a
-    // reference to one that did not load is no news.
+    // References are not checked here: what they point to may be what did not load.
+    problems.extend(validate::duplicates(&set));
     Err(Problems::new(set.sources, problems))
 }
 
@@ -110,8 +115,16 @@ fn default_namespace(value: &mut Value, namespace: &str) {
     }
 }
 
+/// What came of a document.
+enum Checked {
+    Valid(Object),
+    /// The schema refuses it, and its type can still be read.
+    Readable(Object),
+    Unreadable,
+}
+
 /// Checks one document against its kind's schema and reads it.
-fn check(document: &Document, problems: &mut Vec<Problem>) -> Option<Object> {
+fn check(document: &Document, problems: &mut Vec<Problem>) -> Checked {
     let mut report = |span, title: String, help: Option<String>| {
         problems.push(Problem { source: document.source, span, title, help });
     };
@@ -127,7 +140,7 @@ fn check(document: &Document, problems: &mut Vec<Problem>) -> Option<Object> {
             |n| format!("did you mean `{n}`?"),
         );
         report(document.value_span("/kind"), title, Some(help));
-        return None;
+        return Checked::Unreadable;
     };
     let mut valid = true;
     for error in validator.iter_errors(value) {
@@ -136,14 +149,16 @@ fn check(document: &Document, problems: &mut Vec<Problem>) -> Option<Object> {
             report(span, title, help);
         }
     }
-    if !valid {
-        return None;
-    }
     match Object::deserialize(value) {
-        Ok(object) => Some(object),
+        Ok(object) if valid => Checked::Valid(object),
+        Ok(object) if validate::is_readable(&object) => Checked::Readable(object),
+        Ok(_) => Checked::Unreadable,
         Err(error) => {
-            report(document.value_span(""), error.to_string(), None);
-            None
+            // Where the schema has spoken, it has said this better.
+            if valid {
+                report(document.value_span(""), error.to_string(), None);
+            }
+            Checked::Unreadable
         }
     }
 }

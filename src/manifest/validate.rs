@@ -50,6 +50,14 @@ pub(super) fn each_object(set: &Set) -> Vec<Problem> {
     problems
 }
 
+/// Whether the object's spec can be read as its kind's type.
+pub(super) fn is_readable(object: &Object) -> bool {
+    match kind(&object.kind) {
+        Some(kind) => kind.is_readable(&object.spec),
+        None => EnvironmentSpec::deserialize(&object.spec).is_ok(),
+    }
+}
+
 fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem> {
     let mut problems = kind.validate(object);
     let common = kind.common(&object.spec);
@@ -129,7 +137,7 @@ pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
 
 type All<'a> = BTreeMap<(String, ObjectId), &'a Object>;
 
-fn duplicates(set: &Set) -> Vec<Problem> {
+pub(super) fn duplicates(set: &Set) -> Vec<Problem> {
     let mut first: HashMap<(String, ObjectId), usize> = HashMap::new();
     let mut problems = Vec::new();
     for (index, object) in set.objects().enumerate() {

@@ -20,9 +20,11 @@ pub enum FaultKind {
     Denied,
     NotFound,
     Garbage,
+    /// The call is answered as done, and nothing is done.
+    Ignored,
 }
 
-const KINDS: [(&str, FaultKind); 8] = [
+const KINDS: [(&str, FaultKind); 9] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -31,6 +33,7 @@ const KINDS: [(&str, FaultKind); 8] = [
     ("denied", FaultKind::Denied),
     ("notfound", FaultKind::NotFound),
     ("garbage", FaultKind::Garbage),
+    ("ignored", FaultKind::Ignored),
 ];
 
 /// Which calls fail, how, and how often. Written `service:Operation=kind[*times]`, where either
@@ -116,6 +119,8 @@ pub(super) fn reply(kind: FaultKind, call: &Call) -> MockResponse {
     };
     let message = format!("injected by the sandbox into {}", call.action());
     match (kind, call.service.as_str()) {
+        (FaultKind::Ignored, "s3" | "sts") => MockResponse::xml(200, ""),
+        (FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),
         (FaultKind::Garbage, _) => MockResponse::rest_json(200, "<<< not a reply >>>"),
         (_, "s3" | "sts") => {
             let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");

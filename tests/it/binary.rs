@@ -1,0 +1,347 @@
+//! The real binary: transcripts of its verbs, and the daemon as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a start or a convergence may take on a busy machine; nothing is measured.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A process that does not outlive its test.
+pub struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    fn terminate(&mut self) -> std::process::ExitStatus {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "SIGTERM was not heeded");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The embedded AWS as a process, on a free port.
+pub struct Aws {
+    _process: Process,
+    pub url: String,
+}
+
+impl Aws {
+    pub fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
+            .args(["sandbox", "--no-daemon", "--listen", "127.0.0.1:0", "--busy-ms", "50"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split_whitespace().find(|w| w.starts_with("http://")).unwrap().to_owned();
+        Self { _process: Process(child), url }
+    }
+
+    /// An AWS client's environment: this endpoint, any credentials, and nothing of the machine's own.
+    pub fn client(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "any")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("USER", "tester")
+            .env_remove("AWS_PROFILE")
+            .env_remove("AWS_REGION")
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+    }
+
+    fn trueup(&self, arguments: &[&str]) -> Output {
+        let signed = ["apply", "rollback", "delete"].contains(&arguments[0]);
+        let mut command = self.client(env!("CARGO_BIN_EXE_trueup"));
+        command.args(arguments);
+        if signed {
+            command.args(["--author", "ada", "--commit", "c0ffee", "--message", "why"]);
+        }
+        command.output().unwrap()
+    }
+
+    /// A verb's transcript: the call, what it printed, how it ended.
+    fn transcript(&self, arguments: &[&str]) -> String {
+        let output = self.trueup(arguments);
+        let shown = arguments.iter().filter(|a| !a.contains('\n')).copied();
+        let call = shown.collect::<Vec<_>>().join(" ");
+        let code = output.status.code().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        let ended = if code == 0 { String::new() } else { format!("[exit {code}]\n") };
+        format!("$ trueup {call}\n{out}{err}{ended}")
+    }
+
+    fn daemon(&self) -> (Process, String) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = self
+            .client(env!("CARGO_BIN_EXE_trueup"))
+            .args(["run", "--http", &port.to_string(), "--log-format", "json", "--seed", "7"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        (Process(child), format!("http://{port}"))
+    }
+}
+
+/// The little environment, in files, with the code that it packages.
+fn write_shop(root: &Path) -> PathBuf {
+    std::fs::create_dir_all(root.join("dist")).unwrap();
+    std::fs::write(root.join("dist/main.js"), "exports.handler = async () => 'ok';\n").unwrap();
+    let manifest = root.join("shop.yaml");
+    std::fs::write(&manifest, SHOP).unwrap();
+    manifest
+}
+
+const SHOP: &str = r#"apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: { name: shop }
+spec:
+  aws: { region: us-east-1, accountId: "123456789012" }
+  artifacts: { bucket: shop-artifacts }
+  reconcile: { interval: 1s }
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Table
+metadata: { name: orders, namespace: shop }
+spec:
+  partitionKey: { name: id, type: S }
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Function
+metadata: { name: api, namespace: shop }
+spec:
+  runtime: nodejs22.x
+  handler: main.handler
+  role: arn:aws:iam::123456789012:role/api
+  memorySize: 256
+  code: { path: dist }
+  env:
+    - { name: ORDERS, valueFrom: { objectRef: { kind: Table, name: orders, field: name } } }
+"#;
+
+/// Times, ids and digests differ from run to run.
+fn settings() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"(?m) {2,}", "  ");
+    settings.add_filter(r"\b\d+(s|m|h)\b", "[age]");
+    settings.add_filter(r"\b[0-9a-f]{64}\b", "[sha256]");
+    settings.add_filter(r"\b[0-9a-f]{12}\b", "[digest]");
+    settings.add_filter(r"/tmp/[^ /]+", "[dir]");
+    settings
+}
+
+#[test]
+fn the_verbs_read_like_their_transcripts() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    let file = manifest.to_str().unwrap();
+    let mut said = String::new();
+    let mut say = |arguments: &[&str]| said.push_str(&(aws.transcript(arguments) + "\n"));
+    say(&["get"]);
+    say(&["init"]);
+    say(&["init"]);
+    say(&["apply", "-f", file]);
+    say(&["init", "--bucket", "shop-artifacts"]);
+    say(&["diff", "-f", file]);
+    say(&["apply", "-f", file, "--dry-run"]);
+    say(&["apply", "-f", file]);
+    say(&["apply", "-f", file]);
+    say(&["get", "shop"]);
+    let (mut daemon, _) = aws.daemon();
+    say(&["wait", "shop", "--timeout", "100s"]);
+    say(&["get", "shop"]);
+    say(&["diff", "shop"]);
+    let edited = SHOP.replace("memorySize: 256", "memorySize: 512");
+    std::fs::write(&manifest, &edited).unwrap();
+    say(&["diff", "-f", file]);
+    say(&["apply", "-f", file]);
+    say(&["wait", "shop", "Function/api", "--timeout", "100s"]);
+    say(&["history", "shop"]);
+    say(&["rollback", "shop"]);
+    say(&["apply", "-f", file]);
+    say(&["wait", "shop", "--timeout", "100s"]);
+    say(&["delete", "shop", "Table/orders"]);
+    say(&["delete", "shop", "Function/api", "Table/orders"]);
+    say(&["delete", "shop", "Function/api", "Table/orders", "--confirm", "Table/orders"]);
+    say(&["wait", "shop", "--for", "delete", "--timeout", "100s"]);
+    say(&["history", "shop"]);
+    say(&["suspend", "shop"]);
+    say(&["resume", "shop"]);
+    say(&["get", "nowhere"]);
+    say(&["describe", "shop", "Table/orders"]);
+    say(&["wait", "shop", "--for", "nonsense"]);
+    assert!(daemon.terminate().success());
+    settings().bind(|| insta::assert_snapshot!(said));
+}
+
+#[test]
+fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let (mut daemon, http) = aws.daemon();
+    assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
+    assert_eq!(get(&http, "/livez"), (200, "ok".to_owned()));
+    let (status, ready) = get(&http, "/readyz?verbose");
+    assert_eq!(status, 200);
+    assert!(ready.contains("[+]store ok") && ready.ends_with("readyz check passed\n"), "{ready}");
+    assert_eq!(get(&http, "/healthz").0, 200);
+    assert!(get(&http, "/version").1.contains(env!("CARGO_PKG_VERSION")));
+    let before = metric(&http, "trueup_drift_corrected_total{environment=\"shop\",kind=\"Table\"}");
+    assert_eq!(before, None);
+    // Another client deletes the table.
+    let store =
+        aws.client(env!("CARGO_BIN_EXE_trueup")).args(["get", "-o", "json"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&store.stdout).contains("\"shop-orders\""));
+    delete_table(&aws, "shop-orders");
+    let begun = Instant::now();
+    let drift = "trueup_drift_corrected_total{environment=\"shop\",kind=\"Table\"}";
+    while metric(&http, drift) != Some(1.0) {
+        assert!(begun.elapsed() < PATIENCE, "the table did not come back");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for name in [
+        "controller_runtime_reconcile_total{controller=\"Table\",result=\"error\"}",
+        "controller_runtime_active_workers{controller=\"Table\"}",
+        "workqueue_depth{name=\"trueup\"}",
+        "workqueue_adds_total{name=\"trueup\"}",
+        "workqueue_unfinished_work_seconds{name=\"trueup\"}",
+        "workqueue_longest_running_processor_seconds{name=\"trueup\"}",
+        "workqueue_retries_total{name=\"trueup\"}",
+        "trueup_resources_ready{environment=\"shop\",kind=\"Table\"}",
+        "trueup_resources_synced{environment=\"shop\",kind=\"Function\"}",
+        "trueup_release_info{environment=\"shop\"}",
+        "trueup_oldest_look_timestamp_seconds{environment=\"shop\"}",
+        "trueup_aws_requests_total{code=\"OK\",operation=\"GetFunction\",service=\"lambda\"}",
+        "trueup_build_info{version=\"0.1.0\"}",
+    ] {
+        assert!(metric(&http, name).is_some(), "{name} is missing");
+    }
+    let stderr = daemon.0.stderr.take().unwrap();
+    assert!(daemon.terminate().success());
+    let logs: Vec<serde_json::Value> = BufReader::new(stderr)
+        .lines()
+        .map(|l| serde_json::from_str(&l.unwrap()).unwrap())
+        .collect();
+    let step = logs.iter().find(|l| l["message"] == "step taken").unwrap();
+    for field in ["environment", "kind", "name", "release", "pass"] {
+        assert!(!step["span"][field].is_null(), "{field} is missing: {step}");
+    }
+    assert_eq!(logs.last().unwrap()["message"], "stopped");
+}
+
+#[test]
+fn a_daemon_without_its_table_says_to_run_init() {
+    let aws = Aws::start();
+    let output = aws
+        .client(env!("CARGO_BIN_EXE_trueup"))
+        .args(["run", "--http", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("run `trueup init`"), "{said}");
+}
+
+#[test]
+fn an_unreachable_store_is_said_in_one_line() {
+    let output = Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .arg("get")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "any")
+        .env("AWS_SECRET_ACCESS_KEY", "any")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("error: dynamodb Query: ") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn schemas_crds_and_completions_are_printed() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_trueup")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all: serde_json::Value = serde_json::from_str(&run(&["schema"])).unwrap();
+    let validator = jsonschema::validator_for(&all).unwrap();
+    let sample = run(&["schema", "Table"]);
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&sample).unwrap()["properties"]["spec"]
+            .is_object()
+    );
+    let table = serde_json::json!({
+        "apiVersion": "trueup.dev/v1alpha1", "kind": "Table", "metadata": {"name": "orders", "namespace": "shop"},
+        "spec": {"partitionKey": {"name": "id", "type": "S"}},
+    });
+    assert!(validator.is_valid(&table));
+    let mut wrong = table;
+    wrong["spec"]["partitionkey"] = serde_json::json!(1);
+    assert!(!validator.is_valid(&wrong));
+    let crds = run(&["schema", "--crd"]);
+    assert_eq!(crds.matches("kind: CustomResourceDefinition").count(), 5, "{crds:.300}");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(run(&["completion", shell]).contains("rollback"), "{shell}");
+    }
+}
+
+/// One GET, without an HTTP library: the status and the body.
+fn get(http: &str, path: &str) -> (u16, String) {
+    use std::io::{Read, Write};
+    let address = http.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+fn metric(http: &str, name: &str) -> Option<f64> {
+    let body = get(http, "/metrics").1;
+    let line = body.lines().find(|l| l.starts_with(name))?;
+    line[name.len()..].trim().parse().ok()
+}
+
+fn delete_table(aws: &Aws, table: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .endpoint_url(&aws.url)
+            .region(aws_config::Region::new("us-east-1"))
+            .credentials_provider(aws_credential_types::Credentials::new(
+                "any", "any", None, None, "test",
+            ))
+            .load()
+            .await;
+        let client = aws_sdk_dynamodb::Client::new(&config);
+        client.delete_table().table_name(table).send().await.unwrap();
+    });
+}

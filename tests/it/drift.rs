@@ -1,0 +1,124 @@
+//! What somebody changes behind trueup's back.
+
+use trueup::model::{ConditionStatus, condition_type};
+use trueup::store::{EventKind, EventRecord};
+
+use crate::harness::{shop, with_shop};
+
+fn reasons(events: &[EventRecord], object: &str) -> Vec<String> {
+    let ours = events.iter().filter(|e| e.object == object).rev();
+    ours.map(|e| e.reason.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_field_is_named_and_repaired() {
+    let harness = with_shop().await;
+    let by_hand =
+        harness.session.lambda().update_function_configuration().function_name("shop-api");
+    by_hand.memory_size(128).send().await.unwrap();
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+    let read = harness.session.lambda().get_function_configuration().function_name("shop-api");
+    assert_eq!(read.send().await.unwrap().memory_size(), Some(512));
+    let events = harness.events("shop").await;
+    let drift = events.iter().find(|e| e.reason == "DriftDetected").unwrap();
+    assert_eq!(
+        (drift.kind, drift.message.as_str()),
+        (EventKind::Warning, "memorySize: 128 -> 512")
+    );
+    let story = reasons(&events, "Function/api");
+    let end = ["DriftDetected", "Updated", "DriftCorrected"];
+    assert_eq!(story[story.len() - 3..], end, "{story:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_that_is_deleted_comes_back() {
+    let harness = with_shop().await;
+    let session = &harness.session;
+    session.lambda().delete_function().function_name("shop-api").send().await.unwrap();
+    session.dynamodb().delete_table().table_name("shop-orders").send().await.unwrap();
+    session.s3().delete_bucket().bucket("shop-assets").send().await.unwrap();
+    let app = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    session.amplify().delete_app().app_id(&app).send().await.unwrap();
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+    session.lambda().get_function().function_name("shop-api").send().await.unwrap();
+    session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
+    session.s3().head_bucket().bucket("shop-assets").send().await.unwrap();
+    let again = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    assert_ne!(app, again);
+    assert_eq!(session.amplify().list_apps().send().await.unwrap().apps().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn undeclared_tags_and_settings_are_left_alone() {
+    let harness = with_shop().await;
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:shop-api";
+    let tag = harness.session.lambda().tag_resource().resource(arn).tags("cost-center", "42");
+    tag.send().await.unwrap();
+    let untag =
+        harness.session.lambda().untag_resource().resource(arn).tag_keys("trueup.dev/object");
+    untag.send().await.unwrap();
+    harness.look("shop").await;
+    let read = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();
+    assert_eq!(read.tags().unwrap()["cost-center"], "42");
+    // Without its tags the function is not ours any more, and nothing of it is written.
+    assert!(!read.tags().unwrap().contains_key("trueup.dev/object"));
+    let (reason, _) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "NotOwned");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_started_by_hand_is_followed_by_the_declared_artifact() {
+    let harness = with_shop().await;
+    let amplify = harness.session.amplify();
+    let app = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    let by_hand = amplify.start_job().app_id(&app).branch_name("main");
+    by_hand.job_type(aws_sdk_amplify::types::JobType::Release).send().await.unwrap();
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+    let jobs = amplify.list_jobs().app_id(&app).branch_name("main").send().await.unwrap();
+    let ids: Vec<_> = jobs.job_summaries().iter().map(|j| j.job_id()).collect();
+    assert_eq!(ids, ["3", "2", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_report_publishes_drift_and_writes_nothing() {
+    let harness = with_shop().await;
+    let reporting = shop().replace("  artifacts:", "  reconcile: { drift: Report }\n  artifacts:");
+    harness.apply(&reporting).await;
+    harness.look("shop").await;
+    let by_hand =
+        harness.session.lambda().update_function_configuration().function_name("shop-api");
+    by_hand.memory_size(128).send().await.unwrap();
+    harness.sandbox.calls().clear();
+    harness.look("shop").await;
+    assert_eq!(harness.mutations(), [""; 0]);
+    let status = harness.status("shop", "Function/api").await.unwrap();
+    let synced = status.conditions.get(condition_type::SYNCED).unwrap();
+    assert_eq!((synced.status, synced.message.as_str()), (ConditionStatus::False, "memorySize"));
+    // A new release is still carried out.
+    harness.apply(&reporting.replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    let read = harness.session.lambda().get_function_configuration().function_name("shop-api");
+    assert_eq!(read.send().await.unwrap().memory_size(), Some(256));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_environment_is_looked_at_and_not_written_to() {
+    let harness = with_shop().await;
+    harness.store.set_suspended("shop", true).await.unwrap();
+    harness.session.dynamodb().delete_table().table_name("shop-orders").send().await.unwrap();
+    harness.sandbox.calls().clear();
+    harness.look("shop").await;
+    assert_eq!(harness.mutations(), [""; 0]);
+    let status = harness.status("shop", "Table/orders").await.unwrap();
+    let ready = status.conditions.get(condition_type::READY).unwrap();
+    assert_eq!(
+        (ready.status, ready.reason.as_str()),
+        (ConditionStatus::False, "EnvironmentSuspended")
+    );
+    harness.store.set_suspended("shop", false).await.unwrap();
+    harness.until_ready("shop").await;
+    harness.session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
+}

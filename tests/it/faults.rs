@@ -1,0 +1,110 @@
+//! What AWS does wrong.
+
+use std::time::Duration;
+
+use trueup::model::condition_type;
+
+use crate::harness::{Harness, shop, with_shop};
+
+async fn with_fault(fault: &str) -> Harness {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.sandbox.calls().clear();
+    harness.sandbox.faults().inject(fault.parse().unwrap());
+    harness.start().await;
+    harness
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_to_a_create_makes_no_second_resource() {
+    for create in
+        ["lambda:CreateFunction", "dynamodb:CreateTable", "s3:CreateBucket", "amplify:CreateApp"]
+    {
+        let harness = with_fault(&format!("{create}=lost*1")).await;
+        harness.until_ready("shop").await;
+        let counts = harness.sandbox.calls().counts();
+        assert_eq!(counts[create], 1, "{create}: looked before it wrote again");
+        let apps = harness.session.amplify().list_apps().send().await.unwrap();
+        assert_eq!(apps.apps().len(), 1, "{create}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn passing_faults_delay_and_do_no_harm() {
+    for fault in ["throttle", "500", "timeout", "conflict", "garbage"] {
+        let harness = with_fault(&format!("*:*={fault}*0")).await;
+        for service in ["lambda", "s3", "amplify"] {
+            harness.sandbox.faults().inject(format!("{service}:*={fault}*4").parse().unwrap());
+        }
+        harness.until_ready("shop").await;
+        harness.stop_and_count(fault).await;
+    }
+}
+
+impl Harness {
+    async fn stop_and_count(mut self, fault: &str) {
+        self.stop().await;
+        let apps = self.session.amplify().list_apps().send().await.unwrap();
+        assert_eq!(apps.apps().len(), 1, "{fault}");
+        let functions = self.session.lambda().list_functions().send().await.unwrap();
+        assert_eq!(functions.functions().len(), 1, "{fault}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_call_stalls_with_the_action_that_is_missing_and_recovers_when_it_is_granted() {
+    let harness = with_fault("lambda:CreateFunction=denied").await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "AccessDenied");
+    assert!(message.contains("lambda:CreateFunction"), "{message}");
+    let tried = harness.sandbox.calls().counts()["lambda:CreateFunction"];
+    assert!(tried <= 3, "named within three attempts, not {tried}");
+    harness.sandbox.faults().clear();
+    harness.until_ready("shop").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_cannot_progress_does_not_slow_the_others() {
+    let harness = with_fault("dynamodb:DescribeTable=denied").await;
+    harness.until_stalled("shop", "Table/orders").await;
+    for id in ["Bucket/assets", "Frontend/web"] {
+        harness
+            .until(id, || async {
+                let status = harness.status("shop", id).await;
+                status.is_some_and(|s| s.conditions.is_true(condition_type::READY))
+            })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brake_stops_a_change_that_never_takes() {
+    let harness = with_shop().await;
+    harness.sandbox.faults().inject("lambda:UpdateFunctionConfiguration=ignored".parse().unwrap());
+    harness.sandbox.calls().clear();
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "Flapping");
+    assert!(message.contains("memorySize: 512 -> 1024"), "{message}");
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(harness.sandbox.calls().counts()["lambda:UpdateFunctionConfiguration"], 3);
+    // Once it can take, a person asks for another try.
+    harness.sandbox.faults().clear();
+    harness.store.request_reconcile("shop", Some("Function/api".to_owned())).await.unwrap();
+    harness.until_ready("shop").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreachable_store_is_outlived() {
+    let harness = with_shop().await;
+    harness.sandbox.faults().inject("dynamodb:Query=500*60".parse().unwrap());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    harness.sandbox.faults().clear();
+    // The test shares the daemon's breaker.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    harness.session.lambda().delete_function().function_name("shop-api").send().await.unwrap();
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+}

@@ -1,0 +1,293 @@
+//! A whole operator with its AWS in one test: single-threaded, under virtual time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
+use prometheus::Registry;
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use trueup::aws::{Session, Sessions};
+use trueup::engine::{Config, Engine, EngineMetrics, Health};
+use trueup::kinds::environment::EnvironmentSpec;
+use trueup::manifest::package::package;
+use trueup::manifest::{Set, Source, Sources, load};
+use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
+use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
+use trueup::store::{Cause, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError};
+
+pub const TABLE: &str = "trueup";
+pub const ARTIFACTS: &str = "artifacts";
+/// Virtual time within which everything that can become ready has.
+pub const SOON: Duration = Duration::from_secs(600);
+
+pub struct Harness {
+    pub sandbox: Sandbox,
+    pub sessions: Sessions,
+    pub session: Session,
+    pub store: Store,
+    pub registry: Registry,
+    daemon: Option<(JoinHandle<()>, CancellationToken)>,
+    daemons: u64,
+}
+
+impl Harness {
+    /// An empty account with an initialized store, at a fixed time.
+    pub async fn new() -> Self {
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
+        let sandbox = Sandbox::new(Behaviour::default(), clock);
+        let sessions = Sessions::new(&sandbox.connection(), clock, None).await;
+        let session = sessions.home().await.unwrap();
+        let store = Store::new(session.clone(), TABLE, clock);
+        assert!(store.init().await.unwrap(), "the table is made");
+        session.s3().create_bucket().bucket(ARTIFACTS).send().await.unwrap();
+        Self {
+            sandbox,
+            sessions,
+            session,
+            store,
+            registry: Registry::new(),
+            daemon: None,
+            daemons: 0,
+        }
+    }
+
+    /// Starts a daemon with a seed of its own.
+    pub async fn start(&mut self) {
+        self.daemons += 1;
+        self.registry = Registry::new();
+        let metrics = EngineMetrics::register(&self.registry).unwrap();
+        let config = Config::new(format!("daemon-{}", self.daemons), self.daemons);
+        let (store, sessions) = (self.store.clone(), self.sessions.clone());
+        let engine =
+            Engine::new(config, store, sessions, metrics, Health::default()).await.unwrap();
+        let stop = CancellationToken::new();
+        self.daemon = Some((tokio::spawn(engine.run(stop.clone())), stop));
+    }
+
+    /// Stops the daemon as SIGTERM would.
+    pub async fn stop(&mut self) {
+        if let Some((daemon, stop)) = self.daemon.take() {
+            stop.cancel();
+            daemon.await.unwrap();
+        }
+    }
+
+    /// Stops the daemon as SIGKILL would; its lease has to expire.
+    pub fn kill(&mut self) {
+        if let Some((daemon, _)) = self.daemon.take() {
+            daemon.abort();
+        }
+    }
+
+    /// Records manifests as the environment's exact content.
+    pub async fn apply(&self, yaml: &str) -> Release {
+        self.apply_set(parse(yaml)).await
+    }
+
+    pub async fn apply_set(&self, set: Set) -> Release {
+        set.check_with(&[]).unwrap();
+        let environments: BTreeMap<String, EnvironmentSpec> = set
+            .objects()
+            .filter(|o| o.kind == "Environment")
+            .map(|o| (o.metadata.name.clone(), EnvironmentSpec::deserialize(&o.spec).unwrap()))
+            .collect();
+        let artifacts = |name: &str| environments.get(name)?.artifacts.clone();
+        let (objects, packages) = package(&set, artifacts).unwrap();
+        for package in &packages {
+            let body = ByteStream::from(std::fs::read(package.path()).unwrap());
+            let put = self.session.s3().put_object().bucket(&package.bucket).key(&package.key);
+            put.body(body).send().await.unwrap();
+        }
+        let mut last = None;
+        for name in environments.keys() {
+            let ours: Vec<_> =
+                objects.iter().filter(|o| o.environment() == name).cloned().collect();
+            last = Some(self.record(name, ours).await.unwrap());
+        }
+        last.expect("an Environment among the manifests")
+    }
+
+    pub async fn record(&self, name: &str, objects: Vec<Object>) -> Result<Release, StoreError> {
+        let head = self.store.head(name).await?;
+        let before = match &head {
+            Some(head) => Some(self.store.release(name, head.release).await?),
+            None => None,
+        };
+        self.store.record(name, head.as_ref(), before.as_ref(), release(objects)).await
+    }
+
+    /// Puts a zip-like object where manifests of the tests say their code is.
+    pub async fn put_code(&self, key: &str, bytes: &'static [u8]) {
+        let put = self.session.s3().put_object().bucket(ARTIFACTS).key(key);
+        put.body(ByteStream::from_static(bytes)).send().await.unwrap();
+    }
+
+    pub async fn status(&self, environment: &str, id: &str) -> Option<StatusRecord> {
+        let id: ObjectId = id.parse().unwrap();
+        self.store.status_of(environment, &id).await.unwrap()
+    }
+
+    pub async fn events(&self, environment: &str) -> Vec<EventRecord> {
+        self.store.events(environment, 10_000).await.unwrap()
+    }
+
+    /// Lets virtual time pass until a condition holds.
+    pub async fn until<F>(&self, what: &str, mut holds: impl FnMut() -> F)
+    where
+        F: Future<Output = bool>,
+    {
+        let begun = tokio::time::Instant::now();
+        while !holds().await {
+            assert!(begun.elapsed() < SOON, "never: {what}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until every object of the current release is Ready.
+    pub async fn until_ready(&self, environment: &str) {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let waiting = self.not_ready(environment).await;
+            if waiting.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < SOON, "not ready: {waiting:#?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn not_ready(&self, environment: &str) -> Vec<String> {
+        let head = self.store.head(environment).await.unwrap().unwrap();
+        let release = self.store.release(environment, head.release).await.unwrap();
+        let mut waiting = Vec::new();
+        for entry in release.objects.iter().filter(|e| e.kind != "Environment") {
+            let status = self.store.status_of(environment, &entry.id()).await.unwrap();
+            let ready = status.as_ref().is_some_and(|s| {
+                s.observed_generation >= entry.generation
+                    && s.conditions.is_true(condition_type::READY)
+            });
+            if !ready {
+                let ready = status.as_ref().and_then(|s| s.conditions.get(condition_type::READY));
+                let why = ready.map(|c| format!("{}: {}", c.reason, c.message));
+                waiting.push(format!("{} {}", entry.id(), why.unwrap_or_default()));
+            }
+        }
+        waiting
+    }
+
+    /// Waits until an object is stalled, and returns the reason and the message.
+    pub async fn until_stalled(&self, environment: &str, id: &str) -> (String, String) {
+        let begun = tokio::time::Instant::now();
+        loop {
+            if let Some(status) = self.status(environment, id).await
+                && let Some(stalled) = status.conditions.get(condition_type::STALLED)
+                && stalled.status == ConditionStatus::True
+            {
+                return (stalled.reason.clone(), stalled.message.clone());
+            }
+            assert!(begun.elapsed() < SOON, "{id} never stalled");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Asks for a look at everything, and lets it happen.
+    pub async fn look(&self, environment: &str) {
+        self.store.request_reconcile(environment, None).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+
+    /// Calls that changed something outside of the store.
+    pub fn mutations(&self) -> Vec<String> {
+        let calls = self.sandbox.calls().mutations(TABLE);
+        calls.iter().map(|c: &Call| format!("{} {}", c.action(), c.resource)).collect()
+    }
+}
+
+pub fn release(objects: Vec<Object>) -> NewRelease {
+    NewRelease {
+        author: "test".to_owned(),
+        commit: String::new(),
+        message: String::new(),
+        cause: Cause::Apply,
+        objects,
+        hold: None,
+    }
+}
+
+pub fn parse(yaml: &str) -> Set {
+    let source = Source {
+        name: "test.yaml".to_owned(),
+        text: yaml.to_owned(),
+        directory: env!("CARGO_MANIFEST_DIR").into(),
+    };
+    load(Sources(vec![source]), None).unwrap()
+}
+
+/// The manifests that the project ships.
+pub fn samples() -> Set {
+    let mut sources = Sources::default();
+    sources.read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")).unwrap();
+    load(sources, None).unwrap()
+}
+
+/// A small environment with one object of each kind; the function refers to the table.
+pub fn shop() -> String {
+    format!(
+        r#"
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: {{ name: shop }}
+spec:
+  aws: {{ region: {REGION}, accountId: "123456789012" }}
+  artifacts: {{ bucket: {ARTIFACTS} }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Function
+metadata: {{ name: api, namespace: shop }}
+spec:
+  runtime: nodejs22.x
+  handler: main.handler
+  role: arn:aws:iam::123456789012:role/api
+  memorySize: 512
+  code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}
+  env:
+    - {{ name: ORDERS, valueFrom: {{ objectRef: {{ kind: Table, name: orders, field: name }} }} }}
+  alias: live
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Table
+metadata: {{ name: orders, namespace: shop }}
+spec:
+  partitionKey: {{ name: id, type: S }}
+  ttl: {{ attribute: expiresAt }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Bucket
+metadata: {{ name: assets, namespace: shop }}
+spec:
+  versioning: Enabled
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Frontend
+metadata: {{ name: web, namespace: shop }}
+spec:
+  artifact: {{ s3: {{ bucket: {ARTIFACTS}, key: web.zip }} }}
+  branch: {{ name: main }}
+"#
+    )
+}
+
+/// A harness with the small environment applied and its code in place.
+pub async fn with_shop() -> Harness {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    harness
+}

@@ -1,0 +1,180 @@
+//! Manifests as their authors meet them: the samples, and everything that can be wrong.
+
+use std::path::Path;
+
+use trueup::manifest::{Source, Sources, json_schema, load};
+
+use crate::harness::{samples, shop};
+
+fn problems(yaml: &str) -> String {
+    let source =
+        Source { name: "api.yaml".to_owned(), text: yaml.to_owned(), directory: ".".into() };
+    match load(Sources(vec![source]), None) {
+        Err(problems) => problems.render(false),
+        Ok(set) => match set.check_with(&[]) {
+            Err(problems) => problems.render(false),
+            Ok(()) => "no problem".to_owned(),
+        },
+    }
+}
+
+#[test]
+fn every_sample_conforms_to_the_printed_schema() {
+    let set = samples();
+    set.check_with(&[]).unwrap();
+    assert_eq!(set.len(), 21);
+    for object in set.objects() {
+        let validator = jsonschema::validator_for(json_schema(&object.kind).unwrap()).unwrap();
+        let value = serde_json::to_value(object).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
+        assert_eq!(errors, [""; 0], "{}", object.id());
+    }
+}
+
+#[test]
+fn every_problem_of_a_set_is_reported_at_once_with_its_place() {
+    let yaml = r#"apiVersion: trueup.dev/v1alpha1
+kind: Function
+metadata:
+  name: api
+  namespace: shop
+spec:
+  runtime: nodejs22.x
+  handler: main.handler
+  role: arn:aws:iam::123456789012:role/api
+  memorysize: 512
+  timeout: 9000
+  timeout: 15
+  code:
+    path: dist
+    image: 123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1
+  url:
+    authType: NOEN
+  env:
+    - name: STAGE
+      value: production
+    - name: AWS_REGION
+      value: us-east-1
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Tabel
+metadata:
+  name: orders
+  namespace: shop
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata:
+  name: shop
+spec:
+  aws:
+    accountId: 123456789012
+"#;
+    insta::assert_snapshot!(problems(yaml));
+}
+
+#[test]
+fn references_are_checked_between_objects() {
+    let yaml = shop()
+        .replace("kind: Table, name: orders, field: name", "kind: Table, name: order, field: nmae");
+    insta::assert_snapshot!(problems(&yaml));
+}
+
+#[test]
+fn limits_of_aws_are_checked_before_anything_is_stored() {
+    let cases = [
+        ("memorySize: 512", "memorySize: 64", "spec.memorySize is below 128"),
+        ("memorySize: 512", "memorySize: 20000", "spec.memorySize is above 10240"),
+        ("alias: live", "layers: [a, b, c, d, e, f]", "spec.layers has more than 5"),
+        ("versioning: Enabled", "name: Shop_Assets", "the AWS name `Shop_Assets` is not legal"),
+        ("ttl: { attribute: expiresAt }", "billing: { mode: PROVISIONED }", "needs throughput"),
+        ("ttl: { attribute: expiresAt }", "tags: { aws:x: y }", "are reserved"),
+        ("accountId: \"123456789012\"", "accountId: 123456789012", "quote it"),
+        ("region: us-east-1", "region: us_east_1", "is not a legal spec.aws.region"),
+        ("artifacts: {", "reconcile: { interval: 100ms }\n  artifacts: {", "at least 1s"),
+        ("alias: live", "ignore: ['env[']", "is not a path"),
+        (
+            "name: orders, namespace: shop }",
+            "name: orders, namespace: shop, annotations: { trueup.dev/adpot: 'true' } }",
+            "did you mean `trueup.dev/adopt`",
+        ),
+        (
+            "namespace: shop }\nspec:\n  versioning",
+            "namespace: shpo }\nspec:\n  versioning",
+            "did you mean `shop`",
+        ),
+        ("memorySize: 512", "description: |\n    x", "no problem"),
+    ];
+    for (from, to, expected) in cases {
+        let yaml = shop().replacen(from, to, 1);
+        assert_ne!(yaml, shop(), "{from} is in the manifest");
+        let found = problems(&yaml);
+        assert!(found.contains(expected), "{to}: {found}");
+    }
+}
+
+#[test]
+fn a_circle_of_references_is_refused() {
+    let function = |name: &str, other: &str| {
+        format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: {{ name: {name}, namespace: shop }}\nspec:\n  runtime: nodejs22.x\n  handler: h\n  role: arn:aws:iam::123456789012:role/api\n  code: {{ s3: {{ bucket: artifacts, key: a }} }}\n  env: [{{ name: OTHER, valueFrom: {{ objectRef: {{ kind: Function, name: {other}, field: arn }} }} }}]\n"
+        )
+    };
+    let environment = shop().split("---").next().unwrap().to_owned();
+    let found = problems(&format!("{environment}{}{}", function("a", "b"), function("b", "a")));
+    assert!(found.contains("Function/a -> Function/b -> Function/a"), "{found}");
+}
+
+#[test]
+fn bad_text_is_refused_with_a_place_and_never_panics() {
+    let deep = "a: ".to_owned() + &"[".repeat(5000);
+    let cases = [
+        "kind: [unclosed",
+        "\t- tab",
+        "a: b: c",
+        "- 1\n- 2",
+        "just text",
+        "? {a: b}\n: c",
+        "&a [*a]",
+        "%YAML 9.9\n---\n",
+        "kind: Function",
+        "{}",
+        "kind: null",
+        "apiVersion: 1\nkind: 2",
+        "!!binary x",
+        deep.as_str(),
+        "a: *missing",
+        "\u{feff}kind: Table",
+        "kind: Table\nmetadata: []\nspec: 3",
+        "é: ü\nkind: Tablé",
+    ];
+    for text in cases {
+        let found = problems(text);
+        assert!(found.contains("api.yaml:"), "{text:.40}: {found}");
+    }
+    assert_eq!(problems(""), "no problem");
+}
+
+#[test]
+fn files_that_are_no_manifests_are_refused_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = root.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let binary = write("binary.yaml", b"kind: \xff\xfe");
+    let huge = write("huge.yaml", &vec![b' '; 17 * 1024 * 1024]);
+    let empty = root.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let cases: [(&Path, &str); 4] = [
+        (&binary, "not UTF-8 text (byte 6)"),
+        (&huge, "17825792 bytes"),
+        (&empty, "holds no .yaml"),
+        (Path::new("/nowhere.yaml"), "cannot read /nowhere.yaml"),
+    ];
+    for (path, expected) in cases {
+        let error = Sources::default().read(path).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

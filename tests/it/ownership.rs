@@ -1,0 +1,128 @@
+//! What is not ours is not touched.
+
+use crate::harness::{Harness, shop, with_shop};
+
+/// A table of the name that the object would take, made by somebody else.
+async fn foreign_table(harness: &Harness) {
+    use aws_sdk_dynamodb::types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    };
+    let key =
+        KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
+    let attribute = AttributeDefinition::builder()
+        .attribute_name("id")
+        .attribute_type(ScalarAttributeType::S)
+        .build()
+        .unwrap();
+    let create = harness.session.dynamodb().create_table().table_name("shop-orders");
+    create
+        .key_schema(key)
+        .attribute_definitions(attribute)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_resource_of_the_same_name_is_left_untouched() {
+    let mut harness = Harness::new().await;
+    foreign_table(&harness).await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.sandbox.calls().clear();
+    harness.start().await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "NotOwned");
+    assert!(message.contains("trueup.dev/adopt"), "{message}");
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    let touched: Vec<_> =
+        harness.mutations().into_iter().filter(|call| call.contains("orders")).collect();
+    assert_eq!(touched, [""; 0]);
+    // What refers to it waits; the others are made.
+    assert!(harness.status("shop", "Function/api").await.unwrap().created_at.is_none());
+    assert!(harness.status("shop", "Bucket/assets").await.unwrap().created_at.is_some());
+    // Leaving the release does not delete it either.
+    harness.apply(&only_environment()).await;
+    harness.look("shop").await;
+    harness.session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
+}
+
+fn only_environment() -> String {
+    shop().split("---").next().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_adopt_annotation_takes_a_foreign_resource_over() {
+    let mut harness = Harness::new().await;
+    foreign_table(&harness).await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let adopting = shop().replace(
+        "metadata: { name: orders, namespace: shop }",
+        "metadata: { name: orders, namespace: shop, annotations: { trueup.dev/adopt: \"true\" } }",
+    );
+    harness.apply(&adopting).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/shop-orders";
+    let read =
+        harness.session.dynamodb().list_tags_of_resource().resource_arn(arn).send().await.unwrap();
+    assert!(read.tags().iter().any(|t| t.key() == "trueup.dev/uid"), "{read:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_account_gets_no_call_beyond_sts() {
+    let mut harness = Harness::new().await;
+    harness.apply(&shop().replace("123456789012\" }", "999999999999\" }")).await;
+    harness.sandbox.calls().clear();
+    harness.start().await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "WrongAccount");
+    assert!(message.contains("123456789012") && message.contains("999999999999"), "{message}");
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    let others: Vec<_> = harness
+        .sandbox
+        .calls()
+        .all()
+        .into_iter()
+        .filter(|c| c.action() != "sts:GetCallerIdentity" && c.service != "dynamodb")
+        .chain(harness.sandbox.calls().all().into_iter().filter(|c| c.operation == "DescribeTable"))
+        .collect();
+    assert_eq!(others, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_key_stalls_and_the_table_stays() {
+    let harness = with_shop().await;
+    harness.sandbox.calls().clear();
+    harness.apply(&shop().replace("{ name: id, type: S }", "{ name: orderId, type: S }")).await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "ReplacementNeeded");
+    assert!(message.contains("partitionKey.name"), "{message}");
+    assert!(
+        !harness.mutations().iter().any(|call| call.contains("Table")),
+        "{:?}",
+        harness.mutations()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_to_another_region_stalls() {
+    let harness = with_shop().await;
+    harness.sandbox.calls().clear();
+    harness.apply(&shop().replace("region: us-east-1", "region: eu-west-1")).await;
+    let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "PlaceChanged");
+    assert_eq!(harness.mutations(), [""; 0]);
+}
+
+#[test]
+fn two_stores_never_take_each_others_resources_for_their_own() {
+    use trueup::model::{ObjectId, ObjectKey};
+    use trueup::store::Store;
+    let key = ObjectKey { environment: "production".into(), id: ObjectId::new("Table", "orders") };
+    assert_eq!(Store::uid("store-a", &key), Store::uid("store-a", &key));
+    assert_ne!(Store::uid("store-a", &key), Store::uid("store-b", &key));
+}

@@ -1,0 +1,114 @@
+//! The store: immutable releases, one head, leases and fences.
+
+use jiff::SignedDuration;
+use trueup::store::{Hold, StatusRecord, StoreError};
+
+use crate::harness::{Harness, parse, release, shop};
+
+#[tokio::test(start_paused = true)]
+async fn of_two_applies_at_once_exactly_one_wins() {
+    let harness = Harness::new().await;
+    harness.apply(&shop()).await;
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.release("shop", 1).await.unwrap();
+    let edited = |memory: u32| {
+        let yaml = shop().replace("memorySize: 512", &format!("memorySize: {memory}"));
+        release(parse(&yaml).objects().cloned().collect())
+    };
+    let (first, second) = tokio::join!(
+        harness.store.record("shop", head.as_ref(), Some(&before), edited(1024)),
+        harness.store.record("shop", head.as_ref(), Some(&before), edited(2048)),
+    );
+    let lost: Vec<_> = [&first, &second].into_iter().filter_map(|r| r.as_ref().err()).collect();
+    assert_eq!(lost.len(), 1, "{first:?} {second:?}");
+    assert!(matches!(lost[0], StoreError::HeadMoved { seen: 1, .. }), "{}", lost[0]);
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    assert_eq!(head.release, 2);
+    assert_eq!(harness.store.history("shop", 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_object_keeps_its_generation() {
+    let harness = Harness::new().await;
+    harness.apply(&shop()).await;
+    let second = harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    let generations: Vec<_> =
+        second.objects.iter().map(|e| (e.kind.as_str(), e.generation)).collect();
+    assert_eq!(
+        generations,
+        [("Bucket", 1), ("Environment", 1), ("Frontend", 1), ("Function", 2), ("Table", 1)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_of_thousands_of_objects_lands_whole() {
+    let harness = Harness::new().await;
+    let mut yaml = shop().split("---").next().unwrap().to_owned();
+    for i in 0..2500 {
+        yaml.push_str(&format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: t{i}, namespace: shop }}\nspec: {{ partitionKey: {{ name: id, type: S }} }}\n"
+        ));
+    }
+    harness.apply(&yaml).await;
+    let read = harness.store.release("shop", 1).await.unwrap();
+    assert_eq!((read.objects.len(), read.pages.len()), (2501, 3));
+    let digests = read.objects.iter().map(|e| e.digest.clone()).collect();
+    assert_eq!(harness.store.objects("shop", &digests).await.unwrap().len(), 2501);
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_is_idempotent_and_keeps_the_stores_identity() {
+    let harness = Harness::new().await;
+    let id = harness.store.id().await.unwrap();
+    assert!(!harness.store.init().await.unwrap());
+    assert_eq!(harness.store.id().await.unwrap(), id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_table_says_to_run_init() {
+    let harness = Harness::new().await;
+    let store =
+        trueup::store::Store::new(harness.session.clone(), "elsewhere", harness.store.clock());
+    let error = store.heads().await.unwrap_err();
+    assert!(error.to_string().contains("trueup init"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_taken_once_and_fences_the_one_before() {
+    let harness = Harness::new().await;
+    let store = &harness.store;
+    let seconds = SignedDuration::from_secs(20);
+    let first = store.acquire_lease("shop", "a", seconds).await.unwrap().unwrap();
+    assert!(store.acquire_lease("shop", "b", seconds).await.unwrap().is_none());
+    tokio::time::sleep(std::time::Duration::from_secs(21)).await;
+    let second = store.acquire_lease("shop", "b", seconds).await.unwrap().unwrap();
+    assert_eq!((first.epoch, second.epoch), (1, 2));
+    let lost = store.renew_lease(&first, seconds, None).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })));
+    let status = |epoch| StatusRecord {
+        kind: "Table".to_owned(),
+        name: "orders".to_owned(),
+        epoch,
+        ..StatusRecord::default()
+    };
+    store.put_status("shop", &status(second.epoch)).await.unwrap();
+    let fenced = store.put_status("shop", &status(first.epoch)).await;
+    assert!(matches!(fenced, Err(StoreError::LeaseLost { .. })), "{fenced:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_kept_with_the_head_until_other_content_comes() {
+    let harness = Harness::new().await;
+    let first = harness.apply(&shop()).await;
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let mut back = release(parse(&shop()).objects().cloned().collect());
+    back.hold = Some(Hold { digest: head.digest.clone(), release: head.release });
+    let before = harness.store.release("shop", 2).await.unwrap();
+    let third = harness.store.record("shop", Some(&head), Some(&before), back).await.unwrap();
+    assert_eq!((third.number, &third.digest), (3, &first.digest));
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    assert_eq!(head.hold.map(|h| h.release), Some(2));
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 2048")).await;
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().hold, None);
+}
