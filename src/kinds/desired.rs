@@ -104,10 +104,7 @@ pub struct Comparison {
 
 impl Comparison {
     /// The effective value as a spec again, for the fields that a write takes from it.
-    pub fn effective_spec<S: DeserializeOwned>(&self, fallback: &S) -> S
-    where
-        S: Clone,
-    {
+    pub fn effective_spec<S: DeserializeOwned + Clone>(&self, fallback: &S) -> S {
         S::deserialize(&self.effective).unwrap_or_else(|_| fallback.clone())
     }
 }

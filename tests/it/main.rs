@@ -4,11 +4,14 @@
 mod harness;
 
 mod binary;
+mod clients;
 mod converge;
 mod deletion;
 mod drift;
 mod faults;
 mod house;
 mod manifests;
+mod moto;
 mod ownership;
+mod python;
 mod releases;

@@ -14,7 +14,7 @@ use super::spec::*;
 pub enum TableStep {
     Create(Box<TableSpec>, BTreeMap<String, String>),
     DeleteIndex(String),
-    Billing(TableSpec),
+    Billing(Box<TableSpec>),
     Class(TableClass),
     DeletionProtection(bool),
     Encryption(TableEncryption),
@@ -125,7 +125,7 @@ fn push_settings(
             plan.push(Verb::Update, what, taken, step);
         }
     };
-    push(&["billing"], "billing", Some(TableStep::Billing(want.clone())));
+    push(&["billing"], "billing", Some(TableStep::Billing(Box::new(want.clone()))));
     push(
         &["onDemandThroughput"],
         "on-demand throughput",
@@ -186,8 +186,8 @@ impl IndexPlan {
             }
         }
         let find = |spec: &TableSpec, name: &str| {
-            let indexes = spec.global_secondary_indexes.iter().flatten();
-            indexes.cloned().find(|index| index.name == name)
+            let mut indexes = spec.global_secondary_indexes.iter().flatten();
+            indexes.find(|index| index.name == name).cloned()
         };
         let mut plan = Self { deletions: Vec::new(), updates: Vec::new(), creations: Vec::new() };
         for (name, changes) in by_index {

@@ -143,7 +143,9 @@ impl Amplify {
     /// Fetches the archive of a deployment, as Amplify would.
     async fn fetch(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
         let url = asked.body["sourceUrl"].as_str().unwrap_or_default();
-        let signed = Query::of(url).get("X-Amz-Signature").is_some();
+        // Either of the two ways to sign a URL.
+        let query = Query::of(url);
+        let signed = query.get("X-Amz-Signature").or(query.get("Signature")).is_some();
         let path = path_of(url);
         let host = url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or_default();
         let path = match host.find(".s3.") {

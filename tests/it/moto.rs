@@ -1,0 +1,235 @@
+//! A second opinion: Function, Table and Bucket against moto, an emulator that others wrote.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use trueup::aws::{AwsMetrics, Connection, Session, Sessions};
+use trueup::engine::{Config, Engine, EngineMetrics, Health};
+use trueup::model::{Clock, ObjectId, condition_type};
+use trueup::store::Store;
+
+use crate::harness::{ARTIFACTS, parse, release};
+use crate::python;
+
+/// What a busy machine may take; nothing is measured.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Moto {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Moto {
+    fn start(bin: &std::path::Path) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(bin.join("moto_server"))
+            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let moto = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "moto did not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        moto
+    }
+
+    /// Lambda wants its role to exist.
+    fn make_role(&self, bin: &std::path::Path) {
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+        let output = Command::new(bin.join("aws"))
+            .args([
+                "iam",
+                "create-role",
+                "--role-name",
+                "api",
+                "--assume-role-policy-document",
+                trust,
+            ])
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "any")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn connection(&self) -> Connection {
+        let credentials = Credentials::new("any", "any", None, None, "test");
+        Connection {
+            endpoint_url: Some(self.url.clone()),
+            region: Some("us-east-1".to_owned()),
+            credentials: Some(SharedCredentialsProvider::new(credentials)),
+            http_client: None,
+        }
+    }
+}
+
+/// Every facet of the kinds but versioning: moto 5.2 answers GetBucketVersioning of a new bucket with a
+/// root element that is not S3's, which the SDK refuses.
+fn manifests() -> String {
+    format!(
+        r#"
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: {{ name: moto }}
+spec:
+  aws: {{ region: us-east-1, accountId: "123456789012" }}
+  reconcile: {{ interval: 1s }}
+  tags: {{ team: storefront }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Table
+metadata: {{ name: orders, namespace: moto }}
+spec:
+  partitionKey: {{ name: customerId, type: S }}
+  sortKey: {{ name: orderId, type: S }}
+  globalSecondaryIndexes:
+    - {{ name: byStatus, partitionKey: {{ name: status, type: S }}, projection: {{ type: ALL }} }}
+  billing: {{ mode: PAY_PER_REQUEST }}
+  stream: {{ enabled: true, viewType: NEW_IMAGE }}
+  ttl: {{ attribute: expiresAt }}
+  pointInTimeRecovery: {{ enabled: true }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Bucket
+metadata: {{ name: assets, namespace: moto }}
+spec:
+  encryption: {{ algorithm: AES256 }}
+  publicAccessBlock: {{ blockPublicAcls: true, ignorePublicAcls: true, blockPublicPolicy: true, restrictPublicBuckets: true }}
+  lifecycle:
+    - {{ id: old, noncurrentVersionExpirationDays: 30 }}
+  cors:
+    - {{ allowedOrigins: ["https://www.ecommerce.com"], allowedMethods: [GET] }}
+  policy:
+    Version: "2012-10-17"
+    Statement: [{{ Effect: Deny, Principal: "*", Action: "s3:*", Resource: "arn:aws:s3:::moto-assets/*", Condition: {{ Bool: {{ "aws:SecureTransport": "false" }} }} }}]
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Function
+metadata: {{ name: api, namespace: moto }}
+spec:
+  runtime: nodejs22.x
+  handler: main.handler
+  role: arn:aws:iam::123456789012:role/api
+  memorySize: 256
+  code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}
+  env:
+    - {{ name: ORDERS, valueFrom: {{ objectRef: {{ kind: Table, name: orders, field: name }} }} }}
+  alias: live
+"#
+    )
+}
+
+async fn until_ready(store: &Store) {
+    let begun = Instant::now();
+    loop {
+        let mut waiting = Vec::new();
+        for id in ["Table/orders", "Bucket/assets", "Function/api"] {
+            let id: ObjectId = id.parse().unwrap();
+            let status = store.status_of("moto", &id).await.unwrap();
+            let ready = status.as_ref().and_then(|s| s.conditions.get(condition_type::READY));
+            if !status.as_ref().is_some_and(|s| s.conditions.is_true(condition_type::READY)) {
+                waiting.push(format!("{id}: {ready:?}"));
+            }
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{waiting:#?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Calls that change something, by the daemon's own count.
+fn writes(registry: &Registry) -> Vec<String> {
+    let families = registry.gather();
+    let requests = families.iter().find(|f| f.name() == "trueup_aws_requests_total").unwrap();
+    let mut writes = Vec::new();
+    for metric in requests.get_metric() {
+        let label = |name: &str| {
+            let pair = metric.get_label().iter().find(|l| l.name() == name);
+            pair.map(|l| l.value().to_owned()).unwrap_or_default()
+        };
+        let (service, operation) = (label("service"), label("operation"));
+        let reads =
+            ["Get", "List", "Describe", "Query", "Batch"].iter().any(|r| operation.starts_with(r));
+        let is_store = service == "dynamodb" && operation == "PutItem";
+        if !reads && !is_store {
+            writes.push(format!("{service}:{operation} {}", metric.get_counter().get_value()));
+        }
+    }
+    writes
+}
+
+#[tokio::test]
+async fn function_table_and_bucket_converge_stay_quiet_and_come_back() {
+    let Some(bin) = python::bin() else { return };
+    let moto = Moto::start(&bin);
+    moto.make_role(&bin);
+    let registry = Registry::new();
+    let aws_metrics = AwsMetrics::register(&registry).unwrap();
+    let clock = Clock::system();
+    let sessions = Sessions::new(&moto.connection(), clock, Some(aws_metrics)).await;
+    let session: Session = sessions.home().await.unwrap();
+    let store = Store::new(session.clone(), "trueup", clock);
+    store.init().await.unwrap();
+    session.s3().create_bucket().bucket(ARTIFACTS).send().await.unwrap();
+    let code = zip_of_one_file();
+    let put = session.s3().put_object().bucket(ARTIFACTS).key("api.zip");
+    put.body(code.into()).send().await.unwrap();
+    let set = parse(&manifests());
+    set.check_with(&[]).unwrap();
+    store.record("moto", None, None, release(set.objects().cloned().collect())).await.unwrap();
+    let metrics = EngineMetrics::register(&registry).unwrap();
+    let config = Config::new("moto", 1);
+    let engine =
+        Engine::new(config, store.clone(), sessions, metrics, Health::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let daemon = tokio::spawn(engine.run(stop.clone()));
+
+    until_ready(&store).await;
+    let before = writes(&registry);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(writes(&registry), before, "several passes later");
+
+    session.lambda().delete_function().function_name("moto-api").send().await.unwrap();
+    let tag = session.s3().delete_bucket_cors().bucket("moto-assets");
+    tag.send().await.unwrap();
+    session.dynamodb().delete_table().table_name("moto-orders").send().await.unwrap();
+    let begun = Instant::now();
+    while session.lambda().get_function().function_name("moto-api").send().await.is_err()
+        || session.s3().get_bucket_cors().bucket("moto-assets").send().await.is_err()
+        || session.dynamodb().describe_table().table_name("moto-orders").send().await.is_err()
+    {
+        assert!(begun.elapsed() < PATIENCE, "what was deleted did not come back");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    until_ready(&store).await;
+    stop.cancel();
+    daemon.await.unwrap();
+}
+
+fn zip_of_one_file() -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    writer.start_file("main.js", zip::write::SimpleFileOptions::default()).unwrap();
+    writer.write_all(b"exports.handler = async () => 'ok';\n").unwrap();
+    writer.finish().unwrap().into_inner()
+}
