@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::apply::apply_set;
 use super::daemon::{Daemon, LogFormat, holder, log_to_stderr, stop_on_signal};
-use super::get::environment_rows;
+use super::get::{Row, environment_rows};
 use super::init::make_bucket;
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
@@ -105,14 +105,17 @@ async fn with_daemon(
     let engine_stop = stop.child_token();
     let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
     println!("daemon on http://{}\n", args.http);
+    let mut account = Account::new(&connected, &set);
+    let told = async {
+        account.until_ready().await?;
+        summary(&connected, &account.environments).await?;
+        what_to_try(aws, args.http);
+        account.go_on().await
+    };
     tokio::select! {
         () = stop.cancelled() => {}
-        told = tell(&connected, &set) => {
-            told?;
-            what_to_try(aws, args.http);
-        }
+        told = told => told?,
     }
-    stop.cancelled().await;
     println!("\nstopping");
     daemon.ended().await;
     Ok(())
@@ -173,51 +176,91 @@ async fn make_secret(session: &crate::aws::Session, reference: &SecretRef) -> Re
     }
 }
 
-/// Prints each event as it comes, until everything is ready.
-async fn tell(connected: &Connected, set: &Set) -> Result<(), CliError> {
-    let begun = Instant::now();
-    let environments: BTreeSet<&str> = set.objects().map(|o| o.environment()).collect();
-    let mut told = BTreeSet::new();
-    while begun.elapsed() < READY_WITHIN {
+/// A live account of what happens, for the terminal.
+struct Account<'a> {
+    connected: &'a Connected,
+    environments: BTreeSet<&'a str>,
+    begun: Instant,
+    told: BTreeSet<(String, u32)>,
+}
+
+impl<'a> Account<'a> {
+    fn new(connected: &'a Connected, set: &'a Set) -> Self {
+        Self {
+            connected,
+            environments: set.objects().map(|o| o.environment()).collect(),
+            begun: Instant::now(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Prints each event as it comes, until everything is ready.
+    async fn until_ready(&mut self) -> Result<(), CliError> {
+        while self.begun.elapsed() < READY_WITHIN {
+            self.tell().await?;
+            let (ready, all) = self.ready().await?;
+            if all > 0 && ready == all {
+                // What was recorded while it was counted.
+                self.tell().await?;
+                let seconds = self.begun.elapsed().as_secs_f64();
+                println!("\nall {all} objects are Ready after {seconds:.1} s\n");
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        println!("\nnot everything is ready yet:\n");
+        Ok(())
+    }
+
+    /// Prints each event as it comes, for ever.
+    async fn go_on(&mut self) -> Result<(), CliError> {
+        loop {
+            self.tell().await?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn tell(&mut self) -> Result<(), CliError> {
         let mut fresh = Vec::new();
-        let (mut ready, mut all) = (0, 0);
-        for environment in &environments {
-            for event in connected.store.events(environment, 200).await? {
-                if told.insert((event.id.clone(), event.count)) {
+        for environment in &self.environments {
+            for event in self.connected.store.events(environment, 200).await? {
+                if self.told.insert((event.id.clone(), event.count)) {
                     fresh.push(event);
                 }
-            }
-            if let Some(head) = connected.store.head(environment).await? {
-                let rows = environment_rows(connected, environment, head.release).await?;
-                all += rows.len();
-                ready += rows
-                    .iter()
-                    .filter(|r| r.is_current() && r.condition(condition_type::READY) == "True")
-                    .count();
             }
         }
         fresh.sort_by(|a, b| a.id.cmp(&b.id));
         for event in fresh {
-            let seconds = begun.elapsed().as_secs_f64();
+            let seconds = self.begun.elapsed().as_secs_f64();
+            let made = ["Created", "Updated"].contains(&event.reason.as_str());
+            // What a new resource is given stands in its manifest; what drifted does not.
+            let message = match event.message.split_once(" (") {
+                Some((what, _)) if made => what,
+                _ => &event.message,
+            };
             println!(
-                "{seconds:6.1}s  {:12} {:16} {:9} {}",
+                "{seconds:6.1}s  {:12} {:16} {:15} {}",
                 event.environment,
                 event.object,
                 event.reason,
-                brief(&event.message, MESSAGE_CHARS_MAX)
+                brief(message, MESSAGE_CHARS_MAX)
             );
         }
-        if all > 0 && ready == all {
-            println!(
-                "\nall {all} objects are Ready after {:.1} s\n",
-                begun.elapsed().as_secs_f64()
-            );
-            return summary(connected, &environments).await;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        Ok(())
     }
-    println!("\nnot everything is ready yet; see `trueup get` below");
-    summary(connected, &environments).await
+
+    async fn ready(&self) -> Result<(usize, usize), CliError> {
+        let (mut ready, mut all) = (0, 0);
+        for environment in &self.environments {
+            let Some(head) = self.connected.store.head(environment).await? else { continue };
+            let rows = environment_rows(self.connected, environment, head.release).await?;
+            let is_ready =
+                |row: &&Row| row.is_current() && row.condition(condition_type::READY) == "True";
+            all += rows.len();
+            ready += rows.iter().filter(is_ready).count();
+        }
+        Ok((ready, all))
+    }
 }
 
 async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result<(), CliError> {
@@ -247,20 +290,20 @@ fn what_to_try(aws: SocketAddr, http: SocketAddr) {
         "
 Try, in another terminal:
 
-  curl -s http://{http}/readyz?verbose
-  curl -s http://{http}/metrics | grep ^trueup_
+  curl -s 'http://{http}/readyz?verbose'
+  curl -s http://{http}/metrics | grep ^trueup_resources
 
   export AWS_ENDPOINT_URL=http://{aws} AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  trueup get                       # or: cargo run -- get
-  trueup events production
+  cargo run -- get
+  cargo run -- describe production Function/api
 
-Change something behind its back, with any AWS client, and see it repaired:
+Change something behind its back, with any AWS client, and see it repaired here at the next look
+(every 30 s in development, every 60 s elsewhere, or at once with `cargo run -- reconcile development`):
 
-  aws lambda update-function-configuration --function-name production-api --memory-size 128
-  trueup reconcile production      # or wait for the next look
-  trueup get production
+  aws lambda update-function-configuration --function-name development-api --memory-size 128
 
-Ctrl-C ends it."
+Ctrl-C ends it. What happens goes on below.
+"
     );
 }
