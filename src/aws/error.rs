@@ -91,6 +91,8 @@ impl AwsError {
             // S3's IAM actions are not always named after its operations:
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
             ("s3", "HeadBucket") => "ListBucket",
+            ("s3", "HeadObject") => "GetObject",
+            ("dynamodb", "TransactWriteItems") => "PutItem",
             ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
             ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => {
                 "PutEncryptionConfiguration"
@@ -116,6 +118,14 @@ impl AwsError {
         format!("{}:{operation}", self.service)
     }
 
+    /// The action that AWS itself names, which may be another one, as iam:PassRole; failing that,
+    /// the call's own.
+    fn needed(&self) -> String {
+        let named = self.message.split("not authorized to perform: ").nth(1);
+        let named = named.and_then(|rest| rest.split_whitespace().next());
+        named.map_or_else(|| self.action(), |n| n.trim_end_matches(['.', ',']).to_owned())
+    }
+
     fn sentence(&self) -> String {
         let AwsError { service, operation, code, message, .. } = self;
         let id = match &self.request_id {
@@ -128,7 +138,7 @@ impl AwsError {
             (false, false) => format!("{code}: {message}"),
         };
         let advice = match self.class {
-            Class::Denied => format!("; the role needs {}", self.action()),
+            Class::Denied => format!("; the credentials need {}", self.needed()),
             Class::Credentials => {
                 "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
             }
@@ -183,7 +193,10 @@ impl AwsError {
                 if out.code.is_empty() && out.message.is_empty() {
                     out.message = format!("HTTP status {status}");
                 }
-                out.class = classify(&out.code, &out.message, status, is_write);
+                out.class = classify(service, &out.code, &out.message, status, is_write);
+                if (300..400).contains(&status) {
+                    "it lives in another region than the environment".clone_into(&mut out.message);
+                }
             }
             _ => out.message = cause(error),
         }
@@ -202,10 +215,24 @@ fn cause(error: &dyn std::error::Error) -> String {
     innermost
 }
 
+/// What AWS says while something that was just made has not reached all of it: a role that cannot be
+/// assumed, a permission that is not seen:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html>.
+const PROPAGATING: [&str; 5] = [
+    "cannot be assumed by Lambda",
+    "does not have permissions to call",
+    "KMS key is invalid for CreateGrant",
+    "Unable to validate the following destination configurations",
+    "was modified multiple times within a fixed interval",
+];
+
 /// Sorts a service's error by its code. The codes are those of
 /// https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html and of each service's API
 /// reference.
-fn classify(code: &str, message: &str, status: u16, is_write: bool) -> Class {
+fn classify(service: &str, code: &str, message: &str, status: u16, is_write: bool) -> Class {
+    if PROPAGATING.iter().any(|text| message.contains(text)) {
+        return Class::NotReady;
+    }
     match code {
         "Throttling"
         | "ThrottlingException"
@@ -238,24 +265,23 @@ fn classify(code: &str, message: &str, status: u16, is_write: bool) -> Class {
         | "PreconditionFailedException"
         | "TransactionCanceledException"
         | "TransactionConflictException"
-        | "BucketAlreadyOwnedByYou"
-        | "BadRequestException_Concurrent" => Class::Conflict,
+        | "BucketAlreadyOwnedByYou" => Class::Conflict,
         "ResourceNotFoundException"
         | "NotFoundException"
         | "NoSuchBucket"
         | "NotFound"
         | "NoSuchKey"
         | "ParameterNotFound"
+        | "TableNotFoundException"
         | "404" => Class::NotFound,
-        "ResourceNotReadyException"
-        | "KMSNotFoundException"
-        | "LimitExceededException"
-        | "CodeArtifactUserPendingException" => Class::NotReady,
-        // https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html: a role
-        // that was just made cannot be assumed for some seconds.
-        "InvalidParameterValueException" if message.contains("cannot be assumed") => {
-            Class::NotReady
-        }
+        "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
+        // In DynamoDB too many operations at once; elsewhere a quota, which a person has to raise.
+        "LimitExceededException" if service == "dynamodb" => Class::NotReady,
+        // 409s that do not pass by themselves.
+        "BucketNotEmpty" | "BucketAlreadyExists" | "InvalidBucketState" => Class::Invalid,
+        // S3 calls a request that came too slowly a bad one.
+        "RequestTimeout" => Class::Transient,
+        "RequestTimeTooSkewed" => Class::Credentials,
         // S3 answers with these where a sub-resource was never set.
         code if code.starts_with("NoSuch") || code.ends_with("NotFoundError") => Class::NotFound,
         _ => match status {
@@ -263,7 +289,7 @@ fn classify(code: &str, message: &str, status: u16, is_write: bool) -> Class {
             401 | 403 => Class::Denied,
             404 => Class::NotFound,
             409 | 412 => Class::Conflict,
-            400..=499 => Class::Invalid,
+            300..=499 => Class::Invalid,
             // A server error may come after the effect.
             _ if is_write => Class::Unknown,
             _ => Class::Transient,
@@ -291,13 +317,16 @@ mod tests {
             ("InvalidParameterValueException", "Memory is too big", 400, Class::Invalid),
             ("NoSuchBucketPolicy", "", 404, Class::NotFound),
             ("ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
+            ("BucketNotEmpty", "", 409, Class::Invalid),
+            ("PermanentRedirect", "", 301, Class::Invalid),
             ("InternalError", "", 500, Class::Unknown),
             ("", "", 503, Class::Unknown),
         ];
         for (code, message, status, expected) in cases {
-            assert_eq!(classify(code, message, status, true), expected, "{code} {status}");
+            let class = classify("lambda", code, message, status, true);
+            assert_eq!(class, expected, "{code} {status}");
         }
-        assert_eq!(classify("InternalError", "", 500, false), Class::Transient);
+        assert_eq!(classify("s3", "InternalError", "", 500, false), Class::Transient);
     }
 
     #[test]
@@ -306,7 +335,7 @@ mod tests {
         error.code = "AccessDenied".to_owned();
         assert_eq!(
             error.to_string(),
-            "s3 GetBucketEncryption: AccessDenied: no; the role needs s3:GetEncryptionConfiguration"
+            "s3 GetBucketEncryption: AccessDenied: no; the credentials need s3:GetEncryptionConfiguration"
         );
     }
 }

@@ -1,11 +1,17 @@
 //! Brings packages to the artifact bucket, each once.
 
+use std::time::Duration;
+
 use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::timeout::TimeoutConfig;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::CliError;
 use crate::aws::{Class, Optional, Session};
 use crate::manifest::package::Package;
+
+/// The longest that one upload may take; a stalled one is given up by the SDK much sooner.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Uploads what is not there yet. Returns how many were.
 pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<usize, CliError> {
@@ -37,8 +43,14 @@ async fn exists(session: &Session, package: &Package) -> Result<bool, CliError> 
             session.s3().head_object().bucket(&package.bucket).key(&package.key).send()
         })
         .await
-        .optional()?;
-    Ok(head.is_some())
+        .optional();
+    match head {
+        Ok(head) => Ok(head.is_some()),
+        // Without s3:ListBucket, S3 says "denied" for what is not there. Putting the same content
+        // again does no harm.
+        Err(error) if error.class == Class::Denied => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
@@ -46,6 +58,7 @@ async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
     let body = ByteStream::from_path(path)
         .await
         .map_err(|error| CliError::io(path.display().to_string(), std::io::Error::other(error)))?;
+    let timeouts = TimeoutConfig::builder().operation_timeout(UPLOAD_TIMEOUT).build();
     let call = session
         .s3()
         .put_object()
@@ -53,6 +66,8 @@ async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
         .key(&package.key)
         .content_type("application/zip")
         .body(body)
+        .customize()
+        .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))
         .send();
     match session.write("s3", "PutObject", call).await {
         Ok(_) => Ok(()),

@@ -65,6 +65,7 @@ impl Subject<'_> {
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             identity: self.status.and_then(|s| s.identity.clone()),
             create_intended: self.status.is_some_and(|s| s.intent.is_some()),
+            is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,
             adopt: self.object.annotated(annotation::ADOPT),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),

@@ -57,6 +57,8 @@ pub struct Desired<S> {
     pub resolved: Resolved,
     /// A create was begun and its end was not recorded yet.
     pub create_intended: bool,
+    /// The resource was seen as ours before.
+    pub is_known: bool,
     /// The manifest takes over a resource that is not ours.
     pub adopt: bool,
     /// The manifest allows to delete and create the resource again.
@@ -77,6 +79,7 @@ impl<S> Desired<S> {
             identity: self.identity,
             resolved: self.resolved,
             create_intended: self.create_intended,
+            is_known: self.is_known,
             adopt: self.adopt,
             allow_replace: self.allow_replace,
             account_id: self.account_id,

@@ -136,9 +136,7 @@ async fn look<K: Kind>(
     let desired = Arc::new(desired.with_spec(spec));
     let live = K::observe(session, &desired).await?;
     let owned = live.as_ref().is_some_and(|live| {
-        let bridged = !K::TAGGED_BY_CREATE
-            && desired.create_intended
-            && !live.tags().keys().any(|tag| tag.starts_with(tags::PREFIX));
+        let bridged = !K::TAGS_SEEN_AT_ONCE && desired.create_intended && is_untagged(live);
         bridged || tags::owned_by(live.tags(), &desired.key, &desired.uid)
     });
     let facts = Facts {
@@ -150,6 +148,10 @@ async fn look<K: Kind>(
     let plan = match (&live, intent) {
         (Some(live), Intent::Keep) if !facts.owned => foreign(K::WHOLE, &desired.aws_name, live),
         (live, Intent::Keep) => K::plan(&desired, live.as_ref(), now),
+        // Tags that were taken off are no proof that it is somebody else's, and none that it is ours.
+        (Some(live), Intent::Delete) if !owned && desired.is_known && is_untagged(live) => {
+            untagged(K::WHOLE, &desired.aws_name)
+        }
         // Somebody else's resource, or none: nothing of ours is left to delete.
         (_, Intent::Delete) if !owned => Plan::default(),
         (Some(live), Intent::Delete) => K::plan_deletion(&desired, live),
@@ -168,6 +170,20 @@ fn foreign<S>(whole: &str, name: &str, live: &impl Live) -> Plan<S> {
         format!(
             "a {whole} named {name} exists and is not this object's: {owner}. To take it over, \
              annotate the manifest with trueup.dev/adopt: \"true\"; otherwise give it another name"
+        ),
+    )
+}
+
+fn is_untagged(live: &impl Live) -> bool {
+    !live.tags().keys().any(|tag| tag.starts_with(tags::PREFIX))
+}
+
+fn untagged<S>(whole: &str, name: &str) -> Plan<S> {
+    Plan::blocked(
+        "NotOwned",
+        format!(
+            "the {whole} {name} was made by trueup and has lost its trueup.dev/ tags, so it is not \
+             deleted. Delete it by hand, or put the tags back"
         ),
     )
 }

@@ -101,9 +101,9 @@ pub trait Kind: Send + Sync + 'static {
     const WHOLE: &'static str;
     /// It holds data: never replaced, retained by default, and pruned only when confirmed by name.
     const HOLDS_DATA: bool;
-    /// The create call itself takes the tags. Where it does not, the recorded intent of a create
-    /// stands in for them until they are on.
-    const TAGGED_BY_CREATE: bool = true;
+    /// The create call takes the tags, and the next look shows them. Where that does not hold, the
+    /// recorded intent of a create stands in for them until they are seen.
+    const TAGS_SEEN_AT_ONCE: bool = true;
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

@@ -266,14 +266,14 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
             Value::Object(out)
         }
         (Value::Array(want), Value::Array(have)) => {
-            let matching = |i: usize, element: &Value| match shape.rule(at) {
+            let matching = |element: &Value| match shape.rule(at) {
                 ListRule::Keyed(key) => {
                     have.iter().find(|h| key_of(h, key) == key_of(element, key))
                 }
-                ListRule::Ordered if want.len() == have.len() => have.get(i),
+                // What stands at the same place need not be the same thing.
                 _ => None,
             };
-            let elements = want.iter().enumerate().map(|(i, element)| match matching(i, element) {
+            let elements = want.iter().map(|element| match matching(element) {
                 Some(live) => overlay(element, live, at, shape),
                 None => element.clone(),
             });

@@ -34,9 +34,7 @@ impl Store {
             }
         };
         self.wait_until_active().await?;
-        if made {
-            self.protect().await?;
-        }
+        self.protect().await?;
         let named = self.name_store().await?;
         Ok(made || named)
     }
@@ -110,7 +108,62 @@ impl Store {
     }
 
     /// Events expire by themselves; everything else can be restored to any second.
+    ///
+    /// Backups cannot be switched on for some seconds after a table became active.
     async fn protect(&self) -> Result<(), StoreError> {
+        for _ in 0..ACTIVE_TRIES_MAX {
+            match self.try_protect().await {
+                Err(StoreError::Aws(error)) if error.class == Class::NotReady => {
+                    tokio::time::sleep(ACTIVE_RETRY_AFTER).await;
+                }
+                done => return done,
+            }
+        }
+        self.try_protect().await
+    }
+
+    async fn has_ttl(&self) -> Result<bool, StoreError> {
+        let described = self
+            .session()
+            .read("dynamodb", "DescribeTimeToLive", || {
+                self.session().dynamodb().describe_time_to_live().table_name(&self.table).send()
+            })
+            .await
+            .map_err(StoreError::Aws)?;
+        let status = described.time_to_live_description.and_then(|d| d.time_to_live_status);
+        Ok(matches!(status, Some(aws::TimeToLiveStatus::Enabled | aws::TimeToLiveStatus::Enabling)))
+    }
+
+    async fn has_recovery(&self) -> Result<bool, StoreError> {
+        let described = self
+            .session()
+            .read("dynamodb", "DescribeContinuousBackups", || {
+                self.session()
+                    .dynamodb()
+                    .describe_continuous_backups()
+                    .table_name(&self.table)
+                    .send()
+            })
+            .await
+            .map_err(StoreError::Aws)?;
+        let recovery = described
+            .continuous_backups_description
+            .and_then(|d| d.point_in_time_recovery_description)
+            .and_then(|d| d.point_in_time_recovery_status);
+        Ok(recovery == Some(aws::PointInTimeRecoveryStatus::Enabled))
+    }
+
+    async fn try_protect(&self) -> Result<(), StoreError> {
+        if !self.has_ttl().await? {
+            self.set_ttl().await?;
+        }
+        if !self.has_recovery().await? {
+            self.set_recovery().await?;
+        }
+        Ok(())
+    }
+
+    async fn set_ttl(&self) -> Result<(), StoreError> {
         let ttl = aws::TimeToLiveSpecification::builder()
             .enabled(true)
             .attribute_name("expiresAt")
@@ -127,6 +180,10 @@ impl Store {
             .write("dynamodb", "UpdateTimeToLive", call)
             .await
             .map_err(StoreError::Aws)?;
+        Ok(())
+    }
+
+    async fn set_recovery(&self) -> Result<(), StoreError> {
         let recovery = aws::PointInTimeRecoverySpecification::builder()
             .point_in_time_recovery_enabled(true)
             .build()

@@ -209,14 +209,17 @@ fn encryption(
         Some(EncryptionAlgorithm::AwsKmsDsse) => aws::ServerSideEncryption::AwsKmsDsse,
         _ => aws::ServerSideEncryption::Aes256,
     };
+    // A key goes with KMS only, a bucket key not with its dual-layer form.
+    let is_kms = algorithm != aws::ServerSideEncryption::Aes256;
+    let is_dsse = algorithm == aws::ServerSideEncryption::AwsKmsDsse;
     let default = aws::ServerSideEncryptionByDefault::builder()
         .sse_algorithm(algorithm)
-        .set_kms_master_key_id(wanted.and_then(|w| w.kms_key_arn.clone()))
+        .set_kms_master_key_id(wanted.filter(|_| is_kms).and_then(|w| w.kms_key_arn.clone()))
         .build()
         .map_err(|e| incomplete(&e))?;
     let rule = aws::ServerSideEncryptionRule::builder()
         .apply_server_side_encryption_by_default(default)
-        .set_bucket_key_enabled(wanted.and_then(|w| w.bucket_key_enabled))
+        .set_bucket_key_enabled(wanted.filter(|_| !is_dsse).and_then(|w| w.bucket_key_enabled))
         .build();
     aws::ServerSideEncryptionConfiguration::builder()
         .rules(rule)
@@ -251,10 +254,13 @@ fn lifecycle_rule(rule: &LifecycleRule) -> Result<aws::LifecycleRule, AwsError> 
         _ => aws::ExpirationStatus::Enabled,
     };
     let prefix = rule.prefix.clone().unwrap_or_default();
-    let expires = rule.expiration_days.is_some() || rule.expired_object_delete_marker.is_some();
+    let marker = rule.expired_object_delete_marker.filter(|on| *on);
+    // The two exclude each other; the marker may have been declared over live days.
+    let days = rule.expiration_days.filter(|_| marker.is_none());
+    let expires = days.is_some() || marker.is_some();
     let expiration = aws::LifecycleExpiration::builder()
-        .set_days(rule.expiration_days)
-        .set_expired_object_delete_marker(rule.expired_object_delete_marker)
+        .set_days(days)
+        .set_expired_object_delete_marker(marker)
         .build();
     let noncurrent = rule
         .noncurrent_version_expiration_days
@@ -337,14 +343,6 @@ fn website(wanted: Option<&Website>) -> Result<aws::WebsiteConfiguration, AwsErr
     let Some(wanted) = wanted else {
         return Ok(configuration.build());
     };
-    if let Some(suffix) = &wanted.index_document {
-        let document = aws::IndexDocument::builder().suffix(suffix).build();
-        configuration = configuration.index_document(document.map_err(|e| incomplete(&e))?);
-    }
-    if let Some(key) = &wanted.error_document {
-        let document = aws::ErrorDocument::builder().key(key).build();
-        configuration = configuration.error_document(document.map_err(|e| incomplete(&e))?);
-    }
     if let Some(to) = &wanted.redirect_all_requests_to {
         let redirect = aws::RedirectAllRequestsTo::builder()
             .host_name(&to.host_name)
@@ -352,6 +350,15 @@ fn website(wanted: Option<&Website>) -> Result<aws::WebsiteConfiguration, AwsErr
             .build();
         configuration =
             configuration.redirect_all_requests_to(redirect.map_err(|e| incomplete(&e))?);
+        return Ok(configuration.build());
+    }
+    if let Some(suffix) = &wanted.index_document {
+        let document = aws::IndexDocument::builder().suffix(suffix).build();
+        configuration = configuration.index_document(document.map_err(|e| incomplete(&e))?);
+    }
+    if let Some(key) = &wanted.error_document {
+        let document = aws::ErrorDocument::builder().key(key).build();
+        configuration = configuration.error_document(document.map_err(|e| incomplete(&e))?);
     }
     Ok(configuration.build())
 }

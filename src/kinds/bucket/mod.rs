@@ -28,7 +28,7 @@ impl Kind for Bucket {
     const NAME: &'static str = "Bucket";
     const WHOLE: &'static str = "bucket";
     const HOLDS_DATA: bool = true;
-    const TAGGED_BY_CREATE: bool = false;
+    const TAGS_SEEN_AT_ONCE: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;

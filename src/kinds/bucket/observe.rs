@@ -27,9 +27,18 @@ impl Live for LiveBucket {
     fn outputs(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("name".to_owned(), self.name.clone()),
-            ("arn".to_owned(), format!("arn:aws:s3:::{}", self.name)),
+            ("arn".to_owned(), format!("arn:{}:s3:::{}", partition(&self.region), self.name)),
             ("domainName".to_owned(), format!("{}.s3.{}.amazonaws.com", self.name, self.region)),
         ])
+    }
+}
+
+/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
+fn partition(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
     }
 }
 

@@ -81,6 +81,7 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let compared = desired.compare(declared, &seen_value, &SHAPE);
     let mut effective = compared.effective_spec(&spec);
     effective.policy.clone_from(&spec.policy);
+    settle_website(&mut effective, &spec);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     if live.is_none() {
@@ -107,6 +108,19 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
         }
     }
     plan
+}
+
+/// A redirect of everything and documents exclude each other: what was declared wins over what the
+/// live side completed.
+fn settle_website(effective: &mut BucketSpec, declared: &BucketSpec) {
+    let (Some(effective), Some(declared)) = (&mut effective.website, &declared.website) else {
+        return;
+    };
+    if declared.redirect_all_requests_to.is_none()
+        && (declared.index_document.is_some() || declared.error_document.is_some())
+    {
+        effective.redirect_all_requests_to = None;
+    }
 }
 
 fn is_cleared(effective: &Value, field: &str) -> bool {
@@ -143,6 +157,7 @@ fn resolved(desired: &Desired<BucketSpec>) -> BucketSpec {
     }
     for rule in spec.lifecycle.iter_mut().flatten() {
         rule.enabled.get_or_insert(true);
+        rule.expired_object_delete_marker = rule.expired_object_delete_marker.filter(|on| *on);
     }
     spec
 }

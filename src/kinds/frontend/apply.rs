@@ -23,7 +23,9 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
         FrontendStep::Create { name, settings, tags } => {
             return create(session, name, settings, tags).await;
         }
-        FrontendStep::Update { app, settings } => update(session, app, settings).await?,
+        FrontendStep::Update { app, settings, reconnects } => {
+            update(session, app, settings, *reconnects).await?;
+        }
         FrontendStep::Tag { arn, tags } => tag(session, arn, tags.clone()).await?,
         FrontendStep::CreateBranch { app, branch, tags } => {
             let call = amplify
@@ -46,10 +48,12 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_enable_auto_build(branch.auto_build);
             session.write("amplify", "UpdateBranch", call.send()).await?;
         }
-        FrontendStep::Deploy { app, branch, artifact, digest } => {
-            return deploy(session, app, branch, artifact, digest).await;
+        FrontendStep::Deploy { app, arn, branch, artifact, digest } => {
+            let started = deploy(session, app, branch, artifact).await?;
+            remember(session, arn, branch, digest, &started).await?;
+            return Ok(Outcome::in_progress());
         }
-        FrontendStep::Build { app, branch, digest } => {
+        FrontendStep::Build { app, arn, branch, digest } => {
             let call = amplify
                 .start_job()
                 .app_id(app)
@@ -57,7 +61,8 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .job_type(aws::JobType::Release)
                 .job_reason("trueup release");
             let started = session.write("amplify", "StartJob", call.send()).await?;
-            remember(session, app, branch, digest, started.job_summary()).await?;
+            let job = started.job_summary().map(|j| j.job_id()).unwrap_or_default();
+            remember(session, arn, branch, digest, job).await?;
             return Ok(Outcome::in_progress());
         }
         FrontendStep::StopJob { app, branch, job } => {
@@ -115,6 +120,7 @@ async fn create(
 ) -> Result<Outcome, AwsError> {
     let spec = &settings.spec;
     let basic_auth = settings.basic_auth.clone().flatten();
+    let (access, oauth) = tokens(settings);
     let call = session
         .amplify()
         .create_app()
@@ -122,7 +128,8 @@ async fn create(
         .set_description(spec.description.clone())
         .set_platform(spec.platform.map(platform))
         .set_repository(spec.repository.as_ref().map(|r| r.url.clone()))
-        .set_access_token(settings.token.as_ref().map(|t| t.reveal().to_owned()))
+        .set_access_token(access)
+        .set_oauth_token(oauth)
         .set_build_spec(settings.build_spec.clone())
         .set_environment_variables(settings.env.as_ref().map(variables))
         .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
@@ -135,16 +142,33 @@ async fn create(
     Ok(Outcome { in_progress: true, identity: created.app().map(|app| app.app_id().to_owned()) })
 }
 
-async fn update(session: &Session, app: &str, settings: &AppSettings) -> Result<(), AwsError> {
+/// GitHub takes an access token, every other host an OAuth token:
+/// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_CreateApp.html>.
+fn tokens(settings: &AppSettings) -> (Option<String>, Option<String>) {
+    let token = settings.token.as_ref().map(|t| t.reveal().to_owned());
+    let url = settings.spec.repository.as_ref().map(|r| r.url.as_str()).unwrap_or_default();
+    if url.contains("://github.com/") { (token, None) } else { (None, token) }
+}
+
+/// A repository is given again only when it changes, since its token has to come with it.
+async fn update(
+    session: &Session,
+    app: &str,
+    settings: &AppSettings,
+    reconnects: bool,
+) -> Result<(), AwsError> {
     let spec = &settings.spec;
+    let repository = spec.repository.as_ref().filter(|_| reconnects);
+    let (access, oauth) = if reconnects { tokens(settings) } else { (None, None) };
     let call = session
         .amplify()
         .update_app()
         .app_id(app)
         .set_description(spec.description.clone())
         .set_platform(spec.platform.map(platform))
-        .set_repository(spec.repository.as_ref().map(|r| r.url.clone()))
-        .set_access_token(settings.token.as_ref().map(|t| t.reveal().to_owned()))
+        .set_repository(repository.map(|r| r.url.clone()))
+        .set_access_token(access)
+        .set_oauth_token(oauth)
         .set_build_spec(settings.build_spec.clone())
         .set_environment_variables(settings.env.as_ref().map(variables))
         .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
@@ -157,13 +181,13 @@ async fn update(session: &Session, app: &str, settings: &AppSettings) -> Result<
     session.write("amplify", "UpdateApp", call.send()).await.map(drop)
 }
 
+/// Starts a deployment, and returns its job.
 async fn deploy(
     session: &Session,
     app: &str,
     branch: &str,
     artifact: &S3Location,
-    digest: &str,
-) -> Result<Outcome, AwsError> {
+) -> Result<String, AwsError> {
     let unsigned = |message: String| AwsError::new(Class::Invalid, "s3", "GetObject", message);
     let presigning =
         PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|e| unsigned(e.to_string()))?;
@@ -184,29 +208,27 @@ async fn deploy(
         .source_url(url.uri())
         .source_url_type(aws::SourceUrlType::Zip);
     let started = session.write("amplify", "StartDeployment", call.send()).await?;
-    remember(session, app, branch, digest, started.job_summary()).await?;
-    Ok(Outcome::in_progress())
+    Ok(started.job_summary().map(|j| j.job_id().to_owned()).unwrap_or_default())
 }
 
 /// Writes on the branch what was deployed by which job.
 async fn remember(
     session: &Session,
-    app: &str,
+    app_arn: &str,
     branch: &str,
     digest: &str,
-    job: Option<&aws::JobSummary>,
+    job: &str,
 ) -> Result<(), AwsError> {
-    let account = session.account_id().await?;
-    let region = session.region();
-    let arn = format!("arn:aws:amplify:{region}:{account}:apps/{app}/branches/{branch}");
-    let value = deployed_tag(digest, job.map(|j| j.job_id()).unwrap_or_default());
+    let arn = format!("{app_arn}/branches/{branch}");
+    let value = deployed_tag(digest, job);
     tag(session, &arn, BTreeMap::from([(DEPLOYED_TAG.to_owned(), value)])).await
 }
 
-/// UpdateApp reads an empty map as "unchanged"; one empty name is how it is told to clear.
+/// UpdateApp reads an empty map as "unchanged"; one variable whose name is a space, with no value, is
+/// how it is told to clear.
 fn variables(env: &Variables) -> HashMap<String, String> {
     if env.is_empty() {
-        return HashMap::from([(String::new(), String::new())]);
+        return HashMap::from([(" ".to_owned(), String::new())]);
     }
     env.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect()
 }

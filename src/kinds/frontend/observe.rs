@@ -29,10 +29,23 @@ pub struct LiveFrontend {
     pub basic_auth: Option<Secret>,
     pub tags: BTreeMap<String, String>,
     pub branch: Option<LiveBranch>,
+    pub domain_state: Option<DomainState>,
+}
+
+/// How far a domain has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DomainState {
+    /// Amplify's own word.
+    pub status: String,
+    pub reason: String,
+    /// The DNS records that are to be made, as text to append.
+    pub records: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveBranch {
+    /// The branch's part of the default domain.
+    pub display_name: String,
     /// What was deployed by which job, as we remembered it.
     pub deployed: Option<String>,
     pub newest_job: Option<LiveJob>,
@@ -69,14 +82,20 @@ impl Live for LiveFrontend {
             let dot = if first.prefix.is_empty() { "" } else { "." };
             Some(format!("https://{}{dot}{name}", first.prefix))
         });
-        let default = format!("https://{}.{}", self.spec.branch.name, self.default_domain);
-        BTreeMap::from([
+        let is_available = self.domain_state.as_ref().is_some_and(|d| d.status == "AVAILABLE");
+        let default = self
+            .branch
+            .as_ref()
+            .map(|b| format!("https://{}.{}", b.display_name, self.default_domain));
+        let url = custom.filter(|_| is_available).or(default);
+        let mut outputs = BTreeMap::from([
             ("name".to_owned(), self.spec.common.name.clone().unwrap_or_default()),
             ("appId".to_owned(), self.app_id.clone()),
             ("arn".to_owned(), self.arn.clone()),
             ("defaultDomain".to_owned(), self.default_domain.clone()),
-            ("url".to_owned(), custom.unwrap_or(default)),
-        ])
+        ]);
+        outputs.extend(url.map(|url| ("url".to_owned(), url)));
+        outputs
     }
 
     fn identity(&self) -> Option<String> {
@@ -101,12 +120,14 @@ pub(super) async fn observe(
             auto_build: Some(found.enable_auto_build()),
         };
         live.branch = Some(LiveBranch {
+            display_name: found.display_name().to_owned(),
             deployed: found.tags().and_then(|tags| tags.get(DEPLOYED_TAG)).cloned(),
             newest_job: newest_job(session, &live.app_id, name).await?,
         });
     }
     if let Some(domain) = &desired.spec.domain {
-        live.spec.domain = live_domain(session, &live.app_id, domain).await?;
+        let found = live_domain(session, &live.app_id, domain).await?;
+        (live.spec.domain, live.domain_state) = found.unzip();
     }
     Ok(Some(live))
 }
@@ -177,7 +198,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
         ..FrontendSpec::default()
     };
     spec.common.name = Some(app.name().to_owned());
-    let variables = app.environment_variables().iter().filter(|(name, _)| !name.is_empty());
+    let variables = app.environment_variables().iter().filter(|(name, _)| !name.trim().is_empty());
     LiveFrontend {
         spec,
         app_id: app.app_id().to_owned(),
@@ -191,6 +212,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
             .map(Secret::new),
         tags: tags_of(app.tags()),
         branch: None,
+        domain_state: None,
     }
 }
 
@@ -227,7 +249,7 @@ async fn live_domain(
     session: &Session,
     app: &str,
     declared: &Domain,
-) -> Result<Option<Domain>, AwsError> {
+) -> Result<Option<(Domain, DomainState)>, AwsError> {
     let association = match &declared.name {
         Some(name) => session
             .read("amplify", "GetDomainAssociation", || {
@@ -251,6 +273,21 @@ async fn live_domain(
             prefix: s.prefix().to_owned(),
             branch: Some(s.branch_name().to_owned()),
         });
-        Domain { name: Some(a.domain_name().to_owned()), subdomains: Some(subdomains.collect()) }
+        let domain = Domain {
+            name: Some(a.domain_name().to_owned()),
+            subdomains: Some(subdomains.collect()),
+        };
+        let unverified = a.sub_domains().iter().filter(|s| !s.verified()).map(|s| s.dns_record());
+        let certificate = a.certificate_verification_dns_record();
+        let records: Vec<_> = certificate.into_iter().chain(unverified).map(str::trim).collect();
+        let state = DomainState {
+            status: a.domain_status().as_str().to_owned(),
+            reason: a.status_reason().to_owned(),
+            records: match records[..] {
+                [] => String::new(),
+                _ => format!("; it waits for the DNS records {}", records.join(", ")),
+            },
+        };
+        (domain, state)
     }))
 }

@@ -26,9 +26,11 @@ pub enum FrontendStep {
         settings: Box<AppSettings>,
         tags: BTreeMap<String, String>,
     },
+    /// `reconnects` says that the repository changes.
     Update {
         app: String,
         settings: Box<AppSettings>,
+        reconnects: bool,
     },
     Tag {
         arn: String,
@@ -46,6 +48,7 @@ pub enum FrontendStep {
     /// Starts a deployment of an artifact and remembers it on the branch.
     Deploy {
         app: String,
+        arn: String,
         branch: String,
         artifact: S3Location,
         digest: String,
@@ -53,6 +56,7 @@ pub enum FrontendStep {
     /// Starts a build of the repository and remembers it on the branch.
     Build {
         app: String,
+        arn: String,
         branch: String,
         digest: String,
     },
@@ -103,8 +107,9 @@ pub(super) fn plan(
     } else {
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
         if !changes.is_empty() {
-            let step =
-                FrontendStep::Update { app: app.clone(), settings: Box::new(settings.clone()) };
+            let reconnects = changes.iter().any(|c| c.path.root() == "repository");
+            let (app, settings) = (app.clone(), Box::new(settings.clone()));
+            let step = FrontendStep::Update { app, settings, reconnects };
             plan.push(Verb::Update, "app", changes, step);
         }
         if !tags.is_empty() {
@@ -126,6 +131,9 @@ pub(super) fn plan(
         push_domain(&mut plan, &app, &settings.spec, seen, domain);
     }
     push_release(&mut plan, desired, seen, now);
+    if plan.steps.is_empty() && plan.blocked.is_none() {
+        judge_domain(&mut plan, seen);
+    }
     plan
 }
 
@@ -156,6 +164,19 @@ fn push_domain(
     }
 }
 
+/// A domain waits for its certificate and for DNS records that people make:
+/// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_DomainAssociation.html>.
+fn judge_domain(plan: &mut Plan<FrontendStep>, seen: &LiveFrontend) {
+    let Some(domain) = &seen.domain_state else { return };
+    if domain.status == "FAILED" {
+        let message = format!("the domain failed: {}", domain.reason);
+        plan.blocked = Some(Blocked { reason: "DomainFailed", message });
+    } else if domain.status != "AVAILABLE" && plan.waiting.is_none() {
+        let message = format!("the domain is {}{}", domain.status, domain.records);
+        plan.waiting = Some(Waiting { reason: "DomainPending", message });
+    }
+}
+
 /// Deploys what the release asks for, and follows the job to its end.
 fn push_release(
     plan: &mut Plan<FrontendStep>,
@@ -180,8 +201,13 @@ fn push_release(
         }
         return;
     }
+    let arn = seen.arn.clone();
+    // Where Amplify builds every push by itself, the newest job need not be ours.
+    let builds_itself = desired.spec.artifact.is_none()
+        && seen.spec.branch.auto_build == Some(true)
+        && deployed.is_some_and(|tag| tag.starts_with(&format!("{digest}@")));
     match newest {
-        Some(job) if deployed == Some(deployed_tag(&digest, &job.id).as_str()) => {
+        Some(job) if builds_itself || deployed == Some(deployed_tag(&digest, &job.id).as_str()) => {
             if !job.succeeded() && plan.steps.is_empty() {
                 plan.blocked = Some(failed(job));
             }
@@ -190,8 +216,8 @@ fn push_release(
             let short = digest.get(..12).unwrap_or(&digest).to_owned();
             let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
             let step = match artifact {
-                Some(artifact) => FrontendStep::Deploy { app, branch, artifact, digest },
-                None => FrontendStep::Build { app, branch, digest },
+                Some(artifact) => FrontendStep::Deploy { app, arn, branch, artifact, digest },
+                None => FrontendStep::Build { app, arn, branch, digest },
             };
             plan.push(Verb::Create, format!("deployment of {short}"), Vec::new(), step);
         }

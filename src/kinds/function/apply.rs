@@ -91,10 +91,8 @@ pub(super) async fn apply(
             session.write("lambda", "RemovePermission", call.send()).await?;
             Ok(Outcome::done())
         }
-        FunctionStep::Tag(tags) => {
-            let account = session.account_id().await?;
-            let arn = format!("arn:aws:lambda:{}:{account}:function:{name}", session.region());
-            tag(session, &arn, tags.clone()).await?;
+        FunctionStep::Tag(arn, tags) => {
+            tag(session, arn, tags.clone()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::Delete => {
@@ -246,6 +244,11 @@ async fn publish(
     let lambda = session.lambda();
     let call = lambda.publish_version().function_name(name);
     let published = session.write("lambda", "PublishVersion", call.send()).await?;
+    // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
+    // https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html.
+    if published.state() == Some(&aws::State::Pending) {
+        return Ok(Outcome::in_progress());
+    }
     let version = published.version().unwrap_or_default();
     if exists {
         let call = lambda.update_alias().function_name(name).name(alias).function_version(version);
@@ -344,7 +347,9 @@ fn tracing(wanted: Tracing) -> aws::TracingConfig {
     aws::TracingConfig::builder().mode(mode).build()
 }
 
+/// Levels go with JSON only.
 fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
+    let is_json = wanted.log_format == Some(LogFormat::Json);
     aws::LoggingConfig::builder()
         .set_log_format(wanted.log_format.map(|f| match f {
             LogFormat::Text => aws::LogFormat::Text,
@@ -353,10 +358,14 @@ fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
         .set_application_log_level(
             wanted
                 .application_log_level
+                .filter(|_| is_json)
                 .map(|level| aws::ApplicationLogLevel::from(word(level).as_str())),
         )
         .set_system_log_level(
-            wanted.system_log_level.map(|level| aws::SystemLogLevel::from(word(level).as_str())),
+            wanted
+                .system_log_level
+                .filter(|_| is_json)
+                .map(|level| aws::SystemLogLevel::from(word(level).as_str())),
         )
         .set_log_group(wanted.log_group.clone())
         .build()

@@ -6,7 +6,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types as aws;
 use serde_json::{Value, json};
 
-use crate::aws::{AwsError, Optional, Session};
+use crate::aws::{AwsError, Class, Optional, Session};
 use crate::kinds::{Desired, Live, Variables};
 use crate::model::Secret;
 
@@ -26,6 +26,8 @@ pub struct LiveFunction {
     pub tags: BTreeMap<String, String>,
     pub permissions: Vec<Permission>,
     pub alias: Option<LiveAlias>,
+    /// An alias is declared and is not there yet.
+    pub awaits_alias: bool,
     pub url: Option<String>,
     /// What Lambda is still doing, where it is.
     pub busy: Option<String>,
@@ -47,12 +49,16 @@ impl Live for LiveFunction {
     }
 
     fn outputs(&self) -> BTreeMap<String, String> {
-        let arn = self.alias.as_ref().map_or(&self.arn, |alias| &alias.arn);
         let mut outputs = BTreeMap::from([
             ("name".to_owned(), self.name.clone()),
             ("functionArn".to_owned(), self.arn.clone()),
-            ("arn".to_owned(), arn.clone()),
         ]);
+        // While the alias is still to be made, there is no ARN that may be called.
+        let arn = match &self.alias {
+            Some(alias) => Some(&alias.arn),
+            None => Some(&self.arn).filter(|_| !self.awaits_alias),
+        };
+        outputs.extend(arn.map(|arn| ("arn".to_owned(), arn.clone())));
         outputs.extend(self.url.iter().map(|url| ("url".to_owned(), url.clone())));
         let version = self.alias.iter().map(|a| ("version".to_owned(), a.version.clone()));
         outputs.extend(version);
@@ -72,6 +78,7 @@ pub(super) async fn observe(
     let Some(configuration) = function.configuration() else {
         return Ok(None);
     };
+    readable(&function)?;
     let mut live = LiveFunction {
         spec: spec_of(configuration),
         name: name.clone(),
@@ -90,6 +97,9 @@ pub(super) async fn observe(
     if let Some(alias) = qualifier {
         let published = get(session, name, Some(alias)).await?;
         live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
+        live.awaits_alias = live.alias.is_none();
+        let version = published.as_ref().and_then(|p| p.configuration());
+        live.failure = live.failure.or_else(|| version.and_then(failure));
     }
     if asked.async_invocation.is_some() {
         live.spec.async_invocation = async_settings(session, name, qualifier).await?;
@@ -115,6 +125,19 @@ async fn get(
         })
         .await
         .optional()
+}
+
+/// What the caller may not read is not absent: taking it so would write over it.
+fn readable(function: &GetFunctionOutput) -> Result<(), AwsError> {
+    if let Some(error) = function.tags_error() {
+        return Err(AwsError::new(Class::Denied, "lambda", "ListTags", error.message()));
+    }
+    let environment = function.configuration().and_then(|c| c.environment());
+    if let Some(error) = environment.and_then(|e| e.error()) {
+        let message = error.message().unwrap_or("the variables cannot be decrypted");
+        return Err(AwsError::new(Class::Denied, "kms", "Decrypt", message));
+    }
+    Ok(())
 }
 
 fn busy(configuration: &aws::FunctionConfiguration) -> Option<String> {

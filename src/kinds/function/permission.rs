@@ -21,6 +21,7 @@ pub(super) fn declared(spec: &FunctionSpec) -> Option<Vec<Permission>> {
     let mut all: Vec<_> = spec.permissions.iter().flatten().cloned().collect();
     for permission in &mut all {
         permission.action.get_or_insert_with(|| INVOKE.to_owned());
+        permission.principal = account_number(&permission.principal);
     }
     if is_public {
         all.push(Permission {
@@ -84,11 +85,9 @@ fn from_statement(statement: &Value) -> Permission {
 
 /// An account given by its number comes back as its root ARN.
 fn account_number(principal: &str) -> String {
-    principal
-        .strip_prefix("arn:aws:iam::")
-        .and_then(|rest| rest.strip_suffix(":root"))
-        .unwrap_or(principal)
-        .to_owned()
+    let root = principal.strip_prefix("arn:aws").and_then(|rest| rest.strip_suffix(":root"));
+    let number = root.and_then(|rest| rest.split_once(":iam::")).map(|(_, number)| number);
+    number.unwrap_or(principal).to_owned()
 }
 
 #[cfg(test)]

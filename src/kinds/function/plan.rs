@@ -31,7 +31,8 @@ pub enum FunctionStep {
     DeleteUrl(Option<String>),
     AddPermission(Option<String>, Permission),
     RemovePermission(Option<String>, String),
-    Tag(BTreeMap<String, String>),
+    /// The function's ARN, and its tags.
+    Tag(String, BTreeMap<String, String>),
     Delete,
 }
 
@@ -79,7 +80,7 @@ pub(super) fn plan(
             return Plan { changes: plan.changes, ..replacement_needed() };
         }
     }
-    push_settings(&mut plan, &mut changes, &settings, desired);
+    push_settings(&mut plan, &mut changes, &settings, desired, seen);
     push_release(&mut plan, &desired.spec, seen);
     push_facets(&mut plan, &mut changes, &settings, desired, seen);
     if plan.steps.is_empty()
@@ -103,6 +104,7 @@ fn push_settings(
     changes: &mut Vec<Change>,
     settings: &Settings,
     desired: &Desired<FunctionSpec>,
+    seen: &LiveFunction,
 ) {
     let configuration = split_off(changes, CONFIGURATION);
     if !configuration.is_empty() {
@@ -117,7 +119,12 @@ fn push_settings(
     }
     let tags = split_off(changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(Verb::Update, "tags", tags, FunctionStep::Tag(desired.tags.clone()));
+        plan.push(
+            Verb::Update,
+            "tags",
+            tags,
+            FunctionStep::Tag(seen.arn.clone(), desired.tags.clone()),
+        );
     }
     let reservation = split_off(changes, &["reservedConcurrency"]);
     match (reservation.is_empty(), settings.spec.reserved_concurrency) {

@@ -55,15 +55,15 @@ pub(super) async fn apply(
             session.write("dynamodb", "UpdateContinuousBackups", call.send()).await?;
             Ok(Outcome::done())
         }
-        TableStep::Tag(wanted) => {
-            let account = session.account_id().await?;
-            let arn = format!("arn:aws:dynamodb:{}:{account}:table/{name}", session.region());
+        TableStep::Tag(arn, wanted) => {
             let call =
                 session.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?));
             session.write("dynamodb", "TagResource", call.send()).await?;
             Ok(Outcome::done())
         }
-        TableStep::Billing(spec) => send(session, billing(update(), spec)?).await,
+        TableStep::Billing(wanted, indexes) => {
+            send(session, billing(update(), wanted, indexes)?).await
+        }
         TableStep::Class(class) => send(session, update().table_class(table_class(*class))).await,
         TableStep::DeletionProtection(on) => {
             send(session, update().deletion_protection_enabled(*on)).await
@@ -176,23 +176,18 @@ fn create_index(
         .global_secondary_index_updates(change))
 }
 
+/// The capacity may be given with PROVISIONED only.
 fn billing(
     call: UpdateTableFluentBuilder,
-    spec: &TableSpec,
+    wanted: &Billing,
+    indexes: &[(String, Throughput)],
 ) -> Result<UpdateTableFluentBuilder, AwsError> {
-    let Some(billing) = &spec.billing else {
-        return Ok(call);
-    };
+    let capacity = wanted.throughput.filter(|_| wanted.mode == BillingMode::Provisioned);
     let mut call = call
-        .billing_mode(billing_mode(billing.mode))
-        .set_provisioned_throughput(billing.throughput.map(provisioned).transpose()?);
-    if billing.mode == BillingMode::Provisioned {
-        for index in spec.global_secondary_indexes.iter().flatten() {
-            if let Some(wanted) = index.throughput {
-                let change = index_throughput(&index.name, wanted)?;
-                call = call.global_secondary_index_updates(change);
-            }
-        }
+        .billing_mode(billing_mode(wanted.mode))
+        .set_provisioned_throughput(capacity.map(provisioned).transpose()?);
+    for (index, wanted) in indexes {
+        call = call.global_secondary_index_updates(index_throughput(index, *wanted)?);
     }
     Ok(call)
 }

@@ -29,6 +29,8 @@ impl Kind for Table {
     const NAME: &'static str = "Table";
     const WHOLE: &'static str = "table";
     const HOLDS_DATA: bool = true;
+    // ListTagsOfResource is eventually consistent, and may show no tags for some seconds.
+    const TAGS_SEEN_AT_ONCE: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "arn", "streamArn"];
 
     type Spec = TableSpec;

@@ -81,6 +81,13 @@ fn busy(table: &aws::TableDescription) -> Option<String> {
         Some(aws::TableStatus::Active) | None => {}
         Some(status) => return Some(format!("the table is {status}")),
     }
+    let encrypting = table.sse_description().and_then(|sse| sse.status());
+    if let Some(
+        status @ (aws::SseStatus::Updating | aws::SseStatus::Enabling | aws::SseStatus::Disabling),
+    ) = encrypting
+    {
+        return Some(format!("the encryption is {status}"));
+    }
     let busy = |index: &&aws::GlobalSecondaryIndexDescription| {
         index.index_status().is_some_and(|s| *s != aws::IndexStatus::Active)
     };

@@ -14,7 +14,8 @@ use super::spec::*;
 pub enum TableStep {
     Create(Box<TableSpec>, BTreeMap<String, String>),
     DeleteIndex(String),
-    Billing(Box<TableSpec>),
+    /// The table's billing, and the throughput of those indexes whose own changes with it.
+    Billing(Billing, Vec<(String, Throughput)>),
     Class(TableClass),
     DeletionProtection(bool),
     Encryption(TableEncryption),
@@ -25,7 +26,8 @@ pub enum TableStep {
     CreateIndex(Box<GlobalIndex>),
     TimeToLive(TimeToLive),
     PointInTimeRecovery(PointInTimeRecovery),
-    Tag(BTreeMap<String, String>),
+    /// The table's ARN, and its tags.
+    Tag(String, BTreeMap<String, String>),
     Delete,
 }
 
@@ -43,7 +45,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         return plan_creation(desired);
     };
     let declared = comparable(&normalized(&desired.spec), &desired.tags);
-    let seen = comparable(&live.spec, &live.tags);
+    let seen = comparable(&normalized(&live.spec), &live.tags);
     let compared = desired.compare(declared, &seen, &SHAPE);
     let want = compared.effective_spec(&desired.spec);
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
@@ -69,13 +71,19 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     index_plan.push_deletions(&mut plan);
+    push_billing(&mut plan, &want, index_plan.throughputs(), &mut changes);
     push_settings(&mut plan, &want, &live.spec, &mut changes);
     index_plan.push_updates(&mut plan, &want);
     index_plan.push_creations(&mut plan);
-    push_facets(&mut plan, &want, &mut changes);
+    push_facets(&mut plan, &want, &live.spec, &mut changes);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(Verb::Update, "tags", tags, TableStep::Tag(desired.tags.clone()));
+        plan.push(
+            Verb::Update,
+            "tags",
+            tags,
+            TableStep::Tag(live.arn.clone(), desired.tags.clone()),
+        );
     }
     plan
 }
@@ -97,8 +105,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     plan
 }
 
-/// Under PAY_PER_REQUEST the throughput reads as 0, and a stream or TTL that is off has no further
-/// fields: what means nothing is not compared.
+/// What is off has no further fields: what means nothing is not compared.
 fn normalized(spec: &TableSpec) -> TableSpec {
     let mut spec = spec.clone();
     if let Some(stream) = spec.stream.as_mut().filter(|s| !s.enabled) {
@@ -109,7 +116,28 @@ fn normalized(spec: &TableSpec) -> TableSpec {
     {
         encryption.kms_key_arn = None;
     }
+    if let Some(ttl) = spec.ttl.as_mut().filter(|ttl| !ttl.enabled) {
+        ttl.attribute.clear();
+    }
+    if let Some(recovery) = spec.point_in_time_recovery.as_mut().filter(|p| !p.enabled) {
+        recovery.recovery_period_in_days = None;
+    }
     spec
+}
+
+/// AWS refuses a throughput that does not change, so only the indexes whose own changes go along.
+fn push_billing(
+    plan: &mut Plan<TableStep>,
+    want: &TableSpec,
+    indexes: Vec<(String, Throughput)>,
+    changes: &mut Vec<Change>,
+) {
+    let billing = split_off(changes, &["billing"]);
+    if let (false, Some(want)) = (billing.is_empty(), &want.billing) {
+        let provisioned = want.mode == BillingMode::Provisioned;
+        let indexes = if provisioned { indexes } else { Vec::new() };
+        plan.push(Verb::Update, "billing", billing, TableStep::Billing(want.clone(), indexes));
+    }
 }
 
 /// The table's own settings; AWS takes them one UpdateTable at a time.
@@ -125,7 +153,6 @@ fn push_settings(
             plan.push(Verb::Update, what, taken, step);
         }
     };
-    push(&["billing"], "billing", Some(TableStep::Billing(Box::new(want.clone()))));
     push(
         &["onDemandThroughput"],
         "on-demand throughput",
@@ -149,10 +176,22 @@ fn push_settings(
 }
 
 /// Settings with calls of their own.
-fn push_facets(plan: &mut Plan<TableStep>, want: &TableSpec, changes: &mut Vec<Change>) {
+fn push_facets(
+    plan: &mut Plan<TableStep>,
+    want: &TableSpec,
+    live: &TableSpec,
+    changes: &mut Vec<Change>,
+) {
     let ttl = split_off(changes, &["ttl"]);
     if let (false, Some(want)) = (ttl.is_empty(), &want.ttl) {
-        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(want.clone()));
+        // What is on is turned off by its own attribute, and cannot change it: off first, and on
+        // again by the next plan.
+        let on = live.ttl.as_ref().filter(|ttl| ttl.enabled);
+        let step = match on {
+            Some(on) => TimeToLive { enabled: false, attribute: on.attribute.clone() },
+            None => want.clone(),
+        };
+        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(step));
     }
     let recovery = split_off(changes, &["pointInTimeRecovery"]);
     if let (false, Some(want)) = (recovery.is_empty(), want.point_in_time_recovery) {
@@ -213,6 +252,11 @@ impl IndexPlan {
         plan
     }
 
+    /// Of indexes that stay.
+    fn throughputs(&self) -> Vec<(String, Throughput)> {
+        self.updates.iter().map(|(name, throughput, _)| (name.clone(), *throughput)).collect()
+    }
+
     fn push_deletions(&self, plan: &mut Plan<TableStep>) {
         for (name, changes) in &self.deletions {
             let step = TableStep::DeleteIndex(name.clone());
@@ -222,7 +266,7 @@ impl IndexPlan {
 
     fn push_updates(&self, plan: &mut Plan<TableStep>, want: &TableSpec) {
         // A change of billing mode sets every index's throughput in its own call.
-        let covered = plan.steps.iter().any(|s| matches!(s.call, TableStep::Billing(_)))
+        let covered = plan.steps.iter().any(|s| matches!(s.call, TableStep::Billing(..)))
             && want.billing_mode() == Some(BillingMode::Provisioned);
         for (name, throughput, changes) in self.updates.iter().filter(|_| !covered) {
             let step = TableStep::IndexThroughput(name.clone(), *throughput);
