@@ -11,6 +11,36 @@ use tokio::time::Instant;
 /// The timer's resolution.
 const TICK: Duration = Duration::from_millis(1);
 
+/// Calls that share one of AWS's quotas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    LambdaGetFunction,
+    LambdaControl,
+    Amplify,
+    DynamoDbTags,
+    DynamoDbControl,
+    DynamoDbItems,
+    Other,
+}
+
+impl Lane {
+    pub fn of(service: &str, operation: &str) -> Self {
+        match (service, operation) {
+            ("lambda", "GetFunction") => Self::LambdaGetFunction,
+            ("lambda", _) => Self::LambdaControl,
+            ("amplify", _) => Self::Amplify,
+            ("dynamodb", "ListTagsOfResource" | "TagResource" | "DescribeContinuousBackups") => {
+                Self::DynamoDbTags
+            }
+            ("dynamodb", o) if o.ends_with("Item") || o.ends_with("Items") || o == "Query" => {
+                Self::DynamoDbItems
+            }
+            ("dynamodb", _) => Self::DynamoDbControl,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A token bucket. Callers are served in the order in which they came.
 #[derive(Debug)]
 pub struct Budget {
@@ -31,18 +61,21 @@ impl Budget {
         Self { per_second, burst, state }
     }
 
-    /// The default for a service, by its IAM prefix.
-    pub fn for_service(service: &str) -> Self {
-        match service {
-            // Lambda's control plane takes 15 calls a second; GetFunction and the like 100:
-            // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-            "lambda" => Self::new(50.0, 50.0),
+    /// The default of a lane.
+    pub fn of(lane: Lane) -> Self {
+        match lane {
+            // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: GetFunction takes
+            // 100 a second, GetPolicy 15, and the rest of the control plane 15 together.
+            Lane::LambdaGetFunction => Self::new(80.0, 80.0),
+            Lane::LambdaControl => Self::new(12.0, 12.0),
             // https://docs.aws.amazon.com/general/latest/gr/amplify.html
-            "amplify" => Self::new(10.0, 20.0),
-            // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html:
-            // 2,500 control-plane reads a second; data-plane calls of our own store share it.
-            "dynamodb" => Self::new(500.0, 500.0),
-            _ => Self::new(100.0, 100.0),
+            Lane::Amplify => Self::new(10.0, 20.0),
+            // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+            Lane::DynamoDbTags => Self::new(8.0, 10.0),
+            Lane::DynamoDbControl => Self::new(100.0, 100.0),
+            // The store's own items; a table on demand takes thousands.
+            Lane::DynamoDbItems => Self::new(500.0, 500.0),
+            Lane::Other => Self::new(100.0, 100.0),
         }
     }
 

@@ -65,18 +65,18 @@ impl Session {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let guard = self.guard(service);
-        if !guard.breaker.admits() {
+        let breaker = self.guards().breaker(service);
+        if !breaker.admits() {
             let message = "calls are paused after repeated failures";
             return Err(AwsError::new(Class::Transient, service, operation, message));
         }
-        guard.budget.take().await;
+        self.guards().budget(service, operation).take().await;
         let begun = Instant::now();
         let result =
             call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
         let failed = matches!(&result, Err(error) if error.class.is_outage());
-        guard.breaker.record(failed);
-        self.observe(service, operation, begun, result.as_ref().err(), guard.breaker.is_open());
+        breaker.record(failed);
+        self.observe(service, operation, begun, result.as_ref().err(), breaker.is_open());
         result
     }
 

@@ -3,7 +3,11 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
+
+use crate::model::Secret;
 
 /// What an error means for whoever made the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +87,15 @@ impl AwsError {
             message: message.into(),
             request_id: None,
         }
+    }
+
+    /// The error without texts that must not be printed, should AWS have repeated one.
+    pub fn without(mut self, secrets: &[Secret]) -> Self {
+        for secret in secrets.iter().map(Secret::reveal).filter(|text| !text.is_empty()) {
+            self.message = self.message.replace(secret, "(sensitive)");
+            self.message = self.message.replace(&BASE64_STANDARD.encode(secret), "(sensitive)");
+        }
+        self
     }
 
     /// The IAM action that the call needs.
@@ -327,6 +340,14 @@ mod tests {
             assert_eq!(class, expected, "{code} {status}");
         }
         assert_eq!(classify("s3", "InternalError", "", 500, false), Class::Transient);
+    }
+
+    #[test]
+    fn a_secret_that_aws_repeats_is_masked() {
+        let message = "value 'hunter2' (aHVudGVyMg==) is not valid";
+        let error = AwsError::new(Class::Invalid, "amplify", "UpdateApp", message);
+        let said = error.without(&[Secret::new("hunter2"), Secret::new("")]).to_string();
+        assert_eq!(said, "amplify UpdateApp: value '(sensitive)' ((sensitive)) is not valid");
     }
 
     #[test]

@@ -24,4 +24,4 @@ pub mod tags;
 pub use call::Optional;
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
-pub use session::{Connection, Session, Sessions, Target};
+pub use session::{CALL_TIMEOUT, Connection, Session, Sessions, Target};

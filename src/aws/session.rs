@@ -13,13 +13,13 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::Mutex;
 
 use super::breaker::Breaker;
-use super::budget::Budget;
+use super::budget::{Budget, Lane};
 use super::error::{AwsError, Class};
 use super::metrics::AwsMetrics;
 use crate::model::Clock;
 
 /// The longest that one AWS call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Sessions kept at once: one for each environment's account, region and role.
 const SESSIONS_MAX: usize = 500;
@@ -60,7 +60,12 @@ pub struct Sessions {
     base: SdkConfig,
     metrics: Option<AwsMetrics>,
     open: Arc<Mutex<HashMap<Target, Session>>>,
+    /// AWS throttles an account and region as a whole, whichever role calls.
+    guards: Arc<Mutex<HashMap<Where, Arc<Guards>>>>,
 }
+
+/// An account, where the environment names it, a region, and an endpoint of one's own.
+type Where = (Option<String>, String, Option<String>);
 
 impl Sessions {
     /// Reads the standard AWS configuration once.
@@ -85,7 +90,7 @@ impl Sessions {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self { base: loader.load().await, metrics, open: Arc::default() }
+        Self { base: loader.load().await, metrics, open: Arc::default(), guards: Arc::default() }
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -125,7 +130,10 @@ impl Sessions {
         if open.len() >= SESSIONS_MAX {
             open.clear();
         }
-        let session = Session::new(&config, region, self.metrics.clone());
+        let place = (target.account_id.clone(), region.clone(), target.endpoint_url.clone());
+        let mut guards = self.guards.lock().await;
+        let guards = guards.entry(place).or_insert_with(|| Arc::new(Guards::new()));
+        let session = Session::new(&config, region, Arc::clone(guards), self.metrics.clone());
         open.insert(target.clone(), session.clone());
         Ok(session)
     }
@@ -138,7 +146,7 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     region: String,
     clients: Clients,
-    guards: HashMap<&'static str, Guard>,
+    guards: Arc<Guards>,
     metrics: Option<AwsMetrics>,
     account: Mutex<Option<String>>,
 }
@@ -153,17 +161,51 @@ struct Clients {
     sts: aws_sdk_sts::Client,
 }
 
-/// What stands between a service and too many calls.
+/// What stands between an account's services and too many calls.
 #[derive(Debug)]
-pub(super) struct Guard {
-    pub budget: Budget,
-    pub breaker: Breaker,
+pub(super) struct Guards {
+    budgets: HashMap<Lane, Budget>,
+    breakers: HashMap<&'static str, Breaker>,
 }
+
+impl Guards {
+    fn new() -> Self {
+        Self {
+            budgets: LANES.into_iter().map(|lane| (lane, Budget::of(lane))).collect(),
+            breakers: SERVICES.into_iter().map(|s| (s, Breaker::default())).collect(),
+        }
+    }
+
+    pub fn budget(&self, service: &str, operation: &str) -> &Budget {
+        // Every lane is in LANES.
+        &self.budgets[&Lane::of(service, operation)]
+    }
+
+    pub fn breaker(&self, service: &'static str) -> &Breaker {
+        // The services are the fixed set of SERVICES; the keys are literals at the call sites.
+        &self.breakers[service]
+    }
+}
+
+const LANES: [Lane; 7] = [
+    Lane::LambdaGetFunction,
+    Lane::LambdaControl,
+    Lane::Amplify,
+    Lane::DynamoDbTags,
+    Lane::DynamoDbControl,
+    Lane::DynamoDbItems,
+    Lane::Other,
+];
 
 const SERVICES: [&str; 7] = ["lambda", "amplify", "dynamodb", "s3", "secretsmanager", "ssm", "sts"];
 
 impl Session {
-    fn new(config: &SdkConfig, region: String, metrics: Option<AwsMetrics>) -> Self {
+    fn new(
+        config: &SdkConfig,
+        region: String,
+        guards: Arc<Guards>,
+        metrics: Option<AwsMetrics>,
+    ) -> Self {
         // An endpoint of one's own has no wildcard names for buckets.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
@@ -177,17 +219,7 @@ impl Session {
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
         };
-        let guard = |service: &'static str| {
-            let guard = Guard { budget: Budget::for_service(service), breaker: Breaker::default() };
-            (service, guard)
-        };
-        Self(Arc::new(Inner {
-            region,
-            clients,
-            guards: SERVICES.into_iter().map(guard).collect(),
-            metrics,
-            account: Mutex::default(),
-        }))
+        Self(Arc::new(Inner { region, clients, guards, metrics, account: Mutex::default() }))
     }
 
     pub fn region(&self) -> &str {
@@ -218,9 +250,8 @@ impl Session {
         &self.0.clients.ssm
     }
 
-    pub(super) fn guard(&self, service: &'static str) -> &Guard {
-        // The services are the fixed set of SERVICES; the keys are literals at the call sites.
-        &self.0.guards[service]
+    pub(super) fn guards(&self) -> &Guards {
+        &self.0.guards
     }
 
     pub(super) fn metrics(&self) -> Option<&AwsMetrics> {

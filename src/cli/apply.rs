@@ -45,10 +45,7 @@ pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), C
         println!("dry run: nothing was recorded");
         return Ok(());
     }
-    for proposal in &proposals {
-        record(connected, proposal, &args.provenance).await?;
-    }
-    Ok(())
+    record_all(connected, &proposals, &args.provenance).await
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -58,10 +55,8 @@ pub(super) async fn apply_set(
     set: &Set,
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
-    for proposal in propose(connected, set, false, &[]).await? {
-        record(connected, &proposal, provenance).await?;
-    }
-    Ok(())
+    let proposals = propose(connected, set, false, &[]).await?;
+    record_all(connected, &proposals, provenance).await
 }
 
 /// One environment as it would be.
@@ -139,6 +134,44 @@ pub(super) async fn propose(
     Ok(proposals)
 }
 
+/// Whatever can be refused is refused for every environment before anything is recorded for one.
+async fn record_all(
+    connected: &Connected,
+    proposals: &[Proposal],
+    provenance: &ProvenanceArgs,
+) -> Result<(), CliError> {
+    for proposal in proposals {
+        check_hold(proposal)?;
+    }
+    for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
+        let target = proposal.spec.target();
+        let session = connected.sessions.get(&target).await?;
+        let account = session.account_id().await?;
+        if let Some(wanted) = target.account_id.filter(|wanted| *wanted != account) {
+            return Err(CliError::refused(format!(
+                "the credentials belong to account {account}, {} to {wanted}; nothing was uploaded",
+                proposal.environment
+            )));
+        }
+        upload(&session, &proposal.packages).await?;
+    }
+    for proposal in proposals {
+        record(connected, proposal, provenance).await?;
+    }
+    Ok(())
+}
+
+fn check_hold(proposal: &Proposal) -> Result<(), CliError> {
+    let (name, digest) = (&proposal.environment, content_digest(&proposal.objects));
+    let head = proposal.current.head.as_ref().filter(|_| !proposal.is_unchanged());
+    let Some(hold) = head.and_then(|h| h.held(&digest)) else { return Ok(()) };
+    Err(CliError::refused(format!(
+        "this is the content of release {} of {name}, which was rolled back; nothing was recorded. \
+         Apply other content, or make it current again with `trueup rollback {name} {}`",
+        hold.release, hold.release
+    )))
+}
+
 async fn record(
     connected: &Connected,
     proposal: &Proposal,
@@ -150,23 +183,12 @@ async fn record(
         println!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
         return Ok(());
     }
-    let digest = content_digest(&proposal.objects);
-    if let Some(hold) = head.and_then(|h| h.hold.as_ref()).filter(|hold| hold.digest == digest) {
-        return Err(CliError::refused(format!(
-            "this is the content of release {} of {name}, which was rolled back; nothing was recorded. \
-             Apply other content, or make it current again with `trueup rollback {name} {}`",
-            hold.release, hold.release
-        )));
-    }
-    if !proposal.packages.is_empty() {
-        let session = connected.sessions.get(&proposal.spec.target()).await?;
-        upload(&session, &proposal.packages).await?;
-    }
     let mut new = provenance.release(Cause::Apply);
     new.objects.clone_from(&proposal.objects);
-    let release =
-        connected.store.record(name, head, proposal.current.release.as_ref(), new).await?;
-    let changed = release.objects.iter().filter(|e| e.generation == release.number).count();
+    let before = proposal.current.release.as_ref();
+    let release = connected.store.record(name, head, before, new).await?;
+    let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();
+    let changed = release.objects.iter().filter(|e| !digests.contains(&&e.digest)).count();
     let removed = match proposal.removed.len() {
         0 => String::new(),
         n => format!(", {n} removed"),

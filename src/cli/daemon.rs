@@ -49,8 +49,7 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     let mut config = Config::new(holder(), args.seed.unwrap_or_else(rand::random));
     config.concurrency = usize::from(args.concurrency);
     let daemon = Daemon::start(&Connection::default(), table, args.http, config, stop).await?;
-    daemon.ended().await;
-    Ok(())
+    daemon.ended().await
 }
 
 /// A daemon that runs.
@@ -77,24 +76,24 @@ impl Daemon {
         let clock = Clock::system();
         let connected = Connected::through(connection, table, clock, Some(aws_metrics)).await?;
         let health = Health::default();
-        let engine = open(&connected, &config, &metrics, &health, &stop).await?;
-        info!(%http, table, "health and metrics are served");
         let server_stop = CancellationToken::new();
-        Ok(Self {
-            server: tokio::spawn(server::serve(listener, health, registry, server_stop.clone())),
-            engine: tokio::spawn(engine.run(stop)),
-            server_stop,
-        })
+        // Probes are answered while the store is waited for.
+        let served = server::serve(listener, health.clone(), registry, server_stop.clone());
+        let server = tokio::spawn(served);
+        info!(%http, table, "health and metrics are served");
+        let engine = open(&connected, &config, &metrics, &health, &stop).await?;
+        Ok(Self { server, engine: tokio::spawn(engine.run(stop)), server_stop })
     }
 
     /// Waits for the engine to stop; the endpoints answer until then.
-    pub async fn ended(self) {
-        if let Err(error) = self.engine.await {
-            tracing::error!(%error, "the engine died");
-        }
+    pub async fn ended(self) -> Result<(), CliError> {
+        let ended = self.engine.await.map_err(|error| {
+            CliError::refused(format!("the engine died, which is a bug in trueup: {error}"))
+        });
         self.server_stop.cancel();
         // Open connections may keep the server; the process need not wait for them.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        ended
     }
 }
 
@@ -115,6 +114,7 @@ async fn open(
             metrics.clone(),
             health.clone(),
         );
+        health.turned();
         match opened.await {
             Ok(engine) => return Ok(engine),
             Err(StoreError::Aws(error))

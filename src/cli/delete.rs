@@ -6,6 +6,7 @@ use clap::Args;
 use super::change::check_removals;
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
+use crate::kinds::environment;
 use crate::model::{ObjectId, object_references};
 use crate::store::Cause;
 
@@ -42,6 +43,14 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
                 reference.id()
             )));
         }
+    }
+    let takes_environment = args.objects.iter().any(|id| &*id.kind == environment::NAME);
+    if takes_environment && (!kept.is_empty() || !connected.store.statuses(name).await?.is_empty())
+    {
+        return Err(CliError::refused(format!(
+            "Environment/{name} says where the other objects live; delete those first, wait with \
+             `trueup wait {name} --for delete`, then delete it"
+        )));
     }
     check_removals(name, &current.objects, &kept, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Delete);

@@ -26,7 +26,8 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
     if let Some(environment) = &args.environment {
         connected.store.existing_head(environment).await?;
         let current = connected.current(environment).await?;
-        let shown = plans(connected, environment, &current.objects, &[]).await?;
+        let leaving = leaving(connected, environment, &current.objects).await?;
+        let shown = plans(connected, environment, &current.objects, &leaving).await?;
         print!("{}", shown.text);
         return Ok(differs(shown.differs));
     }
@@ -43,6 +44,18 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         print!("{}", shown.text);
     }
     Ok(differs(any))
+}
+
+/// Objects that left the release and are still to be torn down.
+async fn leaving(
+    connected: &Connected,
+    environment: &str,
+    kept: &[Object],
+) -> Result<Vec<Object>, CliError> {
+    let statuses = connected.store.statuses(environment).await?;
+    let gone = statuses.iter().filter(|s| !kept.iter().any(|o| o.id() == s.id()));
+    let digests = gone.map(|s| s.spec_digest.clone()).collect();
+    Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
 }
 
 async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, CliError> {
@@ -74,8 +87,13 @@ async fn plans(
     let store_id = connected.store.id().await?;
     let statuses = connected.store.statuses(environment).await?;
     let sessions = &connected.sessions;
-    let previews = preview(sessions, &store_id, environment, objects, removed, &statuses).await?;
+    let clock = connected.store.clock();
+    let previews =
+        preview(sessions, &store_id, environment, objects, removed, &statuses, clock).await?;
     let mut text = String::new();
+    if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
+        text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
+    }
     let mut differs = false;
     let mut same = 0;
     for preview in previews {

@@ -70,6 +70,8 @@ pub(super) struct Row {
     pub entry: Entry,
     pub status: Option<StatusRecord>,
     pub looked_at: Option<Timestamp>,
+    /// It is not in the release any more, and not gone yet.
+    pub leaves: bool,
 }
 
 impl Row {
@@ -91,6 +93,14 @@ impl Row {
         self.status.as_ref().is_some_and(|s| s.observed_generation >= self.entry.generation)
     }
 
+    /// Stalled in the form that it has now, whether or not it could be looked at.
+    pub fn is_stalled(&self) -> bool {
+        let conditions = self.status.as_ref().map(|s| &s.conditions);
+        conditions.and_then(|c| c.get(condition_type::STALLED)).is_some_and(|c| {
+            c.status == ConditionStatus::True && c.observed_generation >= self.entry.generation
+        })
+    }
+
     pub fn condition(&self, kind: &str) -> String {
         let status = self.status.as_ref().and_then(|s| s.conditions.get(kind)).map(|c| c.status);
         match status.unwrap_or(ConditionStatus::Unknown) {
@@ -102,6 +112,13 @@ impl Row {
     }
 
     pub fn message(&self) -> String {
+        if self.leaves {
+            return format!("leaving: {}", self.state_message()).trim_end_matches(": ").to_owned();
+        }
+        self.state_message()
+    }
+
+    fn state_message(&self) -> String {
         let Some(status) = &self.status else {
             return "waiting for the daemon".to_owned();
         };
@@ -154,7 +171,19 @@ pub(super) async fn environment_rows(
     for entry in release.objects.into_iter().filter(|e| e.kind != environment::NAME) {
         let status = statuses.remove(&entry.id());
         let looked_at = looked_at(status.as_ref(), lease.as_ref());
-        rows.push(Row { environment: environment.to_owned(), entry, status, looked_at });
+        let environment = environment.to_owned();
+        rows.push(Row { environment, entry, status, looked_at, leaves: false });
+    }
+    for (_, status) in statuses {
+        let entry = Entry {
+            kind: status.kind.clone(),
+            name: status.name.clone(),
+            digest: status.spec_digest.clone(),
+            generation: status.observed_generation,
+        };
+        let looked_at = status.looked_at;
+        let environment = environment.to_owned();
+        rows.push(Row { environment, entry, status: Some(status), looked_at, leaves: true });
     }
     Ok(rows)
 }

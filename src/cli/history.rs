@@ -26,7 +26,7 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
         Output::Table | Output::Wide => {
             let lines = releases.into_iter().map(|r| {
                 let current = if r.number == head.release { "*" } else { "" };
-                let held = head.hold.as_ref().is_some_and(|h| h.release == r.number);
+                let held = head.holds.iter().any(|h| h.release == r.number);
                 let cause =
                     if held { format!("{} (rolled back)", r.cause) } else { r.cause.to_string() };
                 vec![

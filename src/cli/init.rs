@@ -29,11 +29,20 @@ pub(super) async fn run(connected: &Connected, args: &InitArgs) -> Result<(), Cl
 pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, CliError> {
     let s3 = session.s3();
     let found = session.read("s3", "HeadBucket", || s3.head_bucket().bucket(name).send()).await;
-    match found {
-        Ok(_) => return Ok(false),
-        Err(error) if error.class == Class::NotFound => {}
+    let exists = match found {
+        Ok(_) => true,
+        Err(error) if error.class == Class::NotFound => false,
         Err(error) => return Err(error.into()),
+    };
+    if !exists {
+        create_bucket(session, name).await?;
     }
+    protect_bucket(session, name).await?;
+    Ok(!exists)
+}
+
+async fn create_bucket(session: &Session, name: &str) -> Result<(), CliError> {
+    let s3 = session.s3();
     let mut call = s3.create_bucket().bucket(name);
     if session.region() != "us-east-1" {
         let location = aws::BucketLocationConstraint::from(session.region());
@@ -42,6 +51,12 @@ pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, C
             call.create_bucket_configuration(configuration.location_constraint(location).build());
     }
     session.write("s3", "CreateBucket", call.send()).await?;
+    Ok(())
+}
+
+/// Private and versioned, also where an earlier `init` got no further than the bucket itself.
+async fn protect_bucket(session: &Session, name: &str) -> Result<(), CliError> {
+    let s3 = session.s3();
     let block = aws::PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -55,5 +70,5 @@ pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, C
         .build();
     let call = s3.put_bucket_versioning().bucket(name).versioning_configuration(versioning);
     session.write("s3", "PutBucketVersioning", call.send()).await?;
-    Ok(true)
+    Ok(())
 }

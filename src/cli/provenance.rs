@@ -49,7 +49,7 @@ impl ProvenanceArgs {
                 .unwrap_or_default(),
             cause,
             objects: Vec::new(),
-            hold: None,
+            holds: Vec::new(),
         }
     }
 }

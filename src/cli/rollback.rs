@@ -6,7 +6,7 @@ use super::change::check_removals;
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
 use crate::model::ObjectId;
-use crate::store::{Cause, Hold};
+use crate::store::Cause;
 
 /// Releases looked through for one with other content.
 const SEARCHED_MAX: usize = 200;
@@ -30,7 +30,14 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         Some(number) => number,
         None => {
             let history = connected.store.history(name, SEARCHED_MAX).await?;
-            let other = history.iter().find(|r| r.number < head.release && r.digest != head.digest);
+            // A second rollback goes on from where the first one went back to.
+            let from = history.iter().find(|r| r.number == head.release).map(|r| match r.cause {
+                Cause::Rollback(to) => to,
+                _ => r.number,
+            });
+            let other = history.iter().find(|r| {
+                Some(r.number) < from && r.digest != head.digest && head.held(&r.digest).is_none()
+            });
             other.map(|r| r.number).ok_or_else(|| {
                 CliError::refused(format!("{name} has no earlier release with other content"))
             })?
@@ -47,7 +54,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     check_removals(name, &current.objects, &objects, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Rollback(number));
     new.objects = objects;
-    new.hold = Some(Hold { digest: head.digest.clone(), release: head.release });
+    new.holds = head.holds_after_rollback();
     let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;
     println!(
         "{name} release {} has the content of release {number}; release {} is held until other content is applied",

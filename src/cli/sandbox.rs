@@ -53,8 +53,8 @@ pub(super) struct SandboxArgs {
 /// Pause between two looks at what the daemon has done.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Beyond this the account ends without everything being ready.
-const MESSAGE_CHARS_MAX: usize = 70;
 const READY_WITHIN: Duration = Duration::from_secs(300);
+const MESSAGE_CHARS_MAX: usize = 70;
 
 pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliError> {
     log_to_stderr(LogFormat::Human, "error");
@@ -117,8 +117,7 @@ async fn with_daemon(
         told = told => told?,
     }
     println!("\nstopping");
-    daemon.ended().await;
-    Ok(())
+    daemon.ended().await
 }
 
 fn samples(args: &SandboxArgs) -> Result<Set, CliError> {

@@ -78,16 +78,20 @@ impl Goal {
 
     /// What is stalled will not become ready by waiting.
     fn is_lost(&self, row: &Row) -> bool {
-        matches!(self, Self::Condition(kind, _) if kind != condition_type::STALLED)
-            && row.is_current()
-            && row.condition(condition_type::STALLED) == "True"
+        !matches!(self, Self::Condition(kind, _) if kind == condition_type::STALLED)
+            && row.is_stalled()
     }
 }
 
 async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<(), CliError> {
     loop {
         let rows = rows(connected, args).await?;
-        if let Some(lost) = rows.iter().find(|row| goal.is_lost(row)) {
+        // For `delete` without an object: until nothing is leaving any more.
+        let concerned = |row: &&Row| match goal {
+            Goal::Deleted => row.leaves || args.object.is_some(),
+            Goal::Condition(..) => !row.leaves,
+        };
+        if let Some(lost) = rows.iter().filter(concerned).find(|row| goal.is_lost(row)) {
             return Err(CliError::refused(format!(
                 "{}/{} is stalled: {}",
                 args.environment,
@@ -95,7 +99,7 @@ async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<()
                 lost.message()
             )));
         }
-        if rows.iter().all(|row| goal.is_met(row)) && leaving(connected, args, goal).await? == 0 {
+        if rows.iter().filter(concerned).all(|row| goal.is_met(row)) {
             println!("{}: {}", args.environment, args.goal);
             return Ok(());
         }
@@ -117,14 +121,4 @@ async fn rows(connected: &Connected, args: &WaitArgs) -> Result<Vec<Row>, CliErr
         }
     }
     Ok(rows)
-}
-
-/// For `delete`: records of objects that are not forgotten yet.
-async fn leaving(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<usize, CliError> {
-    if !matches!(goal, Goal::Deleted) {
-        return Ok(0);
-    }
-    let statuses = connected.store.statuses(&args.environment).await?;
-    let asked = |id: String| args.object.as_ref().is_none_or(|o| id.eq_ignore_ascii_case(o));
-    Ok(statuses.iter().filter(|s| asked(s.id().to_string())).count())
 }

@@ -188,6 +188,24 @@ impl EngineMetrics {
         registry.register(Box::new(build))
     }
 
+    /// Takes an environment's gauges away: another daemon shows them now.
+    pub fn forget_environment(&self, name: &str) {
+        let by_kind = [
+            &self.resources,
+            &self.resources_ready,
+            &self.resources_synced,
+            &self.resources_stalled,
+        ];
+        for kind in kinds() {
+            for gauge in by_kind {
+                // Fails where the gauge was never set.
+                let _ = gauge.remove_label_values(&[name, kind.name()]);
+            }
+        }
+        let _ = self.release.remove_label_values(&[name]);
+        let _ = self.oldest_look.remove_label_values(&[name]);
+    }
+
     /// A counter that does not exist yet makes an alert on its rate silent.
     fn start_at_zero(&self) {
         for kind in kinds() {

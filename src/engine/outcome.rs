@@ -23,7 +23,12 @@ pub enum Verdict {
     /// AWS, or another object, is still busy.
     Waiting(Waiting),
     /// There is something to do, and writing is turned off.
-    Reported { exists: bool, reason: &'static str },
+    Reported {
+        exists: bool,
+        /// The resource was in full accord with this release before.
+        carried_out: bool,
+        reason: &'static str,
+    },
     /// A person has to do something.
     Blocked(Blocked),
     /// A call failed while looking.
@@ -66,9 +71,16 @@ pub fn set_conditions(
         Verdict::Settled => (True, False, False, "Reconciled", String::new()),
         Verdict::Progressing(message) => (False, True, False, "Progressing", message.clone()),
         Verdict::Waiting(w) => (False, True, False, w.reason, w.message.clone()),
-        Verdict::Reported { exists: true, reason } => (True, False, False, *reason, String::new()),
-        Verdict::Reported { exists: false, reason } => {
-            (False, False, False, *reason, "the resource does not exist".to_owned())
+        Verdict::Reported { carried_out: true, reason, .. } => {
+            (True, False, False, *reason, String::new())
+        }
+        Verdict::Reported { exists, reason, .. } => {
+            let what = if *exists {
+                "the release is not carried out"
+            } else {
+                "the resource does not exist"
+            };
+            (False, False, False, *reason, what.to_owned())
         }
         Verdict::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
         Verdict::LookFailed(e) if !e.class.is_terminal() => {

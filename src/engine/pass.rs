@@ -9,14 +9,14 @@ use tracing::{debug, info, warn};
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
 use super::outcome::{DRIFTED, Verdict, fields, set_conditions};
-use super::prepare::{Subject, unresolved};
+use super::prepare::{Subject, aws_name, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::Wanted;
-use crate::aws::{AwsError, Class, Session, Sessions};
+use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::{AnyStep, Desired, Intent, Look, kind};
 use crate::model::{
-    Clock, ConditionStatus, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, annotation,
+    Clock, ConditionStatus, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Secret, annotation,
     condition_type, digest_of,
 };
 use crate::plan::{Blocked, Plan, Step, Verb, Waiting, render_changes};
@@ -24,6 +24,8 @@ use crate::store::{Brake, CreateIntent, EventKind, StatusRecord, Store, StoreErr
 
 /// Times that the same plan is carried out without effect before the brake stops it.
 const SAME_PLAN_MAX: u32 = 3;
+
+const FLAPPING: &str = "Flapping";
 
 /// What all passes share.
 #[derive(Clone)]
@@ -41,13 +43,17 @@ pub struct Context {
 #[derive(Clone, Debug, Default)]
 pub struct LeaseEnd(Arc<AtomicI64>);
 
+/// A write begun now must have ended before another daemon may begin: the longest call, and a second
+/// for rounding.
+const MARGIN_SECONDS: i64 = CALL_TIMEOUT.as_secs() as i64 + 1;
+
 impl LeaseEnd {
     pub fn set(&self, at: jiff::Timestamp) {
         self.0.store(at.as_second(), Ordering::Release);
     }
 
     fn is_over(&self, now: jiff::Timestamp) -> bool {
-        now.as_second() >= self.0.load(Ordering::Acquire)
+        now.as_second() + MARGIN_SECONDS >= self.0.load(Ordering::Acquire)
     }
 }
 
@@ -64,6 +70,8 @@ pub struct Snapshot {
     pub fields: HashMap<ObjectFieldRef, String>,
     /// Objects that must go before this one may.
     pub holders: Vec<String>,
+    /// The record in memory may not be the one in the store.
+    pub is_unsure: bool,
     pub epoch: u64,
     pub lease_end: LeaseEnd,
 }
@@ -83,12 +91,28 @@ pub enum Next {
     Never,
 }
 
+/// What is known of the object after a pass.
+pub enum Learned {
+    /// The record as the store has it.
+    Status(Box<StatusRecord>),
+    /// The object is forgotten.
+    Gone,
+    /// The store may have something else than memory: it is read again.
+    Nothing,
+}
+
 pub struct Report {
     pub next: Next,
-    /// `None` once the object is forgotten.
-    pub status: Option<StatusRecord>,
+    pub status: Learned,
     pub outcome: Result<(), StoreError>,
     pub result: &'static str,
+}
+
+impl Report {
+    /// Of a pass that did not end by itself.
+    pub fn given_up() -> Self {
+        Self { next: Next::Retry, status: Learned::Nothing, outcome: Ok(()), result: "error" }
+    }
 }
 
 /// Writes are made, or only reported, for the whole pass.
@@ -101,17 +125,29 @@ enum Mode {
 struct Pass<'a> {
     cx: &'a Context,
     snapshot: &'a Snapshot,
+    /// The record as the store has it.
+    before: Option<StatusRecord>,
     record: StatusRecord,
+    /// What no message may repeat, should AWS do so.
+    secrets: Vec<Secret>,
     /// The resource differs although it was in full accord with this release before.
     drifted: bool,
     /// This pass's plan has been counted for the brake.
     counted: bool,
+    /// Something that is not ours has the name of what was to be deleted.
+    left_behind: bool,
 }
 
 /// Makes one pass. Failures of AWS end in conditions; only the store's own come back as errors.
 pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
-    let id = &snapshot.key.id;
-    let before = snapshot.status.clone();
+    let (environment, id) = (&snapshot.key.environment, &snapshot.key.id);
+    let before = match snapshot.is_unsure {
+        false => snapshot.status.clone(),
+        true => match cx.store.status_of(environment, id).await {
+            Ok(status) => status,
+            Err(error) => return Report { outcome: Err(error), ..Report::given_up() },
+        },
+    };
     let mut record = before.clone().unwrap_or_else(|| StatusRecord {
         kind: id.kind.to_string(),
         name: id.name.to_string(),
@@ -121,7 +157,16 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     record.uid = Store::uid(&cx.store_id, &snapshot.key);
     let synced = record.conditions.get(condition_type::SYNCED);
     let drifted = synced.is_some_and(|c| c.reason == DRIFTED);
-    let mut pass = Pass { cx, snapshot, record, drifted, counted: false };
+    let mut pass = Pass {
+        cx,
+        snapshot,
+        before,
+        record,
+        drifted,
+        counted: false,
+        left_behind: false,
+        secrets: Vec::new(),
+    };
     let done = match &snapshot.wanted {
         Some(wanted) => pass.keep(wanted).await,
         None => pass.leave().await,
@@ -137,7 +182,11 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         (_, Next::Resync) => "requeue_after",
         (_, Next::Never) => "success",
     };
-    let status = (!forget).then_some(pass.record);
+    let status = match &outcome {
+        Err(_) => Learned::Nothing,
+        Ok(()) if forget => Learned::Gone,
+        Ok(()) => Learned::Status(Box::new(pass.record)),
+    };
     Report { next, status, outcome, result }
 }
 
@@ -149,7 +198,6 @@ enum Done {
 impl Pass<'_> {
     /// The object is in the release: makes its resource so.
     async fn keep(&mut self, wanted: &Wanted) -> Result<Done, StoreError> {
-        let before = self.snapshot.status.clone();
         self.record.spec_digest.clone_from(&wanted.digest);
         // What a new release changes is no drift.
         self.drifted &= self.record.synced_generation >= wanted.generation;
@@ -193,7 +241,7 @@ impl Pass<'_> {
         if let Some((reason, message)) = verdict.failure() {
             self.event(EventKind::Warning, reason, &message).await;
         }
-        self.save(before.as_ref()).await?;
+        self.save().await?;
         log(&verdict);
         Ok(Done::Next(match &verdict {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
@@ -216,7 +264,6 @@ impl Pass<'_> {
             Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
             Err(Refusal::Failed(error)) => return Ok((Verdict::LookFailed(error), None)),
         };
-        self.record.aws_name.clone_from(&desired.aws_name);
         let look = match self.look(&session, desired.clone(), Intent::Keep).await {
             Ok(look) => look,
             Err(error) => return Ok((Verdict::LookFailed(error), None)),
@@ -262,16 +309,22 @@ impl Pass<'_> {
             return plan.waiting.clone().map(Verdict::Waiting);
         }
         if let Mode::Report(reason) = self.mode(wanted, was_in_accord) {
-            return Some(Verdict::Reported { exists: look.facts.exists, reason });
+            let carried_out = look.facts.exists && was_in_accord;
+            return Some(Verdict::Reported { exists: look.facts.exists, carried_out, reason });
         }
-        let digest = plan_digest(plan, wanted.generation);
-        if self.record.brake.as_ref().is_some_and(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)
-        {
+        self.braked(plan, wanted.generation).map(Verdict::Blocked)
+    }
+
+    /// The same plan was carried out often enough to see that it has no effect.
+    fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
+        let digest = plan_digest(plan, generation);
+        self.record.brake.as_ref().filter(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)?;
+        let stalled = self.record.conditions.get(condition_type::STALLED);
+        if stalled.is_none_or(|c| c.reason != FLAPPING) {
             let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
             self.cx.metrics.flapping.with_label_values(&[&**environment, &**kind]).inc();
-            return Some(Verdict::Blocked(flapping(plan)));
         }
-        None
+        Some(flapping(plan))
     }
 
     fn mode(&self, wanted: &Wanted, is_drift: bool) -> Mode {
@@ -327,7 +380,12 @@ impl Pass<'_> {
         let outcome = match step.call.apply(session).await {
             Ok(outcome) => outcome,
             Err(error) => {
+                let error = error.without(&self.secrets);
                 warn!(step = %describe(step), %error, "step failed");
+                // A create that was refused made nothing; what is there later is not ours.
+                if creates_whole && error.class != Class::Unknown {
+                    self.record.intent = None;
+                }
                 return Ok(Err(Verdict::WriteFailed(error)));
             }
         };
@@ -364,8 +422,7 @@ impl Pass<'_> {
 
     /// The object left the release: its resource is deleted or let go, and then forgotten.
     async fn leave(&mut self) -> Result<Done, StoreError> {
-        let before = self.snapshot.status.clone();
-        if before.is_none() {
+        if self.before.is_none() {
             return Ok(Done::Gone);
         }
         if self.snapshot.suspended {
@@ -394,6 +451,10 @@ impl Pass<'_> {
         }
         let verdict = match self.try_delete(&object).await? {
             Some(verdict) => verdict,
+            None if self.left_behind => {
+                let message = "an AWS resource of its name belongs to somebody else, and stays";
+                return self.forget("LetGo", message).await;
+            }
             None => return self.forget("Deleted", "the AWS resource is gone").await,
         };
         let generation = self.record.observed_generation;
@@ -402,7 +463,7 @@ impl Pass<'_> {
         if let Some((reason, message)) = verdict.failure() {
             self.event(EventKind::Warning, reason, &message).await;
         }
-        self.save(before.as_ref()).await?;
+        self.save().await?;
         log(&verdict);
         Ok(Done::Next(match verdict {
             Verdict::Progressing(_) => Next::Progress,
@@ -423,6 +484,7 @@ impl Pass<'_> {
             Err(error) => return Ok(Some(Verdict::LookFailed(error))),
         };
         if look.plan.is_settled() {
+            self.left_behind = look.facts.exists;
             return Ok(None);
         }
         if let Some(blocked) = look.plan.blocked {
@@ -432,6 +494,9 @@ impl Pass<'_> {
             return Ok(Some(Verdict::Waiting(waiting)));
         }
         let generation = self.record.observed_generation;
+        if let Some(braked) = self.braked(&look.plan, generation) {
+            return Ok(Some(Verdict::Blocked(braked)));
+        }
         match self.execute(&session, &look.plan, generation).await? {
             Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),
@@ -463,13 +528,9 @@ impl Pass<'_> {
             return Err(Refusal::Blocked(Blocked { reason: "WrongAccount", message }));
         }
         let place = format!("{account_id}/{}", session.region());
-        if self.record.created_at.is_some() && self.record.place != place {
-            let message = format!(
-                "the resource lives in {}, and the environment now says {place}; trueup does not \
-                 move resources. Change it back, or remove the object first",
-                self.record.place
-            );
-            return Err(Refusal::Blocked(Blocked { reason: "PlaceChanged", message }));
+        let moved = self.misplaced(object, &place);
+        if let Some(blocked) = moved {
+            return Err(Refusal::Blocked(blocked));
         }
         self.record.place = place;
         let Some(kind) = kind(&object.kind) else {
@@ -487,7 +548,16 @@ impl Pass<'_> {
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;
+        self.secrets = desired.resolved.secrets.values().cloned().collect();
+        self.record.aws_name.clone_from(&desired.aws_name);
         Ok((session, desired))
+    }
+
+    /// A resource that exists is neither moved nor renamed.
+    fn misplaced(&self, object: &Object, place: &str) -> Option<Blocked> {
+        let kind = kind(&object.kind)?;
+        let name = aws_name(kind, object, &self.snapshot.key);
+        misplaced(&self.record, place, &name)
     }
 
     async fn look(
@@ -499,7 +569,8 @@ impl Pass<'_> {
         let Some(kind) = kind(&self.snapshot.key.id.kind) else {
             return Err(AwsError::new(Class::Invalid, "trueup", "look", "unknown kind"));
         };
-        kind.look(session, desired, intent, self.cx.clock.now()).await
+        let look = kind.look(session, desired, intent, self.cx.clock.now()).await;
+        look.map_err(|error| error.without(&self.secrets))
     }
 
     fn was_failing(&self) -> bool {
@@ -552,8 +623,8 @@ impl Pass<'_> {
     }
 
     /// Writes the record if anything but the time of the look changed.
-    async fn save(&self, before: Option<&StatusRecord>) -> Result<(), StoreError> {
-        let same = before.is_some_and(|before| {
+    async fn save(&self) -> Result<(), StoreError> {
+        let same = self.before.as_ref().is_some_and(|before| {
             let mut before = before.clone();
             before.looked_at = self.record.looked_at;
             before.epoch = self.record.epoch;
@@ -593,7 +664,7 @@ fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
 fn flapping<S>(plan: &Plan<S>) -> Blocked {
     let steps: Vec<_> = plan.steps.iter().map(describe).collect();
     Blocked {
-        reason: "Flapping",
+        reason: FLAPPING,
         message: format!(
             "written {SAME_PLAN_MAX} times without effect: {}. Either something changes it back or \
              AWS reads it otherwise; correct the manifest or list the path under ignore, or ask for \

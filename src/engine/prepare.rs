@@ -11,6 +11,7 @@ use crate::kinds::{AnyKind, Desired, Resolved};
 use crate::model::{
     Object, ObjectFieldRef, ObjectKey, Path, annotation, object_references, secret_references,
 };
+use crate::plan::Blocked;
 use crate::store::{StatusRecord, Store};
 
 /// An object and everything around it that its desired state depends on.
@@ -32,12 +33,37 @@ pub fn unresolved(
     object_references(&object.spec).into_iter().filter(|r| resolve(r).is_none()).collect()
 }
 
-impl Subject<'_> {
-    pub fn aws_name(&self) -> String {
-        let given = self.kind.common(&self.object.spec).name;
-        given.unwrap_or_else(|| format!("{}-{}", self.key.environment, self.key.id.name))
-    }
+/// The resource's name in AWS.
+pub fn aws_name(kind: &dyn AnyKind, object: &Object, key: &ObjectKey) -> String {
+    let given = kind.common(&object.spec).name;
+    given.unwrap_or_else(|| format!("{}-{}", key.environment, key.id.name))
+}
 
+/// Why an object may not be acted on where it now says that it lives, or under the name that it now
+/// has: its resource exists elsewhere, and trueup neither moves nor renames. `place` is
+/// `account/region`.
+pub fn misplaced(record: &StatusRecord, place: &str, aws_name: &str) -> Option<Blocked> {
+    record.created_at?;
+    if record.place != place {
+        let message = format!(
+            "the resource lives in {}, and the environment now says {place}; trueup does not move \
+             resources. Change it back, or remove the object first",
+            record.place
+        );
+        return Some(Blocked { reason: "PlaceChanged", message });
+    }
+    if record.aws_name != aws_name {
+        let message = format!(
+            "the resource is named {} in AWS, and the manifest now says {aws_name}; trueup does not \
+             rename resources. Change it back, or make a new object and remove this one",
+            record.aws_name
+        );
+        return Some(Blocked { reason: "ReplacementNeeded", message });
+    }
+    None
+}
+
+impl Subject<'_> {
     /// Resolves references and secrets. A reference that `resolve` does not know is left out.
     pub async fn desired(
         &self,
@@ -56,7 +82,7 @@ impl Subject<'_> {
         let ignore = common.ignore.iter().flatten();
         let uid = Store::uid(self.store_id, &self.key);
         Ok(Desired {
-            aws_name: self.aws_name(),
+            aws_name: aws_name(self.kind, self.object, &self.key),
             tags: self.tags(common.tags.as_ref(), &uid),
             uid,
             key: self.key.clone(),

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
-use super::prepare::Subject;
+use super::prepare::{Subject, aws_name, misplaced};
 use super::secrets::Secrets;
 use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyStep, Intent, kind};
-use crate::model::{DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
+use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
 use crate::plan::{Plan, Waiting};
 use crate::store::StatusRecord;
 
@@ -32,6 +32,7 @@ pub async fn preview(
     objects: &[Object],
     removed: &[Object],
     statuses: &[StatusRecord],
+    clock: Clock,
 ) -> Result<Vec<Preview>, AwsError> {
     let spec = objects
         .iter()
@@ -56,6 +57,7 @@ pub async fn preview(
         environment,
         spec: &spec,
         account_id: &account_id,
+        clock,
         statuses: &statuses,
     };
     let kept = objects.iter().map(|object| (object, Intent::Keep));
@@ -78,6 +80,7 @@ struct Work<'a> {
     environment: &'a str,
     spec: &'a EnvironmentSpec,
     account_id: &'a str,
+    clock: Clock,
     statuses: &'a BTreeMap<ObjectId, &'a StatusRecord>,
 }
 
@@ -103,12 +106,19 @@ impl Work<'_> {
                 return Ok(Plan { waiting, ..Plan::default() });
             }
         }
+        let key = ObjectKey { environment: self.environment.into(), id: id.clone() };
+        let status = self.statuses.get(&id).copied();
+        let place = format!("{}/{}", self.account_id, self.session.region());
+        let moved = status.and_then(|s| misplaced(s, &place, &aws_name(kind, object, &key)));
+        if moved.is_some() {
+            return Ok(Plan { blocked: moved, ..Plan::default() });
+        }
         let subject = Subject {
-            key: ObjectKey { environment: self.environment.into(), id: id.clone() },
+            key,
             kind,
             object,
             environment: self.spec,
-            status: self.statuses.get(&id).copied(),
+            status,
             store_id: self.store_id,
             account_id: self.account_id.to_owned(),
         };
@@ -122,7 +132,7 @@ impl Work<'_> {
             )
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
-        let now = jiff::Timestamp::now();
+        let now = self.clock.now();
         Ok(kind.look(self.session, desired, intent, now).await?.plan)
     }
 }

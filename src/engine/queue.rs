@@ -73,6 +73,12 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// The next key to work on, which is then active until [`Queue::done`].
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         self.ripen(now);
+        // A key that was raised to an edit leaves a stale entry behind.
+        while self.resyncs.front().is_some_and(|key| {
+            self.ready.get(key).is_none_or(|(_, priority)| *priority != Priority::Resync)
+        }) {
+            self.resyncs.pop_front();
+        }
         let aged = self.resyncs.front().is_some_and(|key| {
             self.ready.get(key).is_some_and(|(since, _)| now.duration_since(*since) > AGED_AFTER)
         });
@@ -140,6 +146,10 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// When [`Queue::pop`] may next give something, as far as time decides.
     pub fn next_due(&self) -> Option<Instant> {
         self.by_time.iter().find(|(_, key)| !self.active.contains(key)).map(|(at, _)| *at)
+    }
+
+    pub fn contains(&self, key: &K) -> bool {
+        self.ready.contains_key(key) || self.pending.contains_key(key)
     }
 
     /// Keys that could be worked on now.

@@ -15,7 +15,7 @@ use super::backoff::{Backoffs, FAILING, WAITING};
 use super::dice::Dice;
 use super::events::Recorder;
 use super::metrics::{ENVIRONMENTS_MAX, EngineMetrics};
-use super::pass::{Context, LeaseEnd, Next, Report, Snapshot, pass};
+use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::secrets::Secrets;
 use super::world::{EnvironmentState, World};
@@ -49,7 +49,7 @@ impl Config {
         Self {
             concurrency: 16,
             watch_every: Duration::from_secs(1),
-            lease_for: Duration::from_secs(20),
+            lease_for: Duration::from_secs(45),
             pass_timeout: Duration::from_secs(300),
             drain_for: Duration::from_secs(20),
             holder: holder.into(),
@@ -61,7 +61,11 @@ impl Config {
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
 /// The watch is late by this much before the daemon says that it is not well.
-const WATCH_LATE_AFTER: Duration = Duration::from_secs(15);
+const WATCH_LATE_AFTER: Duration = Duration::from_secs(60);
+/// The longest that one look at the heads may take.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest that giving the leases back may take, all together.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What health endpoints read. Cheap to clone.
 #[derive(Clone, Default)]
@@ -115,10 +119,19 @@ impl Health {
         checks
     }
 
-    fn turned(&self) {
+    /// The daemon is at work.
+    pub fn turned(&self) {
         let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.last_watch_ms.store(now, Ordering::Relaxed);
     }
+}
+
+/// A pass under way.
+struct Running {
+    key: ObjectKey,
+    since: Instant,
+    /// The lease that it works under.
+    epoch: u64,
 }
 
 /// The engine. One loop owns it; passes run beside it and report back.
@@ -134,7 +147,11 @@ pub struct Engine {
     lease_ends: HashMap<Arc<str>, LeaseEnd>,
     due: HashMap<ObjectKey, Instant>,
     /// Passes under way, by task.
-    running: HashMap<tokio::task::Id, (ObjectKey, Instant)>,
+    running: HashMap<tokio::task::Id, Running>,
+    /// Objects whose record in memory may not be the one in the store.
+    unsure: BTreeSet<ObjectKey>,
+    /// Objects whose brake was lifted while a pass was under way.
+    lifted: BTreeSet<ObjectKey>,
     passes: u64,
     /// Parsed objects by digest, shared between releases and environments.
     objects: BTreeMap<String, Arc<Object>>,
@@ -172,6 +189,8 @@ impl Engine {
             lease_ends: HashMap::new(),
             due: HashMap::new(),
             running: HashMap::new(),
+            unsure: BTreeSet::new(),
+            lifted: BTreeSet::new(),
             passes: 0,
             objects: BTreeMap::new(),
         })
@@ -190,7 +209,13 @@ impl Engine {
                 biased;
                 () = stop.cancelled() => break,
                 Some(done) = workers.join_next_with_id() => self.take_back(done),
-                _ = watch.tick() => self.watch().await,
+                _ = watch.tick() => {
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => break,
+                        () = self.watch_in_time() => {}
+                    }
+                }
                 () = sleep_until(due) => {}
             }
         }
@@ -221,29 +246,31 @@ impl Engine {
                 pass = self.passes,
             );
             let (cx, timeout) = (self.cx.clone(), self.config.pass_timeout);
+            let snapshot_epoch = snapshot.epoch;
             let work = async move {
                 let timed = tokio::time::timeout(timeout, pass(&cx, &snapshot)).await;
                 timed.unwrap_or_else(|_| {
                     warn!(seconds = timeout.as_secs(), "the pass took too long and was given up");
-                    let status = snapshot.status.clone();
-                    Report { next: Next::Retry, status, outcome: Ok(()), result: "error" }
+                    Report::given_up()
                 })
             };
+            let epoch = snapshot_epoch;
             let task = workers.spawn(work.instrument(span));
-            self.running.insert(task.id(), (key, now));
+            self.running.insert(task.id(), Running { key, since: now, epoch });
         }
         self.cx.metrics.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
         self.observe_running();
     }
 
     fn observe_running(&self) {
-        let seconds = || self.running.values().map(|(_, since)| since.elapsed().as_secs_f64());
+        let seconds = || self.running.values().map(|r| r.since.elapsed().as_secs_f64());
         self.cx.metrics.unfinished_seconds.set(seconds().sum());
         self.cx.metrics.longest_running_seconds.set(seconds().fold(0.0, f64::max));
     }
 
     fn snapshot(&self, key: &ObjectKey) -> Option<Snapshot> {
-        let environment = self.world.get(key)?;
+        // An environment whose release was never read looks as if everything had left it.
+        let environment = self.world.get(key).filter(|e| e.is_loaded())?;
         let wanted = environment.objects.get(&key.id).cloned();
         let fields = wanted.iter().flat_map(|w| object_references(&w.object.spec));
         let resolved = fields.filter_map(|r: ObjectFieldRef| {
@@ -264,18 +291,17 @@ impl Engine {
             fields: resolved.collect(),
             wanted,
             holders,
+            is_unsure: self.unsure.contains(key),
             epoch: environment.lease.epoch,
             lease_end: self.lease_ends.get(&key.environment).cloned().unwrap_or_default(),
         })
     }
 
-    /// Objects that are leaving too and refer to this one.
+    /// Objects that refer to this one in the form in which they were last acted on: those that are
+    /// leaving too, and those whose new form was not carried out yet.
     fn holders(&self, environment: &EnvironmentState, id: &ObjectId) -> Vec<String> {
-        let leaving = environment
-            .statuses
-            .values()
-            .filter(|s| s.id() != *id && !environment.objects.contains_key(&s.id()));
-        leaving
+        let others = environment.statuses.values().filter(|s| s.id() != *id);
+        others
             .filter(|s| {
                 let object = self.objects.get(&s.spec_digest);
                 object.is_some_and(|o| object_references(&o.spec).iter().any(|r| r.id() == *id))
@@ -294,20 +320,21 @@ impl Engine {
                 (error.id(), None)
             }
         };
-        let Some((key, begun)) = self.running.remove(&task) else {
+        let Some(Running { key, since, epoch }) = self.running.remove(&task) else {
             return;
         };
-        let report = report.unwrap_or_else(|| {
-            let status = self.world.get(&key).and_then(|e| e.statuses.get(&key.id)).cloned();
-            Report { next: Next::Retry, status, outcome: Ok(()), result: "error" }
-        });
-        let seconds = begun.elapsed().as_secs_f64();
+        let report = report.unwrap_or_else(Report::given_up);
+        let seconds = since.elapsed().as_secs_f64();
         let metrics = &self.cx.metrics;
         metrics.work_seconds.observe(seconds);
         metrics.reconcile_seconds.with_label_values(&[&*key.id.kind]).observe(seconds);
         metrics.active_workers.with_label_values(&[&*key.id.kind]).dec();
         metrics.reconcile_total.with_label_values(&[&*key.id.kind, report.result]).inc();
         self.queue.done(&key);
+        if self.world.get(&key).is_none_or(|e| e.lease.epoch != epoch) {
+            // It worked under a lease that is gone; what it learned is stale.
+            return;
+        }
         if let Err(error) = &report.outcome {
             metrics.store_errors.inc();
             warn!(object = %key, %error, "the pass could not be recorded");
@@ -319,12 +346,26 @@ impl Engine {
             metrics.reconcile_errors.with_label_values(&[&*key.id.kind]).inc();
             metrics.queue_retries.inc();
         }
-        self.learn(&key, report.status);
+        match report.status {
+            Learned::Status(status) => {
+                self.unsure.remove(&key);
+                self.learn(&key, Some(*status));
+            }
+            Learned::Gone => {
+                self.unsure.remove(&key);
+                self.learn(&key, None);
+            }
+            Learned::Nothing => {
+                self.unsure.insert(key.clone());
+            }
+        }
         self.schedule(key, report.next);
     }
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
     fn learn(&mut self, key: &ObjectKey, status: Option<StatusRecord>) {
+        let lifted = self.lifted.remove(key);
+        let status = status.map(|s| StatusRecord { brake: s.brake.filter(|_| !lifted), ..s });
         let Some(environment) = self.world.environments.get_mut(&key.environment) else {
             return;
         };
@@ -372,6 +413,7 @@ impl Engine {
             Next::Progress | Next::Soon => {
                 self.failing.reset(&key);
                 if next == Next::Progress {
+                    // AWS works on something new: its end is waited for from now on.
                     self.waiting.reset(&key);
                 }
                 let delay = self.waiting.next(key.clone());
@@ -385,14 +427,26 @@ impl Engine {
     }
 
     fn enqueue(&mut self, key: ObjectKey, at: Instant, priority: Priority) {
-        if self.queue.len() >= QUEUE_MAX {
-            error!(object = %key, "the queue is full; the object waits for the next release");
+        if self.queue.len() >= QUEUE_MAX && !self.queue.contains(&key) {
+            error!(object = %key, "the queue is full; the object waits for the next start");
             return;
         }
         self.cx.metrics.queue_adds.inc();
         let due = self.due.entry(key.clone()).or_insert(at);
         *due = at.min(*due);
         self.queue.add(key, at, priority);
+    }
+
+    /// One look at the heads, given up where the store does not answer: work already in hand, other
+    /// environments and a stop must not wait for it.
+    async fn watch_in_time(&mut self) {
+        self.health.turned();
+        if tokio::time::timeout(WATCH_TIMEOUT, self.watch()).await.is_err() {
+            self.health.0.store_ok.store(false, Ordering::Relaxed);
+            self.cx.metrics.store_errors.inc();
+            warn!(seconds = WATCH_TIMEOUT.as_secs(), "the store does not answer");
+        }
+        self.health.turned();
     }
 
     /// Reads the heads; loads what moved, answers requests, renews leases.
@@ -402,7 +456,6 @@ impl Engine {
             Err(error) => {
                 self.health.0.store_ok.store(false, Ordering::Relaxed);
                 self.cx.metrics.store_errors.inc();
-                self.health.turned();
                 return warn!(%error, "the heads cannot be read");
             }
         };
@@ -417,22 +470,22 @@ impl Engine {
                 whole = false;
                 self.cx.metrics.store_errors.inc();
                 warn!(environment = %name, %error, "the environment cannot be followed");
-                if matches!(error, StoreError::LeaseLost { .. }) {
-                    self.drop_environment(&name.into());
+                let unloaded = self.world.environments.get(&*name).is_some_and(|e| !e.is_loaded());
+                if unloaded || matches!(error, StoreError::LeaseLost { .. }) {
+                    self.stand_by(&name.into()).await;
                 }
             }
         }
         if whole {
             self.health.0.loaded.store(true, Ordering::Relaxed);
         }
-        self.health.turned();
         self.publish();
     }
 
     /// Brings one environment up to its head.
     async fn follow(&mut self, head: Head) -> Result<(), StoreError> {
         let name: Arc<str> = head.environment.as_str().into();
-        if !self.keep_lease(&name).await? {
+        if !self.keep_lease(&name, &head).await? {
             return Ok(());
         }
         let Some(known) = self.world.environments.get(&name) else {
@@ -449,14 +502,14 @@ impl Engine {
     }
 
     /// Whether this daemon may work on the environment.
-    async fn keep_lease(&mut self, name: &Arc<str>) -> Result<bool, StoreError> {
+    async fn keep_lease(&mut self, name: &Arc<str>, head: &Head) -> Result<bool, StoreError> {
         let duration =
             SignedDuration::try_from(self.config.lease_for).unwrap_or(SignedDuration::MAX);
         let now = self.cx.clock.now();
         if let Some(environment) = self.world.environments.get(name) {
             let left = environment.lease.expires_at.duration_since(now);
-            // Renewed when half is left: not every second, and not too late.
-            if left > duration / 2 {
+            // Renewed when a third is gone: not every second, and before it is too short to write by.
+            if left > duration * 2 / 3 {
                 return Ok(true);
             }
             let oldest = environment.oldest_look();
@@ -476,8 +529,9 @@ impl Engine {
             digest: String::new(),
             updated_at: now,
             suspended: false,
-            hold: None,
-            reconcile: None,
+            holds: Vec::new(),
+            // A request that was made before is answered by the first look.
+            reconcile: head.reconcile.clone(),
         };
         let digests = statuses.iter().map(|s| s.spec_digest.clone()).collect();
         self.fetch(name, &digests).await?;
@@ -502,7 +556,7 @@ impl Engine {
         let Some(environment) = self.world.environments.get_mut(name) else {
             return Ok(());
         };
-        let changed = environment.load(head, &release, &self.objects);
+        let changed = environment.load(head, &release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         let now = Instant::now();
         for id in changed {
@@ -560,9 +614,23 @@ impl Engine {
         }
         for id in asked {
             let key = ObjectKey { environment: Arc::clone(name), id };
+            if self.running.values().any(|r| r.key == key) {
+                self.lifted.insert(key.clone());
+            }
             self.failing.reset(&key);
             self.waiting.reset(&key);
             self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
+    /// Gives an environment up that cannot be worked on: perhaps another daemon can.
+    async fn stand_by(&mut self, name: &Arc<str>) {
+        let lease = self.world.environments.get(name).map(|e| e.lease.clone());
+        self.drop_environment(name);
+        if let Some(lease) = lease
+            && let Err(error) = self.cx.store.release_lease(&lease).await
+        {
+            warn!(environment = %name, %error, "the lease was not given back; it expires by itself");
         }
     }
 
@@ -571,10 +639,16 @@ impl Engine {
         if let Some(environment) = self.world.environments.remove(name) {
             warn!(environment = %name, "lease lost; standing by");
             for id in environment.ids() {
-                self.queue.remove(&ObjectKey { environment: Arc::clone(name), id });
+                let key = ObjectKey { environment: Arc::clone(name), id };
+                self.queue.remove(&key);
+                self.due.remove(&key);
+                self.failing.reset(&key);
+                self.waiting.reset(&key);
+                self.unsure.remove(&key);
             }
         }
         self.lease_ends.remove(name);
+        self.cx.metrics.forget_environment(name);
         self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }
 
@@ -625,10 +699,12 @@ impl Engine {
             warn!(given_up = workers.len(), "passes were given up; the next daemon looks first");
             workers.shutdown().await;
         }
-        for environment in self.world.environments.values() {
-            if let Err(error) = self.cx.store.release_lease(&environment.lease).await {
-                warn!(%error, "a lease was not given back; it expires by itself");
-            }
+        let leases =
+            self.world.environments.values().map(|e| self.cx.store.release_lease(&e.lease));
+        let released =
+            tokio::time::timeout(RELEASE_TIMEOUT, futures::future::join_all(leases)).await;
+        if released.is_err() || released.iter().flatten().any(Result::is_err) {
+            warn!("a lease was not given back; it expires by itself");
         }
         info!("stopped");
     }

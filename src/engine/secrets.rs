@@ -36,9 +36,14 @@ impl Secrets {
             return Ok(secret.clone());
         }
         let secret = match reference {
-            SecretRef::SecretsManager(reference) => secrets_manager(session, reference).await?,
-            SecretRef::Ssm(reference) => parameter(session, reference).await?,
+            SecretRef::SecretsManager(reference) => secrets_manager(session, reference).await,
+            SecretRef::Ssm(reference) => parameter(session, reference).await,
         };
+        // A secret that is not there will not come by waiting.
+        let secret = secret.map_err(|error| match error.class {
+            Class::NotFound => AwsError { class: Class::Invalid, ..error },
+            _ => error,
+        })?;
         let mut kept = self.kept.lock().await;
         if kept.len() >= KEPT_MAX {
             kept.clear();
@@ -58,7 +63,10 @@ async fn secrets_manager(
             session.secretsmanager().get_secret_value().secret_id(id).send()
         })
         .await?;
-    let text = read.secret_string().unwrap_or_default();
+    let invalid = |message: String| {
+        AwsError::new(Class::Invalid, "secretsmanager", "GetSecretValue", message)
+    };
+    let text = read.secret_string().ok_or_else(|| invalid(format!("the secret {id} is binary")))?;
     let Some(key) = &reference.key else {
         return Ok(Secret::new(text));
     };
@@ -66,10 +74,7 @@ async fn secrets_manager(
     match value {
         Some(Value::String(text)) => Ok(Secret::new(text)),
         Some(other) => Ok(Secret::new(other.to_string())),
-        None => {
-            let message = format!("the secret {id} has no key `{key}`");
-            Err(AwsError::new(Class::Invalid, "secretsmanager", "GetSecretValue", message))
-        }
+        None => Err(invalid(format!("the secret {id} has no key `{key}`"))),
     }
 }
 

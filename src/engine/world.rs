@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
-use crate::store::{Head, Lease, Release, StatusRecord};
+use crate::store::{Head, Lease, Release, StatusRecord, StoreError};
 
 /// An object as the current release has it.
 #[derive(Clone, Debug)]
@@ -51,15 +51,16 @@ impl EnvironmentState {
         head: Head,
         release: &Release,
         specs: &BTreeMap<String, Arc<Object>>,
-    ) -> Vec<ObjectId> {
+    ) -> Result<Vec<ObjectId>, StoreError> {
         let mut objects = BTreeMap::new();
-        let mut spec = EnvironmentSpec::default();
+        // A release without its Environment tears down, and must know where.
+        let mut spec = (*self.spec).clone();
         for entry in &release.objects {
-            let Some(object) = specs.get(&entry.digest) else {
-                continue;
-            };
+            // Leaving one out would delete it.
+            let missing = || StoreError::Missing { what: format!("object {}", entry.digest) };
+            let object = specs.get(&entry.digest).ok_or_else(missing)?;
             if entry.kind == environment::NAME {
-                spec = EnvironmentSpec::deserialize(&object.spec).unwrap_or_default();
+                spec = EnvironmentSpec::deserialize(&object.spec).map_err(|_| missing())?;
                 continue;
             }
             let wanted = Wanted {
@@ -84,7 +85,12 @@ impl EnvironmentState {
         self.objects = objects;
         self.spec = Arc::new(spec);
         self.head = head;
-        changed.into_iter().collect()
+        Ok(changed.into_iter().collect())
+    }
+
+    /// A release was read: what is not among the objects has really left.
+    pub fn is_loaded(&self) -> bool {
+        self.head.release > 0
     }
 
     /// Every object that is worth a look: those of the release, and those that are leaving.

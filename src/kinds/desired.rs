@@ -106,6 +106,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The tags that a write puts on: the desired ones, where they are not ignored.
+    pub fn tags(&self, desired: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let effective = |name: &String| self.effective["tags"][name].as_str().map(str::to_owned);
+        desired.keys().filter_map(|name| Some((name.clone(), effective(name)?))).collect()
+    }
+
     /// The effective value as a spec again, for the fields that a write takes from it.
     pub fn effective_spec<S: DeserializeOwned + Clone>(&self, fallback: &S) -> S {
         S::deserialize(&self.effective).unwrap_or_else(|_| fallback.clone())

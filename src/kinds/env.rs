@@ -56,11 +56,13 @@ impl DeclaredEnv {
         self.values.iter().map(|(name, value)| entry(name, value, is_secret(name))).collect()
     }
 
-    /// The live side. Values of variables that are not declared as plain may be secrets too.
+    /// The live side. A value that is not the declared plain one may be a secret, put there by hand or
+    /// by an earlier release: it is not shown.
     pub fn comparable_live(&self, live: &Variables) -> Value {
-        let is_plain =
-            |name: &String| self.values.contains_key(name) && !self.secrets.contains(name);
-        live.iter().map(|(name, value)| entry(name, value, !is_plain(name))).collect()
+        let is_shown = |name: &String, value: &Secret| {
+            self.values.get(name) == Some(value) && !self.secrets.contains(name)
+        };
+        live.iter().map(|(name, value)| entry(name, value, !is_shown(name, value))).collect()
     }
 
     /// What is written: the variables of an effective comparison. Those that equal the declared

@@ -17,7 +17,16 @@ fn normalized(value: &Value, key: &str) -> Value {
     match value {
         Value::Object(map) if key == "Principal" || key == "NotPrincipal" => object(map, "AWS"),
         Value::Object(map) => object(map, key),
-        Value::Array(items) => sorted(items.iter().map(|i| normalized(i, key)).collect()),
+        // A text becomes a list of one, which joins the list that it stands in.
+        Value::Array(items) => sorted(
+            items
+                .iter()
+                .flat_map(|item| match normalized(item, key) {
+                    Value::Array(inner) => inner,
+                    other => vec![other],
+                })
+                .collect(),
+        ),
         Value::String(text) if key == "Principal" && text == "*" => {
             serde_json::json!({"AWS": ["*"]})
         }

@@ -1,6 +1,6 @@
 //! The one clock of the program.
 //!
-//! Wall time is derived from tokio's, so that a test that pauses and advances tokio's time moves
+//! In tests wall time is derived from tokio's, so that one that pauses and advances tokio's time moves
 //! every timestamp, deadline, lease and backoff with it.
 
 use std::time::Duration;
@@ -10,25 +10,31 @@ use tokio::time::Instant;
 
 /// Tells the time. Cheap to clone; clones agree.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    started_at: Timestamp,
-    started: Instant,
+pub enum Clock {
+    /// The machine's: it follows corrections, and goes on while the machine is paused.
+    System,
+    /// Moves with tokio's time from a fixed beginning.
+    From(Timestamp, Instant),
 }
 
 impl Clock {
     /// A clock that starts at the machine's time.
     pub fn system() -> Self {
-        Self::starting_at(Timestamp::now())
+        Self::System
     }
 
     /// A clock that starts at a given time, for tests whose timestamps must repeat.
     pub fn starting_at(started_at: Timestamp) -> Self {
-        Self { started_at, started: Instant::now() }
+        Self::From(started_at, Instant::now())
     }
 
     pub fn now(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
-        self.started_at.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+        let (started_at, started) = match self {
+            Self::System => return Timestamp::now(),
+            Self::From(at, started) => (at, started),
+        };
+        let elapsed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
+        started_at.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -213,6 +213,11 @@ fn fill(desired: &mut Value, live: Option<&Value>, rest: &[Segment], at: &Path, 
                 fill(inner, live, tail, &at.field(name), shape);
             }
         }
+        // Names with dots, as those of tags, are written in brackets too.
+        ([Segment::Element(name), tail @ ..], desired @ Value::Object(_)) => {
+            let field = [&[Segment::Field(name.clone())], tail].concat();
+            fill(desired, live, &field, at, shape);
+        }
         ([Segment::Element(key), tail @ ..], Value::Array(items)) => {
             let rule = shape.rule(at);
             let matches = |(i, v): (usize, &Value)| match rule {

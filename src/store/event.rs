@@ -60,6 +60,9 @@ impl Store {
         environment: &str,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        self.query(&format!("events#{environment}"), "", Some(limit)).await
+        let pk = format!("events#{environment}");
+        let mut events: Vec<EventRecord> = self.query(&pk, "", Some(limit)).await?;
+        events.sort_by(|a, b| (b.last_seen, &b.id).cmp(&(a.last_seen, &a.id)));
+        Ok(events)
     }
 }

@@ -22,8 +22,9 @@ pub struct Head {
     /// Nothing is written to the environment's resources.
     #[serde(default)]
     pub suspended: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Hold>,
+    /// The newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<ReconcileRequest>,
 }
@@ -36,6 +37,26 @@ pub struct Hold {
     pub digest: String,
     /// The release that was left.
     pub release: u64,
+}
+
+/// Holds that a head keeps; the oldest are forgotten.
+const HOLDS_MAX: usize = 50;
+
+impl Head {
+    /// The holds after a rollback away from what is current.
+    pub fn holds_after_rollback(&self) -> Vec<Hold> {
+        let mut holds = self.holds.clone();
+        holds.retain(|hold| hold.digest != self.digest);
+        holds.push(Hold { digest: self.digest.clone(), release: self.release });
+        let surplus = holds.len().saturating_sub(HOLDS_MAX);
+        holds.drain(..surplus);
+        holds
+    }
+
+    /// Whether content was rolled back and not asked for since.
+    pub fn held(&self, digest: &str) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.digest == digest)
+    }
 }
 
 /// Somebody asked for a look right now.

@@ -194,6 +194,11 @@ impl Store {
                 let mut left = page.unprocessed_keys.unwrap_or_default();
                 pending = left.remove(&self.table).map(|k| k.keys).unwrap_or_default();
             }
+            if !pending.is_empty() {
+                let message = "the table keeps leaving reads undone; its capacity is too low";
+                let error = AwsError::new(Class::Throttled, "dynamodb", "BatchGetItem", message);
+                return Err(StoreError::Aws(error));
+            }
         }
         Ok(items)
     }

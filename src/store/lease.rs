@@ -45,9 +45,9 @@ impl Store {
             holder: holder.to_owned(),
             epoch: seen + 1,
             expires_at: now.saturating_add(duration).unwrap_or(now),
-            oldest_look: before.and_then(|l| l.oldest_look),
+            oldest_look: before.as_ref().and_then(|l| l.oldest_look),
         };
-        let taken = self.put_lease(&lease, seen).await?;
+        let taken = self.put_lease(&lease, before.as_ref()).await?;
         Ok(taken.then_some(lease))
     }
 
@@ -64,7 +64,7 @@ impl Store {
             oldest_look,
             ..lease.clone()
         };
-        if self.put_lease(&renewed, lease.epoch).await? {
+        if self.put_lease(&renewed, Some(lease)).await? {
             return Ok(renewed);
         }
         Err(StoreError::LeaseLost { environment: lease.environment.clone() })
@@ -73,25 +73,25 @@ impl Store {
     /// Gives a lease back, so that the next daemon need not wait for it to expire.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         let released = Lease { expires_at: self.clock.now(), ..lease.clone() };
-        self.put_lease(&released, lease.epoch).await.map(drop)
+        self.put_lease(&released, Some(lease)).await.map(drop)
     }
 
-    async fn put_lease(&self, lease: &Lease, seen: u64) -> Result<bool, StoreError> {
+    /// Writes a lease if it is still as it was seen: one that its holder has renewed meanwhile is not
+    /// free any more.
+    async fn put_lease(&self, lease: &Lease, seen: Option<&Lease>) -> Result<bool, StoreError> {
         let call = self
             .session()
             .dynamodb()
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(LEASES, &lease.environment, lease)?));
-        let call = if seen == 0 {
-            call.condition_expression("attribute_not_exists(pk)")
-        } else if seen == lease.epoch {
-            call.condition_expression("epoch = :seen AND holder = :holder")
-                .expression_attribute_values(":seen", number(seen))
-                .expression_attribute_values(":holder", text(&lease.holder))
-        } else {
-            call.condition_expression("epoch = :seen")
-                .expression_attribute_values(":seen", number(seen))
+        let call = match seen {
+            None => call.condition_expression("attribute_not_exists(pk)"),
+            Some(seen) => call
+                .condition_expression("epoch = :epoch AND holder = :holder AND expiresAt = :until")
+                .expression_attribute_values(":epoch", number(seen.epoch))
+                .expression_attribute_values(":holder", text(&seen.holder))
+                .expression_attribute_values(":until", text(seen.expires_at.to_string())),
         };
         match self.session().write("dynamodb", "PutItem", call.send()).await {
             Ok(_) => Ok(true),

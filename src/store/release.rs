@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::head::{HEADS, Head, Hold};
-use super::item::{Item, item, key, number, read};
+use super::item::{Item, item, key, number, read, text};
 use super::{Store, StoreError};
 use crate::aws::Class;
-use crate::model::{Object, ObjectId, digest_of};
+use crate::model::{Object, ObjectId, digest_of, object_references};
 
 /// Entries that stand in the release's own item; longer lists go into pages of as many. An entry
 /// takes up to 250 bytes of an item's 400 KB.
@@ -81,7 +81,8 @@ pub struct NewRelease {
     pub message: String,
     pub cause: Cause,
     pub objects: Vec<Object>,
-    pub hold: Option<Hold>,
+    /// What is held from now on; none lifts every hold.
+    pub holds: Vec<Hold>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,18 +156,6 @@ impl Store {
         }
     }
 
-    /// Every object of an environment's current release.
-    pub async fn current_objects(
-        &self,
-        environment: &str,
-        number: u64,
-    ) -> Result<Vec<Object>, StoreError> {
-        let release = self.release(environment, number).await?;
-        let digests = release.objects.iter().map(|entry| entry.digest.clone()).collect();
-        let objects = self.objects(environment, &digests).await?;
-        Ok(objects.into_values().collect())
-    }
-
     /// Records a release and makes it current, if the head is still where the author saw it.
     /// `before` is the release that the author saw as current, with its list.
     pub async fn record(
@@ -184,7 +173,7 @@ impl Store {
             digest: release.digest.clone(),
             updated_at: release.created_at,
             suspended: head.is_some_and(|h| h.suspended),
-            hold: new.hold.clone(),
+            holds: new.holds.clone(),
             reconcile: head.and_then(|h| h.reconcile.clone()),
         };
         let stored = self.put_parts(environment, &release, before, &new.objects).await?;
@@ -241,22 +230,22 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
-        let moved = put(item(HEADS, environment, head)?);
-        let moved = if seen == 0 {
-            moved.condition_expression("attribute_not_exists(pk)")
-        } else {
-            moved
-                .condition_expression("#release = :seen")
-                .expression_attribute_names("#release", "release")
-                .expression_attribute_values(":seen", number(seen))
+        let moved = match seen {
+            0 => {
+                let first = put(item(HEADS, environment, head)?)
+                    .condition_expression("attribute_not_exists(pk)")
+                    .build()
+                    .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
+                TransactWriteItem::builder().put(first).build()
+            }
+            seen => TransactWriteItem::builder().update(self.moved(head, seen)?).build(),
         };
-        let moved = moved.build().map_err(|e| self.incomplete("TransactWriteItems", &e))?;
         let call = self
             .session()
             .dynamodb()
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().put(release).build())
-            .transact_items(TransactWriteItem::builder().put(moved).build())
+            .transact_items(moved)
             .send();
         match self.session().write("dynamodb", "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
@@ -266,29 +255,59 @@ impl Store {
             Err(error) => Err(self.failed(error)),
         }
     }
+
+    /// Moves a head and leaves alone what others may have set meanwhile: whether it is suspended, and
+    /// what was asked of the daemon.
+    fn moved(&self, head: &Head, seen: u64) -> Result<Update, StoreError> {
+        let holds = serde_dynamo::to_attribute_value(&head.holds)
+            .map_err(|source| StoreError::Unreadable { what: "holds".to_owned(), source })?;
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(HEADS, &head.environment)))
+            .update_expression(
+                "SET #release = :release, digest = :digest, updatedAt = :updatedAt, holds = :holds",
+            )
+            .condition_expression("#release = :seen")
+            .expression_attribute_names("#release", "release")
+            .expression_attribute_values(":release", number(head.release))
+            .expression_attribute_values(":digest", text(&head.digest))
+            .expression_attribute_values(":updatedAt", text(head.updated_at.to_string()))
+            .expression_attribute_values(":holds", holds)
+            .expression_attribute_values(":seen", number(seen))
+            .build()
+            .map_err(|e| self.incomplete("TransactWriteItems", &e))
+    }
 }
 
-/// The release that follows `before`: an object that did not change keeps its generation.
+/// The release that follows `before`: an object that did not change keeps its generation, unless the
+/// Environment changed, or an object that it refers to, which change what it comes to.
 fn assemble(number: u64, before: Option<&Release>, new: &NewRelease, now: Timestamp) -> Release {
-    let generations: BTreeMap<(String, String), u64> = match before {
-        Some(release) => release
-            .objects
-            .iter()
-            .map(|e| ((e.id().to_string(), e.digest.clone()), e.generation))
-            .collect(),
-        None => BTreeMap::new(),
+    let generations: BTreeMap<(ObjectId, &str), u64> = before
+        .iter()
+        .flat_map(|release| &release.objects)
+        .map(|entry| ((entry.id(), entry.digest.as_str()), entry.generation))
+        .collect();
+    let digests: BTreeMap<ObjectId, String> =
+        new.objects.iter().map(|object| (object.id(), object.digest())).collect();
+    let unchanged = |id: &ObjectId| {
+        let digest = digests.get(id)?;
+        generations.get(&(id.clone(), digest.as_str())).copied()
     };
+    let environment_moved =
+        new.objects.iter().any(|o| o.kind == "Environment" && unchanged(&o.id()).is_none());
     let mut objects: Vec<Entry> = new
         .objects
         .iter()
         .map(|object| {
-            let (id, digest) = (object.id(), object.digest());
-            let generation = generations.get(&(id.to_string(), digest.clone())).copied();
+            let id = object.id();
+            let references = object_references(&object.spec);
+            let moved =
+                environment_moved || references.iter().any(|r| unchanged(&r.id()).is_none());
             Entry {
                 kind: object.kind.clone(),
                 name: object.metadata.name.clone(),
-                digest,
-                generation: generation.unwrap_or(number),
+                digest: object.digest(),
+                generation: unchanged(&id).filter(|_| !moved).unwrap_or(number),
             }
         })
         .collect();

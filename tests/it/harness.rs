@@ -214,7 +214,7 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
         message: String::new(),
         cause: Cause::Apply,
         objects,
-        hold: None,
+        holds: Vec::new(),
     }
 }
 

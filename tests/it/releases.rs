@@ -1,7 +1,7 @@
 //! The store: immutable releases, one head, leases and fences.
 
 use jiff::SignedDuration;
-use trueup::store::{Hold, StatusRecord, StoreError};
+use trueup::store::{StatusRecord, StoreError};
 
 use crate::harness::{Harness, parse, release, shop};
 
@@ -103,12 +103,12 @@ async fn a_hold_is_kept_with_the_head_until_other_content_comes() {
     harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
     let head = harness.store.head("shop").await.unwrap().unwrap();
     let mut back = release(parse(&shop()).objects().cloned().collect());
-    back.hold = Some(Hold { digest: head.digest.clone(), release: head.release });
+    back.holds = head.holds_after_rollback();
     let before = harness.store.release("shop", 2).await.unwrap();
     let third = harness.store.record("shop", Some(&head), Some(&before), back).await.unwrap();
     assert_eq!((third.number, &third.digest), (3, &first.digest));
     let head = harness.store.head("shop").await.unwrap().unwrap();
-    assert_eq!(head.hold.map(|h| h.release), Some(2));
+    assert_eq!(head.holds.iter().map(|h| h.release).collect::<Vec<_>>(), [2]);
     harness.apply(&shop().replace("memorySize: 512", "memorySize: 2048")).await;
-    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().hold, None);
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().holds, []);
 }

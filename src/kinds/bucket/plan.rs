@@ -82,6 +82,7 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let mut effective = compared.effective_spec(&spec);
     effective.policy.clone_from(&spec.policy);
     settle_website(&mut effective, &spec);
+    let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     if live.is_none() {
@@ -92,7 +93,7 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         let mut all = seen.tags.clone();
-        all.extend(desired.tags.clone());
+        all.extend(wanted_tags);
         plan.push(Verb::Update, "tags", tags, BucketStep::Tag(all));
     }
     for (facet, field, what) in FACETS {

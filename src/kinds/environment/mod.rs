@@ -19,6 +19,7 @@ pub const NAME: &str = "Environment";
 /// The pause between two looks at an object that is as it should be.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// An environment such as development, staging or production.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +80,7 @@ pub struct Urls {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reconcile {
-    /// The pause between two looks at an object, as `60s`; at least 1s.
+    /// The pause between two looks at an object, as `60s`; 1s to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,7 +122,9 @@ impl EnvironmentSpec {
     /// A text that cannot be read was refused by validation.
     pub fn interval(&self) -> Duration {
         let text = self.reconcile.as_ref().and_then(|r| r.interval.as_deref());
-        text.and_then(|t| parse_duration(t).ok()).unwrap_or(INTERVAL_DEFAULT).max(INTERVAL_MIN)
+        text.and_then(|t| parse_duration(t).ok())
+            .unwrap_or(INTERVAL_DEFAULT)
+            .clamp(INTERVAL_MIN, INTERVAL_MAX)
     }
 
     pub fn drift_policy(&self) -> DriftPolicy {
@@ -141,6 +144,9 @@ pub fn validate(spec: &Value) -> Vec<Problem> {
         Some(Err(message)) => problems.push(Problem::new("reconcile.interval", message)),
         Some(Ok(interval)) if interval < INTERVAL_MIN => {
             problems.push(Problem::new("reconcile.interval", "the interval is at least 1s"));
+        }
+        Some(Ok(interval)) if interval > INTERVAL_MAX => {
+            problems.push(Problem::new("reconcile.interval", "the interval is at most 24h"));
         }
         _ => {}
     }

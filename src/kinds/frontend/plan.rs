@@ -93,6 +93,7 @@ pub(super) fn plan(
     let nothing = LiveFrontend::default();
     let seen = live.unwrap_or(&nothing);
     let (compared, settings) = compare(desired, seen);
+    let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     let app = seen.app_id.clone();
@@ -113,7 +114,7 @@ pub(super) fn plan(
             plan.push(Verb::Update, "app", changes, step);
         }
         if !tags.is_empty() {
-            let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: desired.tags.clone() };
+            let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: wanted_tags };
             plan.push(Verb::Update, "tags", tags, step);
         }
     }

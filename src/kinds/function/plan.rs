@@ -63,6 +63,7 @@ pub(super) fn plan(
     nothing.spec.reserved_concurrency = Some(-1);
     let seen = live.unwrap_or(&nothing);
     let (compared, settings) = compare(desired, seen);
+    let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     if live.is_none() {
@@ -80,7 +81,7 @@ pub(super) fn plan(
             return Plan { changes: plan.changes, ..replacement_needed() };
         }
     }
-    push_settings(&mut plan, &mut changes, &settings, desired, seen);
+    push_settings(&mut plan, &mut changes, &settings, wanted_tags, seen);
     push_release(&mut plan, &desired.spec, seen);
     push_facets(&mut plan, &mut changes, &settings, desired, seen);
     if plan.steps.is_empty()
@@ -103,7 +104,7 @@ fn push_settings(
     plan: &mut Plan<FunctionStep>,
     changes: &mut Vec<Change>,
     settings: &Settings,
-    desired: &Desired<FunctionSpec>,
+    wanted_tags: BTreeMap<String, String>,
     seen: &LiveFunction,
 ) {
     let configuration = split_off(changes, CONFIGURATION);
@@ -119,12 +120,7 @@ fn push_settings(
     }
     let tags = split_off(changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(
-            Verb::Update,
-            "tags",
-            tags,
-            FunctionStep::Tag(seen.arn.clone(), desired.tags.clone()),
-        );
+        plan.push(Verb::Update, "tags", tags, FunctionStep::Tag(seen.arn.clone(), wanted_tags));
     }
     let reservation = split_off(changes, &["reservedConcurrency"]);
     match (reservation.is_empty(), settings.spec.reserved_concurrency) {

@@ -53,6 +53,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
     }
+    let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let forever = split_off(&mut changes, &["partitionKey", "sortKey", "localSecondaryIndexes"]);
     if !forever.is_empty() {
@@ -78,12 +79,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     push_facets(&mut plan, &want, &live.spec, &mut changes);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(
-            Verb::Update,
-            "tags",
-            tags,
-            TableStep::Tag(live.arn.clone(), desired.tags.clone()),
-        );
+        plan.push(Verb::Update, "tags", tags, TableStep::Tag(live.arn.clone(), wanted_tags));
     }
     plan
 }

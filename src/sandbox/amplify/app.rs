@@ -85,11 +85,11 @@ impl App {
         if let Some(on) = body["enableBasicAuth"].as_bool() {
             self.fields.insert("enableBasicAuth".to_owned(), json!(on));
         }
-        // An empty map is read as "unchanged"; an empty name clears.
+        // An empty map is read as "unchanged"; a name that is a space clears.
         if let Some(variables) = body["environmentVariables"].as_object().filter(|v| !v.is_empty())
         {
             let mut variables = variables.clone();
-            variables.remove("");
+            variables.retain(|name, _| !name.trim().is_empty());
             self.fields.insert("environmentVariables".to_owned(), Value::Object(variables));
         }
     }
