@@ -184,7 +184,7 @@ impl AwsError {
                 out.message = cause(error);
                 if out.message.contains("credential") {
                     out.class = Class::Credentials;
-                } else if failure.is_io() && out.message.contains("onnect") {
+                } else if failure.is_io() && UNSENT.iter().any(|text| out.message.contains(text)) {
                     // Refused before anything was sent.
                     out.class = Class::Transient;
                 }
@@ -227,6 +227,9 @@ fn cause(error: &dyn std::error::Error) -> String {
     }
     innermost
 }
+
+/// What the network says where a call cannot have left: anything else may have had its effect.
+const UNSENT: [&str; 4] = ["Connection refused", "failed to lookup", "dns error", "unreachable"];
 
 /// What AWS says while something that was just made has not reached all of it: a role that cannot be
 /// assumed, a permission that is not seen:
