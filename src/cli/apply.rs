@@ -1,20 +1,13 @@
 //! `trueup apply`: records manifests as a release.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::process::ExitCode;
-
 use clap::Args;
-use serde::Deserialize;
 
-use super::change::{check_removals, merged};
-use super::connect::Current;
+use super::proposal::{Proposal, propose};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
-use crate::kinds::environment::{self, Artifacts, EnvironmentSpec};
 use crate::manifest::Set;
-use crate::manifest::package::{Package, package};
-use crate::model::{Object, ObjectId};
+use crate::model::ObjectId;
 use crate::store::{Cause, content_digest};
 
 #[derive(Debug, Args)]
@@ -57,81 +50,6 @@ pub(super) async fn apply_set(
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, &[]).await?;
     record_all(connected, &proposals, provenance).await
-}
-
-/// One environment as it would be.
-pub(super) struct Proposal {
-    pub environment: String,
-    pub current: Current,
-    pub objects: Vec<Object>,
-    pub removed: Vec<ObjectId>,
-    pub packages: Vec<Package>,
-    pub spec: EnvironmentSpec,
-}
-
-impl Proposal {
-    /// The same content as the current release.
-    pub fn is_unchanged(&self) -> bool {
-        let digest = content_digest(&self.objects);
-        self.current.head.as_ref().is_some_and(|head| head.digest == digest)
-    }
-
-    pub fn removed_objects(&self) -> Vec<Object> {
-        let is_removed = |o: &&Object| self.removed.contains(&o.id());
-        self.current.objects.iter().filter(is_removed).cloned().collect()
-    }
-}
-
-/// Checks a set against what is there, packages its code, and says what each environment would be.
-/// Writes nothing.
-pub(super) async fn propose(
-    connected: &Connected,
-    set: &Set,
-    prune: bool,
-    confirmed: &[ObjectId],
-) -> Result<Vec<Proposal>, CliError> {
-    if set.is_empty() {
-        return Err(CliError::refused("the manifests hold no object; nothing was recorded"));
-    }
-    let names: BTreeSet<String> = set.objects().map(|o| o.environment().to_owned()).collect();
-    let mut current = BTreeMap::new();
-    for name in &names {
-        current.insert(name.clone(), connected.current(name).await?);
-    }
-    let existing: Vec<Object> = match prune {
-        true => Vec::new(),
-        false => current.values().flat_map(|c| c.objects.iter().cloned()).collect(),
-    };
-    set.check_with(&existing)?;
-    let environments: BTreeMap<String, EnvironmentSpec> = existing
-        .iter()
-        .chain(set.objects())
-        .filter(|o| o.kind == environment::NAME)
-        .filter_map(|o| {
-            Some((o.environment().to_owned(), EnvironmentSpec::deserialize(&o.spec).ok()?))
-        })
-        .collect();
-    let artifacts = |name: &str| -> Option<Artifacts> { environments.get(name)?.artifacts.clone() };
-    let (objects, mut packages) = package(set, artifacts)?;
-    let mut proposals = Vec::new();
-    for name in names {
-        let current = current.remove(&name).unwrap_or_default();
-        let given = objects.iter().filter(|o| o.environment() == name).cloned().collect();
-        let objects = merged(&current.objects, given, prune);
-        let removed = check_removals(&name, &current.objects, &objects, confirmed)?;
-        let spec = environments.get(&name).cloned().unwrap_or_default();
-        let (mine, rest) = packages.into_iter().partition(|p: &Package| p.environment == name);
-        packages = rest;
-        proposals.push(Proposal {
-            environment: name,
-            current,
-            objects,
-            removed,
-            packages: mine,
-            spec,
-        });
-    }
-    Ok(proposals)
 }
 
 /// Whatever can be refused is refused for every environment before anything is recorded for one.
@@ -195,11 +113,4 @@ async fn record(
     };
     println!("{name} release {} recorded: {changed} changed{removed}", release.number);
     Ok(())
-}
-
-/// The exit code of a command that found differences.
-pub(super) const DIFFERS: u8 = 1;
-
-pub(super) fn differs(any: bool) -> ExitCode {
-    if any { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
 }

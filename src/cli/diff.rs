@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::apply::{Proposal, differs, propose};
+use super::proposal::{Proposal, propose};
 use super::{CliError, Connected, ManifestArgs};
 use crate::engine::preview;
 use crate::model::Object;
@@ -111,4 +111,11 @@ async fn plans(
     }
     text.push_str(&format!("{environment}: {same} as declared\n"));
     Ok(Shown { text, differs })
+}
+
+/// The exit code of a command that found differences.
+const DIFFERS: u8 = 1;
+
+fn differs(any: bool) -> ExitCode {
+    if any { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
 }

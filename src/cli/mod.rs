@@ -17,6 +17,7 @@ mod events;
 mod get;
 mod history;
 mod init;
+mod proposal;
 mod provenance;
 mod reconcile;
 mod rollback;

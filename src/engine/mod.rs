@@ -17,6 +17,9 @@
 mod backoff;
 mod dice;
 mod events;
+mod gauges;
+mod health;
+mod leave;
 mod metrics;
 mod outcome;
 mod pass;
@@ -28,6 +31,7 @@ mod secrets;
 mod world;
 
 pub use dice::Dice;
+pub use health::Health;
 pub use metrics::EngineMetrics;
 pub use preview::{Preview, preview};
-pub use runner::{Config, Engine, Health};
+pub use runner::{Config, Engine};

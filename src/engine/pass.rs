@@ -16,10 +16,10 @@ use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::{AnyStep, Desired, Intent, Look, kind};
 use crate::model::{
-    Clock, ConditionStatus, DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Secret, annotation,
-    condition_type, digest_of,
+    Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, Secret, annotation, condition_type,
+    digest_of,
 };
-use crate::plan::{Blocked, Plan, Step, Verb, Waiting, render_changes};
+use crate::plan::{Blocked, Plan, Step, Verb, Waiting, is_whole, render_changes};
 use crate::store::{Brake, CreateIntent, EventKind, StatusRecord, Store, StoreError};
 
 /// Times that the same plan is carried out without effect before the brake stops it.
@@ -122,12 +122,12 @@ enum Mode {
     Report(&'static str),
 }
 
-struct Pass<'a> {
-    cx: &'a Context,
-    snapshot: &'a Snapshot,
+pub(super) struct Pass<'a> {
+    pub(super) cx: &'a Context,
+    pub(super) snapshot: &'a Snapshot,
     /// The record as the store has it.
-    before: Option<StatusRecord>,
-    record: StatusRecord,
+    pub(super) before: Option<StatusRecord>,
+    pub(super) record: StatusRecord,
     /// What no message may repeat, should AWS do so.
     secrets: Vec<Secret>,
     /// The resource differs although it was in full accord with this release before.
@@ -135,7 +135,7 @@ struct Pass<'a> {
     /// This pass's plan has been counted for the brake.
     counted: bool,
     /// Something that is not ours has the name of what was to be deleted.
-    left_behind: bool,
+    pub(super) left_behind: bool,
 }
 
 /// Makes one pass. Failures of AWS end in conditions; only the store's own come back as errors.
@@ -190,7 +190,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     Report { next, status, outcome, result }
 }
 
-enum Done {
+pub(super) enum Done {
     Next(Next),
     Gone,
 }
@@ -316,7 +316,7 @@ impl Pass<'_> {
     }
 
     /// The same plan was carried out often enough to see that it has no effect.
-    fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
+    pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
         let digest = plan_digest(plan, generation);
         self.record.brake.as_ref().filter(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)?;
         let stalled = self.record.conditions.get(condition_type::STALLED);
@@ -342,7 +342,7 @@ impl Pass<'_> {
     }
 
     /// Takes the steps in order, up to the first that AWS is busy with.
-    async fn execute(
+    pub(super) async fn execute(
         &mut self,
         session: &Session,
         plan: &Plan<AnyStep>,
@@ -372,7 +372,7 @@ impl Pass<'_> {
         step: &Step<AnyStep>,
         plan: &str,
     ) -> Result<Result<(), Verdict>, StoreError> {
-        let creates_whole = step.verb == Verb::Create && step.changes.is_empty();
+        let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
         if creates_whole && self.record.intent.is_none() {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
             self.put().await?;
@@ -420,99 +420,8 @@ impl Pass<'_> {
         self.record.brake = Some(Brake { plan: plan.to_owned(), count });
     }
 
-    /// The object left the release: its resource is deleted or let go, and then forgotten.
-    async fn leave(&mut self) -> Result<Done, StoreError> {
-        if self.before.is_none() {
-            return Ok(Done::Gone);
-        }
-        if self.snapshot.suspended {
-            return Ok(Done::Next(Next::Resync));
-        }
-        if !self.snapshot.holders.is_empty() {
-            debug!(holders = ?self.snapshot.holders, "kept until those that refer to it are gone");
-            return Ok(Done::Next(Next::Soon));
-        }
-        let digests = [self.record.spec_digest.clone()].into();
-        let environment = &self.snapshot.key.environment;
-        let mut objects = self.cx.store.objects(environment, &digests).await?;
-        let Some(object) = objects.pop_first().map(|(_, object)| object) else {
-            return Ok(Done::Gone);
-        };
-        let Some(kind) = kind(&object.kind) else {
-            return self.forget("LetGo", "its kind is not known any more").await;
-        };
-        let retain =
-            if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
-        let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
-        if policy == DeletionPolicy::Retain {
-            let message =
-                "the object left the release; the AWS resource stays (deletionPolicy: Retain)";
-            return self.forget("Retained", message).await;
-        }
-        let verdict = match self.try_delete(&object).await? {
-            Some(verdict) => verdict,
-            None if self.left_behind => {
-                let message = "an AWS resource of its name belongs to somebody else, and stays";
-                return self.forget("LetGo", message).await;
-            }
-            None => return self.forget("Deleted", "the AWS resource is gone").await,
-        };
-        let generation = self.record.observed_generation;
-        let now = self.cx.clock.now();
-        set_conditions(&mut self.record.conditions, &verdict, &[], false, generation, now);
-        if let Some((reason, message)) = verdict.failure() {
-            self.event(EventKind::Warning, reason, &message).await;
-        }
-        self.save().await?;
-        log(&verdict);
-        Ok(Done::Next(match verdict {
-            Verdict::Progressing(_) => Next::Progress,
-            Verdict::Waiting(_) => Next::Soon,
-            _ => Next::Retry,
-        }))
-    }
-
-    /// `None` once nothing of ours is left.
-    async fn try_delete(&mut self, object: &Object) -> Result<Option<Verdict>, StoreError> {
-        let (session, desired) = match self.desired(object).await {
-            Ok(ready) => ready,
-            Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
-            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::LookFailed(error))),
-        };
-        let look = match self.look(&session, desired, Intent::Delete).await {
-            Ok(look) => look,
-            Err(error) => return Ok(Some(Verdict::LookFailed(error))),
-        };
-        if look.plan.is_settled() {
-            self.left_behind = look.facts.exists;
-            return Ok(None);
-        }
-        if let Some(blocked) = look.plan.blocked {
-            return Ok(Some(Verdict::Blocked(blocked)));
-        }
-        if let (true, Some(waiting)) = (look.plan.steps.is_empty(), look.plan.waiting.clone()) {
-            return Ok(Some(Verdict::Waiting(waiting)));
-        }
-        let generation = self.record.observed_generation;
-        if let Some(braked) = self.braked(&look.plan, generation) {
-            return Ok(Some(Verdict::Blocked(braked)));
-        }
-        match self.execute(&session, &look.plan, generation).await? {
-            Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
-            Err(verdict) => Ok(Some(verdict)),
-        }
-    }
-
-    async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
-        let key = &self.snapshot.key;
-        self.cx.store.delete_status(&key.environment, &key.id, self.snapshot.epoch).await?;
-        info!(reason, message, "object forgotten");
-        self.event(EventKind::Normal, reason, message).await;
-        Ok(Done::Gone)
-    }
-
     /// The session, checked against the environment's account, and the desired state.
-    async fn desired(
+    pub(super) async fn desired(
         &mut self,
         object: &Object,
     ) -> Result<(Session, Desired<serde_json::Value>), Refusal> {
@@ -560,7 +469,7 @@ impl Pass<'_> {
         misplaced(&self.record, place, &name)
     }
 
-    async fn look(
+    pub(super) async fn look(
         &self,
         session: &Session,
         desired: Desired<serde_json::Value>,
@@ -613,7 +522,7 @@ impl Pass<'_> {
         self.event(EventKind::Normal, "DriftCorrected", "the resource is as declared again").await;
     }
 
-    async fn event(&self, kind: EventKind, reason: &str, message: &str) {
+    pub(super) async fn event(&self, kind: EventKind, reason: &str, message: &str) {
         let (key, release) = (&self.snapshot.key, self.snapshot.release);
         self.cx.recorder.record(key, release, kind, reason, message).await;
     }
@@ -623,7 +532,7 @@ impl Pass<'_> {
     }
 
     /// Writes the record if anything but the time of the look changed.
-    async fn save(&self) -> Result<(), StoreError> {
+    pub(super) async fn save(&self) -> Result<(), StoreError> {
         let same = self.before.as_ref().is_some_and(|before| {
             let mut before = before.clone();
             before.looked_at = self.record.looked_at;
@@ -635,7 +544,7 @@ impl Pass<'_> {
 }
 
 /// Why a look cannot even begin.
-enum Refusal {
+pub(super) enum Refusal {
     Blocked(Blocked),
     Failed(AwsError),
 }
@@ -648,7 +557,8 @@ impl From<AwsError> for Refusal {
 
 fn describe<S>(step: &Step<S>) -> String {
     let changes = render_changes(&step.changes);
-    if changes.is_empty() {
+    // What a new resource is made with stands in its manifest.
+    if changes.is_empty() || is_whole(&step.what) {
         return step.what.clone();
     }
     format!("{} ({})", step.what, changes.join("; "))
@@ -674,7 +584,7 @@ fn flapping<S>(plan: &Plan<S>) -> Blocked {
     }
 }
 
-fn log(verdict: &Verdict) {
+pub(super) fn log(verdict: &Verdict) {
     match verdict {
         Verdict::Settled => debug!("as declared"),
         Verdict::Progressing(message) => info!(message, "progressing"),

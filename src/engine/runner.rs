@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -14,15 +13,15 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::backoff::{Backoffs, FAILING, WAITING};
 use super::dice::Dice;
 use super::events::Recorder;
+use super::gauges::publish;
+use super::health::Health;
 use super::metrics::{ENVIRONMENTS_MAX, EngineMetrics};
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::secrets::Secrets;
 use super::world::{EnvironmentState, World};
 use crate::aws::Sessions;
-use crate::model::{
-    Object, ObjectFieldRef, ObjectId, ObjectKey, condition_type, object_references,
-};
+use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{Head, Lease, StatusRecord, Store, StoreError};
 
 /// How the engine runs.
@@ -60,71 +59,10 @@ impl Config {
 
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
-/// The watch is late by this much before the daemon says that it is not well.
-const WATCH_LATE_AFTER: Duration = Duration::from_secs(60);
 /// The longest that one look at the heads may take.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest that giving the leases back may take, all together.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// What health endpoints read. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Health(Arc<HealthState>);
-
-struct HealthState {
-    started: Instant,
-    store_ok: AtomicBool,
-    loaded: AtomicBool,
-    /// Milliseconds after `started`.
-    last_watch_ms: AtomicU64,
-    stopping: AtomicBool,
-}
-
-impl Default for HealthState {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            store_ok: AtomicBool::new(false),
-            loaded: AtomicBool::new(false),
-            last_watch_ms: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Health {
-    /// Each check by name, and what is wrong where something is.
-    pub fn live(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let last = Duration::from_millis(self.0.last_watch_ms.load(Ordering::Relaxed));
-        let late = self.0.started.elapsed().saturating_sub(last);
-        let turning = if late > WATCH_LATE_AFTER {
-            Err(format!("the loop has not turned for {} s", late.as_secs()))
-        } else {
-            Ok(())
-        };
-        vec![("loop", turning)]
-    }
-
-    pub fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let check = |ok: bool, otherwise: &str| {
-            if ok { Ok(()) } else { Err(otherwise.to_owned()) }
-        };
-        let mut checks = self.live();
-        let store = self.0.store_ok.load(Ordering::Relaxed);
-        checks.push(("store", check(store, "the last read of the store failed")));
-        let loaded = self.0.loaded.load(Ordering::Relaxed);
-        checks.push(("releases", check(loaded, "the releases are not loaded yet")));
-        let stopping = self.0.stopping.load(Ordering::Relaxed);
-        checks.push(("shutdown", check(!stopping, "shutting down")));
-        checks
-    }
-
-    /// The daemon is at work.
-    pub fn turned(&self) {
-        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_watch_ms.store(now, Ordering::Relaxed);
-    }
-}
 
 /// A pass under way.
 struct Running {
@@ -442,7 +380,7 @@ impl Engine {
     async fn watch_in_time(&mut self) {
         self.health.turned();
         if tokio::time::timeout(WATCH_TIMEOUT, self.watch()).await.is_err() {
-            self.health.0.store_ok.store(false, Ordering::Relaxed);
+            self.health.set_store_ok(false);
             self.cx.metrics.store_errors.inc();
             warn!(seconds = WATCH_TIMEOUT.as_secs(), "the store does not answer");
         }
@@ -454,12 +392,12 @@ impl Engine {
         let heads = match self.cx.store.heads().await {
             Ok(heads) => heads,
             Err(error) => {
-                self.health.0.store_ok.store(false, Ordering::Relaxed);
+                self.health.set_store_ok(false);
                 self.cx.metrics.store_errors.inc();
                 return warn!(%error, "the heads cannot be read");
             }
         };
-        self.health.0.store_ok.store(true, Ordering::Relaxed);
+        self.health.set_store_ok(true);
         if heads.len() > ENVIRONMENTS_MAX {
             error!(most = ENVIRONMENTS_MAX, "too many environments; the last are left out");
         }
@@ -477,9 +415,9 @@ impl Engine {
             }
         }
         if whole {
-            self.health.0.loaded.store(true, Ordering::Relaxed);
+            self.health.set_loaded();
         }
-        self.publish();
+        publish(&self.world, &self.cx.metrics);
     }
 
     /// Brings one environment up to its head.
@@ -652,42 +590,9 @@ impl Engine {
         self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }
 
-    fn publish(&self) {
-        let metrics = &self.cx.metrics;
-        for (name, environment) in &self.world.environments {
-            let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
-            metrics.release.with_label_values(&[&**name]).set(release);
-            metrics.lease_held.with_label_values(&[&**name]).set(1);
-            let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
-            metrics.oldest_look.with_label_values(&[&**name]).set(oldest as f64);
-            for kind in crate::kinds::kinds() {
-                let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());
-                let with = |condition: &str| {
-                    let holds = |id: &&ObjectId| {
-                        let status = environment.statuses.get(*id);
-                        status.is_some_and(|s| s.conditions.is_true(condition))
-                    };
-                    i64::try_from(of_kind().filter(holds).count()).unwrap_or(i64::MAX)
-                };
-                let labels = [&**name, kind.name()];
-                let all = i64::try_from(of_kind().count()).unwrap_or(i64::MAX);
-                metrics.resources.with_label_values(&labels).set(all);
-                metrics.resources_ready.with_label_values(&labels).set(with(condition_type::READY));
-                metrics
-                    .resources_synced
-                    .with_label_values(&labels)
-                    .set(with(condition_type::SYNCED));
-                metrics
-                    .resources_stalled
-                    .with_label_values(&labels)
-                    .set(with(condition_type::STALLED));
-            }
-        }
-    }
-
     /// Lets passes under way end within the limit, then gives the leases back.
     async fn drain(mut self, mut workers: JoinSet<Report>) {
-        self.health.0.stopping.store(true, Ordering::Relaxed);
+        self.health.set_stopping();
         info!(under_way = workers.len(), "stopping");
         let deadline = Instant::now() + self.config.drain_for;
         while let Ok(Some(done)) =

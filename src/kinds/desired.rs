@@ -143,3 +143,28 @@ pub fn split_off(changes: &mut Vec<Change>, roots: &[&str]) -> Vec<Change> {
     *changes = rest;
     taken
 }
+
+#[cfg(test)]
+impl<S: DeserializeOwned> Desired<S> {
+    /// An object of a planner's test: `dev/Kind/name` with a spec, and no tags but its own.
+    pub(super) fn sample(kind: &str, spec: Value) -> Self {
+        let key =
+            ObjectKey { environment: "dev".into(), id: crate::model::ObjectId::new(kind, "it") };
+        Self {
+            tags: tags::ownership(&key, "uid"),
+            uid: "uid".to_owned(),
+            aws_name: "dev-it".to_owned(),
+            spec: serde_json::from_value(spec).expect("a valid spec"),
+            ignore: Vec::new(),
+            identity: None,
+            resolved: Resolved::default(),
+            create_intended: false,
+            is_known: false,
+            adopt: false,
+            allow_replace: false,
+            account_id: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+            key,
+        }
+    }
+}

@@ -31,9 +31,8 @@ pub fn check<S>(mut plan: Plan<S>, facts: Facts) -> Plan<S> {
 }
 
 fn broken_rule<S>(plan: &Plan<S>, facts: Facts) -> Option<Blocked> {
-    let deletes_whole = |what: &str| WHOLES.contains(&what);
     for step in &plan.steps {
-        let whole = deletes_whole(&step.what);
+        let whole = is_whole(&step.what);
         let rule = match step.verb {
             _ if facts.exists && !facts.owned => {
                 Some(("NotOwned", "the plan writes to a resource that is not ours".to_owned()))
@@ -54,6 +53,11 @@ fn broken_rule<S>(plan: &Plan<S>, facts: Facts) -> Option<Blocked> {
         }
     }
     None
+}
+
+/// Whether a step is about the resource itself, and not about a part of it.
+pub fn is_whole(what: &str) -> bool {
+    WHOLES.contains(&what)
 }
 
 /// How steps name the resource itself, as opposed to a part of it.

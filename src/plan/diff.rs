@@ -12,9 +12,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Path, Segment, canonical_json, sha256_hex};
+use crate::model::{Path, Segment, canonical_json};
 
-use super::render::show;
+use super::value::{is_empty, is_sensitive, show};
 
 /// One declared field that differs. `None` means absent.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,17 +61,6 @@ impl Shape {
         let found = self.lists.iter().find(|(list, _)| *list == fields);
         found.map_or(ListRule::Ordered, |(_, rule)| *rule)
     }
-}
-
-const SENSITIVE: &str = "$sensitive";
-
-/// Stands for a secret in a comparison: equal secrets are equal, and nothing prints them.
-pub fn sensitive(text: &str) -> Value {
-    json!({ SENSITIVE: sha256_hex(text) })
-}
-
-pub(super) fn is_sensitive(value: &Value) -> bool {
-    value.as_object().is_some_and(|map| map.contains_key(SENSITIVE))
 }
 
 /// Every declared field in which `live` differs from `desired`.
@@ -173,16 +162,6 @@ fn key_of(element: &Value, key: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => canonical_json(other),
         None => String::new(),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
     }
 }
 
@@ -297,7 +276,9 @@ fn put(map: &mut Map<String, Value>, name: &str, live: Option<&Value>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sensitive;
     use super::*;
+    use crate::model::sha256_hex;
 
     const SHAPE: Shape = Shape {
         lists: &[

@@ -4,34 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::diff::is_sensitive;
+use super::value::{is_empty, show};
 use super::{Change, Plan, Verb};
-
-/// The most characters of one value that are shown.
-const VALUE_CHARS_MAX: usize = 120;
-
-/// A value as people see it: compact, cut when long, masked when sensitive.
-pub fn show(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => format!("{text:?}"),
-        other => mask(other).to_string(),
-    };
-    let text = text.replace("\"(sensitive)\"", "(sensitive)");
-    if text.chars().count() <= VALUE_CHARS_MAX {
-        return text;
-    }
-    let cut: String = text.chars().take(VALUE_CHARS_MAX).collect();
-    format!("{cut}... ({} characters)", text.chars().count())
-}
-
-fn mask(value: &Value) -> Value {
-    match value {
-        _ if is_sensitive(value) => Value::String("(sensitive)".to_owned()),
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), mask(v))).collect(),
-        Value::Array(items) => items.iter().map(mask).collect(),
-        other => other.clone(),
-    }
-}
 
 /// One line a change: `memorySize: 128 -> 512`.
 pub fn render_changes(changes: &[Change]) -> Vec<String> {
@@ -53,8 +27,15 @@ pub fn render_plan<S>(plan: &Plan<S>) -> String {
         };
         // Writing to a String cannot fail.
         let _ = writeln!(out, "  {sign} {:?} {}", step.verb, step.what);
-        for line in render_changes(&step.changes) {
-            let _ = writeln!(out, "      {line}");
+        for (change, line) in step.changes.iter().zip(render_changes(&step.changes)) {
+            // What did not exist has no value before.
+            let was_nothing = change.live.as_ref().is_none_or(is_empty);
+            let _ = match &change.desired {
+                Some(value) if was_nothing && step.verb == Verb::Create => {
+                    writeln!(out, "      {}: {}", change.path, show(value))
+                }
+                _ => writeln!(out, "      {line}"),
+            };
         }
     }
     if let Some(blocked) = &plan.blocked {

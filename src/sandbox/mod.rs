@@ -19,6 +19,7 @@ mod lambda;
 mod listen;
 mod rest;
 mod router;
+mod uri;
 
 pub use call::{Call, CallLog};
 pub use fault::{Fault, FaultKind, Faults};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use winterbaume_core::protocol::percent_decode;
 use winterbaume_core::{MockRequest, MockResponse};
 
-use super::call::path_of;
+use super::uri::path_of;
 
 /// Method, path with `*` for a part, operation.
 type Route = (&'static str, &'static str, &'static str);

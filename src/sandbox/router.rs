@@ -12,10 +12,11 @@ use winterbaume_sts::StsService;
 
 use super::Behaviour;
 use super::amplify::Amplify;
-use super::call::{Call, CallLog, path_of};
+use super::call::{Call, CallLog};
 use super::dynamodb::DynamoDb;
 use super::fault::{FaultKind, Faults, reply};
 use super::lambda::Lambda;
+use super::uri::path_of;
 use crate::model::Clock;
 
 /// Longer than any client of ours waits for a reply.

@@ -226,7 +226,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let pk = partition(environment);
         let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
-        let release = put(item(&pk, &release_key(release.number), release)?)
+        let sk = release_key(release.number);
+        let put_release = put(item(&pk, &sk, release)?)
             .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
@@ -244,13 +245,18 @@ impl Store {
             .session()
             .dynamodb()
             .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(release).build())
+            .transact_items(TransactWriteItem::builder().put(put_release).build())
             .transact_items(moved)
             .send();
         match self.session().write("dynamodb", "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
             Err(error) if error.class == Class::Conflict => {
                 Err(StoreError::HeadMoved { environment: environment.to_owned(), seen })
+            }
+            // The reply was lost: it landed if the release is there, which nobody else can have made.
+            Err(error) if error.class == Class::Unknown => {
+                let landed: Option<Release> = self.get(&pk, &sk).await?;
+                if landed.as_ref() == Some(release) { Ok(()) } else { Err(self.failed(error)) }
             }
             Err(error) => Err(self.failed(error)),
         }

@@ -255,6 +255,64 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
 }
 
 #[test]
+fn manifests_come_from_standard_input_and_from_kustomizations_too() {
+    use std::io::Write;
+    let run = |arguments: &[&str], input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(run(&["validate", "-f", "-"], SHOP).1, "3 objects are valid\n");
+    let (ok, _, said) = run(&["validate", "-f", "-"], "kind: Tabel");
+    assert!(!ok && said.contains(" --> stdin:1:7"), "{said}");
+    let root = tempfile::tempdir().unwrap();
+    write_shop(root.path());
+    let kustomization = "resources: [shop.yaml]
+patches:
+  - target: { kind: Function }
+    patch: |-
+      - op: replace
+        path: /spec/memorySize
+        value: 64
+";
+    std::fs::write(root.path().join("kustomization.yaml"), kustomization).unwrap();
+    let (ok, _, said) = run(&["validate", "-k", root.path().to_str().unwrap()], "");
+    // Where neither tool is installed, that is what is said.
+    let expected = ["spec.memorySize is below 128", "neither `kubectl` nor `kustomize`"];
+    assert!(!ok && expected.iter().any(|e| said.contains(e)), "{said}");
+}
+
+#[test]
+fn waiting_for_what_is_stalled_fails_at_once_with_the_reason() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    let elsewhere = SHOP
+        .replace("123456789012\" }", "999999999999\" }")
+        .replace("  code: { path: dist }", "  code: { s3: { bucket: b-b, key: k } }");
+    std::fs::write(&manifest, elsewhere).unwrap();
+    assert!(aws.trueup(&["init"]).status.success());
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let (mut daemon, _) = aws.daemon();
+    let waited = aws.trueup(&["wait", "shop", "--timeout", "1h"]);
+    let said = String::from_utf8_lossy(&waited.stderr);
+    assert!(said.contains("is stalled: WrongAccount: "), "{said}");
+    assert_eq!(waited.status.code(), Some(1));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_daemon_without_its_table_says_to_run_init() {
     let aws = Aws::start();
     let output = aws

@@ -169,3 +169,26 @@ async fn a_killed_daemon_is_succeeded_once_its_lease_expires() {
     assert_eq!(status.epoch, 2, "the new daemon fences the old one");
     assert!(status.conditions.is_true(condition_type::SYNCED));
 }
+
+#[tokio::test(start_paused = true)]
+async fn allow_replace_makes_a_function_anew_where_aws_cannot_change_it() {
+    let harness = with_shop().await;
+    let image = "code: { image: 123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1 }";
+    let as_image = shop()
+        .replace("code: { s3: { bucket: artifacts, key: api.zip } }", image)
+        .replace("  runtime: nodejs22.x\n  handler: main.handler\n", "");
+    harness.apply(&as_image).await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "ReplacementNeeded");
+    assert!(message.contains("trueup.dev/allow-replace"), "{message}");
+    let allowing = as_image.replace(
+        "{ name: api, namespace: shop }",
+        "{ name: api, namespace: shop, annotations: { trueup.dev/allow-replace: \"true\" } }",
+    );
+    harness.apply(&allowing).await;
+    harness.until_ready("shop").await;
+    let function =
+        harness.session.lambda().get_function().function_name("shop-api").send().await.unwrap();
+    let uri = function.code().unwrap().image_uri().unwrap();
+    assert!(uri.ends_with("api:1"), "{uri}");
+}

@@ -122,3 +122,38 @@ async fn a_suspended_environment_is_looked_at_and_not_written_to() {
     harness.until_ready("shop").await;
     harness.session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_reaches_the_function_and_nothing_else() {
+    let mut harness = crate::harness::Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let create =
+        harness.session.secretsmanager().create_secret().name("pay").secret_string("hunter2");
+    create.send().await.unwrap();
+    let secret =
+        "    - { name: KEY, valueFrom: { secretsManager: { secretId: pay } } }\n  alias: live";
+    harness.apply(&shop().replace("  alias: live", secret)).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let lambda = harness.session.lambda();
+    let read = lambda.get_function_configuration().function_name("shop-api").send().await.unwrap();
+    assert_eq!(read.environment().unwrap().variables().unwrap()["KEY"], "hunter2");
+    // The value drifts, and the variable becomes a plain one.
+    let variables =
+        aws_sdk_lambda::types::Environment::builder().variables("KEY", "hunter3").build();
+    let by_hand = lambda.update_function_configuration().function_name("shop-api");
+    by_hand.environment(variables).send().await.unwrap();
+    harness.look("shop").await;
+    let plain = "    - { name: KEY, value: none }\n  alias: live";
+    harness.apply(&shop().replace("  alias: live", plain)).await;
+    harness.until_ready("shop").await;
+    let statuses = harness.store.statuses("shop").await.unwrap();
+    let said = format!(
+        "{} {}",
+        serde_json::to_string(&harness.events("shop").await).unwrap(),
+        serde_json::to_string(&statuses).unwrap()
+    );
+    assert!(said.contains("env[KEY]") && said.contains("(sensitive)"), "{said}");
+    assert!(!said.contains("hunter"), "{said}");
+}

@@ -109,6 +109,41 @@ async fn a_changed_key_stalls_and_the_table_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_renamed_table_stalls_and_no_empty_one_is_made() {
+    let harness = with_shop().await;
+    harness.sandbox.calls().clear();
+    let named = "spec:\n  name: shop-orders-v2\n  partitionKey: { name: id, type: S }";
+    harness.apply(&shop().replace("spec:\n  partitionKey: { name: id, type: S }", named)).await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "ReplacementNeeded");
+    assert!(message.contains("shop-orders-v2"), "{message}");
+    assert!(
+        !harness.mutations().iter().any(|call| call.contains("Table")),
+        "{:?}",
+        harness.mutations()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_somebody_made_after_our_create_was_refused_is_not_ours() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.sandbox.faults().inject("s3:CreateBucket=denied*1".parse().unwrap());
+    harness.start().await;
+    harness.until_stalled("shop", "Bucket/assets").await;
+    harness.session.s3().create_bucket().bucket("shop-assets").send().await.unwrap();
+    harness.sandbox.calls().clear();
+    harness.look("shop").await;
+    let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "NotOwned");
+    let touched: Vec<_> =
+        harness.mutations().into_iter().filter(|c| c.contains("shop-assets")).collect();
+    assert_eq!(touched, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_move_to_another_region_stalls() {
     let harness = with_shop().await;
     harness.sandbox.calls().clear();

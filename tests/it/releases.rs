@@ -112,3 +112,58 @@ async fn a_hold_is_kept_with_the_head_until_other_content_comes() {
     harness.apply(&shop().replace("memorySize: 512", "memorySize: 2048")).await;
     assert_eq!(harness.store.head("shop").await.unwrap().unwrap().holds, []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_object_comes_to_counts_as_its_change() {
+    let harness = Harness::new().await;
+    harness.apply(&shop()).await;
+    let generations = |release: trueup::store::Release| {
+        let entries = release.objects.into_iter();
+        entries.map(|e| format!("{} {}", e.name, e.generation)).collect::<Vec<_>>().join(", ")
+    };
+    // The function refers to the table.
+    let table = shop().replace("expiresAt", "until");
+    assert_eq!(
+        generations(harness.apply(&table).await),
+        "assets 1, shop 1, web 1, api 2, orders 2"
+    );
+    let environment = table.replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
+    assert_eq!(
+        generations(harness.apply(&environment).await),
+        "assets 3, shop 3, web 3, api 3, orders 3"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_does_not_undo_what_was_set_meanwhile() {
+    let harness = Harness::new().await;
+    harness.apply(&shop()).await;
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.release("shop", 1).await.unwrap();
+    harness.store.set_suspended("shop", true).await.unwrap();
+    let edited = release(parse(&shop().replace("512", "1024")).objects().cloned().collect());
+    harness.store.record("shop", head.as_ref(), Some(&before), edited).await.unwrap();
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    assert!(head.suspended && head.release == 2, "{head:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_whose_write_failed_is_written_by_the_next_pass() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.start().await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    harness.sandbox.faults().inject("dynamodb:PutItem=500*12".parse().unwrap());
+    harness.until_ready("shop").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_apply_whose_reply_is_lost_is_found_to_have_landed() {
+    let harness = Harness::new().await;
+    harness.sandbox.faults().inject("dynamodb:TransactWriteItems=lost*1".parse().unwrap());
+    assert_eq!(harness.apply(&shop()).await.number, 1);
+    let again = harness.apply(&shop().replace("512", "1024")).await;
+    assert_eq!(again.number, 2);
+}

@@ -178,3 +178,75 @@ pub(super) fn plan_deletion() -> Plan<BucketStep> {
     plan.push(Verb::Delete, "bucket", Vec::new(), BucketStep::Delete);
     plan
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::render_plan;
+    use serde_json::json;
+
+    fn planned(declared: Value, live: Value) -> Plan<BucketStep> {
+        let desired = Desired::sample("Bucket", declared);
+        let live = LiveBucket {
+            spec: serde_json::from_value(live).unwrap(),
+            name: "dev-it".to_owned(),
+            region: "us-east-1".to_owned(),
+            tags: desired.tags.clone(),
+        };
+        plan(&desired, Some(&live))
+    }
+
+    #[test]
+    fn a_facet_is_written_whole_and_an_empty_one_is_removed() {
+        let declared = json!({
+            "versioning": "Enabled",
+            "publicAccessBlock": {"blockPublicAcls": true},
+            "cors": [],
+            "website": {},
+        });
+        let live = json!({
+            "versioning": "Suspended",
+            "publicAccessBlock": {"blockPublicAcls": false, "ignorePublicAcls": true},
+            "cors": [{"allowedOrigins": ["*"], "allowedMethods": ["GET"]}],
+            "website": {"indexDocument": "index.html"},
+        });
+        let plan = planned(declared, live);
+        insta::assert_snapshot!(render_plan(&plan));
+        let BucketStep::Put(Facet::PublicAccessBlock, spec) = &plan.steps[0].call else {
+            panic!("{:?}", plan.steps[0].call)
+        };
+        assert_eq!(spec.public_access_block.unwrap().ignore_public_acls, Some(true));
+    }
+
+    #[test]
+    fn a_policy_that_means_the_same_is_left_alone() {
+        let policy = |action: Value| json!({"policy": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"}]}});
+        let same = planned(policy(json!(["s3:GetObject"])), policy(json!("s3:GetObject")));
+        assert!(same.is_settled(), "{}", render_plan(&same));
+        let other = planned(policy(json!("s3:*")), policy(json!("s3:GetObject")));
+        assert_eq!(other.steps.len(), 1);
+    }
+
+    #[test]
+    fn tags_that_nobody_declared_are_carried_along() {
+        let desired: Desired<BucketSpec> = Desired::sample("Bucket", json!({}));
+        let live = LiveBucket {
+            tags: BTreeMap::from([("by-hand".to_owned(), "1".to_owned())]),
+            ..LiveBucket::default()
+        };
+        let plan = plan(&desired, Some(&live));
+        let BucketStep::Tag(tags) = &plan.steps[0].call else { panic!("{:?}", plan.steps) };
+        assert_eq!(tags.len(), 4, "{tags:?}");
+    }
+
+    #[test]
+    fn a_redirect_gives_way_to_documents_and_the_other_way_round() {
+        let documents = json!({"website": {"indexDocument": "index.html"}});
+        let redirect = json!({"website": {"redirectAllRequestsTo": {"hostName": "x.com"}}});
+        let plan = planned(documents, redirect);
+        let BucketStep::Put(Facet::Website, spec) = &plan.steps[0].call else {
+            panic!("{:?}", plan.steps)
+        };
+        assert_eq!(spec.website.as_ref().unwrap().redirect_all_requests_to, None);
+    }
+}

@@ -11,7 +11,8 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::{Outcome, S3Location, Variables};
 
 use super::compare::AppSettings;
-use super::plan::{DEPLOYED_TAG, FrontendStep, deployed_tag};
+use super::deployed::{DEPLOYED_TAG, deployed_tag};
+use super::plan::FrontendStep;
 use super::spec::*;
 
 /// How long Amplify may take to fetch an artifact.

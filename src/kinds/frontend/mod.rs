@@ -11,6 +11,7 @@
 
 mod apply;
 mod compare;
+mod deployed;
 mod observe;
 mod plan;
 mod spec;

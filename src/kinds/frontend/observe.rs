@@ -10,7 +10,7 @@ use crate::aws::{AwsError, Optional, Session, tags};
 use crate::kinds::{Desired, Live, Variables};
 use crate::model::Secret;
 
-use super::plan::DEPLOYED_TAG;
+use super::deployed::DEPLOYED_TAG;
 use super::spec::*;
 
 /// Pages of apps that are searched: 100 apps each; an account may have 25 by default.

@@ -8,14 +8,12 @@ use crate::kinds::{Desired, S3Location, split_off};
 use crate::plan::{Blocked, Plan, Verb, Waiting};
 
 use super::compare::{AppSettings, compare, release_digest};
+use super::deployed::deployed_tag;
 use super::observe::{LiveFrontend, LiveJob};
 use super::spec::*;
 
 /// A job that runs longer than this is stopped.
 const JOB_DEADLINE: SignedDuration = SignedDuration::from_mins(60);
-
-/// The tag of the branch that says what was deployed by which job.
-pub(super) const DEPLOYED_TAG: &str = "trueup.dev/deployed";
 
 /// One call to Amplify, or one pair that may be repeated as a whole. Steps after the app's own
 /// creation carry its id.
@@ -104,9 +102,19 @@ pub(super) fn plan(
         let settings = Box::new(settings.clone());
         let (name, tags) = (desired.aws_name.clone(), desired.tags.clone());
         let create = FrontendStep::Create { name, settings, tags };
-        plan.push(Verb::Create, "frontend", Vec::new(), create);
+        plan.push(Verb::Create, "frontend", changes, create);
     } else {
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
+        if seen.spec.repository.is_some() && desired.spec.artifact.is_some() {
+            if desired.allow_replace {
+                // The next look finds nothing, and makes it anew.
+                let changes = plan.changes.clone();
+                plan.push(Verb::Delete, "frontend", changes, FrontendStep::Delete { app });
+            } else {
+                plan.blocked = Some(replacement_needed());
+            }
+            return plan;
+        }
         if !changes.is_empty() {
             let reconnects = changes.iter().any(|c| c.path.root() == "repository");
             let (app, settings) = (app.clone(), Box::new(settings.clone()));
@@ -123,7 +131,7 @@ pub(super) fn plan(
         let tags = desired.tags.clone();
         let step = FrontendStep::CreateBranch { app: app.clone(), branch: wanted, tags };
         let what = format!("branch {}", desired.spec.branch.name);
-        plan.push(Verb::Create, what, Vec::new(), step);
+        plan.push(Verb::Create, what, branch, step);
     } else if !branch.is_empty() {
         let step = FrontendStep::UpdateBranch { app: app.clone(), branch: wanted };
         plan.push(Verb::Update, format!("branch {}", desired.spec.branch.name), branch, step);
@@ -136,6 +144,12 @@ pub(super) fn plan(
         judge_domain(&mut plan, seen);
     }
     plan
+}
+
+fn replacement_needed() -> Blocked {
+    let message = "Amplify takes no artifacts for an app that is connected to a repository. To have it \
+                   deleted and made again, annotate the manifest with trueup.dev/allow-replace: \"true\"";
+    Blocked { reason: "ReplacementNeeded", message: message.to_owned() }
 }
 
 fn push_domain(
@@ -234,11 +248,6 @@ fn failed(job: &LiveJob) -> Blocked {
             job.id, job.status
         ),
     }
-}
-
-/// The value of [`DEPLOYED_TAG`].
-pub(super) fn deployed_tag(digest: &str, job: &str) -> String {
-    format!("{digest}@{job}")
 }
 
 pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {

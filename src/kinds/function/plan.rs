@@ -67,10 +67,11 @@ pub(super) fn plan(
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     if live.is_none() {
-        split_off(&mut changes, CONFIGURATION);
-        split_off(&mut changes, &["code", "architectures", "tags"]);
+        let mut given = split_off(&mut changes, CONFIGURATION);
+        given.extend(split_off(&mut changes, &["code", "architectures"]));
+        split_off(&mut changes, &["tags"]);
         let create = FunctionStep::Create(Box::new(settings.clone()), desired.tags.clone());
-        plan.push(Verb::Create, "function", Vec::new(), create);
+        plan.push(Verb::Create, "function", given, create);
     } else {
         plan.changes.clone_from(&changes);
         if let Some(busy) = &seen.busy {
@@ -78,6 +79,11 @@ pub(super) fn plan(
             return plan;
         }
         if seen.image.is_some() != desired.spec.code.image.is_some() {
+            if desired.allow_replace {
+                // The next look finds nothing, and makes it anew.
+                plan.push(Verb::Delete, "function", changes, FunctionStep::Delete);
+                return plan;
+            }
             return Plan { changes: plan.changes, ..replacement_needed() };
         }
     }
@@ -95,8 +101,8 @@ pub(super) fn plan(
 fn replacement_needed() -> Plan<FunctionStep> {
     Plan::blocked(
         "ReplacementNeeded",
-        "a function cannot change between a zip and a container image. Remove it and apply it \
-         again, or make a new Function under another name",
+        "a function cannot change between a zip and a container image. To have it deleted and made \
+         again, annotate the manifest with trueup.dev/allow-replace: \"true\"",
     )
 }
 
@@ -221,4 +227,102 @@ pub(super) fn plan_deletion() -> Plan<FunctionStep> {
     let mut plan = Plan::default();
     plan.push(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Secret;
+    use crate::plan::render_plan;
+    use serde_json::{Value, json};
+
+    fn function(extra: Value) -> Value {
+        let mut spec = json!({
+            "runtime": "nodejs22.x", "handler": "main.handler",
+            "role": "arn:aws:iam::123456789012:role/api",
+            "code": {"s3": {"bucket": "artifacts", "key": "api.zip", "sha256": "00".repeat(32)}},
+        });
+        for (field, value) in extra.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        spec
+    }
+
+    fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
+        LiveFunction {
+            spec: serde_json::from_value(function(extra)).unwrap(),
+            arn: "arn:aws:lambda:us-east-1:123456789012:function:dev-it".to_owned(),
+            code_sha256: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
+            tags: desired.tags.clone(),
+            ..LiveFunction::default()
+        }
+    }
+
+    #[test]
+    fn a_changed_configuration_is_published_and_the_alias_moved() {
+        let declared = function(json!({"memorySize": 512, "timeout": 15, "alias": "live"}));
+        let desired = Desired::sample("Function", declared);
+        let mut seen = live(json!({"memorySize": 128, "timeout": 15}), &desired);
+        seen.alias =
+            Some(super::super::observe::LiveAlias { is_current: true, ..Default::default() });
+        insta::assert_snapshot!(render_plan(&plan(&desired, Some(&seen))));
+    }
+
+    #[test]
+    fn variables_are_compared_without_showing_what_may_be_secret() {
+        let declared = function(json!({"env": [
+            {"name": "STAGE", "value": "production"},
+            {"name": "PLAIN", "value": "now"},
+        ]}));
+        let desired = Desired::sample("Function", declared);
+        let mut seen = live(json!({}), &desired);
+        for (name, value) in [("STAGE", "production"), ("PLAIN", "hunter2"), ("BY_HAND", "hunter2")]
+        {
+            seen.env.insert(name.to_owned(), Secret::new(value));
+        }
+        let shown = render_plan(&plan(&desired, Some(&seen)));
+        assert!(!shown.contains("hunter2"), "{shown}");
+        insta::assert_snapshot!(shown);
+    }
+
+    #[test]
+    fn ignored_variables_keep_their_live_values_when_others_are_written() {
+        let declared = function(json!({"env": [{"name": "STAGE", "value": "production"}]}));
+        let mut desired = Desired::sample("Function", declared);
+        desired.ignore = vec!["env[FLAGS]".parse().unwrap()];
+        let mut seen = live(json!({}), &desired);
+        for (name, value) in [("STAGE", "staging"), ("FLAGS", "on"), ("OTHER", "x")] {
+            seen.env.insert(name.to_owned(), Secret::new(value));
+        }
+        let mut plan = plan(&desired, Some(&seen));
+        let FunctionStep::Configure(settings) = plan.steps.remove(0).call else { panic!() };
+        let env = settings.env.unwrap();
+        let values: Vec<_> = env.iter().map(|(n, v)| (n.as_str(), v.reveal())).collect();
+        assert_eq!(values, [("FLAGS", "on"), ("STAGE", "production")]);
+    }
+
+    #[test]
+    fn while_lambda_is_busy_nothing_is_written() {
+        let desired = Desired::sample("Function", function(json!({"memorySize": 512})));
+        let mut seen = live(json!({"memorySize": 128}), &desired);
+        seen.busy = Some("Lambda is updating the function".to_owned());
+        let plan = plan(&desired, Some(&seen));
+        assert!(plan.steps.is_empty() && plan.waiting.is_some() && plan.changes.len() == 1);
+    }
+
+    #[test]
+    fn a_permission_that_changes_is_removed_and_added_again() {
+        let permission = |source: &str| json!({"permissions": [{"id": "s3", "principal": "s3.amazonaws.com", "sourceArn": source}]});
+        let desired = Desired::sample("Function", function(permission("arn:aws:s3:::new")));
+        let mut seen = live(json!({}), &desired);
+        seen.permissions =
+            serde_json::from_value(permission("arn:aws:s3:::old")["permissions"].clone()).unwrap();
+        seen.permissions[0].action = Some("lambda:InvokeFunction".to_owned());
+        let steps: Vec<_> = plan(&desired, Some(&seen))
+            .steps
+            .iter()
+            .map(|s| format!("{:?} {}", s.verb, s.what))
+            .collect();
+        assert_eq!(steps, ["Delete permission s3", "Create permission s3"]);
+    }
 }

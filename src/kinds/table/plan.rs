@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use crate::kinds::{Desired, comparable, split_off};
 use crate::model::Segment;
 use crate::plan::{Change, ListRule, Plan, Shape, Verb};
@@ -90,13 +92,17 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let spec = &desired.spec;
     let mut plan = Plan::default();
     let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
-    plan.push(Verb::Create, "table", Vec::new(), create);
-    if let Some(ttl) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
-        plan.push(Verb::Update, "time to live", Vec::new(), TableStep::TimeToLive(ttl));
+    let declared = comparable(&normalized(spec), &BTreeMap::new());
+    let mut given = desired.compare(declared, &json!({}), &SHAPE).changes;
+    let ttl = split_off(&mut given, &["ttl"]);
+    let recovery = split_off(&mut given, &["pointInTimeRecovery"]);
+    plan.push(Verb::Create, "table", given, create);
+    if let Some(wanted) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
+        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(wanted));
     }
-    if let Some(recovery) = spec.point_in_time_recovery.filter(|p| p.enabled) {
-        let step = TableStep::PointInTimeRecovery(recovery);
-        plan.push(Verb::Update, "point-in-time recovery", Vec::new(), step);
+    if let Some(wanted) = spec.point_in_time_recovery.filter(|p| p.enabled) {
+        let step = TableStep::PointInTimeRecovery(wanted);
+        plan.push(Verb::Update, "point-in-time recovery", recovery, step);
     }
     plan
 }
@@ -292,4 +298,151 @@ pub(super) fn plan_deletion(live: &LiveTable) -> Plan<TableStep> {
     let mut plan = Plan::default();
     plan.push(Verb::Delete, "table", Vec::new(), TableStep::Delete);
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::render_plan;
+    use serde_json::Value;
+
+    fn table(extra: Value) -> Value {
+        let mut spec = json!({"partitionKey": {"name": "id", "type": "S"}});
+        for (field, value) in extra.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        spec
+    }
+
+    /// The plan for a declared spec over a live one.
+    fn planned(declared: Value, live: Value) -> String {
+        let desired = Desired::sample("Table", table(declared));
+        let live = LiveTable {
+            spec: serde_json::from_value(table(live)).unwrap(),
+            name: "dev-it".to_owned(),
+            arn: "arn:aws:dynamodb:us-east-1:123456789012:table/dev-it".to_owned(),
+            stream_arn: None,
+            tags: desired.tags.clone(),
+            busy: None,
+        };
+        render_plan(&plan(&desired, Some(&live)))
+    }
+
+    fn index(name: &str, throughput: Option<i64>) -> Value {
+        let mut index = json!({
+            "name": name, "partitionKey": {"name": name, "type": "S"}, "projection": {"type": "ALL"},
+        });
+        if let Some(units) = throughput {
+            index["throughput"] = json!({"readCapacityUnits": units, "writeCapacityUnits": units});
+        }
+        index
+    }
+
+    fn provisioned(units: i64) -> Value {
+        json!({"mode": "PROVISIONED", "throughput": {"readCapacityUnits": units, "writeCapacityUnits": units}})
+    }
+
+    #[test]
+    fn a_new_table_is_made_first_and_completed_once_it_is_active() {
+        let desired = Desired::sample(
+            "Table",
+            table(
+                json!({"ttl": {"attribute": "expiresAt"}, "pointInTimeRecovery": {"enabled": true}}),
+            ),
+        );
+        insta::assert_snapshot!(render_plan(&plan(&desired, None)));
+    }
+
+    #[test]
+    fn changes_come_in_awss_order() {
+        let declared = json!({
+            "billing": {"mode": "PAY_PER_REQUEST"},
+            "tableClass": "STANDARD_INFREQUENT_ACCESS",
+            "deletionProtection": true,
+            "globalSecondaryIndexes": [index("kept", None), index("new", None)],
+        });
+        let live = json!({
+            "billing": provisioned(5),
+            "tableClass": "STANDARD",
+            "deletionProtection": false,
+            "globalSecondaryIndexes": [index("kept", Some(5)), index("old", Some(5))],
+        });
+        insta::assert_snapshot!(planned(declared, live));
+    }
+
+    #[test]
+    fn billing_carries_only_the_indexes_whose_throughput_changes() {
+        let declared = json!({
+            "billing": provisioned(9),
+            "globalSecondaryIndexes": [index("same", Some(5)), index("more", Some(9))],
+        });
+        let live = json!({
+            "billing": provisioned(5),
+            "globalSecondaryIndexes": [index("same", Some(5)), index("more", Some(5))],
+        });
+        let desired = Desired::sample("Table", table(declared));
+        let live = LiveTable {
+            spec: serde_json::from_value(table(live)).unwrap(),
+            name: String::new(),
+            arn: String::new(),
+            stream_arn: None,
+            tags: desired.tags.clone(),
+            busy: None,
+        };
+        let plan = plan(&desired, Some(&live));
+        let [step] = &plan.steps[..] else { panic!("one step, not {:?}", plan.steps) };
+        let TableStep::Billing(_, indexes) = &step.call else { panic!("{:?}", step.call) };
+        assert_eq!(indexes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["more"]);
+    }
+
+    #[test]
+    fn what_is_off_has_no_further_fields() {
+        for (declared, live) in [
+            (
+                json!({"ttl": {"enabled": false, "attribute": "x"}}),
+                json!({"ttl": {"enabled": false, "attribute": ""}}),
+            ),
+            (
+                json!({"pointInTimeRecovery": {"enabled": false, "recoveryPeriodInDays": 7}}),
+                json!({"pointInTimeRecovery": {"enabled": false}}),
+            ),
+            (
+                json!({"stream": {"enabled": false, "viewType": "KEYS_ONLY"}}),
+                json!({"stream": {"enabled": false}}),
+            ),
+        ] {
+            assert_eq!(planned(declared.clone(), live), "", "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_stream_or_a_ttl_that_changes_is_turned_off_first() {
+        let step = |declared: Value, live: Value| {
+            let desired = Desired::sample("Table", table(declared));
+            let live = LiveTable {
+                spec: serde_json::from_value(table(live)).unwrap(),
+                name: String::new(),
+                arn: String::new(),
+                stream_arn: None,
+                tags: desired.tags.clone(),
+                busy: None,
+            };
+            plan(&desired, Some(&live)).steps.remove(0).call
+        };
+        let stream = |view: &str| json!({"stream": {"enabled": true, "viewType": view}});
+        let off = Stream { enabled: false, view_type: None };
+        assert_eq!(step(stream("NEW_IMAGE"), stream("OLD_IMAGE")), TableStep::Stream(off));
+        let ttl = |attribute: &str| json!({"ttl": {"attribute": attribute}});
+        let off = TimeToLive { enabled: false, attribute: "old".to_owned() };
+        assert_eq!(step(ttl("new"), ttl("old")), TableStep::TimeToLive(off));
+    }
+
+    #[test]
+    fn keys_are_for_life() {
+        let shown = planned(
+            json!({"sortKey": {"name": "at", "type": "N"}}),
+            json!({"sortKey": {"name": "at", "type": "S"}}),
+        );
+        assert!(shown.contains("ReplacementNeeded: sortKey.type cannot change"), "{shown}");
+    }
 }

@@ -19,8 +19,9 @@ use winterbaume_s3::S3Service;
 
 use self::app::App;
 use super::ACCOUNT_ID;
-use super::call::{Call, Query, path_of};
+use super::call::Call;
 use super::rest::{Answer, Refusal, body_of, page, parts, respond};
+use super::uri::{Query, path_of};
 use crate::model::{Clock, sha256_hex};
 
 pub(super) struct Amplify {

@@ -26,8 +26,9 @@ use winterbaume_s3::S3Service;
 
 use self::function::Function;
 use super::ACCOUNT_ID;
-use super::call::{Call, Query};
+use super::call::Call;
 use super::rest::{Answer, Refusal, body_of, parts, respond};
+use super::uri::Query;
 use crate::model::Clock;
 
 pub(super) struct Lambda {

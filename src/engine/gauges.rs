@@ -1,0 +1,32 @@
+//! The state of the world as gauges.
+
+use super::metrics::EngineMetrics;
+use super::world::World;
+use crate::model::{ObjectId, condition_type};
+
+/// Sets every gauge that tells how the environments are.
+pub fn publish(world: &World, metrics: &EngineMetrics) {
+    for (name, environment) in &world.environments {
+        let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
+        metrics.release.with_label_values(&[&**name]).set(release);
+        metrics.lease_held.with_label_values(&[&**name]).set(1);
+        let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
+        metrics.oldest_look.with_label_values(&[&**name]).set(oldest as f64);
+        for kind in crate::kinds::kinds() {
+            let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());
+            let with = |condition: &str| {
+                let holds = |id: &&ObjectId| {
+                    let status = environment.statuses.get(*id);
+                    status.is_some_and(|s| s.conditions.is_true(condition))
+                };
+                i64::try_from(of_kind().filter(holds).count()).unwrap_or(i64::MAX)
+            };
+            let labels = [&**name, kind.name()];
+            let all = i64::try_from(of_kind().count()).unwrap_or(i64::MAX);
+            metrics.resources.with_label_values(&labels).set(all);
+            metrics.resources_ready.with_label_values(&labels).set(with(condition_type::READY));
+            metrics.resources_synced.with_label_values(&labels).set(with(condition_type::SYNCED));
+            metrics.resources_stalled.with_label_values(&labels).set(with(condition_type::STALLED));
+        }
+    }
+}

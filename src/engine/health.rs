@@ -1,0 +1,81 @@
+//! What the health endpoints read: whether the loop turns, and whether it can work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The watch is late by this much before the daemon says that it is not well.
+const WATCH_LATE_AFTER: Duration = Duration::from_secs(60);
+
+/// What health endpoints read. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Health(Arc<HealthState>);
+
+struct HealthState {
+    started: Instant,
+    store_ok: AtomicBool,
+    loaded: AtomicBool,
+    /// Milliseconds after `started`.
+    last_watch_ms: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl Default for HealthState {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            store_ok: AtomicBool::new(false),
+            loaded: AtomicBool::new(false),
+            last_watch_ms: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Health {
+    /// Each check by name, and what is wrong where something is.
+    pub fn live(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let last = Duration::from_millis(self.0.last_watch_ms.load(Ordering::Relaxed));
+        let late = self.0.started.elapsed().saturating_sub(last);
+        let turning = if late > WATCH_LATE_AFTER {
+            Err(format!("the loop has not turned for {} s", late.as_secs()))
+        } else {
+            Ok(())
+        };
+        vec![("loop", turning)]
+    }
+
+    pub fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let check = |ok: bool, otherwise: &str| {
+            if ok { Ok(()) } else { Err(otherwise.to_owned()) }
+        };
+        let mut checks = self.live();
+        let store = self.0.store_ok.load(Ordering::Relaxed);
+        checks.push(("store", check(store, "the last read of the store failed")));
+        let loaded = self.0.loaded.load(Ordering::Relaxed);
+        checks.push(("releases", check(loaded, "the releases are not loaded yet")));
+        let stopping = self.0.stopping.load(Ordering::Relaxed);
+        checks.push(("shutdown", check(!stopping, "shutting down")));
+        checks
+    }
+
+    /// The loop has turned.
+    pub fn turned(&self) {
+        let now = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_watch_ms.store(now, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_store_ok(&self, ok: bool) {
+        self.0.store_ok.store(ok, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_loaded(&self) {
+        self.0.loaded.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_stopping(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+}

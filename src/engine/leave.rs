@@ -1,0 +1,102 @@
+//! The other half of a pass: an object that left its release.
+
+use tracing::{debug, info};
+
+use super::outcome::{Verdict, set_conditions};
+use super::pass::{Done, Next, Pass, Refusal, log};
+use crate::kinds::{Intent, kind};
+use crate::model::{DeletionPolicy, Object};
+use crate::store::{EventKind, StoreError};
+
+impl Pass<'_> {
+    /// The object left the release: its resource is deleted or let go, and then forgotten.
+    pub(super) async fn leave(&mut self) -> Result<Done, StoreError> {
+        if self.before.is_none() {
+            return Ok(Done::Gone);
+        }
+        if self.snapshot.suspended {
+            return Ok(Done::Next(Next::Resync));
+        }
+        if !self.snapshot.holders.is_empty() {
+            debug!(holders = ?self.snapshot.holders, "kept until those that refer to it are gone");
+            return Ok(Done::Next(Next::Soon));
+        }
+        let digests = [self.record.spec_digest.clone()].into();
+        let environment = &self.snapshot.key.environment;
+        let mut objects = self.cx.store.objects(environment, &digests).await?;
+        let Some(object) = objects.pop_first().map(|(_, object)| object) else {
+            return Ok(Done::Gone);
+        };
+        let Some(kind) = kind(&object.kind) else {
+            return self.forget("LetGo", "its kind is not known any more").await;
+        };
+        let retain =
+            if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
+        let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
+        if policy == DeletionPolicy::Retain {
+            let message =
+                "the object left the release; the AWS resource stays (deletionPolicy: Retain)";
+            return self.forget("Retained", message).await;
+        }
+        let verdict = match self.try_delete(&object).await? {
+            Some(verdict) => verdict,
+            None if self.left_behind => {
+                let message = "an AWS resource of its name belongs to somebody else, and stays";
+                return self.forget("LetGo", message).await;
+            }
+            None => return self.forget("Deleted", "the AWS resource is gone").await,
+        };
+        let generation = self.record.observed_generation;
+        let now = self.cx.clock.now();
+        set_conditions(&mut self.record.conditions, &verdict, &[], false, generation, now);
+        if let Some((reason, message)) = verdict.failure() {
+            self.event(EventKind::Warning, reason, &message).await;
+        }
+        self.save().await?;
+        log(&verdict);
+        Ok(Done::Next(match verdict {
+            Verdict::Progressing(_) => Next::Progress,
+            Verdict::Waiting(_) => Next::Soon,
+            _ => Next::Retry,
+        }))
+    }
+
+    /// `None` once nothing of ours is left.
+    async fn try_delete(&mut self, object: &Object) -> Result<Option<Verdict>, StoreError> {
+        let (session, desired) = match self.desired(object).await {
+            Ok(ready) => ready,
+            Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
+            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::LookFailed(error))),
+        };
+        let look = match self.look(&session, desired, Intent::Delete).await {
+            Ok(look) => look,
+            Err(error) => return Ok(Some(Verdict::LookFailed(error))),
+        };
+        if look.plan.is_settled() {
+            self.left_behind = look.facts.exists;
+            return Ok(None);
+        }
+        if let Some(blocked) = look.plan.blocked {
+            return Ok(Some(Verdict::Blocked(blocked)));
+        }
+        if let (true, Some(waiting)) = (look.plan.steps.is_empty(), look.plan.waiting.clone()) {
+            return Ok(Some(Verdict::Waiting(waiting)));
+        }
+        let generation = self.record.observed_generation;
+        if let Some(braked) = self.braked(&look.plan, generation) {
+            return Ok(Some(Verdict::Blocked(braked)));
+        }
+        match self.execute(&session, &look.plan, generation).await? {
+            Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
+            Err(verdict) => Ok(Some(verdict)),
+        }
+    }
+
+    async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
+        let key = &self.snapshot.key;
+        self.cx.store.delete_status(&key.environment, &key.id, self.snapshot.epoch).await?;
+        info!(reason, message, "object forgotten");
+        self.event(EventKind::Normal, reason, message).await;
+        Ok(Done::Gone)
+    }
+}
