@@ -69,6 +69,7 @@ pub struct AwsError {
     /// AWS's error code, or empty where no reply came.
     pub code: String,
     pub message: String,
+    /// For AWS's support; in logs only, since a message that differs each time cannot be recognized.
     pub request_id: Option<String>,
 }
 
@@ -141,10 +142,6 @@ impl AwsError {
 
     fn sentence(&self) -> String {
         let AwsError { service, operation, code, message, .. } = self;
-        let id = match &self.request_id {
-            Some(id) => format!(" (request {id})"),
-            None => String::new(),
-        };
         let what = match (code.is_empty(), message.is_empty()) {
             (true, _) => message.clone(),
             (false, true) => code.clone(),
@@ -160,7 +157,7 @@ impl AwsError {
             }
             _ => String::new(),
         };
-        format!("{service} {operation}: {what}{id}{advice}")
+        format!("{service} {operation}: {what}{advice}")
     }
 
     pub(super) fn from_sdk<E>(

@@ -99,7 +99,9 @@ impl Recorder {
             last_seen: now,
             expires_at: 0,
         };
-        recent.insert(same, Recent { event: event.clone(), written: now });
+        if repeats {
+            recent.insert(same, Recent { event: event.clone(), written: now });
+        }
         Some(event)
     }
 }

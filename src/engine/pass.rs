@@ -381,7 +381,8 @@ impl Pass<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = error.without(&self.secrets);
-                warn!(step = %describe(step), %error, "step failed");
+                let request = error.request_id.as_deref();
+                warn!(step = %describe(step), %error, request, "step failed");
                 // A create that was refused made nothing; what is there later is not ours.
                 if creates_whole && error.class != Class::Unknown {
                     self.record.intent = None;
@@ -596,7 +597,8 @@ pub(super) fn log(verdict: &Verdict) {
             warn!(reason = blocked.reason, message = %blocked.message, "stalled");
         }
         Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
-            warn!(reason = error.class.reason(), %error, "failed");
+            let request = error.request_id.as_deref();
+            warn!(reason = error.class.reason(), %error, request, "failed");
         }
     }
 }

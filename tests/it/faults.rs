@@ -108,3 +108,14 @@ async fn an_unreachable_store_is_outlived() {
     harness.look("shop").await;
     harness.until_ready("shop").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_repeats_is_one_event_with_a_count() {
+    let harness = with_fault("lambda:CreateFunction=denied").await;
+    harness.until_stalled("shop", "Function/api").await;
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    let events = harness.events("shop").await;
+    let denied: Vec<_> = events.iter().filter(|e| e.reason == "AccessDenied").collect();
+    assert_eq!(denied.len(), 1, "{denied:#?}");
+    assert!(denied[0].count > 3, "{denied:#?}");
+}
