@@ -179,7 +179,11 @@ impl AwsError {
             SdkError::TimeoutError(_) => "no reply in time".clone_into(&mut out.message),
             SdkError::DispatchFailure(failure) => {
                 out.message = cause(error);
-                if out.message.contains("credential") {
+                let whole = chain(error);
+                if whole.contains("AccessDenied") {
+                    // A role that cannot be assumed shows in the first call that would use it.
+                    (out.class, out.service, out.operation) = (Class::Denied, "sts", "AssumeRole");
+                } else if whole.contains("redential") || whole.contains("ExpiredToken") {
                     out.class = Class::Credentials;
                 } else if failure.is_io() && UNSENT.iter().any(|text| out.message.contains(text)) {
                     // Refused before anything was sent.
@@ -212,6 +216,17 @@ impl AwsError {
         }
         out
     }
+}
+
+/// Every message of an error chain, for what only an outer or only an inner one says.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut whole = error.to_string();
+    let mut next = error.source();
+    while let Some(inner) = next {
+        whole.push_str(&format!(": {inner} {inner:?}"));
+        next = inner.source();
+    }
+    whole
 }
 
 /// The innermost message of an error chain: the SDK's own outer texts only say "dispatch failure".

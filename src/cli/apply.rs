@@ -2,10 +2,12 @@
 
 use clap::Args;
 
+use super::change::moves_all;
 use super::proposal::{Proposal, propose};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
+#[cfg(feature = "sandbox")]
 use crate::manifest::Set;
 use crate::model::ObjectId;
 use crate::store::{Cause, content_digest};
@@ -32,6 +34,7 @@ pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), C
     let proposals = propose(connected, &set, args.prune, &args.confirm).await?;
     if args.dry_run {
         for proposal in &proposals {
+            check_hold(proposal)?;
             let shown = diff::show(connected, proposal).await?;
             print!("{}", shown.text);
         }
@@ -103,6 +106,7 @@ async fn record(
     }
     let mut new = provenance.release(Cause::Apply);
     new.objects.clone_from(&proposal.objects);
+    new.moves_all = moves_all(&proposal.current.objects, &proposal.objects);
     let before = proposal.current.release.as_ref();
     let release = connected.store.record(name, head, before, new).await?;
     let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();

@@ -41,6 +41,15 @@ pub(super) fn check_removals(
     )))
 }
 
+/// Whether the Environment changed where its objects live or what they are all tagged with.
+pub(super) fn moves_all(before: &[Object], after: &[Object]) -> bool {
+    let shared = |objects: &[Object]| {
+        let environment = objects.iter().find(|o| o.kind == environment::NAME)?;
+        Some((environment.spec.get("aws").cloned(), environment.spec.get("tags").cloned()))
+    };
+    !before.is_empty() && shared(before) != shared(after)
+}
+
 /// Objects of a release with some replaced, added, or taken out.
 pub(super) fn merged(before: &[Object], given: Vec<Object>, prune: bool) -> Vec<Object> {
     let mut all: BTreeMap<ObjectId, Object> = BTreeMap::new();

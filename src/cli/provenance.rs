@@ -49,6 +49,7 @@ impl ProvenanceArgs {
                 .unwrap_or_default(),
             cause,
             objects: Vec::new(),
+            moves_all: false,
             holds: Vec::new(),
         }
     }

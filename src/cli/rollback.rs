@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::change::check_removals;
+use super::change::{check_removals, moves_all};
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
 use crate::model::ObjectId;
@@ -53,6 +53,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let current = connected.current(name).await?;
     check_removals(name, &current.objects, &objects, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Rollback(number));
+    new.moves_all = moves_all(&current.objects, &objects);
     new.objects = objects;
     new.holds = head.holds_after_rollback();
     let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;

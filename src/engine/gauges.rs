@@ -1,7 +1,7 @@
 //! The state of the world as gauges.
 
 use super::metrics::EngineMetrics;
-use super::world::World;
+use super::world::{EnvironmentState, World};
 use crate::model::{ObjectId, condition_type};
 
 /// Sets every gauge that tells how the environments are.
@@ -26,7 +26,17 @@ pub fn publish(world: &World, metrics: &EngineMetrics) {
             metrics.resources.with_label_values(&labels).set(all);
             metrics.resources_ready.with_label_values(&labels).set(with(condition_type::READY));
             metrics.resources_synced.with_label_values(&labels).set(with(condition_type::SYNCED));
-            metrics.resources_stalled.with_label_values(&labels).set(with(condition_type::STALLED));
+            metrics
+                .resources_stalled
+                .with_label_values(&labels)
+                .set(stalled(environment, kind.name()));
         }
     }
+}
+
+/// What is leaving counts too: a deletion that is stuck waits for a person as well.
+fn stalled(environment: &EnvironmentState, kind: &str) -> i64 {
+    let of_kind = environment.statuses.values().filter(|s| s.kind == kind);
+    let stalled = of_kind.filter(|s| s.conditions.is_true(condition_type::STALLED)).count();
+    i64::try_from(stalled).unwrap_or(i64::MAX)
 }

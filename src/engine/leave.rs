@@ -11,7 +11,7 @@ use crate::store::{EventKind, StoreError};
 impl Pass<'_> {
     /// The object left the release: its resource is deleted or let go, and then forgotten.
     pub(super) async fn leave(&mut self) -> Result<Done, StoreError> {
-        if self.before.is_none() {
+        if self.before.is_none() || self.record.spec_digest.is_empty() {
             return Ok(Done::Gone);
         }
         if self.snapshot.suspended {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
 use super::outcome::{DRIFTED, Verdict, fields, set_conditions};
-use super::prepare::{Subject, aws_name, misplaced, unresolved};
+use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::Wanted;
 use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
@@ -43,17 +44,20 @@ pub struct Context {
 #[derive(Clone, Debug, Default)]
 pub struct LeaseEnd(Arc<AtomicI64>);
 
-/// A write begun now must have ended before another daemon may begin: the longest call, and a second
-/// for rounding.
-const MARGIN_SECONDS: i64 = CALL_TIMEOUT.as_secs() as i64 + 1;
+/// Leases end on whole seconds.
+const ROUNDING_SECONDS: i64 = 1;
 
 impl LeaseEnd {
     pub fn set(&self, at: jiff::Timestamp) {
         self.0.store(at.as_second(), Ordering::Release);
     }
 
-    fn is_over(&self, now: jiff::Timestamp) -> bool {
-        now.as_second() + MARGIN_SECONDS >= self.0.load(Ordering::Acquire)
+    /// How long a step begun now may take, so that it ends before another daemon may begin. `None`
+    /// where that is less than the longest call.
+    fn time_left(&self, now: jiff::Timestamp) -> Option<Duration> {
+        let left = self.0.load(Ordering::Acquire) - now.as_second() - ROUNDING_SECONDS;
+        let left = Duration::from_secs(u64::try_from(left).ok()?);
+        (left >= CALL_TIMEOUT).then_some(left)
     }
 }
 
@@ -134,6 +138,8 @@ pub(super) struct Pass<'a> {
     drifted: bool,
     /// This pass's plan has been counted for the brake.
     counted: bool,
+    /// What the object's desired state depends on besides its own manifest, as a digest.
+    inputs: String,
     /// Something that is not ours has the name of what was to be deleted.
     pub(super) left_behind: bool,
 }
@@ -165,6 +171,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         drifted,
         counted: false,
         left_behind: false,
+        inputs: String::new(),
         secrets: Vec::new(),
     };
     let done = match &snapshot.wanted {
@@ -198,7 +205,9 @@ pub(super) enum Done {
 impl Pass<'_> {
     /// The object is in the release: makes its resource so.
     async fn keep(&mut self, wanted: &Wanted) -> Result<Done, StoreError> {
-        self.record.spec_digest.clone_from(&wanted.digest);
+        if self.record.created_at.is_none() {
+            self.record.spec_digest.clone_from(&wanted.digest);
+        }
         // What a new release changes is no drift.
         self.drifted &= self.record.synced_generation >= wanted.generation;
         let (verdict, look) = self.try_keep(wanted).await?;
@@ -229,10 +238,15 @@ impl Pass<'_> {
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
+            self.record.synced_inputs.clone_from(&self.inputs);
             self.record.intent = None;
-            self.record.brake = None;
-            if self.drifted {
+            // A count for the brake says that steps were taken.
+            let mended = self.record.brake.take().is_some();
+            if self.drifted && mended {
                 self.corrected().await;
+            } else if self.drifted {
+                let message = "the resource is as declared again; somebody else changed it back";
+                self.event(EventKind::Normal, "DriftGone", message).await;
             } else if recovered || first {
                 let reason = if recovered { "Recovered" } else { "Synced" };
                 self.event(EventKind::Normal, reason, "the resource is as declared").await;
@@ -264,6 +278,9 @@ impl Pass<'_> {
             Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
             Err(Refusal::Failed(error)) => return Ok((Verdict::LookFailed(error), None)),
         };
+        // From here on it is acted on in this form; until here a deletion goes by the one before.
+        self.record.spec_digest.clone_from(&wanted.digest);
+        self.inputs = inputs(&desired);
         let look = match self.look(&session, desired.clone(), Intent::Keep).await {
             Ok(look) => look,
             Err(error) => return Ok((Verdict::LookFailed(error), None)),
@@ -298,7 +315,7 @@ impl Pass<'_> {
         if plan.is_settled() {
             return Some(Verdict::Settled);
         }
-        let was_in_accord = self.record.synced_generation >= wanted.generation;
+        let was_in_accord = self.was_in_accord(wanted);
         if was_in_accord && self.record.conditions.is_true(condition_type::SYNCED) {
             self.found_drift(look).await;
         }
@@ -313,6 +330,12 @@ impl Pass<'_> {
             return Some(Verdict::Reported { exists: look.facts.exists, carried_out, reason });
         }
         self.braked(plan, wanted.generation).map(Verdict::Blocked)
+    }
+
+    /// The resource was seen to be as this release, and what it refers to, want it.
+    fn was_in_accord(&self, wanted: &Wanted) -> bool {
+        self.record.synced_generation >= wanted.generation
+            && self.record.synced_inputs == self.inputs
     }
 
     /// The same plan was carried out often enough to see that it has no effect.
@@ -354,10 +377,6 @@ impl Pass<'_> {
         }
         let digest = plan_digest(plan, generation);
         for step in &plan.steps {
-            if self.snapshot.lease_end.is_over(self.cx.clock.now()) {
-                let environment = self.snapshot.key.environment.to_string();
-                return Err(StoreError::LeaseLost { environment });
-            }
             if let Err(verdict) = self.take(session, step, &digest).await? {
                 return Ok(Err(verdict));
             }
@@ -372,19 +391,29 @@ impl Pass<'_> {
         step: &Step<AnyStep>,
         plan: &str,
     ) -> Result<Result<(), Verdict>, StoreError> {
+        let Some(time_left) = self.snapshot.lease_end.time_left(self.cx.clock.now()) else {
+            let message = "the lease is too short to write by, and is being renewed".to_owned();
+            return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
+        };
         let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
-        if creates_whole && self.record.intent.is_none() {
+        let is_first_try = self.record.intent.is_none();
+        if creates_whole && is_first_try {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
             self.put().await?;
         }
-        let outcome = match step.call.apply(session).await {
+        let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
+        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(step))) {
+            Ok(outcome) if outcome.is_waiting => {
+                let message = format!("AWS prepares: {}", describe(step));
+                return Ok(Err(Verdict::Waiting(Waiting { reason: "Preparing", message })));
+            }
             Ok(outcome) => outcome,
             Err(error) => {
                 let error = error.without(&self.secrets);
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
                 // A create that was refused made nothing; what is there later is not ours.
-                if creates_whole && error.class != Class::Unknown {
+                if creates_whole && is_first_try && error.class != Class::Unknown {
                     self.record.intent = None;
                 }
                 return Ok(Err(Verdict::WriteFailed(error)));
@@ -554,6 +583,11 @@ impl From<AwsError> for Refusal {
     fn from(error: AwsError) -> Self {
         Self::Failed(error)
     }
+}
+
+fn too_slow<S>(step: &Step<S>) -> AwsError {
+    let message = format!("{} took longer than the lease allows", step.what);
+    AwsError::new(Class::Unknown, "trueup", "apply", message)
 }
 
 fn describe<S>(step: &Step<S>) -> String {

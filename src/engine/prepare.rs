@@ -9,7 +9,8 @@ use crate::aws::{AwsError, Session, Target, tags};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Resolved};
 use crate::model::{
-    Object, ObjectFieldRef, ObjectKey, Path, annotation, object_references, secret_references,
+    Object, ObjectFieldRef, ObjectKey, Path, annotation, digest_of, object_references,
+    secret_references, sha256_hex,
 };
 use crate::plan::Blocked;
 use crate::store::{StatusRecord, Store};
@@ -61,6 +62,17 @@ pub fn misplaced(record: &StatusRecord, place: &str, aws_name: &str) -> Option<B
         return Some(Blocked { reason: "ReplacementNeeded", message });
     }
     None
+}
+
+/// What an object's desired state depends on besides its own manifest: tags of the environment,
+/// fields of other objects, secrets. A change of these is no drift.
+pub fn inputs<S>(desired: &Desired<S>) -> String {
+    let mut fields: Vec<_> = desired.resolved.fields.iter().collect();
+    fields.sort();
+    let secrets = desired.resolved.secrets.iter();
+    let mut secrets: Vec<_> = secrets.map(|(r, secret)| (r, sha256_hex(secret.reveal()))).collect();
+    secrets.sort();
+    digest_of(&format!("{:?} {fields:?} {secrets:?}", desired.tags))
 }
 
 impl Subject<'_> {

@@ -86,6 +86,9 @@ pub struct Engine {
     due: HashMap<ObjectKey, Instant>,
     /// Passes under way, by task.
     running: HashMap<tokio::task::Id, Running>,
+    /// Environments that could not be loaded: when they are tried again.
+    troubled: Backoffs<Arc<str>>,
+    quiet_until: HashMap<Arc<str>, Instant>,
     /// Objects whose record in memory may not be the one in the store.
     unsure: BTreeSet<ObjectKey>,
     /// Objects whose brake was lifted while a pass was under way.
@@ -123,6 +126,8 @@ impl Engine {
             queue: Queue::default(),
             failing: Backoffs::new(FAILING, dice.clone()),
             waiting: Backoffs::new(WAITING, dice.clone()),
+            troubled: Backoffs::new(FAILING, dice.clone()),
+            quiet_until: HashMap::new(),
             dice,
             lease_ends: HashMap::new(),
             due: HashMap::new(),
@@ -270,7 +275,9 @@ impl Engine {
         metrics.reconcile_total.with_label_values(&[&*key.id.kind, report.result]).inc();
         self.queue.done(&key);
         if self.world.get(&key).is_none_or(|e| e.lease.epoch != epoch) {
-            // It worked under a lease that is gone; what it learned is stale.
+            // It worked under a lease that is gone; what it learned is stale, and what it wrote may
+            // have come after its record was read again.
+            self.unsure.insert(key);
             return;
         }
         if let Err(error) = &report.outcome {
@@ -401,22 +408,25 @@ impl Engine {
         if heads.len() > ENVIRONMENTS_MAX {
             error!(most = ENVIRONMENTS_MAX, "too many environments; the last are left out");
         }
-        let mut whole = true;
         for head in heads.into_iter().take(ENVIRONMENTS_MAX) {
             let name = head.environment.clone();
+            if self.quiet_until.get(&*name).is_some_and(|until| Instant::now() < *until) {
+                continue;
+            }
             if let Err(error) = self.follow(head).await {
-                whole = false;
                 self.cx.metrics.store_errors.inc();
                 warn!(environment = %name, %error, "the environment cannot be followed");
                 let unloaded = self.world.environments.get(&*name).is_some_and(|e| !e.is_loaded());
                 if unloaded || matches!(error, StoreError::LeaseLost { .. }) {
-                    self.stand_by(&name.into()).await;
+                    let name: Arc<str> = name.into();
+                    self.stand_by(&name).await;
+                    let pause = self.troubled.next(Arc::clone(&name));
+                    self.quiet_until.insert(name, Instant::now() + pause);
                 }
             }
         }
-        if whole {
-            self.health.set_loaded();
-        }
+        // One environment in trouble is seen in its own gauges; the others are worked on.
+        self.health.set_loaded();
         publish(&self.world, &self.cx.metrics);
     }
 
@@ -496,6 +506,7 @@ impl Engine {
         };
         let changed = environment.load(head, &release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
+        self.troubled.reset(name);
         let now = Instant::now();
         for id in changed {
             let key = ObjectKey { environment: Arc::clone(name), id };

@@ -74,8 +74,8 @@ impl EnvironmentState {
         let known = self.objects.keys().chain(self.statuses.keys()).chain(objects.keys());
         let changed = known
             .filter(|id| {
-                let before = self.objects.get(*id).map(|w| &w.digest);
-                let after = objects.get(*id).map(|w| &w.digest);
+                let before = self.objects.get(*id).map(|w| (&w.digest, w.generation));
+                let after = objects.get(*id).map(|w| (&w.digest, w.generation));
                 everything || before != after || after.is_none()
             })
             .cloned()
@@ -102,13 +102,12 @@ impl EnvironmentState {
         self.dependents.get(id).into_iter().flatten()
     }
 
-    /// The value behind a reference, once what it refers to was looked at in its present form.
+    /// The value behind a reference, once what it refers to exists. Should the value change, those
+    /// that refer to it are looked at again.
     pub fn resolve(&self, reference: &ObjectFieldRef) -> Option<&str> {
-        let id = reference.id();
-        let status = self.statuses.get(&id)?;
-        let wanted = self.objects.get(&id)?;
-        let current = status.observed_generation >= wanted.generation;
-        status.outputs.get(&reference.field).filter(|_| current).map(String::as_str)
+        let status = self.statuses.get(&reference.id())?;
+        status.created_at?;
+        status.outputs.get(&reference.field).map(String::as_str)
     }
 
     /// Every object was looked at no longer ago than this; `None` while one was never looked at.

@@ -50,6 +50,8 @@ use crate::plan::Plan;
 pub struct Outcome {
     /// AWS goes on working on it: look again before the next step.
     pub in_progress: bool,
+    /// The step is not over and has to be taken again: it does not count as a try without effect.
+    pub is_waiting: bool,
     /// The id that AWS gave to the resource, where its name does not identify it.
     pub identity: Option<String>,
 }
@@ -60,7 +62,12 @@ impl Outcome {
     }
 
     pub fn in_progress() -> Self {
-        Self { in_progress: true, identity: None }
+        Self { in_progress: true, ..Self::default() }
+    }
+
+    /// AWS works on it, and the same step is to be taken again afterwards.
+    pub fn waiting() -> Self {
+        Self { in_progress: true, is_waiting: true, identity: None }
     }
 }
 

@@ -10,7 +10,7 @@ use super::head::{HEADS, Head, Hold};
 use super::item::{Item, item, key, number, read, text};
 use super::{Store, StoreError};
 use crate::aws::Class;
-use crate::model::{Object, ObjectId, digest_of, object_references};
+use crate::model::{Object, ObjectId, digest_of};
 
 /// Entries that stand in the release's own item; longer lists go into pages of as many. An entry
 /// takes up to 250 bytes of an item's 400 KB.
@@ -81,6 +81,8 @@ pub struct NewRelease {
     pub message: String,
     pub cause: Cause,
     pub objects: Vec<Object>,
+    /// The Environment changed in a way that changes what every object comes to.
+    pub moves_all: bool,
     /// What is held from now on; none lifts every hold.
     pub holds: Vec<Hold>,
 }
@@ -285,8 +287,8 @@ impl Store {
     }
 }
 
-/// The release that follows `before`: an object that did not change keeps its generation, unless the
-/// Environment changed, or an object that it refers to, which change what it comes to.
+/// The release that follows `before`: an object that did not change keeps its generation, unless its
+/// Environment changed what it comes to.
 fn assemble(number: u64, before: Option<&Release>, new: &NewRelease, now: Timestamp) -> Release {
     let generations: BTreeMap<(ObjectId, &str), u64> = before
         .iter()
@@ -299,21 +301,16 @@ fn assemble(number: u64, before: Option<&Release>, new: &NewRelease, now: Timest
         let digest = digests.get(id)?;
         generations.get(&(id.clone(), digest.as_str())).copied()
     };
-    let environment_moved =
-        new.objects.iter().any(|o| o.kind == "Environment" && unchanged(&o.id()).is_none());
     let mut objects: Vec<Entry> = new
         .objects
         .iter()
         .map(|object| {
             let id = object.id();
-            let references = object_references(&object.spec);
-            let moved =
-                environment_moved || references.iter().any(|r| unchanged(&r.id()).is_none());
             Entry {
                 kind: object.kind.clone(),
                 name: object.metadata.name.clone(),
                 digest: object.digest(),
-                generation: unchanged(&id).filter(|_| !moved).unwrap_or(number),
+                generation: unchanged(&id).filter(|_| !new.moves_all).unwrap_or(number),
             }
         })
         .collect();

@@ -27,6 +27,9 @@ pub struct StatusRecord {
     /// The release generation that the resource was last seen to be in full accord with.
     #[serde(default)]
     pub synced_generation: u64,
+    /// What else the resource's desired state depended on then, as a digest.
+    #[serde(default)]
+    pub synced_inputs: String,
     /// The resource's name in AWS.
     #[serde(default)]
     pub aws_name: String,

@@ -157,3 +157,27 @@ async fn a_secret_reaches_the_function_and_nothing_else() {
     assert!(said.contains("env[KEY]") && said.contains("(sensitive)"), "{said}");
     assert!(!said.contains("hunter"), "{said}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
+    let harness = with_shop().await;
+    let reporting = shop().replace("  artifacts:", "  reconcile: { drift: Report }\n  artifacts:");
+    let from_stream =
+        reporting.replace("name: orders, field: name", "name: orders, field: streamArn");
+    let stream = |view: &str| {
+        from_stream
+            .replace("  ttl:", &format!("  stream: {{ enabled: true, viewType: {view} }}\n  ttl:"))
+    };
+    harness.apply(&stream("KEYS_ONLY")).await;
+    harness.until_ready("shop").await;
+    // The environment's tags change; under Report that is carried out all the same.
+    let tagged = stream("KEYS_ONLY").replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
+    harness.apply(&tagged).await;
+    harness.look("shop").await;
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:shop-api";
+    let tags = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();
+    assert_eq!(tags.tags().unwrap()["team"], "a");
+    let drifted: Vec<_> =
+        harness.events("shop").await.into_iter().filter(|e| e.reason == "DriftDetected").collect();
+    assert_eq!(drifted, []);
+}

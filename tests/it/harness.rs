@@ -214,6 +214,7 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
         message: String::new(),
         cause: Cause::Apply,
         objects,
+        moves_all: false,
         holds: Vec::new(),
     }
 }

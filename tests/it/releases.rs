@@ -114,24 +114,16 @@ async fn a_hold_is_kept_with_the_head_until_other_content_comes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_object_comes_to_counts_as_its_change() {
+async fn an_environment_that_moves_all_its_objects_gives_all_a_new_generation() {
     let harness = Harness::new().await;
     harness.apply(&shop()).await;
-    let generations = |release: trueup::store::Release| {
-        let entries = release.objects.into_iter();
-        entries.map(|e| format!("{} {}", e.name, e.generation)).collect::<Vec<_>>().join(", ")
-    };
-    // The function refers to the table.
-    let table = shop().replace("expiresAt", "until");
-    assert_eq!(
-        generations(harness.apply(&table).await),
-        "assets 1, shop 1, web 1, api 2, orders 2"
-    );
-    let environment = table.replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
-    assert_eq!(
-        generations(harness.apply(&environment).await),
-        "assets 3, shop 3, web 3, api 3, orders 3"
-    );
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.release("shop", 1).await.unwrap();
+    let tagged = shop().replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
+    let mut new = release(parse(&tagged).objects().cloned().collect());
+    new.moves_all = true;
+    let second = harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    assert!(second.objects.iter().all(|e| e.generation == 2), "{:?}", second.objects);
 }
 
 #[tokio::test(start_paused = true)]

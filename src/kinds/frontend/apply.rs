@@ -140,7 +140,8 @@ async fn create(
         .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
         .set_tags(Some(tags.clone().into_iter().collect()));
     let created = session.write("amplify", "CreateApp", call.send()).await?;
-    Ok(Outcome { in_progress: true, identity: created.app().map(|app| app.app_id().to_owned()) })
+    let identity = created.app().map(|app| app.app_id().to_owned());
+    Ok(Outcome { identity, ..Outcome::in_progress() })
 }
 
 /// GitHub takes an access token, every other host an OAuth token:

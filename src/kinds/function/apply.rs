@@ -157,7 +157,8 @@ async fn create(
     let created = session.write("lambda", "CreateFunction", call.send()).await?;
     let arn = created.function_arn().unwrap_or_default();
     remember_code(session, arn, &spec.code, created.code_sha256()).await?;
-    Ok(Outcome { in_progress: created.state() == Some(&aws::State::Pending), identity: None })
+    let in_progress = created.state() == Some(&aws::State::Pending);
+    Ok(Outcome { in_progress, ..Outcome::done() })
 }
 
 /// Code from a bare S3 location is remembered by a tag; see the module's text.
@@ -206,7 +207,7 @@ async fn configure(
     let updated = session.write("lambda", "UpdateFunctionConfiguration", call.send()).await?;
     Ok(Outcome {
         in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
-        identity: None,
+        ..Outcome::done()
     })
 }
 
@@ -231,7 +232,7 @@ async fn update_code(
     remember_code(session, arn, code, updated.code_sha256()).await?;
     Ok(Outcome {
         in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
-        identity: None,
+        ..Outcome::done()
     })
 }
 
@@ -247,7 +248,7 @@ async fn publish(
     // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
     // https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html.
     if published.state() == Some(&aws::State::Pending) {
-        return Ok(Outcome::in_progress());
+        return Ok(Outcome::waiting());
     }
     let version = published.version().unwrap_or_default();
     if exists {
