@@ -17,6 +17,7 @@
 mod backoff;
 mod dice;
 mod events;
+mod execute;
 mod gauges;
 mod health;
 mod leave;
@@ -28,6 +29,7 @@ mod preview;
 mod queue;
 mod runner;
 mod secrets;
+mod watch;
 mod world;
 
 pub use dice::Dice;

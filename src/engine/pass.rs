@@ -15,18 +15,12 @@ use super::secrets::Secrets;
 use super::world::Wanted;
 use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
-use crate::kinds::{AnyStep, Desired, Intent, Look, kind};
+use crate::kinds::{Desired, Intent, Look, kind};
 use crate::model::{
     Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, Secret, annotation, condition_type,
-    digest_of,
 };
-use crate::plan::{Blocked, Plan, Step, Verb, Waiting, is_whole, render_changes};
-use crate::store::{Brake, CreateIntent, EventKind, StatusRecord, Store, StoreError};
-
-/// Times that the same plan is carried out without effect before the brake stops it.
-const SAME_PLAN_MAX: u32 = 3;
-
-const FLAPPING: &str = "Flapping";
+use crate::plan::{Blocked, Waiting, render_changes};
+use crate::store::{EventKind, StatusRecord, Store, StoreError};
 
 /// What all passes share.
 #[derive(Clone)]
@@ -54,7 +48,7 @@ impl LeaseEnd {
 
     /// How long a step begun now may take, so that it ends before another daemon may begin. `None`
     /// where that is less than the longest call.
-    fn time_left(&self, now: jiff::Timestamp) -> Option<Duration> {
+    pub(super) fn time_left(&self, now: jiff::Timestamp) -> Option<Duration> {
         let left = self.0.load(Ordering::Acquire) - now.as_second() - ROUNDING_SECONDS;
         let left = Duration::from_secs(u64::try_from(left).ok()?);
         (left >= CALL_TIMEOUT).then_some(left)
@@ -133,11 +127,11 @@ pub(super) struct Pass<'a> {
     pub(super) before: Option<StatusRecord>,
     pub(super) record: StatusRecord,
     /// What no message may repeat, should AWS do so.
-    secrets: Vec<Secret>,
+    pub(super) secrets: Vec<Secret>,
     /// The resource differs although it was in full accord with this release before.
-    drifted: bool,
+    pub(super) drifted: bool,
     /// This pass's plan has been counted for the brake.
-    counted: bool,
+    pub(super) counted: bool,
     /// What the object's desired state depends on besides its own manifest, as a digest.
     inputs: String,
     /// Something that is not ours has the name of what was to be deleted.
@@ -225,7 +219,6 @@ impl Pass<'_> {
                 self.record.identity.clone_from(&look.identity);
             }
         }
-        let recovered = self.was_failing();
         let drifted = self.drifted;
         set_conditions(
             &mut self.record.conditions,
@@ -242,17 +235,22 @@ impl Pass<'_> {
             self.record.intent = None;
             // A count for the brake says that steps were taken.
             let mended = self.record.brake.take().is_some();
+            if self.drifted {
+                self.record.failing = false;
+            }
             if self.drifted && mended {
                 self.corrected().await;
             } else if self.drifted {
                 let message = "the resource is as declared again; somebody else changed it back";
                 self.event(EventKind::Normal, "DriftGone", message).await;
-            } else if recovered || first {
-                let reason = if recovered { "Recovered" } else { "Synced" };
-                self.event(EventKind::Normal, reason, "the resource is as declared").await;
+            } else if std::mem::take(&mut self.record.failing) {
+                self.event(EventKind::Normal, "Recovered", "the resource is as declared").await;
+            } else if first {
+                self.event(EventKind::Normal, "Synced", "the resource is as declared").await;
             }
         }
         if let Some((reason, message)) = verdict.failure() {
+            self.record.failing = true;
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
@@ -338,18 +336,6 @@ impl Pass<'_> {
             && self.record.synced_inputs == self.inputs
     }
 
-    /// The same plan was carried out often enough to see that it has no effect.
-    pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
-        let digest = plan_digest(plan, generation);
-        self.record.brake.as_ref().filter(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)?;
-        let stalled = self.record.conditions.get(condition_type::STALLED);
-        if stalled.is_none_or(|c| c.reason != FLAPPING) {
-            let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
-            self.cx.metrics.flapping.with_label_values(&[&**environment, &**kind]).inc();
-        }
-        Some(flapping(plan))
-    }
-
     fn mode(&self, wanted: &Wanted, is_drift: bool) -> Mode {
         if self.snapshot.suspended {
             return Mode::Report("EnvironmentSuspended");
@@ -362,92 +348,6 @@ impl Pass<'_> {
             return Mode::Report("DriftReported");
         }
         Mode::Write
-    }
-
-    /// Takes the steps in order, up to the first that AWS is busy with.
-    pub(super) async fn execute(
-        &mut self,
-        session: &Session,
-        plan: &Plan<AnyStep>,
-        generation: u64,
-    ) -> Result<Result<(), Verdict>, StoreError> {
-        if self.drifted {
-            // Seen before it is mended: the condition names the fields even if the repair fails.
-            self.put().await?;
-        }
-        let digest = plan_digest(plan, generation);
-        for step in &plan.steps {
-            if let Err(verdict) = self.take(session, step, &digest).await? {
-                return Ok(Err(verdict));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// Takes one step, and records what must not be lost.
-    async fn take(
-        &mut self,
-        session: &Session,
-        step: &Step<AnyStep>,
-        plan: &str,
-    ) -> Result<Result<(), Verdict>, StoreError> {
-        let Some(time_left) = self.snapshot.lease_end.time_left(self.cx.clock.now()) else {
-            let message = "the lease is too short to write by, and is being renewed".to_owned();
-            return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
-        };
-        let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
-        let is_first_try = self.record.intent.is_none();
-        if creates_whole && is_first_try {
-            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
-            self.put().await?;
-        }
-        let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
-        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(step))) {
-            Ok(outcome) if outcome.is_waiting => {
-                let message = format!("AWS prepares: {}", describe(step));
-                return Ok(Err(Verdict::Waiting(Waiting { reason: "Preparing", message })));
-            }
-            Ok(outcome) => outcome,
-            Err(error) => {
-                let error = error.without(&self.secrets);
-                let request = error.request_id.as_deref();
-                warn!(step = %describe(step), %error, request, "step failed");
-                // A create that was refused made nothing; what is there later is not ours.
-                if creates_whole && is_first_try && error.class != Class::Unknown {
-                    self.record.intent = None;
-                }
-                return Ok(Err(Verdict::WriteFailed(error)));
-            }
-        };
-        info!(step = %describe(step), "step taken");
-        self.count_for_brake(plan);
-        let reason = match step.verb {
-            Verb::Create => "Created",
-            Verb::Update => "Updated",
-            Verb::Delete => "Deleted",
-        };
-        self.event(EventKind::Normal, reason, &describe(step)).await;
-        if let Some(identity) = outcome.identity {
-            self.record.identity = Some(identity);
-            self.put().await?;
-        }
-        if outcome.in_progress {
-            let message = format!("AWS works on: {}", describe(step));
-            return Ok(Err(Verdict::Progressing(message)));
-        }
-        Ok(Ok(()))
-    }
-
-    /// Counts a plan once, however many of its steps are taken in one pass.
-    fn count_for_brake(&mut self, plan: &str) {
-        if std::mem::replace(&mut self.counted, true) {
-            return;
-        }
-        let count = match &self.record.brake {
-            Some(brake) if brake.plan == plan => brake.count + 1,
-            _ => 1,
-        };
-        self.record.brake = Some(Brake { plan: plan.to_owned(), count });
     }
 
     /// The session, checked against the environment's account, and the desired state.
@@ -512,14 +412,6 @@ impl Pass<'_> {
         look.map_err(|error| error.without(&self.secrets))
     }
 
-    fn was_failing(&self) -> bool {
-        let stalled = self.record.conditions.is_true(condition_type::STALLED);
-        let failing = self.record.conditions.get(condition_type::READY).is_some_and(|c| {
-            matches!(c.reason.as_str(), "AwsUnavailable" | "OutcomeUnknown" | "Throttled")
-        });
-        stalled || failing
-    }
-
     async fn found_drift(&mut self, look: &Look) {
         self.drifted = true;
         let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
@@ -557,7 +449,7 @@ impl Pass<'_> {
         self.cx.recorder.record(key, release, kind, reason, message).await;
     }
 
-    async fn put(&self) -> Result<(), StoreError> {
+    pub(super) async fn put(&self) -> Result<(), StoreError> {
         self.cx.store.put_status(&self.snapshot.key.environment, &self.record).await
     }
 
@@ -582,40 +474,6 @@ pub(super) enum Refusal {
 impl From<AwsError> for Refusal {
     fn from(error: AwsError) -> Self {
         Self::Failed(error)
-    }
-}
-
-fn too_slow<S>(step: &Step<S>) -> AwsError {
-    let message = format!("{} took longer than the lease allows", step.what);
-    AwsError::new(Class::Unknown, "trueup", "apply", message)
-}
-
-fn describe<S>(step: &Step<S>) -> String {
-    let changes = render_changes(&step.changes);
-    // What a new resource is made with stands in its manifest.
-    if changes.is_empty() || is_whole(&step.what) {
-        return step.what.clone();
-    }
-    format!("{} ({})", step.what, changes.join("; "))
-}
-
-/// Equal for plans that would do the same for the same release.
-fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
-    let steps: Vec<_> =
-        plan.steps.iter().map(|s| format!("{:?} {}", s.verb, describe(s))).collect();
-    digest_of(&(generation, steps))
-}
-
-fn flapping<S>(plan: &Plan<S>) -> Blocked {
-    let steps: Vec<_> = plan.steps.iter().map(describe).collect();
-    Blocked {
-        reason: FLAPPING,
-        message: format!(
-            "written {SAME_PLAN_MAX} times without effect: {}. Either something changes it back or \
-             AWS reads it otherwise; correct the manifest or list the path under ignore, or ask for \
-             another try with `trueup reconcile`",
-            steps.join(", ")
-        ),
     }
 }
 

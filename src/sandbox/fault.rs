@@ -18,19 +18,22 @@ pub enum FaultKind {
     LostReply,
     Conflict,
     Denied,
+    /// The credentials have expired.
+    Expired,
     NotFound,
     Garbage,
     /// The call is answered as done, and nothing is done.
     Ignored,
 }
 
-const KINDS: [(&str, FaultKind); 9] = [
+const KINDS: [(&str, FaultKind); 10] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
     ("lost", FaultKind::LostReply),
     ("conflict", FaultKind::Conflict),
     ("denied", FaultKind::Denied),
+    ("expired", FaultKind::Expired),
     ("notfound", FaultKind::NotFound),
     ("garbage", FaultKind::Garbage),
     ("ignored", FaultKind::Ignored),
@@ -113,6 +116,8 @@ pub(super) fn reply(kind: FaultKind, call: &Call) -> MockResponse {
         (FaultKind::Conflict, _) => (400, "ResourceInUseException"),
         (FaultKind::Denied, "s3" | "sts") => (403, "AccessDenied"),
         (FaultKind::Denied, _) => (403, "AccessDeniedException"),
+        (FaultKind::Expired, "s3") => (400, "ExpiredToken"),
+        (FaultKind::Expired, _) => (403, "ExpiredTokenException"),
         (FaultKind::NotFound, "s3") => (404, "NoSuchBucket"),
         (FaultKind::NotFound, _) => (404, "ResourceNotFoundException"),
         _ => (500, "InternalFailure"),

@@ -51,6 +51,9 @@ pub struct StatusRecord {
     pub intent: Option<CreateIntent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Brake>,
+    /// A failure was told of, and its end was not.
+    #[serde(default)]
+    pub failing: bool,
     /// Where the resource lived when it was last acted on, as `account/region`.
     #[serde(default)]
     pub place: String,

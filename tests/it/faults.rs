@@ -119,3 +119,43 @@ async fn a_failure_that_repeats_is_one_event_with_a_count() {
     assert_eq!(denied.len(), 1, "{denied:#?}");
     assert!(denied[0].count > 3, "{denied:#?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn expired_credentials_are_named_and_recovery_is_an_event() {
+    let harness = with_fault("lambda:*=expired").await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "CredentialsUnusable");
+    assert!(message.contains("renew the AWS credentials"), "{message}");
+    harness.sandbox.faults().clear();
+    harness.until_ready("shop").await;
+    let recovered = harness.events("shop").await.into_iter().any(|e| e.reason == "Recovered");
+    assert!(recovered, "{:#?}", harness.events("shop").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_cannot_be_assumed_stalls_and_says_so() {
+    let mut harness = Harness::new().await;
+    let assuming = shop().replace(
+        "accountId: \"123456789012\" }",
+        "accountId: \"123456789012\", roleArn: arn:aws:iam::123456789012:role/trueup }",
+    );
+    harness.apply(&assuming).await;
+    harness.sandbox.faults().inject("sts:AssumeRole=denied".parse().unwrap());
+    harness.start().await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "AccessDenied");
+    assert!(message.contains("sts:AssumeRole"), "{message}");
+    harness.sandbox.faults().clear();
+    harness
+        .until("the table is made once the role may be assumed", || async {
+            harness
+                .session
+                .dynamodb()
+                .describe_table()
+                .table_name("shop-orders")
+                .send()
+                .await
+                .is_ok()
+        })
+        .await;
+}

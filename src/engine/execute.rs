@@ -1,0 +1,150 @@
+//! Taking a plan's steps, and the brake on plans without effect.
+
+use tracing::{info, warn};
+
+use super::outcome::Verdict;
+use super::pass::Pass;
+use crate::aws::{AwsError, Class, Session};
+use crate::kinds::AnyStep;
+use crate::model::{condition_type, digest_of};
+use crate::plan::{Blocked, Plan, Step, Verb, Waiting, is_whole, render_changes};
+use crate::store::{Brake, CreateIntent, EventKind, StoreError};
+
+/// Times that the same plan is carried out without effect before the brake stops it.
+const SAME_PLAN_MAX: u32 = 3;
+
+const FLAPPING: &str = "Flapping";
+
+impl Pass<'_> {
+    /// The same plan was carried out often enough to see that it has no effect.
+    pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
+        let digest = plan_digest(plan, generation);
+        self.record.brake.as_ref().filter(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)?;
+        let stalled = self.record.conditions.get(condition_type::STALLED);
+        if stalled.is_none_or(|c| c.reason != FLAPPING) {
+            let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
+            self.cx.metrics.flapping.with_label_values(&[&**environment, &**kind]).inc();
+        }
+        Some(flapping(plan))
+    }
+
+    /// Takes the steps in order, up to the first that AWS is busy with.
+    pub(super) async fn execute(
+        &mut self,
+        session: &Session,
+        plan: &Plan<AnyStep>,
+        generation: u64,
+    ) -> Result<Result<(), Verdict>, StoreError> {
+        if self.drifted {
+            // Seen before it is mended: the condition names the fields even if the repair fails.
+            self.put().await?;
+        }
+        let digest = plan_digest(plan, generation);
+        for step in &plan.steps {
+            if let Err(verdict) = self.take(session, step, &digest).await? {
+                return Ok(Err(verdict));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes one step, and records what must not be lost.
+    async fn take(
+        &mut self,
+        session: &Session,
+        step: &Step<AnyStep>,
+        plan: &str,
+    ) -> Result<Result<(), Verdict>, StoreError> {
+        let Some(time_left) = self.snapshot.lease_end.time_left(self.cx.clock.now()) else {
+            let message = "the lease is too short to write by, and is being renewed".to_owned();
+            return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
+        };
+        let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
+        let is_first_try = self.record.intent.is_none();
+        if creates_whole && is_first_try {
+            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
+            self.put().await?;
+        }
+        let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
+        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(step))) {
+            Ok(outcome) if outcome.is_waiting => {
+                let message = format!("AWS prepares: {}", describe(step));
+                return Ok(Err(Verdict::Waiting(Waiting { reason: "Preparing", message })));
+            }
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let error = error.without(&self.secrets);
+                let request = error.request_id.as_deref();
+                warn!(step = %describe(step), %error, request, "step failed");
+                // A create that was refused made nothing; what is there later is not ours.
+                if creates_whole && is_first_try && error.class != Class::Unknown {
+                    self.record.intent = None;
+                }
+                return Ok(Err(Verdict::WriteFailed(error)));
+            }
+        };
+        info!(step = %describe(step), "step taken");
+        self.count_for_brake(plan);
+        let reason = match step.verb {
+            Verb::Create => "Created",
+            Verb::Update => "Updated",
+            Verb::Delete => "Deleted",
+        };
+        self.event(EventKind::Normal, reason, &describe(step)).await;
+        if let Some(identity) = outcome.identity {
+            self.record.identity = Some(identity);
+            self.put().await?;
+        }
+        if outcome.in_progress {
+            let message = format!("AWS works on: {}", describe(step));
+            return Ok(Err(Verdict::Progressing(message)));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Counts a plan once, however many of its steps are taken in one pass.
+    fn count_for_brake(&mut self, plan: &str) {
+        if std::mem::replace(&mut self.counted, true) {
+            return;
+        }
+        let count = match &self.record.brake {
+            Some(brake) if brake.plan == plan => brake.count + 1,
+            _ => 1,
+        };
+        self.record.brake = Some(Brake { plan: plan.to_owned(), count });
+    }
+}
+
+fn too_slow<S>(step: &Step<S>) -> AwsError {
+    let message = format!("{} took longer than the lease allows", step.what);
+    AwsError::new(Class::Unknown, "trueup", "apply", message)
+}
+
+fn describe<S>(step: &Step<S>) -> String {
+    let changes = render_changes(&step.changes);
+    // What a new resource is made with stands in its manifest.
+    if changes.is_empty() || is_whole(&step.what) {
+        return step.what.clone();
+    }
+    format!("{} ({})", step.what, changes.join("; "))
+}
+
+/// Equal for plans that would do the same for the same release.
+fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
+    let steps: Vec<_> =
+        plan.steps.iter().map(|s| format!("{:?} {}", s.verb, describe(s))).collect();
+    digest_of(&(generation, steps))
+}
+
+fn flapping<S>(plan: &Plan<S>) -> Blocked {
+    let steps: Vec<_> = plan.steps.iter().map(describe).collect();
+    Blocked {
+        reason: FLAPPING,
+        message: format!(
+            "written {SAME_PLAN_MAX} times without effect: {}. Either something changes it back or \
+             AWS reads it otherwise; correct the manifest or list the path under ignore, or ask for \
+             another try with `trueup reconcile`",
+            steps.join(", ")
+        ),
+    }
+}
