@@ -101,7 +101,10 @@ async fn plans(
             Ok(plan) if plan.is_settled() => same += 1,
             Ok(plan) => {
                 differs = true;
-                text.push_str(&format!("{environment}/{}\n{}", preview.id, render_plan(&plan)));
+                let held_back = preview.held_back.map(|why| format!(" (not written: {why})"));
+                let held_back = held_back.unwrap_or_default();
+                let plan = render_plan(&plan);
+                text.push_str(&format!("{environment}/{}{held_back}\n{plan}", preview.id));
             }
             Err(error) => {
                 differs = true;

@@ -8,9 +8,11 @@ use serde::Deserialize;
 use super::prepare::{Subject, aws_name, misplaced};
 use super::secrets::Secrets;
 use crate::aws::{AwsError, Class, Session, Sessions};
-use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::kinds::environment::{self, DriftPolicy, EnvironmentSpec};
 use crate::kinds::{AnyStep, Intent, kind};
-use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
+use crate::model::{
+    Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, annotation,
+};
 use crate::plan::{Plan, Waiting};
 use crate::store::StatusRecord;
 
@@ -20,6 +22,8 @@ const AT_ONCE: usize = 8;
 /// What would be done to one object.
 pub struct Preview {
     pub id: ObjectId,
+    /// Why the daemon would not write, where it would not.
+    pub held_back: Option<&'static str>,
     pub plan: Result<Plan<AnyStep>, AwsError>,
 }
 
@@ -88,7 +92,19 @@ impl Work<'_> {
     async fn one(&self, object: &Object, intent: Intent) -> Preview {
         let id = object.id();
         let plan = self.plan(object, intent).await;
-        Preview { id, plan }
+        Preview { held_back: self.held_back(object), id, plan }
+    }
+
+    fn held_back(&self, object: &Object) -> Option<&'static str> {
+        if object.annotated(annotation::SUSPEND) {
+            return Some("the object is suspended");
+        }
+        // What differs although nothing was changed is drift.
+        let status = self.statuses.get(&object.id());
+        let is_drift =
+            status.is_some_and(|s| s.synced_generation > 0 && s.spec_digest == object.digest());
+        let reports = self.spec.drift_policy() == DriftPolicy::Report;
+        (is_drift && reports).then_some("drift is only reported")
     }
 
     async fn plan(&self, object: &Object, intent: Intent) -> Result<Plan<AnyStep>, AwsError> {
