@@ -40,7 +40,7 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
         Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
             eprintln!("nothing found; `trueup apply` records objects");
         }
-        Output::Table | Output::Wide => print(connected, &rows, args),
+        Output::Table | Output::Wide => println!("{}", print_table(connected, &rows, args)),
     }
     if args.watch {
         watch(connected, args, rows).await?;
@@ -58,7 +58,9 @@ async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result
         let changed: Vec<_> =
             rows.into_iter().filter(|row| before.get(&row.key()) != Some(&row.state())).collect();
         if !changed.is_empty() {
-            print(connected, &changed, args);
+            let shown = print_table(connected, &changed, args);
+            // The header stands above the first table.
+            println!("{}", shown.lines().skip(1).collect::<Vec<_>>().join("\n"));
         }
         before.extend(changed.iter().map(|row| (row.key(), row.state())));
     }
@@ -194,7 +196,7 @@ fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Tim
     Some(lease.and_then(|l| l.oldest_look).map_or(own, |oldest| oldest.max(own)))
 }
 
-fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
+fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
     let now = connected.store.clock().now();
     let wide = args.output == Output::Wide;
     let many = args.environment.is_none();
@@ -225,7 +227,7 @@ fn print(connected: &Connected, rows: &[Row], args: &GetArgs) {
         line.push(if wide { row.message() } else { brief(&row.message(), 100) });
         line
     });
-    println!("{}", table(&header, lines.collect()));
+    table(&header, lines.collect())
 }
 
 /// Objects with their status, in the Kubernetes form.

@@ -294,6 +294,77 @@ patches:
 }
 
 #[test]
+fn the_sandbox_tells_what_it_makes_until_all_is_ready_and_ends_on_ctrl_c() {
+    let free =
+        || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .args([
+            "sandbox",
+            "--listen",
+            "127.0.0.1:0",
+            "--http",
+            &free(),
+            "--fault",
+            "lambda:*=throttle*2",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut process = Process(child);
+    let mut told = Vec::new();
+    for line in lines.by_ref() {
+        told.push(line.unwrap());
+        if told.last().unwrap().starts_with("Ctrl-C ends it") {
+            break;
+        }
+    }
+    let told = told.join("\n");
+    for expected in [
+        "production   Function/api     Created         function",
+        "all 18 objects are Ready",
+        "Try, in another terminal",
+    ] {
+        assert!(told.contains(expected), "{expected} is missing: {told}");
+    }
+    let pid = process.0.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(rest.last().map(String::as_str), Some("sandbox ended; nothing is left behind"));
+    assert!(process.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_disk_that_takes_no_more_stops_the_packaging_and_records_nothing() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    // Bytes that do not compress.
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(200_000)
+    .collect();
+    std::fs::write(root.path().join("dist/noise.bin"), noise).unwrap();
+    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+    // No file may grow beyond some kilobytes; the signal that goes with it is ignored.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 8; exec {} apply -f {}",
+        env!("CARGO_BIN_EXE_trueup"),
+        manifest.display()
+    );
+    let output = aws.client("sh").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Function/api: cannot package") && said.contains("dist"), "{said}");
+    let history = aws.trueup(&["history", "shop"]);
+    assert!(String::from_utf8_lossy(&history.stderr).contains("there is no environment `shop`"));
+}
+
+#[test]
 fn waiting_for_what_is_stalled_fails_at_once_with_the_reason() {
     let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
