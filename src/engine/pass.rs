@@ -383,7 +383,6 @@ impl Pass<'_> {
             environment: &self.snapshot.environment,
             status: Some(&self.record),
             store_id: &self.cx.store_id,
-            account_id,
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;

@@ -23,7 +23,6 @@ pub struct Subject<'a> {
     pub environment: &'a EnvironmentSpec,
     pub status: Option<&'a StatusRecord>,
     pub store_id: &'a str,
-    pub account_id: String,
 }
 
 /// The references of an object that cannot be resolved yet.
@@ -107,8 +106,6 @@ impl Subject<'_> {
             resolved,
             adopt: self.object.annotated(annotation::ADOPT),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
-            account_id: self.account_id.clone(),
-            region: session.region().to_owned(),
         })
     }
 

@@ -129,15 +129,8 @@ impl Work<'_> {
         if moved.is_some() {
             return Ok(Plan { blocked: moved, ..Plan::default() });
         }
-        let subject = Subject {
-            key,
-            kind,
-            object,
-            environment: self.spec,
-            status,
-            store_id: self.store_id,
-            account_id: self.account_id.to_owned(),
-        };
+        let subject =
+            Subject { key, kind, object, environment: self.spec, status, store_id: self.store_id };
         // The daemon waits for what does not exist yet; a preview names it.
         let resolve = |r: &ObjectFieldRef| {
             let known = self.statuses.get(&r.id()).and_then(|s| s.outputs.get(&r.field)).cloned();

@@ -63,8 +63,6 @@ pub struct Desired<S> {
     pub adopt: bool,
     /// The manifest allows to delete and create the resource again.
     pub allow_replace: bool,
-    pub account_id: String,
-    pub region: String,
 }
 
 impl<S> Desired<S> {
@@ -82,8 +80,6 @@ impl<S> Desired<S> {
             is_known: self.is_known,
             adopt: self.adopt,
             allow_replace: self.allow_replace,
-            account_id: self.account_id,
-            region: self.region,
         }
     }
 
@@ -162,8 +158,6 @@ impl<S: DeserializeOwned> Desired<S> {
             is_known: false,
             adopt: false,
             allow_replace: false,
-            account_id: "123456789012".to_owned(),
-            region: "us-east-1".to_owned(),
             key,
         }
     }

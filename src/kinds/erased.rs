@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{Desired, Kind, Live, Outcome, Problem};
 use crate::aws::{AwsError, Class, Session, tags};
-use crate::model::{Common, Object};
+use crate::model::Common;
 use crate::plan::{Facts, Plan, check};
 
 /// What the object asks of its resource.
@@ -51,7 +51,7 @@ pub trait AnyKind: Send + Sync {
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
     /// What the schema cannot check. The spec must conform to the schema.
-    fn validate(&self, object: &Object) -> Vec<Problem>;
+    fn validate(&self, spec: &Value) -> Vec<Problem>;
     /// Whether a spec can be read as the kind's type.
     fn is_readable(&self, spec: &Value) -> bool;
     fn check_name(&self, name: &str) -> Result<(), String>;
@@ -90,9 +90,9 @@ impl<K: Kind> AnyKind for Erased<K> {
         K::crd()
     }
 
-    fn validate(&self, object: &Object) -> Vec<Problem> {
-        match K::Spec::deserialize(&object.spec) {
-            Ok(spec) => K::validate(object, &spec),
+    fn validate(&self, spec: &Value) -> Vec<Problem> {
+        match K::Spec::deserialize(spec) {
+            Ok(spec) => K::validate(&spec),
             Err(error) => vec![Problem::new("", error.to_string())],
         }
     }

@@ -42,7 +42,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::{AwsError, Session};
-use crate::model::{Common, Object};
 use crate::plan::Plan;
 
 /// What a step came to.
@@ -118,11 +117,10 @@ pub trait Kind: Send + Sync + 'static {
     type Live: Live;
     type Step: Clone + Send + Sync + 'static;
 
-    fn common(spec: &Self::Spec) -> &Common;
     /// AWS's rule for the resource's name; the message says it.
     fn check_name(name: &str) -> Result<(), String>;
     /// What the schema cannot check.
-    fn validate(object: &Object, spec: &Self::Spec) -> Vec<Problem>;
+    fn validate(spec: &Self::Spec) -> Vec<Problem>;
 
     /// Reads the resource: only the facets that the spec declares, and the tags. `None` where it
     /// does not exist.

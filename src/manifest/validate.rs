@@ -59,7 +59,7 @@ pub(super) fn is_readable(object: &Object) -> bool {
 }
 
 fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem> {
-    let mut problems = kind.validate(object);
+    let mut problems = kind.validate(&object.spec);
     let common = kind.common(&object.spec);
     problems.extend(check_tags("tags", common.tags.as_ref()));
     for (i, path) in common.ignore.iter().flatten().enumerate() {

@@ -19,7 +19,6 @@ use serde_json::Value;
 
 use super::{Desired, Kind, Outcome, Problem};
 use crate::aws::{AwsError, Session};
-use crate::model::{Common, Object};
 use crate::plan::Plan;
 
 pub struct Bucket;
@@ -35,15 +34,11 @@ impl Kind for Bucket {
     type Live = LiveBucket;
     type Step = BucketStep;
 
-    fn common(spec: &BucketSpec) -> &Common {
-        &spec.common
-    }
-
     fn check_name(name: &str) -> Result<(), String> {
         spec::check_name(name)
     }
 
-    fn validate(_: &Object, spec: &BucketSpec) -> Vec<Problem> {
+    fn validate(spec: &BucketSpec) -> Vec<Problem> {
         spec::validate(spec)
     }
 

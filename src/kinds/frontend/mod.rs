@@ -25,7 +25,6 @@ use serde_json::Value;
 
 use super::{Desired, Kind, Outcome, Problem};
 use crate::aws::{AwsError, Session};
-use crate::model::{Common, Object};
 use crate::plan::Plan;
 
 pub struct Frontend;
@@ -40,10 +39,6 @@ impl Kind for Frontend {
     type Live = LiveFrontend;
     type Step = FrontendStep;
 
-    fn common(spec: &FrontendSpec) -> &Common {
-        &spec.common
-    }
-
     fn check_name(name: &str) -> Result<(), String> {
         if (1..=255).contains(&name.len()) {
             return Ok(());
@@ -51,7 +46,7 @@ impl Kind for Frontend {
         Err("an Amplify app's name has 1 to 255 characters".to_owned())
     }
 
-    fn validate(_: &Object, spec: &FrontendSpec) -> Vec<Problem> {
+    fn validate(spec: &FrontendSpec) -> Vec<Problem> {
         spec::validate(spec)
     }
 

@@ -28,7 +28,6 @@ use serde_json::Value;
 
 use super::{Desired, Kind, Outcome, Problem};
 use crate::aws::{AwsError, Session};
-use crate::model::{Common, Object};
 use crate::plan::Plan;
 
 pub struct Function;
@@ -43,15 +42,11 @@ impl Kind for Function {
     type Live = LiveFunction;
     type Step = FunctionStep;
 
-    fn common(spec: &FunctionSpec) -> &Common {
-        &spec.common
-    }
-
     fn check_name(name: &str) -> Result<(), String> {
         spec::check_name(name)
     }
 
-    fn validate(_: &Object, spec: &FunctionSpec) -> Vec<Problem> {
+    fn validate(spec: &FunctionSpec) -> Vec<Problem> {
         spec::validate(spec)
     }
 

@@ -20,7 +20,6 @@ use serde_json::Value;
 
 use super::{Desired, Kind, Outcome, Problem};
 use crate::aws::{AwsError, Session};
-use crate::model::{Common, Object};
 use crate::plan::Plan;
 
 pub struct Table;
@@ -37,15 +36,11 @@ impl Kind for Table {
     type Live = LiveTable;
     type Step = TableStep;
 
-    fn common(spec: &TableSpec) -> &Common {
-        &spec.common
-    }
-
     fn check_name(name: &str) -> Result<(), String> {
         spec::check_name(name)
     }
 
-    fn validate(_: &Object, spec: &TableSpec) -> Vec<Problem> {
+    fn validate(spec: &TableSpec) -> Vec<Problem> {
         spec::validate(spec)
     }
 

@@ -314,18 +314,25 @@ mod tests {
         spec
     }
 
-    /// The plan for a declared spec over a live one.
-    fn planned(declared: Value, live: Value) -> String {
-        let desired = Desired::sample("Table", table(declared));
-        let live = LiveTable {
-            spec: serde_json::from_value(table(live)).unwrap(),
+    fn live(spec: Value, desired: &Desired<TableSpec>) -> LiveTable {
+        LiveTable {
+            spec: serde_json::from_value(table(spec)).unwrap(),
             name: "dev-it".to_owned(),
             arn: "arn:aws:dynamodb:us-east-1:123456789012:table/dev-it".to_owned(),
             stream_arn: None,
             tags: desired.tags.clone(),
             busy: None,
-        };
-        render_plan(&plan(&desired, Some(&live)))
+        }
+    }
+
+    /// The plan for a declared spec over a live one.
+    fn plan_of(declared: Value, seen: Value) -> Plan<TableStep> {
+        let desired = Desired::sample("Table", table(declared));
+        plan(&desired, Some(&live(seen, &desired)))
+    }
+
+    fn planned(declared: Value, seen: Value) -> String {
+        render_plan(&plan_of(declared, seen))
     }
 
     fn index(name: &str, throughput: Option<i64>) -> Value {
@@ -380,16 +387,7 @@ mod tests {
             "billing": provisioned(5),
             "globalSecondaryIndexes": [index("same", Some(5)), index("more", Some(5))],
         });
-        let desired = Desired::sample("Table", table(declared));
-        let live = LiveTable {
-            spec: serde_json::from_value(table(live)).unwrap(),
-            name: String::new(),
-            arn: String::new(),
-            stream_arn: None,
-            tags: desired.tags.clone(),
-            busy: None,
-        };
-        let plan = plan(&desired, Some(&live));
+        let plan = plan_of(declared, live);
         let [step] = &plan.steps[..] else { panic!("one step, not {:?}", plan.steps) };
         let TableStep::Billing(_, indexes) = &step.call else { panic!("{:?}", step.call) };
         assert_eq!(indexes.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["more"]);
@@ -417,18 +415,7 @@ mod tests {
 
     #[test]
     fn a_stream_or_a_ttl_that_changes_is_turned_off_first() {
-        let step = |declared: Value, live: Value| {
-            let desired = Desired::sample("Table", table(declared));
-            let live = LiveTable {
-                spec: serde_json::from_value(table(live)).unwrap(),
-                name: String::new(),
-                arn: String::new(),
-                stream_arn: None,
-                tags: desired.tags.clone(),
-                busy: None,
-            };
-            plan(&desired, Some(&live)).steps.remove(0).call
-        };
+        let step = |declared: Value, live: Value| plan_of(declared, live).steps.remove(0).call;
         let stream = |view: &str| json!({"stream": {"enabled": true, "viewType": view}});
         let off = Stream { enabled: false, view_type: None };
         assert_eq!(step(stream("NEW_IMAGE"), stream("OLD_IMAGE")), TableStep::Stream(off));
