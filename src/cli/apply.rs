@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::change::moves_all;
-use super::proposal::{Proposal, propose};
+use super::proposal::{Proposal, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
@@ -30,7 +30,7 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), CliError> {
-    let set = args.manifests.load()?;
+    let set = args.manifests.load(scope_of(args.prune))?;
     let proposals = propose(connected, &set, args.prune, &args.confirm).await?;
     if args.dry_run {
         for proposal in &proposals {

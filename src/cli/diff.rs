@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::proposal::{Proposal, propose};
+use super::proposal::{Proposal, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use crate::engine::preview;
 use crate::model::Object;
@@ -31,7 +31,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         print!("{}", shown.text);
         return Ok(differs(shown.differs));
     }
-    let set = args.manifests.load()?;
+    let set = args.manifests.load(scope_of(args.prune))?;
     let mut any = false;
     // What would leave is shown here and confirmed at `apply`.
     let everything: Vec<_> = match args.prune {

@@ -38,7 +38,7 @@ use clap::{Args, Parser, Subcommand};
 pub use connect::Connected;
 pub use error::CliError;
 
-use crate::manifest::{Set, Sources, load};
+use crate::manifest::{Scope, Set, Sources, load};
 
 /// Keeps AWS deployments true to their manifests.
 #[derive(Debug, Parser)]
@@ -107,7 +107,7 @@ struct ManifestArgs {
 }
 
 impl ManifestArgs {
-    fn load(&self) -> Result<Set, CliError> {
+    fn load(&self, scope: Scope) -> Result<Set, CliError> {
         if self.files.is_empty() && self.kustomize.is_none() {
             return Err(CliError::usage(
                 "give manifests with -f PATH, or a kustomization with -k DIR",
@@ -120,7 +120,7 @@ impl ManifestArgs {
         if let Some(directory) = &self.kustomize {
             sources.kustomize(directory)?;
         }
-        Ok(load(sources, self.namespace.as_deref())?)
+        Ok(load(sources, self.namespace.as_deref(), scope)?)
     }
 }
 

@@ -9,10 +9,15 @@ use super::change::{check_removals, merged};
 use super::connect::Current;
 use super::{CliError, Connected};
 use crate::kinds::environment::{self, Artifacts, EnvironmentSpec};
-use crate::manifest::Set;
 use crate::manifest::package::{Package, package};
+use crate::manifest::{Scope, Set};
 use crate::model::{Object, ObjectId};
 use crate::store::content_digest;
+
+/// With `--prune` nothing that is not given stays.
+pub(super) fn scope_of(prune: bool) -> Scope {
+    if prune { Scope::Whole } else { Scope::Part }
+}
 
 /// One environment as it would be.
 pub(super) struct Proposal {

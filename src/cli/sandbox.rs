@@ -20,7 +20,7 @@ use super::{CliError, Connected};
 use crate::aws::Class;
 use crate::engine::Config;
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::manifest::{Set, Sources, load};
+use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::{Clock, SecretRef, condition_type, secret_references};
 use crate::sandbox::{Behaviour, Fault, Sandbox};
 use serde::Deserialize;
@@ -123,7 +123,7 @@ async fn with_daemon(
 fn samples(args: &SandboxArgs) -> Result<Set, CliError> {
     let mut sources = Sources::default();
     sources.read(&args.manifests)?;
-    Ok(load(sources, None)?)
+    Ok(load(sources, None, Scope::Whole)?)
 }
 
 /// Makes what manifests take for granted in a real account: artifact buckets, and the secrets that

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{CliError, ManifestArgs};
+use crate::manifest::Scope;
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
@@ -11,7 +12,7 @@ pub(super) struct ValidateArgs {
 }
 
 pub(super) fn run(args: &ValidateArgs) -> Result<(), CliError> {
-    let set = args.manifests.load()?;
+    let set = args.manifests.load(Scope::Whole)?;
     set.check_with(&[])?;
     println!("{} objects are valid", set.len());
     Ok(())

@@ -11,8 +11,11 @@ use crate::store::{EventKind, StoreError};
 impl Pass<'_> {
     /// The object left the release: its resource is deleted or let go, and then forgotten.
     pub(super) async fn leave(&mut self) -> Result<Done, StoreError> {
-        if self.before.is_none() || self.record.spec_digest.is_empty() {
+        if self.before.is_none() {
             return Ok(Done::Gone);
+        }
+        if self.record.spec_digest.is_empty() {
+            return self.forget("LetGo", "nothing was made of it yet").await;
         }
         if self.snapshot.suspended {
             return Ok(Done::Next(Next::Resync));

@@ -73,36 +73,52 @@ impl Set {
     }
 }
 
+/// Whether there may be objects that a set does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The set is all there is.
+    Whole,
+    /// It is merged with objects that are recorded already.
+    Part,
+}
+
 /// Parses and validates everything but what depends on other objects; see [`Set::check_with`].
 /// `namespace` stands in where a manifest gives none.
-pub fn load(sources: Sources, namespace: Option<&str>) -> Result<Set, Problems> {
+pub fn load(sources: Sources, namespace: Option<&str>, scope: Scope) -> Result<Set, Problems> {
     let mut problems = Vec::new();
     let mut set = Set { sources: sources.0, loaded: Vec::new() };
-    // Objects that the schema refuses, but whose other rules can be checked all the same.
+    // Every document could be told from the others by kind and name.
+    let mut whole = true;
     let mut broken = Set { sources: set.sources.clone(), loaded: Vec::new() };
     for index in 0..set.sources.len() {
+        let before = problems.len();
         let documents = parse(index, &set.sources[index], &mut problems);
+        whole &= !documents.is_empty() || problems.len() == before;
         for mut document in documents {
             if let Some(namespace) = namespace {
                 default_namespace(&mut document.value, namespace);
             }
             match check(&document, &mut problems) {
                 Checked::Valid(object) => set.loaded.push(Loaded { object, document }),
-                Checked::Readable(object) => broken.loaded.push(Loaded { object, document }),
-                Checked::Unreadable => {}
+                Checked::Broken(object) => broken.loaded.push(Loaded { object, document }),
+                Checked::Unreadable => whole = false,
             }
         }
     }
     if set.loaded.len() > OBJECTS_MAX {
         problems.push(set.problem(0, "", format!("a set may have {OBJECTS_MAX} objects")));
     }
-    problems.extend(validate::each_object(&set));
-    problems.extend(validate::each_object(&broken));
+    problems.extend(validate::each_object(&set, true));
+    problems.extend(validate::each_object(&broken, false));
     if problems.is_empty() {
         return Ok(set);
     }
-    // References are not checked here: what they point to may be what did not load.
-    problems.extend(validate::duplicates(&set));
+    // Everything is said at once: what objects say of one another too, as far as it is known.
+    set.loaded.extend(broken.loaded);
+    problems.extend(match scope {
+        Scope::Whole if whole => validate::between_objects(&set, &[]),
+        _ => validate::within(&set),
+    });
     Err(Problems::new(set.sources, problems))
 }
 
@@ -118,8 +134,8 @@ fn default_namespace(value: &mut Value, namespace: &str) {
 /// What came of a document.
 enum Checked {
     Valid(Object),
-    /// The schema refuses it, and its type can still be read.
-    Readable(Object),
+    /// The schema refuses it; what else is wrong with it can be said all the same.
+    Broken(Object),
     Unreadable,
 }
 
@@ -151,8 +167,7 @@ fn check(document: &Document, problems: &mut Vec<Problem>) -> Checked {
     }
     match Object::deserialize(value) {
         Ok(object) if valid => Checked::Valid(object),
-        Ok(object) if validate::is_readable(&object) => Checked::Readable(object),
-        Ok(_) => Checked::Unreadable,
+        Ok(object) => Checked::Broken(object),
         Err(error) => {
             // Where the schema has spoken, it has said this better.
             if valid {

@@ -16,7 +16,7 @@ mod schema;
 mod source;
 mod validate;
 
-pub use load::{Set, load};
+pub use load::{Scope, Set, load};
 pub use problem::{Problem, Problems};
 pub use schema::{crds, json_schema, kind_names};
 pub use source::{Source, SourceError, Sources};

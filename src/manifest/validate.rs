@@ -16,7 +16,10 @@ use crate::plan::dependency_order;
 const OBJECT_BYTES_MAX: usize = 300 * 1024;
 
 /// Rules of one object.
-pub(super) fn each_object(set: &Set) -> Vec<Problem> {
+///
+/// `conforms` says that the schema has nothing against them; where it has, what cannot be read as the
+/// kind's type is passed over.
+pub(super) fn each_object(set: &Set, conforms: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (index, loaded) in set.loaded.iter().enumerate() {
         let object = &loaded.object;
@@ -36,6 +39,7 @@ pub(super) fn each_object(set: &Set) -> Vec<Problem> {
             problems.push(set.problem(index, "", title));
         }
         let found = match kind(&object.kind) {
+            _ if !conforms && !is_readable(object) => Vec::new(),
             Some(kind) => check_kind(kind, object),
             None => environment::validate(&object.spec),
         };
@@ -46,12 +50,13 @@ pub(super) fn each_object(set: &Set) -> Vec<Problem> {
             problems.push(out);
         }
         problems.extend(check_annotations(set, index, object));
+        problems.extend(check_reference_words(set, index, object));
     }
     problems
 }
 
 /// Whether the object's spec can be read as its kind's type.
-pub(super) fn is_readable(object: &Object) -> bool {
+fn is_readable(object: &Object) -> bool {
     match kind(&object.kind) {
         Some(kind) => kind.is_readable(&object.spec),
         None => EnvironmentSpec::deserialize(&object.spec).is_ok(),
@@ -135,9 +140,19 @@ pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
     problems
 }
 
+/// The rules between objects that hold whatever else there may be: what a set that did not load whole
+/// can still be told.
+pub(super) fn within(set: &Set) -> Vec<Problem> {
+    let given: All = set.objects().map(|o| ((o.environment().to_owned(), o.id()), o)).collect();
+    let mut problems = duplicates(set);
+    problems.extend(same_resource(set, &given));
+    problems.extend(cycles(set, &given));
+    problems
+}
+
 type All<'a> = BTreeMap<(String, ObjectId), &'a Object>;
 
-pub(super) fn duplicates(set: &Set) -> Vec<Problem> {
+fn duplicates(set: &Set) -> Vec<Problem> {
     let mut first: HashMap<(String, ObjectId), usize> = HashMap::new();
     let mut problems = Vec::new();
     for (index, object) in set.objects().enumerate() {
@@ -192,48 +207,56 @@ fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Opt
     Some(problem)
 }
 
+/// What an object refers to must be there.
 fn check_references(set: &Set, index: usize, object: &Object, all: &All) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let environment = object.environment();
     for (pointer, reference) in references_with_pointers(&object.spec) {
-        let pointer = format!("/spec{pointer}");
-        let environment = object.environment().to_owned();
-        let Some(kind) = kind(&reference.kind) else {
-            let mut problem = set.problem(
-                index,
-                &format!("{pointer}/kind"),
-                format!("unknown kind `{}`", reference.kind),
-            );
-            problem.help = nearest(&reference.kind, super::kind_names())
-                .map(|near| format!("did you mean `{near}`?"));
-            problems.push(problem);
+        let is_there = all.contains_key(&(environment.to_owned(), reference.id()));
+        if is_there || kind(&reference.kind).is_none() {
             continue;
+        }
+        let same_kind = all
+            .keys()
+            .filter(|(e, id)| *e == environment && *id.kind == *reference.kind)
+            .map(|(_, id)| &*id.name);
+        let mut problem = set.problem(
+            index,
+            &format!("/spec{pointer}/name"),
+            format!("{} does not exist in {environment}", reference.id()),
+        );
+        problem.help =
+            nearest(&reference.name, same_kind).map(|near| format!("did you mean `{near}`?"));
+        problems.push(problem);
+    }
+    problems
+}
+
+/// What can be said of a reference without knowing the object that it points to.
+fn check_reference_words(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (pointer, reference) in references_with_pointers(&object.spec) {
+        let (part, title, help) = match kind(&reference.kind) {
+            None => {
+                let near = nearest(&reference.kind, super::kind_names());
+                let help = near.map(|near| format!("did you mean `{near}`?"));
+                ("kind", format!("unknown kind `{}`", reference.kind), help)
+            }
+            Some(kind) if !kind.fields().contains(&reference.field.as_str()) => {
+                let near = nearest(&reference.field, kind.fields().iter().copied());
+                let help = near.map_or_else(
+                    || format!("it has {}", kind.fields().join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let title =
+                    format!("{} has no field `{}` to refer to", reference.kind, reference.field);
+                ("field", title, Some(help))
+            }
+            Some(_) => continue,
         };
-        if !all.contains_key(&(environment.clone(), reference.id())) {
-            let same_kind = all
-                .keys()
-                .filter(|(e, id)| *e == environment && *id.kind == *reference.kind)
-                .map(|(_, id)| &*id.name);
-            let mut problem = set.problem(
-                index,
-                &format!("{pointer}/name"),
-                format!("{} does not exist in {environment}", reference.id()),
-            );
-            problem.help =
-                nearest(&reference.name, same_kind).map(|near| format!("did you mean `{near}`?"));
-            problems.push(problem);
-        }
-        if !kind.fields().contains(&reference.field.as_str()) {
-            let mut problem = set.problem(
-                index,
-                &format!("{pointer}/field"),
-                format!("{} has no field `{}` to refer to", reference.kind, reference.field),
-            );
-            problem.help = Some(match nearest(&reference.field, kind.fields().iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", kind.fields().join(", ")),
-            });
-            problems.push(problem);
-        }
+        let mut problem = set.problem(index, &format!("/spec{pointer}/{part}"), title);
+        problem.help = help;
+        problems.push(problem);
     }
     problems
 }

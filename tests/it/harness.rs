@@ -14,7 +14,7 @@ use trueup::aws::{Session, Sessions};
 use trueup::engine::{Config, Engine, EngineMetrics, Health};
 use trueup::kinds::environment::EnvironmentSpec;
 use trueup::manifest::package::package;
-use trueup::manifest::{Set, Source, Sources, load};
+use trueup::manifest::{Scope, Set, Source, Sources, load};
 use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
 use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
 use trueup::store::{Cause, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError};
@@ -225,14 +225,14 @@ pub fn parse(yaml: &str) -> Set {
         text: yaml.to_owned(),
         directory: env!("CARGO_MANIFEST_DIR").into(),
     };
-    load(Sources(vec![source]), None).unwrap()
+    load(Sources(vec![source]), None, Scope::Whole).unwrap()
 }
 
 /// The manifests that the project ships.
 pub fn samples() -> Set {
     let mut sources = Sources::default();
     sources.read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")).unwrap();
-    load(sources, None).unwrap()
+    load(sources, None, Scope::Whole).unwrap()
 }
 
 /// A small environment with one object of each kind; the function refers to the table.

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use trueup::manifest::{Source, Sources, json_schema, load};
+use trueup::manifest::{Scope, Source, Sources, json_schema, load};
 
 use crate::harness::{samples, shop};
 
 fn problems(yaml: &str) -> String {
     let source =
         Source { name: "api.yaml".to_owned(), text: yaml.to_owned(), directory: ".".into() };
-    match load(Sources(vec![source]), None) {
+    match load(Sources(vec![source]), None, Scope::Whole) {
         Err(problems) => problems.render(false),
         Ok(set) => match set.check_with(&[]) {
             Err(problems) => problems.render(false),
@@ -55,6 +55,9 @@ spec:
       value: production
     - name: AWS_REGION
       value: us-east-1
+    - name: ORDERS
+      valueFrom:
+        objectRef: { kind: Table, name: orders, field: nmae }
 ---
 apiVersion: trueup.dev/v1alpha1
 kind: Tabel
