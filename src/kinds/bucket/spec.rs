@@ -12,6 +12,7 @@ use crate::model::{Common, ValueFrom};
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "trueup.dev", version = "v1alpha1", kind = "Bucket", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
+#[kube(doc = "An S3 bucket.")]
 #[serde(rename_all = "camelCase")]
 pub struct BucketSpec {
     #[serde(flatten)]

@@ -25,6 +25,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "trueup.dev", version = "v1alpha1", kind = "Environment")]
 #[kube(status = "crate::kinds::CrdStatus")]
+#[kube(doc = "An environment such as development, staging or production.")]
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use crate::model::{Common, ValueFrom};
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "trueup.dev", version = "v1alpha1", kind = "Frontend", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
+#[kube(doc = "A web frontend on Amplify Hosting.")]
 #[serde(rename_all = "camelCase")]
 pub struct FrontendSpec {
     #[serde(flatten)]

@@ -12,6 +12,7 @@ use crate::model::Common;
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "trueup.dev", version = "v1alpha1", kind = "Function", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
+#[kube(doc = "A Lambda function.")]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionSpec {
     #[serde(flatten)]

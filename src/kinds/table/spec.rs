@@ -12,6 +12,7 @@ use crate::model::Common;
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(group = "trueup.dev", version = "v1alpha1", kind = "Table", namespaced)]
 #[kube(status = "crate::kinds::CrdStatus")]
+#[kube(doc = "A DynamoDB table.")]
 #[serde(rename_all = "camelCase")]
 pub struct TableSpec {
     #[serde(flatten)]
