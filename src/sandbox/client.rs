@@ -67,22 +67,21 @@ impl HttpConnector for InProcess {
                 body,
             };
             match router.handle(request).await {
-                Reply::Response(response) => Ok(response_of(response)),
+                Reply::Response(response) => response_of(response),
                 Reply::Lost => Err(ConnectorError::io("connection reset by peer".into())),
             }
         })
     }
 }
 
-fn response_of(response: MockResponse) -> HttpResponse {
-    // A status that is none cannot come from the emulators.
+fn response_of(response: MockResponse) -> Result<HttpResponse, ConnectorError> {
     let status = StatusCode::try_from(response.status)
-        .unwrap_or_else(|_| StatusCode::try_from(500).expect("500 is a status"));
+        .map_err(|error| ConnectorError::other(error.into(), None))?;
     let mut out = HttpResponse::new(status, SdkBody::from(response.body));
     for (name, value) in &response.headers {
         if let Ok(value) = value.to_str() {
             out.headers_mut().insert(name.as_str().to_owned(), value.to_owned());
         }
     }
-    out
+    Ok(out)
 }
