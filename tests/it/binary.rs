@@ -255,6 +255,35 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
 }
 
 #[test]
+fn a_watching_get_prints_what_changes() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let mut watch = Process(
+        aws.client(env!("CARGO_BIN_EXE_trueup"))
+            .args(["get", "shop", "-w"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let (send, shown) = std::sync::mpsc::channel();
+    let stdout = watch.0.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        let lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        lines.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
+    });
+    let until = |words: [&str; 2]| {
+        let found = |line: &String| words.iter().all(|word| line.contains(word));
+        while !found(&shown.recv_timeout(PATIENCE).unwrap()) {}
+    };
+    until(["orders", "waiting for the daemon"]);
+    let _daemon = aws.daemon();
+    until(["orders", "True"]);
+}
+
+#[test]
 fn manifests_come_from_standard_input_and_from_kustomizations_too() {
     use std::io::Write;
     let run = |arguments: &[&str], input: &str| {

@@ -117,6 +117,21 @@ fn limits_of_aws_are_checked_before_anything_is_stored() {
 }
 
 #[test]
+fn an_object_that_the_store_could_not_hold_is_refused() {
+    let noted = |bytes: usize| {
+        let note = "x".repeat(bytes);
+        shop().replacen(
+            "name: orders, namespace: shop }",
+            &format!("name: orders, namespace: shop, annotations: {{ note: {note} }} }}"),
+            1,
+        )
+    };
+    assert_eq!(problems(&noted(300_000)), "no problem");
+    let found = problems(&noted(310_000));
+    assert!(found.contains("the store takes 307200"), "{}", &found[..found.len().min(300)]);
+}
+
+#[test]
 fn a_circle_of_references_is_refused() {
     let function = |name: &str, other: &str| {
         format!(
