@@ -24,6 +24,14 @@ pub struct Change {
     pub desired: Option<Value>,
 }
 
+impl Change {
+    /// Of a field that is compared by other means than [`diff`].
+    pub fn of(field: &str, live: Option<String>, desired: impl Into<String>) -> Self {
+        let (live, desired) = (live.map(Value::String), Some(Value::String(desired.into())));
+        Self { path: Path::default().field(field), live, desired }
+    }
+}
+
 impl Serialize for Change {
     /// As people see it: sensitive values are masked.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

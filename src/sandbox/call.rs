@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderMap;
 use winterbaume_core::MockRequest;
 use winterbaume_core::auth::{extract_region_from_headers, extract_service_from_headers};
 
@@ -15,6 +16,8 @@ const KEPT_MAX: usize = 100_000;
 /// One call, by its IAM name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// The access key that it is signed with: who calls.
+    pub caller: String,
     pub service: String,
     pub operation: String,
     pub region: String,
@@ -49,13 +52,20 @@ impl Call {
         let mutates = !["Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "Assume"]
             .iter()
             .any(|reading| operation.starts_with(reading));
-        Self { service, operation, region, resource, mutates }
+        Self { caller: caller(&request.headers), service, operation, region, resource, mutates }
     }
 
     /// As `dynamodb:PutItem`.
     pub fn action(&self) -> String {
         format!("{}:{}", self.service, self.operation)
     }
+}
+
+/// The access key of a signature: `Credential=<key>/<date>/...`.
+fn caller(headers: &HeaderMap) -> String {
+    let header = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let scope = header.split_once("Credential=").map_or("", |(_, rest)| rest);
+    scope.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// DynamoDB, Secrets Manager and SSM name the operation in a header.

@@ -29,13 +29,32 @@ pub(super) struct DynamoDb {
 
 /// What the emulator does not know of a table.
 struct Table {
+    arn: String,
     /// Members that replace those of the emulator's description.
     shown: Map<String, Value>,
+    /// The keys of the table and of its local indexes.
+    own_keys: Vec<Value>,
     recovery_days: Option<Value>,
     busy_until: Instant,
     status: &'static str,
     /// An index that is being created.
     new_index: Option<String>,
+}
+
+impl Table {
+    /// Definitions of attributes that are no key any more go with the index.
+    fn forget_attributes(&mut self) {
+        let global = indexes(&self.shown);
+        let keys = |index: &Value| index["KeySchema"].as_array().cloned().unwrap_or_default();
+        let mut used: Vec<Value> = global.iter().flat_map(keys).collect();
+        used.extend(self.own_keys.iter().cloned());
+        let is_used = |definition: &Value| {
+            used.iter().any(|key| key["AttributeName"] == definition["AttributeName"])
+        };
+        if let Some(Value::Array(definitions)) = self.shown.get_mut("AttributeDefinitions") {
+            definitions.retain(is_used);
+        }
+    }
 }
 
 impl DynamoDb {
@@ -131,8 +150,12 @@ impl DynamoDb {
         shown.insert("GlobalSecondaryIndexes".to_owned(), json!(described));
         shown.insert("AttributeDefinitions".to_owned(), body["AttributeDefinitions"].clone());
         settings(&mut shown, body);
+        let keys = |of: &Value| of["KeySchema"].as_array().cloned().unwrap_or_default();
+        let local = body["LocalSecondaryIndexes"].as_array().into_iter().flatten();
         let table = Table {
+            arn: arn.to_owned(),
             shown,
+            own_keys: keys(body).into_iter().chain(local.flat_map(keys)).collect(),
             recovery_days: None,
             busy_until: Instant::now() + self.busy_for,
             status: "CREATING",
@@ -153,7 +176,7 @@ impl DynamoDb {
         for update in index_updates(body) {
             if !update["Create"].is_null() {
                 table.new_index = update["Create"]["IndexName"].as_str().map(str::to_owned);
-                all.push(describe_index(&update["Create"], &key.1));
+                all.push(describe_index(&update["Create"], &table.arn));
             }
             all.retain(|index| {
                 update["Delete"].is_null() || index["IndexName"] != update["Delete"]["IndexName"]
@@ -169,6 +192,7 @@ impl DynamoDb {
             }
         }
         table.shown.insert("GlobalSecondaryIndexes".to_owned(), json!(all));
+        table.forget_attributes();
         table.status = "UPDATING";
         table.busy_until = Instant::now() + self.busy_for;
     }
@@ -184,12 +208,13 @@ impl DynamoDb {
                 continue;
             };
             described.extend(table.shown.clone());
-            described.retain(|_, value| !value.is_null());
+            described.retain(|_, value| !value.is_null() && *value != json!([]));
             if !is_busy {
                 continue;
             }
             described.insert("TableStatus".to_owned(), json!(table.status));
-            for index in described["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {
+            let indexes = described.get_mut("GlobalSecondaryIndexes");
+            for index in indexes.and_then(Value::as_array_mut).into_iter().flatten() {
                 if index["IndexName"].as_str() == table.new_index.as_deref() {
                     index["IndexStatus"] = json!("CREATING");
                 }
@@ -265,8 +290,10 @@ fn settings(shown: &mut Map<String, Value>, body: &Value) {
     }
     if let Some(mode) = body["BillingMode"].as_str() {
         shown.insert("BillingModeSummary".to_owned(), json!({"BillingMode": mode}));
-        shown
-            .insert("ProvisionedThroughput".to_owned(), throughput(&body["ProvisionedThroughput"]));
+    }
+    let capacity = &body["ProvisionedThroughput"];
+    if !capacity.is_null() || body["BillingMode"] == "PAY_PER_REQUEST" {
+        shown.insert("ProvisionedThroughput".to_owned(), throughput(capacity));
     }
     let sse = &body["SSESpecification"];
     if sse["Enabled"] == true {

@@ -1,5 +1,6 @@
 //! What goes wrong in the sandbox, on demand.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,9 +25,13 @@ pub enum FaultKind {
     Garbage,
     /// The call is answered as done, and nothing is done.
     Ignored,
+    /// Nothing is done, and this caller is never answered again: to stop a client there.
+    Stop,
+    /// The effect happens, and this caller is never answered again.
+    StopAfter,
 }
 
-const KINDS: [(&str, FaultKind); 10] = [
+const KINDS: [(&str, FaultKind); 12] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -37,10 +42,12 @@ const KINDS: [(&str, FaultKind); 10] = [
     ("notfound", FaultKind::NotFound),
     ("garbage", FaultKind::Garbage),
     ("ignored", FaultKind::Ignored),
+    ("stop", FaultKind::Stop),
+    ("stopafter", FaultKind::StopAfter),
 ];
 
-/// Which calls fail, how, and how often. Written `service:Operation=kind[*times]`, where either
-/// part of the action may be `*`: `lambda:CreateFunction=lost*1`, `s3:*=throttle`.
+/// Which calls fail, how, and how often. Written `service:Operation=kind[*times][@skip]`, where either
+/// part of the action may be `*`: `lambda:CreateFunction=lost*1`, `s3:*=throttle`, `*:*=stop@17`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub service: String,
@@ -48,6 +55,17 @@ pub struct Fault {
     pub kind: FaultKind,
     /// How often it still strikes; for ever where it is not given.
     pub times: Option<u32>,
+    /// Calls that it lets through first.
+    pub skip: u64,
+    /// Strikes only who signs with this access key.
+    pub caller: Option<String>,
+}
+
+impl Fault {
+    /// The same fault for one caller.
+    pub fn of(self, caller: &str) -> Self {
+        Self { caller: Some(caller.to_owned()), ..self }
+    }
 }
 
 impl FromStr for Fault {
@@ -57,50 +75,86 @@ impl FromStr for Fault {
         let kinds = || KINDS.map(|(name, _)| name).join(", ");
         let malformed = || {
             format!(
-                "`{text}` is not a fault; write service:Operation=kind[*times], as in lambda:CreateFunction=lost*1; kinds are {}",
+                "`{text}` is not a fault; write service:Operation=kind[*times][@skip], as in lambda:CreateFunction=lost*1; kinds are {}",
                 kinds()
             )
         };
         let (action, rest) = text.split_once('=').ok_or_else(malformed)?;
         let (service, operation) = action.split_once(':').ok_or_else(malformed)?;
+        let (rest, skip) = match rest.split_once('@') {
+            Some((rest, skip)) => (rest, skip.parse().map_err(|_| malformed())?),
+            None => (rest, 0),
+        };
         let (kind, times) = match rest.split_once('*') {
             Some((kind, times)) => (kind, Some(times.parse().map_err(|_| malformed())?)),
             None => (rest, None),
         };
         let kind = KINDS.iter().find(|(name, _)| *name == kind).ok_or_else(malformed)?.1;
-        Ok(Self { service: service.to_owned(), operation: operation.to_owned(), kind, times })
+        let (service, operation) = (service.to_owned(), operation.to_owned());
+        Ok(Self { service, operation, kind, times, skip, caller: None })
     }
 }
 
 /// The faults in force. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Vec<Fault>>>);
+pub struct Faults(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<Fault>,
+    /// Callers that are never answered again.
+    stopped: BTreeSet<String>,
+    struck: u64,
+}
 
 impl Faults {
     pub fn inject(&self, fault: Fault) {
-        self.lock().push(fault);
+        self.lock().rules.push(fault);
     }
 
     pub fn clear(&self) {
-        self.lock().clear();
+        *self.lock() = State::default();
+    }
+
+    /// How many calls were struck since the faults were last cleared.
+    pub fn struck(&self) -> u64 {
+        self.lock().struck
     }
 
     /// The fault that strikes this call, which uses it up once.
     pub(super) fn strike(&self, call: &Call) -> Option<FaultKind> {
-        let mut faults = self.lock();
-        let fits = |pattern: &str, text: &str| pattern == "*" || pattern == text;
-        let index = faults.iter().position(|f| {
-            fits(&f.service, &call.service)
-                && fits(&f.operation, &call.operation)
-                && f.times != Some(0)
-        })?;
-        let fault = &mut faults[index];
-        fault.times = fault.times.map(|times| times - 1);
-        Some(fault.kind)
+        let mut state = self.lock();
+        if state.stopped.contains(&call.caller) {
+            return Some(FaultKind::Stop);
+        }
+        let kind = state.rules.iter_mut().find_map(|fault| fault.meet(call))?;
+        state.struck += 1;
+        if matches!(kind, FaultKind::Stop | FaultKind::StopAfter) {
+            state.stopped.insert(call.caller.clone());
+        }
+        Some(kind)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fault {
+    fn meet(&mut self, call: &Call) -> Option<FaultKind> {
+        let fits = |pattern: &str, text: &str| pattern == "*" || pattern == text;
+        let is_meant = fits(&self.service, &call.service)
+            && fits(&self.operation, &call.operation)
+            && self.caller.as_ref().is_none_or(|caller| *caller == call.caller);
+        if !is_meant || self.times == Some(0) {
+            return None;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        self.times = self.times.map(|times| times - 1);
+        Some(self.kind)
     }
 }
 
@@ -144,8 +198,9 @@ mod tests {
     fn faults_are_written_as_they_read() {
         let fault: Fault = "lambda:CreateFunction=lost*1".parse().unwrap();
         assert_eq!((fault.kind, fault.times), (FaultKind::LostReply, Some(1)));
-        assert_eq!("s3:*=throttle".parse::<Fault>().unwrap().times, None);
-        for wrong in ["", "lambda=lost", "lambda:X=melt", "lambda:X=lost*many"] {
+        let fault: Fault = "*:*=stop@17".parse().unwrap();
+        assert_eq!((fault.kind, fault.times, fault.skip), (FaultKind::Stop, None, 17));
+        for wrong in ["", "lambda=lost", "lambda:X=melt", "lambda:X=lost*many", "s3:*=500@x"] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong:?}");
         }
     }

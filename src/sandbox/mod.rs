@@ -15,14 +15,17 @@ mod call;
 mod client;
 mod dynamodb;
 mod fault;
+mod lag;
 mod lambda;
 mod listen;
 mod rest;
 mod router;
+mod s3;
 mod uri;
 
 pub use call::{Call, CallLog};
 pub use fault::{Fault, FaultKind, Faults};
+pub use lag::{Lag, Lagging, Reads};
 pub use listen::ServeError;
 
 use std::sync::Arc;
@@ -31,6 +34,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use http::{HeaderMap, HeaderValue};
+use winterbaume_core::MockRequest;
 
 use crate::aws::Connection;
 use crate::model::Clock;
@@ -69,7 +74,12 @@ impl Sandbox {
 
     /// Reaches the sandbox from this process, without a network.
     pub fn connection(&self) -> Connection {
-        let credentials = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "sandbox");
+        self.connection_as("AKIDSANDBOX")
+    }
+
+    /// The same, with an access key that tells this caller from others.
+    pub fn connection_as(&self, access_key: &str) -> Connection {
+        let credentials = Credentials::new(access_key, "sandbox", None, None, "sandbox");
         Connection {
             http_client: Some(SharedHttpClient::new(InProcess::new(Arc::clone(&self.router)))),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
@@ -86,5 +96,46 @@ impl Sandbox {
     /// What goes wrong.
     pub fn faults(&self) -> &Faults {
         &self.router.faults
+    }
+
+    /// How far reads are behind.
+    pub fn lag(&self) -> &Lag {
+        &self.router.lag
+    }
+
+    /// Follows reads that another sandbox has seen, as they are now.
+    pub async fn follow(&self, reads: Reads) {
+        for request in reads.0 {
+            self.router.follow(request).await;
+        }
+    }
+
+    /// Makes a request as any HTTP client would, past the log, the faults and the lag. `target` is what
+    /// JSON services are asked for: `DynamoDB_20120810.UpdateTable`. Returns the status and the body.
+    pub async fn ask(
+        &self,
+        service: &str,
+        method: &str,
+        path: &str,
+        target: &str,
+        body: &str,
+    ) -> (u16, String) {
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=BYHAND/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let mut headers = HeaderMap::new();
+        for (name, text) in [("authorization", scope.as_str()), ("x-amz-target", target)] {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(name, value);
+            }
+        }
+        let request = MockRequest {
+            method: method.to_owned(),
+            uri: format!("http://sandbox{path}"),
+            headers,
+            body: body.to_owned().into(),
+        };
+        let response = self.router.serve_truly(request).await;
+        (response.status, String::from_utf8_lossy(&response.body).into_owned())
     }
 }

@@ -15,7 +15,9 @@ use super::amplify::Amplify;
 use super::call::{Call, CallLog};
 use super::dynamodb::DynamoDb;
 use super::fault::{FaultKind, Faults, reply};
+use super::lag::Lag;
 use super::lambda::Lambda;
+use super::s3::S3;
 use super::uri::path_of;
 use crate::model::Clock;
 
@@ -25,8 +27,9 @@ const NO_REPLY_FOR: Duration = Duration::from_secs(90);
 pub(super) struct Router {
     pub calls: CallLog,
     pub faults: Faults,
+    pub lag: Lag,
     latency: Duration,
-    s3: Arc<S3Service>,
+    s3: S3,
     dynamodb: DynamoDb,
     lambda: Lambda,
     amplify: Amplify,
@@ -48,50 +51,86 @@ impl Router {
         Self {
             calls: CallLog::default(),
             faults: Faults::default(),
+            lag: Lag::default(),
             latency: behaviour.latency,
             dynamodb: DynamoDb::new(behaviour.busy_for),
             lambda: Lambda::new(behaviour.busy_for, clock, Arc::clone(&s3)),
             amplify: Amplify::new(behaviour.busy_for, clock, Arc::clone(&s3)),
-            s3,
+            s3: S3::new(s3),
             sts: StsService::new(),
             secretsmanager: SecretsManagerService::new(),
             ssm: SsmService::new(),
         }
     }
 
-    pub async fn handle(&self, mut request: MockRequest) -> Reply {
-        request.body = unchunked(&request);
-        let call = Call::of(&request);
-        // The emulators read service and region from the host.
-        if !request.uri.contains(".amazonaws.com") {
-            let query =
-                request.uri.split_once('?').map(|(_, q)| format!("?{q}")).unwrap_or_default();
-            let path = path_of(&request.uri);
-            request.uri =
-                format!("https://{}.{}.amazonaws.com{path}{query}", call.service, call.region);
-        }
+    pub async fn handle(&self, request: MockRequest) -> Reply {
+        let (call, request) = addressed(request);
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
         }
         let fault = self.faults.strike(&call);
         self.calls.push(call.clone());
         match fault {
-            None => Reply::Response(self.serve(&call, request).await),
+            None => Reply::Response(self.lagged(&call, request).await),
             Some(FaultKind::LostReply) => {
-                self.serve(&call, request).await;
+                self.lagged(&call, request).await;
                 Reply::Lost
             }
             Some(FaultKind::Timeout) => {
                 tokio::time::sleep(NO_REPLY_FOR).await;
                 Reply::Lost
             }
+            Some(kind @ (FaultKind::Stop | FaultKind::StopAfter)) => {
+                if kind == FaultKind::StopAfter {
+                    self.lagged(&call, request).await;
+                }
+                std::future::pending().await
+            }
             Some(kind) => Reply::Response(reply(kind, &call)),
+        }
+    }
+
+    /// Serves a request past the log and everything that goes wrong.
+    pub async fn serve_truly(&self, request: MockRequest) -> MockResponse {
+        let (call, request) = addressed(request);
+        let response = self.serve(&call, request).await;
+        if call.mutates {
+            self.remember(&call).await;
+        }
+        response
+    }
+
+    pub async fn follow(&self, request: MockRequest) {
+        let (call, request) = addressed(request);
+        let now = self.serve(&call, request.clone()).await;
+        self.lag.follow(call, request, now);
+    }
+
+    /// Serves a request, an eventually consistent read as it was some writes ago.
+    async fn lagged(&self, call: &Call, request: MockRequest) -> MockResponse {
+        if !self.lag.is_on() {
+            return self.serve(call, request).await;
+        }
+        if call.mutates {
+            let response = self.serve(call, request).await;
+            self.remember(call).await;
+            return response;
+        }
+        let response = self.serve(call, request.clone()).await;
+        self.lag.read(call, request, response)
+    }
+
+    /// What every read of the service shows after a write.
+    async fn remember(&self, write: &Call) {
+        for (call, request) in self.lag.reads_of(write) {
+            let response = self.serve(&call, request.clone()).await;
+            self.lag.wrote(&request, response);
         }
     }
 
     async fn serve(&self, call: &Call, request: MockRequest) -> MockResponse {
         match call.service.as_str() {
-            "s3" => self.s3.handle(request).await,
+            "s3" => self.s3.handle(call, request).await,
             "dynamodb" => self.dynamodb.handle(call, request).await,
             "lambda" => self.lambda.handle(call, &request).await,
             "amplify" => self.amplify.handle(call, &request).await,
@@ -104,6 +143,20 @@ impl Router {
             }
         }
     }
+}
+
+/// What a request asks for, and the request as the emulators take it: they read service and region
+/// from the host.
+fn addressed(mut request: MockRequest) -> (Call, MockRequest) {
+    request.body = unchunked(&request);
+    let call = Call::of(&request);
+    if !request.uri.contains(".amazonaws.com") {
+        let query = request.uri.split_once('?').map(|(_, q)| format!("?{q}")).unwrap_or_default();
+        let path = path_of(&request.uri);
+        request.uri =
+            format!("https://{}.{}.amazonaws.com{path}{query}", call.service, call.region);
+    }
+    (call, request)
 }
 
 /// A body without the framing of `aws-chunked`:

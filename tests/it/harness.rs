@@ -24,9 +24,13 @@ pub const ARTIFACTS: &str = "artifacts";
 /// Virtual time within which everything that can become ready has.
 pub const SOON: Duration = Duration::from_secs(600);
 
+/// What the daemon signs its calls with; the tests sign theirs otherwise.
+pub const DAEMON: &str = "DAEMON";
+
 pub struct Harness {
     pub sandbox: Sandbox,
-    pub sessions: Sessions,
+    sessions: Sessions,
+    /// The test's own, with a call budget and breakers of its own.
     pub session: Session,
     pub store: Store,
     pub registry: Registry,
@@ -39,10 +43,12 @@ impl Harness {
     pub async fn new() -> Self {
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let sandbox = Sandbox::new(Behaviour::default(), clock);
-        let sessions = Sessions::new(&sandbox.connection(), clock, None).await;
-        let session = sessions.home().await.unwrap();
+        let sessions = Sessions::new(&sandbox.connection_as(DAEMON), clock, None).await;
+        let own = Sessions::new(&sandbox.connection(), clock, None).await;
+        let session = own.home().await.unwrap();
         let store = Store::new(session.clone(), TABLE, clock);
         assert!(store.init().await.unwrap(), "the table is made");
+        name_store(&session).await;
         session.s3().create_bucket().bucket(ARTIFACTS).send().await.unwrap();
         Self {
             sandbox,
@@ -57,11 +63,19 @@ impl Harness {
 
     /// Starts a daemon with a seed of its own.
     pub async fn start(&mut self) {
+        self.start_seeded(self.daemons + 1).await;
+    }
+
+    pub async fn start_seeded(&mut self, seed: u64) {
         self.daemons += 1;
         self.registry = Registry::new();
         let metrics = EngineMetrics::register(&self.registry).unwrap();
-        let config = Config::new(format!("daemon-{}", self.daemons), self.daemons);
-        let (store, sessions) = (self.store.clone(), self.sessions.clone());
+        let config = Config::new(format!("daemon-{}", self.daemons), seed);
+        let clock = self.store.clock();
+        // A process of its own has sessions of its own.
+        self.sessions = Sessions::new(&self.sandbox.connection_as(DAEMON), clock, None).await;
+        let store = Store::new(self.sessions.home().await.unwrap(), TABLE, clock);
+        let sessions = self.sessions.clone();
         let engine =
             Engine::new(config, store, sessions, metrics, Health::default()).await.unwrap();
         let stop = CancellationToken::new();
@@ -163,15 +177,16 @@ impl Harness {
     async fn not_ready(&self, environment: &str) -> Vec<String> {
         let head = self.store.head(environment).await.unwrap().unwrap();
         let release = self.store.release(environment, head.release).await.unwrap();
+        let statuses = self.store.statuses(environment).await.unwrap();
         let mut waiting = Vec::new();
         for entry in release.objects.iter().filter(|e| e.kind != "Environment") {
-            let status = self.store.status_of(environment, &entry.id()).await.unwrap();
-            let ready = status.as_ref().is_some_and(|s| {
+            let status = statuses.iter().find(|s| s.id() == entry.id());
+            let ready = status.is_some_and(|s| {
                 s.observed_generation >= entry.generation
                     && s.conditions.is_true(condition_type::READY)
             });
             if !ready {
-                let ready = status.as_ref().and_then(|s| s.conditions.get(condition_type::READY));
+                let ready = status.and_then(|s| s.conditions.get(condition_type::READY));
                 let why = ready.map(|c| format!("{}: {}", c.reason, c.message));
                 waiting.push(format!("{} {}", entry.id(), why.unwrap_or_default()));
             }
@@ -200,11 +215,21 @@ impl Harness {
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
 
-    /// Calls that changed something outside of the store.
+    /// Calls of the daemon that changed something outside of the store.
     pub fn mutations(&self) -> Vec<String> {
         let calls = self.sandbox.calls().mutations(TABLE);
-        calls.iter().map(|c: &Call| format!("{} {}", c.action(), c.resource)).collect()
+        let ours = calls.iter().filter(|c| c.caller == DAEMON);
+        ours.map(|c: &Call| format!("{} {}", c.action(), c.resource)).collect()
     }
+}
+
+/// Every world's store has the same id, so that uids repeat.
+async fn name_store(session: &Session) {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    let update = session.dynamodb().update_item().table_name(TABLE);
+    let update = update.key("pk", S("store".to_owned())).key("sk", S("identity".to_owned()));
+    let update = update.update_expression("SET id = :id");
+    update.expression_attribute_values(":id", S("the-store".to_owned())).send().await.unwrap();
 }
 
 pub fn release(objects: Vec<Object>) -> NewRelease {

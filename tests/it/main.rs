@@ -13,5 +13,6 @@ mod house;
 mod manifests;
 mod moto;
 mod ownership;
+mod proof;
 mod python;
 mod releases;

@@ -77,7 +77,7 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let nothing = LiveBucket::default();
     let seen = live.unwrap_or(&nothing);
     let declared = by_meaning(comparable(&spec, &desired.tags));
-    let seen_value = by_meaning(comparable(&seen.spec, &seen.tags));
+    let seen_value = by_meaning(comparable(&without_nothing(&seen.spec), &seen.tags));
     let compared = desired.compare(declared, &seen_value, &SHAPE);
     let mut effective = compared.effective_spec(&spec);
     effective.policy.clone_from(&spec.policy);
@@ -122,6 +122,17 @@ fn settle_website(effective: &mut BucketSpec, declared: &BucketSpec) {
     {
         effective.redirect_all_requests_to = None;
     }
+}
+
+/// S3 says that a bucket notifies nobody by a configuration that lists nobody.
+fn without_nothing(live: &BucketSpec) -> BucketSpec {
+    let mut live = live.clone();
+    let is_empty = |list: &Option<Vec<Notification>>| list.iter().flatten().next().is_none();
+    live.notifications = live.notifications.filter(|n| {
+        let lists = [&n.functions, &n.queues, &n.topics];
+        n.event_bridge == Some(true) || !lists.into_iter().all(is_empty)
+    });
+    live
 }
 
 fn is_cleared(effective: &Value, field: &str) -> bool {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::aws::tags as owner;
 use crate::kinds::{Desired, S3Location, split_off};
-use crate::plan::{Blocked, Plan, Verb, Waiting};
+use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
 use super::compare::{AppSettings, compare, release_digest};
 use super::deployed::deployed_tag;
@@ -128,7 +129,8 @@ pub(super) fn plan(
     }
     let wanted = settings.spec.branch.clone();
     if seen.branch.is_none() {
-        let tags = desired.tags.clone();
+        // The object's own tags belong to the app; a branch says whose it is.
+        let tags = owner::ownership(&desired.key, &desired.uid);
         let step = FrontendStep::CreateBranch { app: app.clone(), branch: wanted, tags };
         let what = format!("branch {}", desired.spec.branch.name);
         plan.push(Verb::Create, what, branch, step);
@@ -157,7 +159,7 @@ fn push_domain(
     app: &str,
     spec: &FrontendSpec,
     seen: &LiveFrontend,
-    changes: Vec<crate::plan::Change>,
+    changes: Vec<Change>,
 ) {
     let app = app.to_owned();
     let domain = spec.domain.clone().unwrap_or_default();
@@ -230,11 +232,16 @@ fn push_release(
         _ => {
             let short = digest.get(..12).unwrap_or(&digest).to_owned();
             let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
+            let field = if artifact.is_some() { "artifact" } else { "repository" };
+            let change = Change::of(field, newest.map(|job| format!("job {}", job.id)), &*short);
+            if seen.branch.is_some() {
+                plan.changes.push(change.clone());
+            }
             let step = match artifact {
                 Some(artifact) => FrontendStep::Deploy { app, arn, branch, artifact, digest },
                 None => FrontendStep::Build { app, arn, branch, digest },
             };
-            plan.push(Verb::Create, format!("deployment of {short}"), Vec::new(), step);
+            plan.push(Verb::Create, format!("deployment of {short}"), vec![change], step);
         }
     }
 }

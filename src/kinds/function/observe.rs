@@ -170,7 +170,9 @@ fn alias_of(
     // A description belongs to a version, not to what it runs.
     let runs = |c: &aws::FunctionConfiguration| FunctionSpec { description: None, ..spec_of(c) };
     let is_current = version.is_some_and(|v| {
-        v.code_sha256() == latest.code_sha256()
+        // What is not published moves with every write.
+        v.version() != Some("$LATEST")
+            && v.code_sha256() == latest.code_sha256()
             && env_of(v) == env_of(latest)
             && runs(v) == runs(latest)
     });
@@ -283,9 +285,17 @@ async fn url(
             expose_headers: Some(c.expose_headers().to_vec()),
             max_age: c.max_age(),
         });
+        // Without any rule there is no CORS, however Lambda writes that.
+        let nothing = UrlCors {
+            allow_headers: Some(Vec::new()),
+            allow_methods: Some(Vec::new()),
+            allow_origins: Some(Vec::new()),
+            expose_headers: Some(Vec::new()),
+            ..UrlCors::default()
+        };
         let url = FunctionUrl {
             auth_type: word(r.auth_type().as_str()),
-            cors,
+            cors: cors.filter(|cors| *cors != nothing),
             invoke_mode: r.invoke_mode().and_then(|m| word(m.as_str())),
         };
         (url, r.function_url().to_owned())

@@ -55,6 +55,9 @@ const CONFIGURATION: &[&str] = &[
     "kmsKeyArn",
 ];
 
+/// Fields that UpdateFunctionCode writes.
+const CODE: &[&str] = &["code", "architectures"];
+
 pub(super) fn plan(
     desired: &Desired<FunctionSpec>,
     live: Option<&LiveFunction>,
@@ -66,14 +69,16 @@ pub(super) fn plan(
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
+    let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
-        given.extend(split_off(&mut changes, &["code", "architectures"]));
+        given.extend(split_off(&mut changes, CODE));
         split_off(&mut changes, &["tags"]);
         let create = FunctionStep::Create(Box::new(settings.clone()), desired.tags.clone());
         plan.push(Verb::Create, "function", given, create);
     } else {
         plan.changes.clone_from(&changes);
+        plan.changes.extend(moved.clone());
         if let Some(busy) = &seen.busy {
             plan.waiting = Plan::<()>::waiting("FunctionUpdating", busy.clone()).waiting;
             return plan;
@@ -88,7 +93,7 @@ pub(super) fn plan(
         }
     }
     push_settings(&mut plan, &mut changes, &settings, wanted_tags, seen);
-    push_release(&mut plan, &desired.spec, seen);
+    push_release(&mut plan, &desired.spec, seen, moved);
     push_facets(&mut plan, &mut changes, &settings, desired, seen);
     if plan.steps.is_empty()
         && let Some(failure) = &seen.failure
@@ -118,7 +123,7 @@ fn push_settings(
         let step = FunctionStep::Configure(Box::new(settings.clone()));
         plan.push(Verb::Update, "configuration", configuration, step);
     }
-    let code = split_off(changes, &["code", "architectures"]);
+    let code = split_off(changes, CODE);
     if !code.is_empty() {
         let spec = &settings.spec;
         let step = FunctionStep::UpdateCode(spec.code.clone(), spec.architectures.clone());
@@ -142,20 +147,37 @@ fn push_settings(
     }
 }
 
-/// The alias shall point to a version with the code and the configuration that the function has,
-/// or is about to have.
-fn push_release(plan: &mut Plan<FunctionStep>, spec: &FunctionSpec, seen: &LiveFunction) {
+/// The alias is not there, or points to a version that is not what the function is although the
+/// function is as declared.
+fn moved_alias(spec: &FunctionSpec, live: &LiveFunction, changes: &[Change]) -> Option<Change> {
+    spec.alias.as_ref()?;
+    let version = live.alias.as_ref().map(|alias| format!("version {}", alias.version));
+    let is_of_version =
+        |c: &Change| CONFIGURATION.contains(&c.path.root()) || CODE.contains(&c.path.root());
+    let is_fine = live
+        .alias
+        .as_ref()
+        .is_some_and(|alias| alias.is_current || changes.iter().any(is_of_version));
+    (!is_fine).then(|| Change::of("alias", version, "a version of what the function is"))
+}
+
+/// The alias follows what the function is, or is about to be.
+fn push_release(
+    plan: &mut Plan<FunctionStep>,
+    spec: &FunctionSpec,
+    seen: &LiveFunction,
+    moved: Option<Change>,
+) {
     let Some(alias) = &spec.alias else { return };
     let exists = seen.alias.is_some();
-    let outdated = seen.alias.as_ref().is_none_or(|alias| !alias.is_current);
     let about_to_change = plan
         .steps
         .iter()
         .any(|step| matches!(step.call, FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)));
-    if outdated || about_to_change {
+    if !exists || moved.is_some() || about_to_change {
         let verb = if exists { Verb::Update } else { Verb::Create };
         let step = FunctionStep::Publish { alias: alias.clone(), exists };
-        plan.push(verb, format!("alias {alias} to a new version"), Vec::new(), step);
+        plan.push(verb, format!("alias {alias} to a new version"), Vec::from_iter(moved), step);
     }
 }
 

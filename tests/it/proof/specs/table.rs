@@ -1,0 +1,213 @@
+use serde_json::{Value, json};
+
+use super::{Proof, Request, Row, ours, rest, with};
+
+fn call(operation: &'static str, mut body: Value) -> Request {
+    body["TableName"] = json!("{name}");
+    rest("dynamodb", "POST", operation, body)
+}
+
+fn update(field: &'static str, named: &'static str, body: Value) -> Row {
+    Row::new(field, named, call("UpdateTable", body))
+}
+
+/// An index cannot be changed: somebody deletes it and makes another of its name.
+fn index(field: &'static str, named: &'static str, changed: Value) -> Row {
+    let index = json!({
+        "IndexName": "byStatus",
+        "KeySchema": [{"AttributeName": "status", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["total", "items"]},
+    });
+    let attributes = json!([
+        {"AttributeName": "status", "AttributeType": "S"}, {"AttributeName": "at", "AttributeType": "N"},
+        {"AttributeName": "other", "AttributeType": "S"},
+    ]);
+    let types = changed["types"].as_array().map_or(attributes, |types| json!(types));
+    let made = with(&with(&index, &changed), &json!({ "types": null }));
+    let create = json!({
+        "AttributeDefinitions": types, "GlobalSecondaryIndexUpdates": [{ "Create": made }],
+    });
+    let delete = json!({"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "byStatus"}}]});
+    update(field, named, delete).then(call("UpdateTable", create))
+}
+
+fn capacity(read: i64, write: i64) -> Value {
+    json!({"ReadCapacityUnits": read, "WriteCapacityUnits": write})
+}
+
+fn bare() -> Value {
+    json!({"partitionKey": {"name": "id", "type": "S"}})
+}
+
+fn by_status() -> Value {
+    json!({
+        "name": "byStatus", "partitionKey": {"name": "status", "type": "S"}, "sortKey": {"name": "at", "type": "N"},
+        "projection": {"type": "INCLUDE", "nonKeyAttributes": ["total", "items"]},
+    })
+}
+
+fn full() -> Value {
+    with(
+        &bare(),
+        &json!({
+            "sortKey": {"name": "at", "type": "N"},
+            "localSecondaryIndexes": [{"name": "byTotal", "sortKey": {"name": "total", "type": "N"}, "projection": {"type": "KEYS_ONLY"}}],
+            "globalSecondaryIndexes": [by_status()],
+            "billing": {"mode": "PAY_PER_REQUEST"},
+            "onDemandThroughput": {"maxReadRequestUnits": 100, "maxWriteRequestUnits": 50},
+            "stream": {"enabled": true, "viewType": "NEW_IMAGE"},
+            "ttl": {"enabled": true, "attribute": "expiresAt"},
+            "pointInTimeRecovery": {"enabled": true, "recoveryPeriodInDays": 7},
+            "encryption": {"type": "KMS", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a"},
+            "tableClass": "STANDARD",
+            "deletionProtection": false,
+            "tags": {"team": "storefront"},
+        }),
+    )
+}
+
+fn provisioned(read: i64, write: i64) -> Value {
+    json!({"mode": "PROVISIONED", "throughput": {"readCapacityUnits": read, "writeCapacityUnits": write}})
+}
+
+fn provisioned_index(name: &str, read: i64, write: i64) -> Value {
+    json!({
+        "name": name, "partitionKey": {"name": "status", "type": "S"}, "projection": {"type": "ALL"},
+        "throughput": {"readCapacityUnits": read, "writeCapacityUnits": write},
+    })
+}
+
+fn variants() -> Vec<(&'static str, Value)> {
+    let full = full();
+    let on_provision = |read, write, indexes: Value| json!({"billing": provisioned(read, write), "onDemandThroughput": null, "globalSecondaryIndexes": indexes});
+    let changed = [
+        ("full", json!({})),
+        ("no indexes", json!({"globalSecondaryIndexes": []})),
+        (
+            "another index",
+            json!({"globalSecondaryIndexes": [{"name": "byDay", "partitionKey": {"name": "day", "type": "S"}, "projection": {"type": "ALL"}}]}),
+        ),
+        (
+            "two indexes",
+            json!({"globalSecondaryIndexes": [by_status(), {"name": "byDay", "partitionKey": {"name": "day", "type": "S"}, "projection": {"type": "KEYS_ONLY"}}]}),
+        ),
+        (
+            "a changed index",
+            json!({"globalSecondaryIndexes": [with(&by_status(), &json!({"projection": {"type": "ALL"}, "sortKey": null}))]}),
+        ),
+        ("provisioned", on_provision(5, 5, json!([]))),
+        (
+            "provisioned with an index",
+            on_provision(10, 2, json!([provisioned_index("byStatus", 3, 3)])),
+        ),
+        (
+            "provisioned with more",
+            on_provision(
+                10,
+                4,
+                json!([provisioned_index("byStatus", 7, 1), provisioned_index("other", 1, 1)]),
+            ),
+        ),
+        (
+            "another stream",
+            json!({"stream": {"enabled": true, "viewType": "KEYS_ONLY"}, "ttl": {"attribute": "other"}}),
+        ),
+        (
+            "no stream",
+            json!({"stream": {"enabled": false}, "ttl": {"enabled": false, "attribute": "expiresAt"}}),
+        ),
+        (
+            "no recovery",
+            json!({"pointInTimeRecovery": {"enabled": false}, "deletionProtection": true}),
+        ),
+        (
+            "another key",
+            json!({"encryption": {"type": "KMS", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/b"}, "tableClass": "STANDARD_INFREQUENT_ACCESS"}),
+        ),
+        (
+            "AWS's own key",
+            json!({"encryption": {"type": "AWS_OWNED"}, "pointInTimeRecovery": {"enabled": true, "recoveryPeriodInDays": 35}}),
+        ),
+        (
+            "no limits",
+            json!({"onDemandThroughput": {"maxReadRequestUnits": -1, "maxWriteRequestUnits": -1}, "tags": {"team": "other"}}),
+        ),
+    ];
+    changed.into_iter().map(|(name, fields)| (name, with(&full, &fields))).collect()
+}
+
+fn rows() -> Vec<Row> {
+    let metered = json!({
+        "billing": provisioned(5, 6), "onDemandThroughput": null,
+        "globalSecondaryIndexes": [provisioned_index("byStatus", 3, 4)],
+    });
+    let throughput = |read, write| json!({"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "byStatus", "ProvisionedThroughput": capacity(read, write)}}]});
+    let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
+    let status_is = |kind: &str, at: &str| json!([{"AttributeName": "status", "AttributeType": kind}, {"AttributeName": "at", "AttributeType": at}]);
+    let ttl = |on: bool, attribute: &str| {
+        call(
+            "UpdateTimeToLive",
+            json!({"TimeToLiveSpecification": {"Enabled": on, "AttributeName": attribute}}),
+        )
+    };
+    let recovery = |on: bool, days: i64| {
+        call(
+            "UpdateContinuousBackups",
+            json!({"PointInTimeRecoverySpecification": if on { json!({"PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": days}) } else { json!({"PointInTimeRecoveryEnabled": false}) }}),
+        )
+    };
+    vec![
+        update("globalSecondaryIndexes[].name", "globalSecondaryIndexes[byStatus]", json!({"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "byStatus"}}]})),
+        update("globalSecondaryIndexes[].name", "globalSecondaryIndexes[byHand]", json!({
+            "AttributeDefinitions": [{"AttributeName": "other", "AttributeType": "S"}],
+            "GlobalSecondaryIndexUpdates": [{"Create": {"IndexName": "byHand", "KeySchema": [{"AttributeName": "other", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}}],
+        })),
+        index("globalSecondaryIndexes[].partitionKey.name", "globalSecondaryIndexes[byStatus].partitionKey.name", json!({"KeySchema": keys("other", "at")})),
+        index("globalSecondaryIndexes[].partitionKey.type", "globalSecondaryIndexes[byStatus].partitionKey.type", json!({"types": status_is("N", "N")})),
+        index("globalSecondaryIndexes[].sortKey.name", "globalSecondaryIndexes[byStatus].sortKey.name", json!({"KeySchema": keys("status", "other")})),
+        index("globalSecondaryIndexes[].sortKey.type", "globalSecondaryIndexes[byStatus].sortKey.type", json!({"types": [{"AttributeName": "status", "AttributeType": "S"}, {"AttributeName": "when", "AttributeType": "B"}], "KeySchema": keys("status", "when")}))
+            .on(&json!({"globalSecondaryIndexes": [with(&by_status(), &json!({"sortKey": {"name": "when", "type": "N"}}))]})),
+        index("globalSecondaryIndexes[].projection.type", "globalSecondaryIndexes[byStatus].projection.type", json!({"Projection": {"ProjectionType": "ALL"}})),
+        index("globalSecondaryIndexes[].projection.nonKeyAttributes[]", "globalSecondaryIndexes[byStatus].projection.nonKeyAttributes", json!({"Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["total"]}})),
+        update("globalSecondaryIndexes[].throughput.readCapacityUnits", "globalSecondaryIndexes[byStatus].throughput.readCapacityUnits", throughput(9, 4)).on(&metered),
+        update("globalSecondaryIndexes[].throughput.writeCapacityUnits", "globalSecondaryIndexes[byStatus].throughput.writeCapacityUnits", throughput(3, 9)).on(&metered),
+        update("billing.mode", "billing.mode", json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity(5, 5)})),
+        update("billing.throughput.readCapacityUnits", "billing.throughput.readCapacityUnits", json!({"ProvisionedThroughput": capacity(9, 6)})).on(&metered),
+        update("billing.throughput.writeCapacityUnits", "billing.throughput.writeCapacityUnits", json!({"ProvisionedThroughput": capacity(5, 9)})).on(&metered),
+        update("onDemandThroughput.maxReadRequestUnits", "onDemandThroughput.maxReadRequestUnits", json!({"OnDemandThroughput": {"MaxReadRequestUnits": 7, "MaxWriteRequestUnits": 50}})),
+        update("onDemandThroughput.maxWriteRequestUnits", "onDemandThroughput.maxWriteRequestUnits", json!({"OnDemandThroughput": {"MaxReadRequestUnits": 100, "MaxWriteRequestUnits": -1}})),
+        update("stream.enabled", "stream.enabled", json!({"StreamSpecification": {"StreamEnabled": false}})),
+        update("stream.viewType", "stream.viewType", json!({"StreamSpecification": {"StreamEnabled": false}}))
+            .then(call("UpdateTable", json!({"StreamSpecification": {"StreamEnabled": true, "StreamViewType": "OLD_IMAGE"}}))),
+        Row::new("ttl.enabled", "ttl.enabled", ttl(false, "expiresAt")),
+        Row::new("ttl.attribute", "ttl.attribute", ttl(false, "expiresAt")).then(ttl(true, "byHand")),
+        Row::new("pointInTimeRecovery.enabled", "pointInTimeRecovery.enabled", recovery(false, 0)),
+        Row::new("pointInTimeRecovery.recoveryPeriodInDays", "pointInTimeRecovery.recoveryPeriodInDays", recovery(true, 8)),
+        update("encryption.type", "encryption.type", json!({"SSESpecification": {"Enabled": false}})),
+        update("encryption.kmsKeyArn", "encryption.kmsKeyArn", json!({"SSESpecification": {"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "arn:aws:kms:us-east-1:123456789012:key/c"}})),
+        update("tableClass", "tableClass", json!({"TableClass": "STANDARD_INFREQUENT_ACCESS"})),
+        update("deletionProtection", "deletionProtection", json!({"DeletionProtectionEnabled": true})),
+        Row::new("tags.*", "tags.team", rest("dynamodb", "POST", "TagResource", json!({"ResourceArn": "{arn}", "Tags": [{"Key": "team", "Value": "by hand"}]}))),
+        Row::new("tags.*", "tags.team", rest("dynamodb", "POST", "UntagResource", json!({"ResourceArn": "{arn}", "TagKeys": ["team"]}))),
+    ]
+}
+
+pub fn proof() -> Proof {
+    let mut exempt = ours();
+    let for_life = "is made with the table; DynamoDB has no call that changes it";
+    exempt.extend(
+        [
+            "partitionKey.name",
+            "partitionKey.type",
+            "sortKey.name",
+            "sortKey.type",
+            "localSecondaryIndexes[].name",
+            "localSecondaryIndexes[].sortKey.name",
+            "localSecondaryIndexes[].sortKey.type",
+            "localSecondaryIndexes[].projection.type",
+            "localSecondaryIndexes[].projection.nonKeyAttributes[]",
+        ]
+        .map(|field| (field, for_life)),
+    );
+    Proof { kind: "Table", full: full(), bare: bare(), variants: variants(), rows: rows(), exempt }
+}

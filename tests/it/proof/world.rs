@@ -1,0 +1,92 @@
+//! Worlds of the proof: one environment, `proof`, with objects made of [`super::specs`].
+
+use serde_json::{Value, json};
+use trueup::manifest::Set;
+use trueup::sandbox::REGION;
+
+use super::live::{Live, dynamodb, live};
+use crate::harness::{ARTIFACTS, Harness, parse};
+
+pub const ENVIRONMENT: &str = "proof";
+/// What every planted secret contains, and nothing else may.
+pub const PLANTED: &str = "planted-secret";
+
+/// An object of the environment.
+pub fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "trueup.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": ENVIRONMENT,
+            // A function that changes between a zip and an image is replaced.
+            "annotations": {"trueup.dev/allow-replace": "true"},
+        },
+        "spec": spec,
+    })
+}
+
+pub fn environment(extra: Value) -> Value {
+    let mut spec = json!({
+        "aws": {"region": REGION, "accountId": "123456789012"},
+        "artifacts": {"bucket": ARTIFACTS},
+    });
+    for (field, value) in extra.as_object().unwrap() {
+        spec[field] = value.clone();
+    }
+    json!({
+        "apiVersion": "trueup.dev/v1alpha1",
+        "kind": "Environment",
+        "metadata": {"name": ENVIRONMENT},
+        "spec": spec,
+    })
+}
+
+pub fn set(environment: Value, objects: &[Value]) -> Set {
+    let documents = std::iter::once(&environment).chain(objects);
+    let texts: Vec<_> = documents.map(|d| serde_json::to_string_pretty(d).unwrap()).collect();
+    parse(&texts.join("\n---\n"))
+}
+
+/// An account with the code and the secrets that the specs refer to.
+pub async fn world() -> Harness {
+    let harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("api-2.zip", b"other code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.put_code("web-2.zip", b"other site").await;
+    for (secret, value) in [("first", "one"), ("second", "two")] {
+        let text = json!({"key": format!("{PLANTED}-{value}"), "login": format!("user:{PLANTED}-{value}")});
+        let create = harness.session.secretsmanager().create_secret();
+        create
+            .name(format!("proof/{secret}"))
+            .secret_string(text.to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+    harness
+}
+
+impl Harness {
+    pub async fn apply_objects(&self, objects: &[Value]) {
+        self.apply_set(set(environment(json!({})), objects)).await;
+    }
+
+    pub async fn live(&self) -> Live {
+        live(&self.sandbox).await
+    }
+
+    /// Settles: everything ready, and AWS done with what it does.
+    pub async fn settle(&self) {
+        self.until_ready(ENVIRONMENT).await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    }
+
+    /// The items of the store, as one text.
+    pub async fn stored(&self) -> String {
+        let items =
+            dynamodb(&self.sandbox, "Scan", json!({"TableName": crate::harness::TABLE})).await;
+        items.unwrap().to_string()
+    }
+}
