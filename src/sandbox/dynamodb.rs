@@ -10,7 +10,7 @@
 //! Not there: queries on an index that was added after the table was made.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -20,6 +20,7 @@ use winterbaume_core::{MockRequest, MockResponse, MockService, json_error_respon
 use winterbaume_dynamodb::DynamoDbService;
 
 use super::call::Call;
+use super::items::Items;
 
 pub(super) struct DynamoDb {
     inner: DynamoDbService,
@@ -59,7 +60,11 @@ impl Table {
 
 impl DynamoDb {
     pub fn new(busy_for: Duration) -> Self {
-        Self { inner: DynamoDbService::new(), busy_for, tables: Mutex::default() }
+        Self {
+            inner: DynamoDbService::with_backend(Arc::new(Items::new())),
+            busy_for,
+            tables: Mutex::default(),
+        }
     }
 
     pub async fn handle(&self, call: &Call, request: MockRequest) -> MockResponse {

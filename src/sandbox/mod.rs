@@ -15,6 +15,7 @@ mod call;
 mod client;
 mod dynamodb;
 mod fault;
+mod items;
 mod lag;
 mod lambda;
 mod listen;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use winterbaume_core::{MockRequest, MockResponse, MockService};
-use winterbaume_s3::S3Service;
 use winterbaume_secretsmanager::SecretsManagerService;
 use winterbaume_ssm::SsmService;
 use winterbaume_sts::StsService;
@@ -29,7 +28,7 @@ pub(super) struct Router {
     pub faults: Faults,
     pub lag: Lag,
     latency: Duration,
-    s3: S3,
+    s3: Arc<S3>,
     dynamodb: DynamoDb,
     lambda: Lambda,
     amplify: Amplify,
@@ -47,7 +46,7 @@ pub(super) enum Reply {
 
 impl Router {
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
-        let s3 = Arc::new(S3Service::new());
+        let s3 = Arc::<S3>::default();
         Self {
             calls: CallLog::default(),
             faults: Faults::default(),
@@ -56,7 +55,7 @@ impl Router {
             dynamodb: DynamoDb::new(behaviour.busy_for),
             lambda: Lambda::new(behaviour.busy_for, clock, Arc::clone(&s3)),
             amplify: Amplify::new(behaviour.busy_for, clock, Arc::clone(&s3)),
-            s3: S3::new(s3),
+            s3,
             sts: StsService::new(),
             secretsmanager: SecretsManagerService::new(),
             ssm: SsmService::new(),

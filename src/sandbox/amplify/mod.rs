@@ -11,23 +11,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderMap;
 use serde_json::{Value, json};
-use winterbaume_core::{MockRequest, MockResponse, MockService};
-use winterbaume_s3::S3Service;
+use winterbaume_core::{MockRequest, MockResponse};
 
 use self::app::App;
 use super::ACCOUNT_ID;
 use super::call::Call;
 use super::rest::{Answer, Refusal, body_of, page, parts, respond};
+use super::s3::S3;
 use super::uri::{Query, path_of};
 use crate::model::{Clock, sha256_hex};
 
 pub(super) struct Amplify {
     busy_for: Duration,
     clock: Clock,
-    s3: Arc<S3Service>,
+    s3: Arc<S3>,
     state: Mutex<State>,
 }
 
@@ -52,7 +50,7 @@ impl Asked<'_> {
 }
 
 impl Amplify {
-    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3Service>) -> Self {
+    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3>) -> Self {
         Self { busy_for, clock, s3, state: Mutex::default() }
     }
 
@@ -153,14 +151,9 @@ impl Amplify {
             Some(cut) => format!("/{}{path}", &host[..cut]),
             None => path.to_owned(),
         };
-        let request = MockRequest {
-            method: "GET".to_owned(),
-            uri: format!("https://s3.{}.amazonaws.com{path}", asked.region),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        };
-        let object = self.s3.handle(request).await;
-        if !signed || object.status != 200 {
+        let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+        let object = self.s3.object(bucket, key).await;
+        if !signed || object.is_none() {
             let message = format!("the archive cannot be fetched from {path}");
             return Err(Refusal(400, "BadRequestException", message));
         }

@@ -17,24 +17,22 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use http::HeaderMap;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use winterbaume_core::{MockRequest, MockResponse, MockService};
-use winterbaume_s3::S3Service;
+use winterbaume_core::{MockRequest, MockResponse};
 
 use self::function::Function;
 use super::ACCOUNT_ID;
 use super::call::Call;
 use super::rest::{Answer, Refusal, body_of, parts, respond};
+use super::s3::S3;
 use super::uri::Query;
 use crate::model::Clock;
 
 pub(super) struct Lambda {
     busy_for: Duration,
     clock: Clock,
-    s3: Arc<S3Service>,
+    s3: Arc<S3>,
     /// By region and name.
     functions: Mutex<BTreeMap<(String, String), Function>>,
 }
@@ -52,7 +50,7 @@ struct Asked<'a> {
 }
 
 impl Lambda {
-    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3Service>) -> Self {
+    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3>) -> Self {
         Self { busy_for, clock, s3, functions: Mutex::default() }
     }
 
@@ -73,8 +71,8 @@ impl Lambda {
             query,
         };
         let code = match call.operation.as_str() {
-            "CreateFunction" => Some(self.fetch(&asked, &asked.body["Code"]).await?),
-            "UpdateFunctionCode" => Some(self.fetch(&asked, &asked.body).await?),
+            "CreateFunction" => Some(self.fetch(&asked.body["Code"]).await?),
+            "UpdateFunctionCode" => Some(self.fetch(&asked.body).await?),
             _ => None,
         };
         match call.operation.as_str() {
@@ -179,7 +177,7 @@ impl Lambda {
     }
 
     /// Reads code from the embedded S3, or takes it from the request.
-    async fn fetch(&self, asked: &Asked<'_>, code: &Value) -> Result<Code, Refusal> {
+    async fn fetch(&self, code: &Value) -> Result<Code, Refusal> {
         if let Some(image) = code["ImageUri"].as_str() {
             let sha256 = hex::encode(Sha256::digest(image));
             return Ok(Code { sha256, size: 0, image: Some(image.to_owned()) });
@@ -192,20 +190,13 @@ impl Lambda {
         let (Some(bucket), Some(key)) = (bucket, key) else {
             return Err(invalid("Please provide a source for function code.".to_owned()));
         };
-        let request = MockRequest {
-            method: "GET".to_owned(),
-            uri: format!("https://s3.{}.amazonaws.com/{bucket}/{key}", asked.region),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        };
-        let object = self.s3.handle(request).await;
-        if object.status != 200 {
+        let Some(object) = self.s3.object(bucket, key).await else {
             let message = format!(
                 "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: {bucket}/{key}"
             );
             return Err(invalid(message));
-        }
-        Ok(Code::of(&object.body))
+        };
+        Ok(Code::of(&object))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Function>> {
