@@ -68,6 +68,10 @@ impl Router {
             tokio::time::sleep(self.latency).await;
         }
         let fault = self.faults.strike(&call);
+        if fault == Some(FaultKind::Stop) {
+            // It never arrived.
+            return std::future::pending().await;
+        }
         self.calls.push(call.clone());
         match fault {
             None => Reply::Response(self.lagged(&call, request).await),
@@ -79,10 +83,8 @@ impl Router {
                 tokio::time::sleep(NO_REPLY_FOR).await;
                 Reply::Lost
             }
-            Some(kind @ (FaultKind::Stop | FaultKind::StopAfter)) => {
-                if kind == FaultKind::StopAfter {
-                    self.lagged(&call, request).await;
-                }
+            Some(FaultKind::StopAfter) => {
+                self.lagged(&call, request).await;
                 std::future::pending().await
             }
             Some(kind) => Reply::Response(reply(kind, &call)),

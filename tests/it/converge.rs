@@ -7,7 +7,7 @@ use trueup::model::condition_type;
 use crate::harness::{Harness, samples, shop, with_shop};
 
 /// The secrets that the samples take for granted.
-async fn make_secrets(harness: &Harness) {
+pub async fn make_secrets(harness: &Harness) {
     for environment in ["staging", "production"] {
         let create = harness.session.secretsmanager().create_secret();
         create

@@ -29,13 +29,21 @@ pub const DAEMON: &str = "DAEMON";
 
 pub struct Harness {
     pub sandbox: Sandbox,
-    sessions: Sessions,
     /// The test's own, with a call budget and breakers of its own.
     pub session: Session,
     pub store: Store,
     pub registry: Registry,
     daemon: Option<(JoinHandle<()>, CancellationToken)>,
     daemons: u64,
+    /// How often a daemon that is started looks at the heads.
+    pub watch_every: Duration,
+}
+
+impl Drop for Harness {
+    /// A daemon whose world is gone would go on in the test's next one.
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 impl Harness {
@@ -43,7 +51,6 @@ impl Harness {
     pub async fn new() -> Self {
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let sandbox = Sandbox::new(Behaviour::default(), clock);
-        let sessions = Sessions::new(&sandbox.connection_as(DAEMON), clock, None).await;
         let own = Sessions::new(&sandbox.connection(), clock, None).await;
         let session = own.home().await.unwrap();
         let store = Store::new(session.clone(), TABLE, clock);
@@ -52,12 +59,12 @@ impl Harness {
         session.s3().create_bucket().bucket(ARTIFACTS).send().await.unwrap();
         Self {
             sandbox,
-            sessions,
             session,
             store,
             registry: Registry::new(),
             daemon: None,
             daemons: 0,
+            watch_every: Duration::from_secs(1),
         }
     }
 
@@ -70,16 +77,21 @@ impl Harness {
         self.daemons += 1;
         self.registry = Registry::new();
         let metrics = EngineMetrics::register(&self.registry).unwrap();
-        let config = Config::new(format!("daemon-{}", self.daemons), seed);
-        let clock = self.store.clock();
-        // A process of its own has sessions of its own.
-        self.sessions = Sessions::new(&self.sandbox.connection_as(DAEMON), clock, None).await;
-        let store = Store::new(self.sessions.home().await.unwrap(), TABLE, clock);
-        let sessions = self.sessions.clone();
-        let engine =
-            Engine::new(config, store, sessions, metrics, Health::default()).await.unwrap();
+        let mut config = Config::new(format!("daemon-{}", self.daemons), seed);
+        config.watch_every = self.watch_every;
+        let (clock, connection) = (self.store.clock(), self.sandbox.connection_as(DAEMON));
         let stop = CancellationToken::new();
-        self.daemon = Some((tokio::spawn(engine.run(stop.clone())), stop));
+        let stopped = stop.clone();
+        self.daemon = Some((
+            tokio::spawn(async move {
+                // A process of its own has sessions of its own.
+                let sessions = Sessions::new(&connection, clock, None).await;
+                let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
+                let engine = Engine::new(config, store, sessions, metrics, Health::default()).await;
+                engine.unwrap().run(stopped).await;
+            }),
+            stop,
+        ));
     }
 
     /// Stops the daemon as SIGTERM would.
@@ -157,7 +169,7 @@ impl Harness {
         let begun = tokio::time::Instant::now();
         while !holds().await {
             assert!(begun.elapsed() < SOON, "never: {what}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pause(begun).await;
         }
     }
 
@@ -170,7 +182,7 @@ impl Harness {
                 return;
             }
             assert!(begun.elapsed() < SOON, "not ready: {waiting:#?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pause(begun).await;
         }
     }
 
@@ -205,7 +217,7 @@ impl Harness {
                 return (stalled.reason.clone(), stalled.message.clone());
             }
             assert!(begun.elapsed() < SOON, "{id} never stalled");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            pause(begun).await;
         }
     }
 
@@ -221,6 +233,12 @@ impl Harness {
         let ours = calls.iter().filter(|c| c.caller == DAEMON);
         ours.map(|c: &Call| format!("{} {}", c.action(), c.resource)).collect()
     }
+}
+
+/// A pause between two looks at what goes on, longer the longer it takes.
+async fn pause(begun: tokio::time::Instant) {
+    let least = Duration::from_millis(100);
+    tokio::time::sleep((begun.elapsed() / 4).clamp(least, Duration::from_secs(5))).await;
 }
 
 /// Every world's store has the same id, so that uids repeat.
@@ -255,8 +273,13 @@ pub fn parse(yaml: &str) -> Set {
 
 /// The manifests that the project ships.
 pub fn samples() -> Set {
+    manifests("manifests")
+}
+
+/// The manifests below a folder of the project.
+pub fn manifests(folder: &str) -> Set {
     let mut sources = Sources::default();
-    sources.read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests")).unwrap();
+    sources.read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
     load(sources, None, Scope::Whole).unwrap()
 }
 

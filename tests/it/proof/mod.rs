@@ -6,9 +6,11 @@
 //! AWS holds.
 
 mod live;
+mod scenario;
 mod specs;
 mod world;
 
+mod crash;
 mod drift;
 mod transition;
 

@@ -1,5 +1,7 @@
 //! Worlds of the proof: one environment, `proof`, with objects made of [`super::specs`].
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use trueup::manifest::Set;
 use trueup::sandbox::REGION;
@@ -50,7 +52,8 @@ pub fn set(environment: Value, objects: &[Value]) -> Set {
 
 /// An account with the code and the secrets that the specs refer to.
 pub async fn world() -> Harness {
-    let harness = Harness::new().await;
+    let mut harness = Harness::new().await;
+    harness.watch_every = Duration::from_secs(3);
     harness.put_code("api.zip", b"code").await;
     harness.put_code("api-2.zip", b"other code").await;
     harness.put_code("web.zip", b"site").await;
@@ -80,7 +83,7 @@ impl Harness {
     /// Settles: everything ready, and AWS done with what it does.
     pub async fn settle(&self) {
         self.until_ready(ENVIRONMENT).await;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 
     /// The items of the store, as one text.

@@ -1,0 +1,66 @@
+//! The daemon dies at every boundary of an AWS call, before the call is sent and after its effect with the
+//! reply lost; a new one takes over and ends where the reference run does, with the same number of creates
+//! and deletes.
+
+use super::figure;
+use super::live::difference;
+use super::scenario::{End, Scenario, of_kind, production};
+use crate::harness::DAEMON;
+
+async fn dies_at(scenario: &Scenario, call: usize, kind: &str) -> Option<End> {
+    let mut harness = scenario.begin().await;
+    let fault: trueup::sandbox::Fault = format!("*:*={kind}@{call}").parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.start().await;
+    let begun = tokio::time::Instant::now();
+    while harness.sandbox.faults().struck() == 0 {
+        // The run ended before this call: on another way through time there were fewer.
+        if begun.elapsed() > crate::harness::SOON {
+            return None;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    harness.kill();
+    harness.sandbox.faults().clear();
+    harness.start().await;
+    scenario.until_done(&harness).await;
+    Some(scenario.end(&harness).await)
+}
+
+async fn survives(scenario: &Scenario) -> usize {
+    let (reference, calls) = scenario.reference().await;
+    let mut crashes = 0;
+    for (call, action) in calls.iter().enumerate() {
+        for kind in ["stop", "stopafter"] {
+            let Some(end) = dies_at(scenario, call, kind).await else { continue };
+            let what = format!("{}, {kind} at call {call} ({action})", scenario.name);
+            if let Some(difference) = difference(&reference.live, &end.live) {
+                panic!("{what}:\n{difference}");
+            }
+            assert_eq!(end.made, reference.made, "{what}");
+            crashes += 1;
+        }
+    }
+    assert!(crashes >= calls.len(), "{}: {crashes} of {} calls", scenario.name, calls.len());
+    crashes
+}
+
+macro_rules! for_every_scenario {
+    ($($test:ident $scenarios:expr;)*) => { $(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            for scenario in $scenarios {
+                let crashes = survives(&scenario).await;
+                figure("crash everywhere", &format!("{}: {crashes} crashes survived", scenario.name));
+            }
+        }
+    )* };
+}
+
+for_every_scenario! {
+    a_crash_anywhere_in_a_functions_life_leaves_nothing_double_or_behind of_kind("Function");
+    a_crash_anywhere_in_a_tables_life_leaves_nothing_double_or_behind of_kind("Table");
+    a_crash_anywhere_in_a_buckets_life_leaves_nothing_double_or_behind of_kind("Bucket");
+    a_crash_anywhere_in_a_frontends_life_leaves_nothing_double_or_behind of_kind("Frontend");
+    a_crash_anywhere_in_the_first_apply_of_production_leaves_nothing_double_or_behind [production()];
+}
