@@ -60,8 +60,8 @@ impl Pass<'_> {
             return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
         };
         let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
-        let is_first_try = self.record.intent.is_none();
-        if creates_whole && is_first_try {
+        let before = self.record.intent.clone();
+        if creates_whole {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
             self.put().await?;
         }
@@ -76,9 +76,10 @@ impl Pass<'_> {
                 let error = error.without(&self.secrets);
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
-                // A create that was refused made nothing; what is there later is not ours.
-                if creates_whole && is_first_try && error.class != Class::Unknown {
-                    self.record.intent = None;
+                // A create that was refused made nothing; what is there later is not ours, unless an
+                // earlier one made it.
+                if creates_whole && error.class != Class::Unknown {
+                    self.record.intent = before;
                 }
                 return Ok(Err(Verdict::WriteFailed(error)));
             }

@@ -1,12 +1,17 @@
 //! The other half of a pass: an object that left its release.
 
+use jiff::SignedDuration;
 use tracing::{debug, info};
 
 use super::outcome::{Verdict, set_conditions};
 use super::pass::{Done, Next, Pass, Refusal, log};
 use crate::kinds::{Intent, kind};
 use crate::model::{DeletionPolicy, Object};
+use crate::plan::Waiting;
 use crate::store::{EventKind, StoreError};
+
+/// How long a resource that we did not delete has to be gone before its object is forgotten.
+const CERTAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 impl Pass<'_> {
     /// The object left the release: its resource is deleted or let go, and then forgotten.
@@ -77,8 +82,9 @@ impl Pass<'_> {
         };
         if look.plan.is_settled() {
             self.left_behind = look.facts.exists;
-            return Ok(None);
+            return Ok(if look.facts.exists { None } else { self.missing() });
         }
+        self.record.missing_since = None;
         if let Some(blocked) = look.plan.blocked {
             return Ok(Some(Verdict::Blocked(blocked)));
         }
@@ -93,6 +99,20 @@ impl Pass<'_> {
             Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),
         }
+    }
+
+    /// What is gone without our doing is looked at a while longer: forgotten too early, it would be left
+    /// behind. `None` once it is certain.
+    fn missing(&mut self) -> Option<Verdict> {
+        let is_our_doing = self.record.brake.is_some() || self.record.created_at.is_none();
+        let now = self.cx.clock.now();
+        let since = *self.record.missing_since.get_or_insert(now);
+        if is_our_doing || now.duration_since(since) >= CERTAIN_AFTER {
+            return None;
+        }
+        let message =
+            "it is gone, and nobody here deleted it; looking again to be certain".to_owned();
+        Some(Verdict::Waiting(Waiting { reason: "Missing", message }))
     }
 
     async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {

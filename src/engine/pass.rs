@@ -292,7 +292,7 @@ impl Pass<'_> {
         // Green means looked at: what was written is read back.
         let mut desired = desired;
         desired.identity.clone_from(&self.record.identity);
-        desired.create_intended = self.record.intent.is_some();
+        desired.create_begun = self.record.intent.as_ref().map(|intent| intent.at);
         match self.look(&session, desired, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {

@@ -101,7 +101,7 @@ impl Subject<'_> {
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             identity: self.status.and_then(|s| s.identity.clone()),
-            create_intended: self.status.is_some_and(|s| s.intent.is_some()),
+            create_begun: self.status.and_then(|s| s.intent.as_ref()).map(|intent| intent.at),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,
             adopt: self.object.annotated(annotation::ADOPT),

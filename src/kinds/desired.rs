@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -55,8 +56,8 @@ pub struct Desired<S> {
     /// The id that AWS gave to the resource, when it was last seen.
     pub identity: Option<String>,
     pub resolved: Resolved,
-    /// A create was begun and its end was not recorded yet.
-    pub create_intended: bool,
+    /// When a create was begun whose end was not recorded yet.
+    pub create_begun: Option<Timestamp>,
     /// The resource was seen as ours before.
     pub is_known: bool,
     /// The manifest takes over a resource that is not ours.
@@ -76,7 +77,7 @@ impl<S> Desired<S> {
             ignore: self.ignore,
             identity: self.identity,
             resolved: self.resolved,
-            create_intended: self.create_intended,
+            create_begun: self.create_begun,
             is_known: self.is_known,
             adopt: self.adopt,
             allow_replace: self.allow_replace,
@@ -154,7 +155,7 @@ impl<S: DeserializeOwned> Desired<S> {
             ignore: Vec::new(),
             identity: None,
             resolved: Resolved::default(),
-            create_intended: false,
+            create_begun: None,
             is_known: false,
             adopt: false,
             allow_replace: false,

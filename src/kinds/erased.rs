@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -136,7 +136,7 @@ async fn look<K: Kind>(
     let desired = Arc::new(desired.with_spec(spec));
     let live = K::observe(session, &desired).await?;
     let owned = live.as_ref().is_some_and(|live| {
-        let bridged = !K::TAGS_SEEN_AT_ONCE && desired.create_intended && is_untagged(live);
+        let bridged = !K::TAGS_SEEN_AT_ONCE && desired.create_begun.is_some() && is_untagged(live);
         bridged || tags::owned_by(live.tags(), &desired.key, &desired.uid)
     });
     let facts = Facts {
@@ -147,6 +147,7 @@ async fn look<K: Kind>(
     };
     let plan = match (&live, intent) {
         (Some(live), Intent::Keep) if !facts.owned => foreign(K::WHOLE, &desired.aws_name, live),
+        (None, _) if may_be_unseen::<K>(&desired, intent, now) => unseen(K::WHOLE),
         (live, Intent::Keep) => K::plan(&desired, live.as_ref(), now),
         // Tags that were taken off are no proof that it is somebody else's, and none that it is ours.
         (Some(live), Intent::Delete) if !owned && desired.is_known && is_untagged(live) => {
@@ -172,6 +173,21 @@ fn foreign<S>(whole: &str, name: &str, live: &impl Live) -> Plan<S> {
              annotate the manifest with trueup.dev/adopt: \"true\"; otherwise give it another name"
         ),
     )
+}
+
+/// How long AWS may take to show what was made: its control planes are eventually consistent.
+const SEEN_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// A create was begun a moment ago. What is not seen may be there all the same: made again it would be
+/// there twice, and taken for gone it would be left behind.
+fn may_be_unseen<K: Kind>(desired: &Desired<K::Spec>, intent: Intent, now: Timestamp) -> bool {
+    let matters = intent == Intent::Delete || !K::NAME_IS_UNIQUE;
+    matters && desired.create_begun.is_some_and(|at| now.duration_since(at) < SEEN_WITHIN)
+}
+
+fn unseen<S>(whole: &str) -> Plan<S> {
+    let message = format!("a {whole} was to be made a moment ago, and AWS does not show it yet");
+    Plan::waiting("NotSeenYet", message)
 }
 
 fn is_untagged(live: &impl Live) -> bool {

@@ -110,6 +110,8 @@ pub trait Kind: Send + Sync + 'static {
     /// The create call takes the tags, and the next look shows them. Where that does not hold, the
     /// recorded intent of a create stands in for them until they are seen.
     const TAGS_SEEN_AT_ONCE: bool = true;
+    /// AWS refuses a second resource of the same name.
+    const NAME_IS_UNIQUE: bool = true;
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

@@ -49,6 +49,9 @@ pub struct StatusRecord {
     /// A create was begun and its end is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<CreateIntent>,
+    /// Since when the resource of an object that is leaving was not to be seen, undeleted by us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<Brake>,
     /// A failure was told of, and its end was not.

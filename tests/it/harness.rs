@@ -87,8 +87,17 @@ impl Harness {
                 // A process of its own has sessions of its own.
                 let sessions = Sessions::new(&connection, clock, None).await;
                 let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
-                let engine = Engine::new(config, store, sessions, metrics, Health::default()).await;
-                engine.unwrap().run(stopped).await;
+                let open = || {
+                    let (config, store) = (config.clone(), store.clone());
+                    Engine::new(config, store, sessions.clone(), metrics.clone(), Health::default())
+                };
+                // As `trueup run` does, it waits for its store.
+                loop {
+                    match open().await {
+                        Ok(engine) => return engine.run(stopped).await,
+                        Err(_) => tokio::time::sleep(Duration::from_secs(2)).await,
+                    }
+                }
             }),
             stop,
         ));

@@ -33,6 +33,7 @@ impl Kind for Frontend {
     const NAME: &'static str = "Frontend";
     const WHOLE: &'static str = "frontend";
     const HOLDS_DATA: bool = false;
+    const NAME_IS_UNIQUE: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "appId", "arn", "defaultDomain", "url"];
 
     type Spec = FrontendSpec;

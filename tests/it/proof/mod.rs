@@ -12,6 +12,8 @@ mod world;
 
 mod crash;
 mod drift;
+mod single_fault;
+mod stale;
 mod transition;
 
 use std::io::Write;

@@ -24,7 +24,7 @@ pub struct Scenario {
 #[derive(Debug, PartialEq)]
 pub struct End {
     pub live: Live,
-    /// Creates and deletes that were sent, by action.
+    /// Creates and deletes that were sent, by action and resource.
     pub made: BTreeMap<String, u64>,
 }
 
@@ -80,7 +80,7 @@ fn made(harness: &Harness) -> BTreeMap<String, u64> {
     for call in harness.sandbox.calls().mutations(TABLE) {
         let counts = ["Create", "Delete"].iter().any(|verb| call.operation.starts_with(verb));
         if counts && call.caller == DAEMON {
-            *made.entry(call.action()).or_default() += 1;
+            *made.entry(format!("{} {}", call.action(), call.resource)).or_default() += 1;
         }
     }
     made

@@ -1,0 +1,152 @@
+//! Each call of an operator's life, with each fault: everything recovers once it clears, and a denied call
+//! is named, with the action that is missing, within three attempts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use trueup::model::{ConditionStatus, condition_type};
+use trueup::sandbox::Fault;
+
+use super::figure;
+use super::live::difference;
+use super::scenario::{End, Scenario, of_kind};
+use super::world::ENVIRONMENT;
+use crate::harness::{DAEMON, Harness, SOON};
+
+/// Kinds of fault that pass by themselves.
+const PASSING: [&str; 7] =
+    ["throttle", "500", "timeout", "lost", "conflict", "notfound", "garbage"];
+/// How often a passing fault strikes: more than the short retries of a read.
+const TIMES: u32 = 4;
+/// Attempts within which a denied call has its condition.
+const ATTEMPTS_MAX: u64 = 3;
+
+async fn with(scenario: &Scenario, fault: &str) -> Harness {
+    let mut harness = scenario.begin().await;
+    harness.sandbox.faults().inject(fault.parse::<Fault>().unwrap().of(DAEMON));
+    harness.start().await;
+    harness
+}
+
+async fn recovers(scenario: &Scenario, fault: &str) -> End {
+    let harness = with(scenario, fault).await;
+    let begun = tokio::time::Instant::now();
+    // The scenario may be over before the fault has struck as often as it could.
+    while harness.sandbox.faults().struck() < u64::from(TIMES) && begun.elapsed() < SOON / 4 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    harness.sandbox.faults().clear();
+    harness.look(ENVIRONMENT).await;
+    scenario.until_done(&harness).await;
+    scenario.end(&harness).await
+}
+
+/// Returns what is wrong.
+async fn is_named(scenario: &Scenario, action: &str) -> Option<String> {
+    let harness = with(scenario, &format!("{action}=denied")).await;
+    let begun = tokio::time::Instant::now();
+    loop {
+        let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
+        let stalled = statuses.iter().find_map(|s| {
+            s.conditions.get(condition_type::STALLED).filter(|c| c.status == ConditionStatus::True)
+        });
+        if let Some(stalled) = stalled {
+            let tried = harness.sandbox.calls().counts()[action];
+            let named =
+                stalled.reason == "AccessDenied" && stalled.message.contains(&permission(action));
+            if !named || tried > ATTEMPTS_MAX {
+                return Some(format!(
+                    "{action}: {tried} attempts, {}: {}",
+                    stalled.reason, stalled.message
+                ));
+            }
+            break;
+        }
+        if begun.elapsed() > SOON {
+            return Some(format!("{action}: no condition says that it is denied"));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    harness.sandbox.faults().clear();
+    scenario.until_done(&harness).await;
+    None
+}
+
+/// The IAM action that an operation needs, where it is not named after it:
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html>.
+fn permission(action: &str) -> String {
+    let own = match action {
+        "s3:GetBucketEncryption" => "s3:GetEncryptionConfiguration",
+        "s3:PutBucketEncryption" => "s3:PutEncryptionConfiguration",
+        "s3:GetBucketLifecycleConfiguration" => "s3:GetLifecycleConfiguration",
+        "s3:PutBucketLifecycleConfiguration" => "s3:PutLifecycleConfiguration",
+        "s3:GetBucketCors" => "s3:GetBucketCORS",
+        "s3:PutBucketCors" => "s3:PutBucketCORS",
+        "s3:GetPublicAccessBlock" => "s3:GetBucketPublicAccessBlock",
+        "s3:PutPublicAccessBlock" => "s3:PutBucketPublicAccessBlock",
+        "s3:GetBucketNotificationConfiguration" => "s3:GetBucketNotification",
+        "s3:PutBucketNotificationConfiguration" => "s3:PutBucketNotification",
+        other => other,
+    };
+    own.to_owned()
+}
+
+/// The store's own operations, without which nothing can be recorded.
+fn is_the_stores(action: &str) -> bool {
+    ["PutItem", "GetItem", "Query", "BatchGetItem", "DeleteItem"]
+        .iter()
+        .any(|o| action.ends_with(o))
+}
+
+async fn faults_of(scenarios: Vec<Scenario>) {
+    let mut wrong = Vec::new();
+    let (mut recovered, mut denied) = (0, 0);
+    for scenario in scenarios {
+        let (reference, calls) = scenario.reference().await;
+        for action in calls.into_iter().collect::<BTreeSet<_>>() {
+            for kind in PASSING {
+                let end = recovers(&scenario, &format!("{action}={kind}*{TIMES}")).await;
+                if let Some(difference) = difference(&reference.live, &end.live) {
+                    wrong.push(format!("{}, {action}={kind}:\n{difference}", scenario.name));
+                }
+                let deleted = |end: &End| -> u64 {
+                    end.made.iter().filter(|(a, _)| a.contains(":Delete")).map(|(_, n)| n).sum()
+                };
+                if kind != "notfound"
+                    && !action.contains("Delete")
+                    && deleted(&end) > deleted(&reference)
+                {
+                    wrong.push(format!(
+                        "{}, {action}={kind}: deleted {:?}",
+                        scenario.name, end.made
+                    ));
+                }
+                recovered += 1;
+            }
+            if !is_the_stores(&action) {
+                wrong.extend(
+                    is_named(&scenario, &action).await.map(|w| format!("{}: {w}", scenario.name)),
+                );
+                denied += 1;
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    figure("every single fault", &format!("{recovered} recovered, {denied} denied calls named"));
+}
+
+macro_rules! for_every_kind {
+    ($($test:ident $kind:literal)*) => { $(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            faults_of(of_kind($kind)).await;
+        }
+    )* };
+}
+
+for_every_kind! {
+    every_call_of_a_functions_life_may_fail_in_every_way "Function"
+    every_call_of_a_tables_life_may_fail_in_every_way "Table"
+    every_call_of_a_buckets_life_may_fail_in_every_way "Bucket"
+    every_call_of_a_frontends_life_may_fail_in_every_way "Frontend"
+}

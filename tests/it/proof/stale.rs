@@ -1,0 +1,63 @@
+//! Reads that are one to five writes behind, wherever AWS is eventually consistent: nothing is deleted or
+//! made that the run without them does not delete or make.
+
+use std::time::Duration;
+
+use trueup::sandbox::Lagging;
+
+use super::figure;
+use super::live::difference;
+use super::scenario::{Scenario, of_kind, production};
+use crate::harness::DAEMON;
+
+fn lagging(writes: usize) -> Lagging {
+    Lagging { writes, at_most: Duration::from_secs(8), caller: DAEMON.to_owned() }
+}
+
+async fn survives(scenario: &Scenario) -> usize {
+    let mut first = scenario.begin().await;
+    // Nothing is behind yet; the reads are learned.
+    first.sandbox.lag().start(lagging(0));
+    first.start().await;
+    scenario.until_done(&first).await;
+    let reference = scenario.end(&first).await;
+    for writes in 1..=5 {
+        let mut harness = scenario.begin().await;
+        harness.sandbox.follow(first.sandbox.lag().reads()).await;
+        harness.sandbox.lag().start(lagging(writes));
+        harness.start().await;
+        scenario.until_done(&harness).await;
+        // What was believed too early would be undone now.
+        tokio::time::sleep(Duration::from_secs(180)).await;
+        let (what, end) =
+            (format!("{}, {writes} behind", scenario.name), scenario.end(&harness).await);
+        if let Some(difference) = difference(&reference.live, &end.live) {
+            panic!("{what}:\n{difference}");
+        }
+        // What is still seen may be deleted once more; what the reference keeps may not.
+        let deletes = end.made.keys().filter(|made| made.contains(":Delete"));
+        let more: Vec<_> = deletes.filter(|d| !reference.made.contains_key(*d)).collect();
+        assert!(more.is_empty(), "{what}: {more:?}");
+    }
+    5
+}
+
+macro_rules! for_every_scenario {
+    ($($test:ident $scenarios:expr;)*) => { $(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            for scenario in $scenarios {
+                let depths = survives(&scenario).await;
+                figure("stale reads", &format!("{}: {depths} depths, nothing more deleted", scenario.name));
+            }
+        }
+    )* };
+}
+
+for_every_scenario! {
+    a_function_that_is_seen_late_is_neither_made_twice_nor_deleted of_kind("Function");
+    a_table_that_is_seen_late_is_neither_made_twice_nor_deleted of_kind("Table");
+    a_bucket_that_is_seen_late_is_neither_made_twice_nor_deleted of_kind("Bucket");
+    a_frontend_that_is_seen_late_is_neither_made_twice_nor_deleted of_kind("Frontend");
+    an_environment_that_is_seen_late_is_neither_made_twice_nor_deleted [production()];
+}
