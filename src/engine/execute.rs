@@ -1,5 +1,6 @@
 //! Taking a plan's steps, and the brake on plans without effect.
 
+use jiff::SignedDuration;
 use tracing::{info, warn};
 
 use super::outcome::Verdict;
@@ -13,19 +14,37 @@ use crate::store::{Brake, CreateIntent, EventKind, StoreError};
 /// Times that the same plan is carried out without effect before the brake stops it.
 const SAME_PLAN_MAX: u32 = 3;
 
+/// How long AWS may take to show what was written: its control planes are eventually consistent.
+const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
 const FLAPPING: &str = "Flapping";
 
 impl Pass<'_> {
     /// The same plan was carried out often enough to see that it has no effect.
     pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
-        let digest = plan_digest(plan, generation);
-        self.record.brake.as_ref().filter(|b| b.plan == digest && b.count >= SAME_PLAN_MAX)?;
+        self.same_plan(plan, generation).filter(|brake| brake.count >= SAME_PLAN_MAX)?;
         let stalled = self.record.conditions.get(condition_type::STALLED);
         if stalled.is_none_or(|c| c.reason != FLAPPING) {
             let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
             self.cx.metrics.flapping.with_label_values(&[&**environment, &**kind]).inc();
         }
         Some(flapping(plan))
+    }
+
+    /// What the record says of the same plan.
+    fn same_plan(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<&Brake> {
+        let digest = plan_digest(plan, generation);
+        self.record.brake.as_ref().filter(|brake| brake.plan == digest)
+    }
+
+    /// The same plan was carried out a moment ago: AWS may not show it yet.
+    pub(super) fn just_written(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Waiting> {
+        let at = self.same_plan(plan, generation)?.at?;
+        let is_recent = self.cx.clock.now().duration_since(at) < SHOWN_WITHIN;
+        is_recent.then(|| Waiting {
+            reason: "NotShownYet",
+            message: "it was written a moment ago, and AWS does not show it yet".to_owned(),
+        })
     }
 
     /// Takes the steps in order, up to the first that AWS is busy with.
@@ -112,7 +131,8 @@ impl Pass<'_> {
             Some(brake) if brake.plan == plan => brake.count + 1,
             _ => 1,
         };
-        self.record.brake = Some(Brake { plan: plan.to_owned(), count });
+        let at = Some(self.cx.clock.now());
+        self.record.brake = Some(Brake { plan: plan.to_owned(), count, at });
     }
 }
 

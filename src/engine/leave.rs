@@ -95,6 +95,9 @@ impl Pass<'_> {
         if let Some(braked) = self.braked(&look.plan, generation) {
             return Ok(Some(Verdict::Blocked(braked)));
         }
+        if let Some(waiting) = self.just_written(&look.plan, generation) {
+            return Ok(Some(Verdict::Waiting(waiting)));
+        }
         match self.execute(&session, &look.plan, generation).await? {
             Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),

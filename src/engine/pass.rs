@@ -327,7 +327,8 @@ impl Pass<'_> {
             let carried_out = look.facts.exists && was_in_accord;
             return Some(Verdict::Reported { exists: look.facts.exists, carried_out, reason });
         }
-        self.braked(plan, wanted.generation).map(Verdict::Blocked)
+        let braked = self.braked(plan, wanted.generation).map(Verdict::Blocked);
+        braked.or_else(|| self.just_written(plan, wanted.generation).map(Verdict::Waiting))
     }
 
     /// The resource was seen to be as this release, and what it refers to, want it.

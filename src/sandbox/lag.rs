@@ -80,8 +80,7 @@ impl Lag {
     pub(super) fn wrote(&self, request: &MockRequest, response: MockResponse) {
         let mut state = self.lock();
         let Some(read) = state.reads.get_mut(&key(request)) else { return };
-        let is_new = read.replies.last().is_none_or(|(_, last)| last.body != response.body);
-        if is_new {
+        if read.replies.last().is_none_or(|(_, last)| !is_same(last, &response)) {
             read.replies.push((Instant::now(), response));
         }
         if read.replies.len() > KEPT_MAX {
@@ -128,6 +127,12 @@ impl State {
             self.reads.insert(key(&request), Read { call, request, replies });
         }
     }
+}
+
+/// Members of JSON may come in any order.
+fn is_same(a: &MockResponse, b: &MockResponse) -> bool {
+    let json = |r: &MockResponse| serde_json::from_slice::<serde_json::Value>(&r.body).ok();
+    a.body == b.body || json(a).is_some_and(|a| json(b) == Some(a))
 }
 
 fn key(request: &MockRequest) -> String {

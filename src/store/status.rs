@@ -81,6 +81,9 @@ pub struct Brake {
     /// The plan, by digest.
     pub plan: String,
     pub count: u32,
+    /// When it was last carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 impl Store {

@@ -9,12 +9,11 @@ use trueup::kinds::kind;
 use trueup::model::{ConditionStatus, condition_type};
 
 use super::figure;
-use super::live::{arn, difference, live};
-use super::specs::{Body, Proof, Request, Row, proofs, with};
-use super::world::{ENVIRONMENT, environment, object, set, world};
+use super::live::{difference, live};
+use super::specs::{Proof, Row, proofs, with};
+use super::world::{ENVIRONMENT, by_hand, environment, object, set, world};
 use crate::harness::Harness;
 
-const IT: &str = "proof-it";
 /// Virtual time in which a look, and AWS's own work after a write, are over.
 const A_WHILE: Duration = Duration::from_secs(20);
 
@@ -80,43 +79,6 @@ fn every_field_of_the_schema_has_a_row_or_a_reason() {
     );
 }
 
-/// Does by hand what a row says. Returns whether AWS took all of it.
-async fn by_hand(harness: &Harness, proof: &Proof, requests: &[Request]) -> bool {
-    let status = harness.status(ENVIRONMENT, &format!("{}/it", proof.kind)).await.unwrap();
-    let app = status.identity.unwrap_or_default();
-    let arn = arn(proof.kind, if proof.kind == "Frontend" { &app } else { IT });
-    let (_, tags) = harness.sandbox.ask("s3", "GET", &format!("/{IT}?tagging"), "", "").await;
-    let ours: String = tags
-        .split_inclusive("</Tag>")
-        .filter_map(|tag| tag.split_once("<Tag>").map(|(_, rest)| format!("<Tag>{rest}")))
-        .filter(|tag| tag.contains("trueup.dev/"))
-        .collect();
-    let fill = |text: &str, encode: bool| {
-        let arn = if encode { arn.replace(':', "%3A").replace('/', "%2F") } else { arn.clone() };
-        let text = text.replace("{name}", IT).replace("{app}", &app).replace("{arn}", &arn);
-        text.replace("{ours}", &ours)
-    };
-    for request in requests {
-        let body = match &request.body {
-            Body::Json(Value::Null) => String::new(),
-            Body::Json(body) => fill(&body.to_string(), false),
-            Body::Xml(body) => fill(body, false),
-        };
-        let (path, target) = match request.service {
-            "dynamodb" => ("/".to_owned(), format!("DynamoDB_20120810.{}", request.path)),
-            _ => (fill(request.path, true), String::new()),
-        };
-        let (service, method) = (request.service, request.method);
-        let (status, reply) = harness.sandbox.ask(service, method, &path, &target, &body).await;
-        if status >= 300 {
-            eprintln!("{service} {method} {path}{target}: {status} {reply}");
-            return false;
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-    }
-    true
-}
-
 async fn under(harness: &Harness, policy: &str, objects: &[Value]) {
     let environment = environment(json!({"reconcile": {"interval": "1h", "drift": policy}}));
     harness.apply_set(set(environment, objects)).await;
@@ -131,7 +93,7 @@ async fn a_row_is_named_and_repaired(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     let before = live(&harness.sandbox).await;
-    if !by_hand(harness, proof, &row.requests).await {
+    if !by_hand(harness, proof.kind, "it", &row.requests).await {
         return vec!["AWS refused the change".to_owned()];
     }
     let changed = live(&harness.sandbox).await;
@@ -201,7 +163,7 @@ async fn undeclared_of(proof: &Proof) -> usize {
     let mut effective = 0;
     for row in proof.rows.iter().filter(|row| !declared(&proof.bare, row.field)) {
         let before = live(&harness.sandbox).await;
-        by_hand(&harness, proof, &row.requests).await;
+        by_hand(&harness, proof.kind, "it", &row.requests).await;
         let changed = live(&harness.sandbox).await;
         effective += usize::from(before != changed);
         tokio::time::sleep(Duration::from_secs(12)).await;

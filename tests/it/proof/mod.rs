@@ -7,11 +7,13 @@
 
 mod live;
 mod scenario;
+mod seeds;
 mod specs;
 mod world;
 
 mod crash;
 mod drift;
+mod simulation;
 mod single_fault;
 mod stale;
 mod transition;

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use trueup::manifest::Set;
 use trueup::sandbox::REGION;
 
-use super::live::{Live, dynamodb, live};
+use super::live::{Live, arn, dynamodb, live};
+use super::specs::{Body, Request};
 use crate::harness::{ARTIFACTS, Harness, parse};
 
 pub const ENVIRONMENT: &str = "proof";
@@ -71,11 +72,44 @@ pub async fn world() -> Harness {
     harness
 }
 
-impl Harness {
-    pub async fn apply_objects(&self, objects: &[Value]) {
-        self.apply_set(set(environment(json!({})), objects)).await;
+/// Does by hand what a row says. Returns whether AWS took all of it.
+pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Request]) -> bool {
+    let status = harness.status(ENVIRONMENT, &format!("{kind}/{name}")).await;
+    let app = status.and_then(|s| s.identity).unwrap_or_default();
+    let name = format!("{ENVIRONMENT}-{name}");
+    let arn = arn(kind, if kind == "Frontend" { &app } else { &name });
+    let (_, tags) = harness.sandbox.ask("s3", "GET", &format!("/{name}?tagging"), "", "").await;
+    let ours: String = tags
+        .split_inclusive("</Tag>")
+        .filter_map(|tag| tag.split_once("<Tag>").map(|(_, rest)| format!("<Tag>{rest}")))
+        .filter(|tag| tag.contains("trueup.dev/"))
+        .collect();
+    let fill = |text: &str, encode: bool| {
+        let arn = if encode { arn.replace(':', "%3A").replace('/', "%2F") } else { arn.clone() };
+        let text = text.replace("{name}", &name).replace("{app}", &app).replace("{arn}", &arn);
+        text.replace("{ours}", &ours)
+    };
+    for request in requests {
+        let body = match &request.body {
+            Body::Json(Value::Null) => String::new(),
+            Body::Json(body) => fill(&body.to_string(), false),
+            Body::Xml(body) => fill(body, false),
+        };
+        let (path, target) = match request.service {
+            "dynamodb" => ("/".to_owned(), format!("DynamoDB_20120810.{}", request.path)),
+            _ => (fill(request.path, true), String::new()),
+        };
+        let (service, method) = (request.service, request.method);
+        let (status, _) = harness.sandbox.ask(service, method, &path, &target, &body).await;
+        if status >= 300 {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
+    true
+}
 
+impl Harness {
     pub async fn live(&self) -> Live {
         live(&self.sandbox).await
     }

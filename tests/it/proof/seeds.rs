@@ -1,0 +1,42 @@
+//! Many worlds from many seeds, each in a runtime of its own under virtual time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The seeds of a run: so many as `PROOF_SEEDS` says, or as the item has by default; the one that
+/// `PROOF_SEED` names, to replay it.
+pub fn seeds(default: u64) -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match number("PROOF_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("PROOF_SEEDS").unwrap_or(default)).collect(),
+    }
+}
+
+pub fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().start_paused(true).build().unwrap().block_on(future)
+}
+
+/// Runs a world for each seed on every core. Names the seeds that fail.
+pub fn every_seed<F, T: Send>(seeds: &[u64], world: impl Fn(u64) -> F + Sync) -> Vec<T>
+where
+    F: Future<Output = T>,
+{
+    let next = AtomicU64::new(0);
+    let (ended, failed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let work = || {
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+            match catch_unwind(AssertUnwindSafe(|| in_virtual_time(world(*seed)))) {
+                Ok(end) => ended.lock().unwrap().push(end),
+                Err(_) => failed.lock().unwrap().push(*seed),
+            }
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "seeds {failed:?} failed; replay one with PROOF_SEED={}", failed[0]);
+    ended.into_inner().unwrap()
+}
