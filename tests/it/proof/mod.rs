@@ -11,12 +11,14 @@ mod seeds;
 mod specs;
 mod world;
 
+mod backoff;
 mod crash;
 mod drift;
 mod simulation;
 mod single_fault;
 mod stale;
 mod transition;
+mod unobserved;
 
 use std::io::Write;
 

@@ -1,0 +1,75 @@
+//! Edits between two looks: v1 -> v2 -> v3 and delete -> recreate end as if straight to the last.
+
+use serde_json::{Value, json};
+
+use super::figure;
+use super::live::{Live, difference};
+use super::specs::{Proof, proof, with};
+use super::world::{environment, object, set, world};
+use crate::harness::{DAEMON, Harness};
+
+/// Applies releases one after another without a look in between, over the first one.
+async fn through(proof: &Proof, releases: &[Option<usize>]) -> (Live, Vec<String>) {
+    let mut harness = world().await;
+    apply(&harness, proof, releases[0]).await;
+    harness.start().await;
+    harness.settle().await;
+    harness.stop().await;
+    harness.sandbox.calls().clear();
+    for release in &releases[1..] {
+        apply(&harness, proof, *release).await;
+    }
+    harness.start().await;
+    harness.settle().await;
+    let calls = harness.sandbox.calls().mutations(crate::harness::TABLE);
+    let ours = calls
+        .iter()
+        .filter(|c| c.caller == DAEMON)
+        .map(|c| format!("{} {}", c.action(), c.resource));
+    (harness.live().await, ours.collect())
+}
+
+async fn apply(harness: &Harness, proof: &Proof, variant: Option<usize>) {
+    let delete = json!({"deletionPolicy": "Delete"});
+    let objects: Vec<Value> = variant
+        .iter()
+        .map(|v| object(proof.kind, "it", &with(&proof.variants[*v].1, &delete)))
+        .collect();
+    harness.apply_set(set(environment(json!({})), &objects)).await;
+}
+
+async fn as_if_straight(kind: &str) -> usize {
+    let proof = proof(kind);
+    let mut histories = 0;
+    for last in 1..proof.variants.len() {
+        let between = (last + 1) % proof.variants.len();
+        let straight = through(&proof, &[Some(0), Some(last)]).await;
+        for history in [vec![Some(0), Some(between), Some(last)], vec![Some(0), None, Some(last)]] {
+            let (live, calls) = through(&proof, &history).await;
+            let what = format!("{kind} {history:?}");
+            if let Some(difference) = difference(&straight.0, &live) {
+                panic!("{what}:\n{difference}");
+            }
+            assert_eq!(calls, straight.1, "{what}: the same writes as straight to the last");
+            histories += 1;
+        }
+    }
+    histories
+}
+
+macro_rules! for_every_kind {
+    ($($test:ident $kind:literal)*) => { $(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            let histories = as_if_straight($kind).await;
+            figure("unobserved edits", &format!("{}: {histories} histories end as if straight to the last", $kind));
+        }
+    )* };
+}
+
+for_every_kind! {
+    a_function_edited_unseen_ends_as_if_straight_to_the_last "Function"
+    a_table_edited_unseen_ends_as_if_straight_to_the_last "Table"
+    a_bucket_edited_unseen_ends_as_if_straight_to_the_last "Bucket"
+    a_frontend_edited_unseen_ends_as_if_straight_to_the_last "Frontend"
+}
