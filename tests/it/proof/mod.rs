@@ -14,6 +14,7 @@ mod world;
 mod backoff;
 mod crash;
 mod drift;
+mod ownership;
 mod simulation;
 mod single_fault;
 mod stale;
