@@ -61,22 +61,23 @@ impl Budget {
         Self { per_second, burst, state }
     }
 
-    /// The default of a lane.
-    pub fn of(lane: Lane) -> Self {
-        match lane {
+    /// The default of a lane, for an account that has so many times AWS's default quotas.
+    pub fn of(lane: Lane, scale: f64) -> Self {
+        let (per_second, burst) = match lane {
             // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: GetFunction takes
             // 100 a second, GetPolicy 15, and the rest of the control plane 15 together.
-            Lane::LambdaGetFunction => Self::new(80.0, 80.0),
-            Lane::LambdaControl => Self::new(12.0, 12.0),
+            Lane::LambdaGetFunction => (80.0, 80.0),
+            Lane::LambdaControl => (12.0, 12.0),
             // https://docs.aws.amazon.com/general/latest/gr/amplify.html
-            Lane::Amplify => Self::new(10.0, 20.0),
+            Lane::Amplify => (10.0, 20.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
-            Lane::DynamoDbTags => Self::new(8.0, 10.0),
-            Lane::DynamoDbControl => Self::new(100.0, 100.0),
+            Lane::DynamoDbTags => (8.0, 10.0),
+            Lane::DynamoDbControl => (100.0, 100.0),
             // The store's own items; a table on demand takes thousands.
-            Lane::DynamoDbItems => Self::new(500.0, 500.0),
-            Lane::Other => Self::new(100.0, 100.0),
-        }
+            Lane::DynamoDbItems => (500.0, 500.0),
+            Lane::Other => (100.0, 100.0),
+        };
+        Self::new(per_second * scale, burst * scale)
     }
 
     /// Waits for one call's worth.

@@ -43,6 +43,8 @@ pub struct Connection {
     pub region: Option<String>,
     /// Overrides `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
+    /// How many times AWS's default quotas this account has; 1 where it is not given.
+    pub quota_scale: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl TimeSource for ClockTime {
 #[derive(Clone)]
 pub struct Sessions {
     base: SdkConfig,
+    quota_scale: f64,
     metrics: Option<AwsMetrics>,
     open: Arc<Mutex<HashMap<Target, Session>>>,
     /// AWS throttles an account and region as a whole, whichever role calls.
@@ -90,7 +93,13 @@ impl Sessions {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self { base: loader.load().await, metrics, open: Arc::default(), guards: Arc::default() }
+        Self {
+            base: loader.load().await,
+            quota_scale: connection.quota_scale.unwrap_or(1.0),
+            metrics,
+            open: Arc::default(),
+            guards: Arc::default(),
+        }
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -132,7 +141,7 @@ impl Sessions {
         }
         let place = (target.account_id.clone(), region.clone(), target.endpoint_url.clone());
         let mut guards = self.guards.lock().await;
-        let guards = guards.entry(place).or_insert_with(|| Arc::new(Guards::new()));
+        let guards = guards.entry(place).or_insert_with(|| Arc::new(Guards::new(self.quota_scale)));
         let session = Session::new(&config, region, Arc::clone(guards), self.metrics.clone());
         open.insert(target.clone(), session.clone());
         Ok(session)
@@ -169,9 +178,10 @@ pub(super) struct Guards {
 }
 
 impl Guards {
-    fn new() -> Self {
+    fn new(quota_scale: f64) -> Self {
+        let budget = |lane| (lane, Budget::of(lane, quota_scale));
         Self {
-            budgets: LANES.into_iter().map(|lane| (lane, Budget::of(lane))).collect(),
+            budgets: LANES.into_iter().map(budget).collect(),
             breakers: SERVICES.into_iter().map(|s| (s, Breaker::default())).collect(),
         }
     }

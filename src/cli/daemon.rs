@@ -37,6 +37,14 @@ pub(super) struct RunArgs {
     /// Seeds all jitter; at random where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// How many times AWS's default quotas the account has: calls are paced under them.
+    #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
+    quota_scale: f64,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
+    number.ok_or_else(|| format!("`{text}` is not a number above 0"))
 }
 
 /// How long an unreachable store is waited for at the start.
@@ -48,7 +56,8 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     let stop = stop_on_signal()?;
     let mut config = Config::new(holder(), args.seed.unwrap_or_else(rand::random));
     config.concurrency = usize::from(args.concurrency);
-    let daemon = Daemon::start(&Connection::default(), table, args.http, config, stop).await?;
+    let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
+    let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;
     daemon.ended().await
 }
 

@@ -86,6 +86,7 @@ impl Sandbox {
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             region: Some(REGION.to_owned()),
             endpoint_url: None,
+            quota_scale: None,
         }
     }
 

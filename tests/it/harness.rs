@@ -19,6 +19,8 @@ use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
 use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
 use trueup::store::{Cause, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError};
 
+use crate::sweep::leaks;
+
 pub const TABLE: &str = "trueup";
 pub const ARTIFACTS: &str = "artifacts";
 /// Virtual time within which everything that can become ready has.
@@ -43,12 +45,17 @@ impl Drop for Harness {
     /// A daemon whose world is gone would go on in the test's next one.
     fn drop(&mut self) {
         self.kill();
+        if !std::thread::panicking() {
+            let leaks = leaks(&self.sandbox, TABLE, &self.registry);
+            assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+        }
     }
 }
 
 impl Harness {
     /// An empty account with an initialized store, at a fixed time.
     pub async fn new() -> Self {
+        crate::sweep::install();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let sandbox = Sandbox::new(Behaviour::default(), clock);
         let own = Sessions::new(&sandbox.connection(), clock, None).await;

@@ -16,3 +16,4 @@ mod ownership;
 mod proof;
 mod python;
 mod releases;
+mod sweep;

@@ -77,6 +77,7 @@ impl Moto {
             region: Some("us-east-1".to_owned()),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             http_client: None,
+            quota_scale: None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod backoff;
 mod crash;
 mod drift;
 mod ownership;
+mod secrets;
 mod simulation;
 mod single_fault;
 mod stale;
