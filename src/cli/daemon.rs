@@ -37,6 +37,10 @@ pub(super) struct RunArgs {
     /// Seeds all jitter; at random where it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// Names this daemon among others. One that starts again under its own name takes its leases back at
+    /// once; without one, the name differs with each start, and a killed daemon's leases expire first.
+    #[arg(long, env = "TRUEUP_HOLDER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    holder: Option<String>,
     /// How many times AWS's default quotas the account has: calls are paced under them.
     #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
     quota_scale: f64,
@@ -54,7 +58,8 @@ const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     log_to_stderr(args.log_format, "info");
     let stop = stop_on_signal()?;
-    let mut config = Config::new(holder(), args.seed.unwrap_or_else(rand::random));
+    let mut config =
+        Config::new(args.holder.unwrap_or_else(holder), args.seed.unwrap_or_else(rand::random));
     config.concurrency = usize::from(args.concurrency);
     let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
     let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::sweep::leak;
+
 /// What a start or a convergence may take on a busy machine; nothing is measured.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -77,7 +79,11 @@ impl Aws {
         if signed {
             command.args(["--author", "ada", "--commit", "c0ffee", "--message", "why"]);
         }
-        command.output().unwrap()
+        let output = command.output().unwrap();
+        for said in [&output.stdout, &output.stderr] {
+            assert_eq!(leak(&String::from_utf8_lossy(said)), None, "{arguments:?}");
+        }
+        output
     }
 
     /// A verb's transcript: the call, what it printed, how it ended.

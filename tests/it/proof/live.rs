@@ -222,7 +222,10 @@ async fn frontends(sandbox: &Sandbox, all: &mut Live) {
             let path = format!("/apps/{id}/branches/{branch_name}/jobs");
             let jobs = get(sandbox, "amplify", &path).await.unwrap();
             let newest = &jobs["jobSummaries"][0];
-            branch["deployed"] = json!([newest["status"], newest["jobType"], newest["sourceUrl"]]);
+            // The archive's key; the rest of the URL is how it is reached.
+            let url = newest["sourceUrl"].as_str().unwrap_or_default();
+            let archive = url.rsplit('/').next().unwrap_or_default();
+            branch["deployed"] = json!([newest["status"], newest["jobType"], archive]);
             found["branches"][branch_name] = branch;
         }
         let domains = get(sandbox, "amplify", &format!("/apps/{id}/domains")).await.unwrap();

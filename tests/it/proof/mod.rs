@@ -8,12 +8,15 @@
 mod live;
 mod scenario;
 mod seeds;
+mod served;
 mod specs;
 mod world;
 
 mod backoff;
+mod bad_input;
 mod crash;
 mod drift;
+mod kill;
 mod ownership;
 mod secrets;
 mod simulation;

@@ -119,11 +119,4 @@ impl Harness {
         self.until_ready(ENVIRONMENT).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-
-    /// The items of the store, as one text.
-    pub async fn stored(&self) -> String {
-        let items =
-            dynamodb(&self.sandbox, "Scan", json!({"TableName": crate::harness::TABLE})).await;
-        items.unwrap().to_string()
-    }
 }

@@ -1,0 +1,116 @@
+//! An embedded AWS of this process on a port, for the real binary: what goes wrong is decided here.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use trueup::aws::Sessions;
+use trueup::model::Clock;
+use trueup::sandbox::{Behaviour, Sandbox};
+use trueup::store::Store;
+
+use crate::harness::{DAEMON, TABLE};
+
+/// What a busy machine may take; nothing is measured.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Served {
+    pub sandbox: Sandbox,
+    pub store: Store,
+    pub runtime: Runtime,
+    url: String,
+    stop: CancellationToken,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A daemon that does not outlive its test.
+pub struct Daemon(Child);
+
+impl Daemon {
+    /// As `kill -9` does.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Served {
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let behaviour = Behaviour { busy_for: Duration::from_millis(20), ..Behaviour::default() };
+        let sandbox = Sandbox::new(behaviour, Clock::system());
+        let stop = CancellationToken::new();
+        let (url, store) = runtime.block_on(async {
+            let listener = Sandbox::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(sandbox.clone().serve(listener, stop.clone()));
+            let sessions = Sessions::new(&sandbox.connection(), Clock::system(), None).await;
+            (url, Store::new(sessions.home().await.unwrap(), TABLE, Clock::system()))
+        });
+        Self { sandbox, store, runtime, url, stop }
+    }
+
+    fn command(&self, access_key: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", access_key)
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_PROFILE");
+        command
+    }
+
+    pub fn trueup(&self, arguments: &[&str]) -> Output {
+        self.command("OPERATOR").args(arguments).output().unwrap()
+    }
+
+    /// The verb succeeds.
+    pub fn done(&self, arguments: &[&str]) {
+        let output = self.trueup(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    pub fn apply(&self, manifests: &Path) {
+        self.done(&["apply", "-f", manifests.to_str().unwrap()]);
+    }
+
+    /// A daemon under a name of its own, so that the next one need not wait for its lease.
+    pub fn daemon(&self) -> Daemon {
+        let mut command = self.command(DAEMON);
+        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--holder", "proof"]);
+        Daemon(command.stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < PATIENCE, "never: {what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
