@@ -90,6 +90,10 @@ impl Fleet {
         fleet
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
         command

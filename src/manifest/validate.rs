@@ -68,8 +68,13 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
     let common = kind.common(&object.spec);
     problems.extend(check_tags("tags", common.tags.as_ref()));
     for (i, path) in common.ignore.iter().flatten().enumerate() {
-        if let Err(message) = path.parse::<Path>() {
-            problems.push(crate::kinds::Problem::new(format!("ignore[{i}]"), message));
+        let problem = |message| crate::kinds::Problem::new(format!("ignore[{i}]"), message);
+        match path.parse::<Path>() {
+            Err(message) => problems.push(problem(message)),
+            Ok(path) => problems.extend(unknown_root(kind, &path).map(|(message, help)| {
+                let problem = problem(message);
+                if let Some(help) = help { problem.help(help) } else { problem }
+            })),
         }
     }
     let name = aws_name(kind, object);
@@ -81,6 +86,18 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
         problems.push(problem.help("give spec.name, or another metadata.name"));
     }
     problems
+}
+
+/// An ignored path that begins with no field of the kind: it would never match anything.
+fn unknown_root(kind: &dyn AnyKind, path: &Path) -> Option<(String, Option<String>)> {
+    let schema = kind.schema().to_value();
+    let fields = schema["properties"].as_object()?;
+    if fields.contains_key(path.root()) {
+        return None;
+    }
+    let help = nearest(path.root(), fields.keys().map(String::as_str));
+    let message = format!("{} has no field `{}`", kind.name(), path.root());
+    Some((message, help.map(|near| format!("did you mean `{near}`?"))))
 }
 
 /// The resource's name in AWS.

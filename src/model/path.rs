@@ -78,6 +78,9 @@ impl FromStr for Path {
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix('[') {
                 let (key, tail) = after.split_once(']').ok_or_else(malformed)?;
+                if !(tail.is_empty() || tail.starts_with(['.', '['])) {
+                    return Err(malformed());
+                }
                 segments.push(Segment::Element(key.to_owned()));
                 rest = tail;
             } else {
@@ -89,7 +92,10 @@ impl FromStr for Path {
         }
         let well_formed = matches!(segments.first(), Some(Segment::Field(_)))
             && segments.iter().all(|s| match s {
-                Segment::Field(text) | Segment::Element(text) => !text.is_empty(),
+                Segment::Field(text) => {
+                    !text.is_empty() && !text.contains(|c: char| c == ']' || c.is_whitespace())
+                }
+                Segment::Element(text) => !text.is_empty(),
             });
         if well_formed { Ok(Self(segments)) } else { Err(malformed()) }
     }
@@ -104,7 +110,9 @@ mod tests {
         for text in ["memorySize", "url.cors.maxAge", "env[STAGE].value", "tags[a.b]"] {
             assert_eq!(text.parse::<Path>().unwrap().to_string(), text);
         }
-        for wrong in ["", ".", "a..b", "[x]", "env[", "a.", "env[]"] {
+        for wrong in
+            ["", ".", "a..b", "[x]", "env[", "a.", "env[]", "env]", "env[A]value", "memory size"]
+        {
             assert!(wrong.parse::<Path>().is_err(), "{wrong:?}");
         }
     }

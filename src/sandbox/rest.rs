@@ -19,6 +19,7 @@ const LAMBDA: &[Route] = &[
     ("GET", "/2015-03-31/functions/*/configuration", "GetFunctionConfiguration"),
     ("PUT", "/2015-03-31/functions/*/configuration", "UpdateFunctionConfiguration"),
     ("PUT", "/2015-03-31/functions/*/code", "UpdateFunctionCode"),
+    ("GET", "/2020-06-30/functions/*/code-signing-config", "GetFunctionCodeSigningConfig"),
     ("POST", "/2015-03-31/functions/*/versions", "PublishVersion"),
     ("GET", "/2015-03-31/functions/*/versions", "ListVersionsByFunction"),
     ("POST", "/2015-03-31/functions/*/aliases", "CreateAlias"),

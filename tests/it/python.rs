@@ -1,18 +1,26 @@
-//! Other AWS clients and a second AWS emulator, from PyPI, in a venv below target/.
+//! Other AWS clients, other AWS emulators and a fault proxy, from PyPI, in a venv below target/.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-const PACKAGES: [&str; 3] = ["boto3==1.43.11", "awscli==1.45.11", "moto[server]==5.2.1"];
+const CLIENTS: [&str; 3] = ["boto3==1.43.11", "awscli==1.45.11", "moto[server]==5.2.1"];
+/// What these depend on does not go with the others.
+const EMULATORS: [&str; 2] = ["ministack==1.5.33", "microburst==0.10.0"];
 
-/// The venv's programs. `None` where there is no Python 3, which CI must have.
+/// The programs of boto3, the aws CLI and moto. `None` where there is no Python 3, which CI must have.
 pub fn bin() -> Option<PathBuf> {
     static BIN: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BIN.get_or_init(make).clone()
+    BIN.get_or_init(|| make("python", &CLIENTS)).clone()
 }
 
-fn make() -> Option<PathBuf> {
+/// The programs of ministack and microburst.
+pub fn emulators() -> Option<PathBuf> {
+    static BIN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BIN.get_or_init(|| make("emulators", &EMULATORS)).clone()
+}
+
+fn make(venv: &str, packages: &[&str]) -> Option<PathBuf> {
     let has_python =
         Command::new("python3").arg("--version").output().is_ok_and(|o| o.status.success());
     if !has_python {
@@ -21,18 +29,18 @@ fn make() -> Option<PathBuf> {
             "CI needs python3 for the tests with other AWS clients"
         );
         eprintln!(
-            "\n*** SKIPPED: there is no python3, so boto3, the aws CLI and moto are not tried ***\n"
+            "\n*** SKIPPED: there is no python3, so other AWS clients and emulators are not tried ***\n"
         );
         return None;
     }
-    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(venv);
     let stamp = root.join("packages.txt");
-    let wanted = PACKAGES.join("\n");
+    let wanted = packages.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Some(root.join("bin"));
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&root));
-    run(Command::new(root.join("bin/pip")).args(["install", "--quiet"]).args(PACKAGES));
+    run(Command::new(root.join("bin/pip")).args(["install", "--quiet"]).args(packages));
     std::fs::write(stamp, wanted).unwrap();
     Some(root.join("bin"))
 }

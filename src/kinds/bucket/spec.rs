@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::kinds::Problem;
-use crate::model::{Common, ValueFrom};
+use crate::model::{Common, ObjectFieldRef, ValueFrom};
 
 /// An S3 bucket.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -292,8 +292,22 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
     {
         problems.push(Problem::new("logging", "give targetBucket or targetBucketFrom, not both"));
     }
+    let from = spec.logging.as_ref().and_then(|l| l.target_bucket_from.as_ref());
+    let fits = |r: &ObjectFieldRef| r.kind == "Bucket" && r.field == "name";
+    if from.is_some_and(|from| !from.object_ref.as_ref().is_some_and(fits)) {
+        let problem =
+            Problem::new("logging.targetBucketFrom", "a log bucket is the name of a Bucket");
+        problems.push(problem.help("objectRef: { kind: Bucket, name: ..., field: name }"));
+    }
     problems.extend(check_notifications(spec));
     problems
+}
+
+/// Functions are the only objects that can be notified, by either of their ARNs.
+fn is_arn(list: &str, from: &ValueFrom) -> bool {
+    let fits =
+        |r: &ObjectFieldRef| r.kind == "Function" && ["arn", "functionArn"].contains(&&*r.field);
+    list == "functions" && from.object_ref.as_ref().is_some_and(fits)
 }
 
 fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
@@ -311,6 +325,12 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
             if notification.arn.is_some() == notification.arn_from.is_some() {
                 let path = format!("notifications.{name}[{i}]");
                 problems.push(Problem::new(path, "give either arn or arnFrom"));
+            } else if notification.arn_from.as_ref().is_some_and(|from| !is_arn(name, from)) {
+                let problem = Problem::new(
+                    format!("notifications.{name}[{i}].arnFrom"),
+                    "it is notified by the ARN of an object",
+                );
+                problems.push(problem.help("objectRef: { kind: Function, name: ..., field: arn }"));
             }
         }
     }

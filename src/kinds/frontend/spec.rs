@@ -217,7 +217,13 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
             problems.push(Problem::new(path, message));
         }
     }
+    let mut seen = Vec::new();
     for (i, variable) in spec.env.iter().flatten().enumerate() {
+        if seen.contains(&&variable.name) {
+            let message = format!("variable `{}` is set twice", variable.name);
+            problems.push(Problem::new(format!("env[{i}].name"), message));
+        }
+        seen.push(&variable.name);
         if variable.value.is_some() == variable.value_from.is_some() {
             let message = format!("variable `{}` needs either value or valueFrom", variable.name);
             problems.push(Problem::new(format!("env[{i}]"), message));

@@ -242,6 +242,15 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         attributes.push((format!("{at}.sortKey"), &index.sort_key));
         problems.extend(check_projection(&at, &index.projection));
     }
+    if spec.sort_key.as_ref().is_some_and(|key| key.name == spec.partition_key.name) {
+        let message = "the sort key is another attribute than the partition key";
+        problems.push(Problem::new("sortKey.name", message));
+    }
+    if spec.billing_mode() == Some(BillingMode::Provisioned) && spec.on_demand_throughput.is_some()
+    {
+        let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
+        problems.push(Problem::new("onDemandThroughput", message));
+    }
     problems.extend(check_types_agree(&attributes));
     problems.extend(check_index_names(spec));
     problems.extend(check_capacity(spec));

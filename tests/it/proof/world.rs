@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use trueup::manifest::Set;
 use trueup::sandbox::REGION;
 
-use super::live::{Live, arn, dynamodb, live};
+use super::live::{Live, arn, live};
 use super::specs::{Body, Request};
 use crate::harness::{ARTIFACTS, Harness, parse};
 

@@ -1,5 +1,8 @@
-//! A second opinion: Function, Table and Bucket against moto, an emulator that others wrote.
+//! Second opinions: Function, Table and Bucket against moto and ministack, emulators that others wrote,
+//! and against moto through microburst, a proxy that makes calls fail.
 
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,12 +21,13 @@ use crate::python;
 /// What a busy machine may take; nothing is measured.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-struct Moto {
+/// A server of one of the packages, on loopback, that does not outlive its test.
+struct Server {
     child: Child,
     url: String,
 }
 
-impl Drop for Moto {
+impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -31,26 +35,73 @@ impl Drop for Moto {
     }
 }
 
-impl Moto {
-    fn start(bin: &std::path::Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(bin.join("moto_server"))
-            .args(["--host", "127.0.0.1", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moto = Self { child, url: format!("http://127.0.0.1:{port}") };
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    fn start(command: &mut Command, port: u16) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Self { child, url: format!("http://127.0.0.1:{port}") };
         let begun = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "moto did not start");
+            assert!(begun.elapsed() < PATIENCE, "{command:?} did not start");
             std::thread::sleep(Duration::from_millis(100));
         }
+        server
+    }
+
+    fn moto(bin: &Path) -> Self {
+        let port = free_port();
+        let mut command = Command::new(bin.join("moto_server"));
+        let moto =
+            Self::start(command.args(["--host", "127.0.0.1", "--port", &port.to_string()]), port);
+        moto.make_role(bin);
         moto
     }
 
+    fn ministack(bin: &Path, home: &Path) -> Self {
+        let port = free_port();
+        let mut command = Command::new(bin.join("ministack"));
+        // It binds every address, looks for Docker and opens other ports unless it is told not to.
+        command
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("MINISTACK_ACCOUNT_ID", "123456789012")
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("SFTP_ENABLED", "0")
+            .env("LAMBDA_EXECUTOR", "local")
+            .env("DOCKER_HOST", "unix:///nonexistent")
+            .env("HOME", home)
+            .env("TMPDIR", home);
+        Self::start(&mut command, port)
+    }
+
+    /// A proxy in front of another server.
+    fn microburst(bin: &Path, upstream: &str) -> Self {
+        let port = free_port();
+        let mut command = Command::new(bin.join("microburst"));
+        command.args(["--no-resign", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        Self::start(command.args(["--upstream", upstream]), port)
+    }
+
+    /// What microburst does to calls from now on.
+    fn rules(&self, rules: &serde_json::Value) {
+        let body = rules.to_string();
+        let host = self.url.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST /_microburst/rules HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
+
     /// Lambda wants its role to exist.
-    fn make_role(&self, bin: &std::path::Path) {
+    fn make_role(&self, bin: &Path) {
         let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
         let output = Command::new(bin.join("aws"))
             .args([
@@ -180,14 +231,43 @@ fn writes(registry: &Registry) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn function_table_and_bucket_converge_stay_quiet_and_come_back() {
+async fn they_converge_stay_quiet_and_come_back_on_moto() {
     let Some(bin) = python::bin() else { return };
-    let moto = Moto::start(&bin);
-    moto.make_role(&bin);
+    lives_on(&Server::moto(&bin)).await;
+}
+
+#[tokio::test]
+async fn they_converge_stay_quiet_and_come_back_on_ministack() {
+    let Some(bin) = python::emulators() else { return };
+    let home = tempfile::tempdir().unwrap();
+    lives_on(&Server::ministack(&bin, home.path())).await;
+}
+
+/// Throttled, reset, failed, and replies that are lost after their effect.
+#[tokio::test]
+async fn they_converge_stay_quiet_and_come_back_through_microburst() {
+    let (Some(bin), Some(emulators)) = (python::bin(), python::emulators()) else { return };
+    let moto = Server::moto(&bin);
+    let proxy = Server::microburst(&emulators, &moto.url);
+    let faults = serde_json::json!([
+        {"service": "lambda", "operation": "CreateFunction", "times": 1, "response": {"abort_bytes": 0}},
+        {"service": "dynamodb", "operation": "DescribeTable", "times": 3, "reset": true},
+        {"service": "dynamodb", "operation": "PutItem", "sequence": {"fail": 1, "pass": 6}, "error": {"code": "InternalServerError", "status": 500}},
+        {"service": "s3", "sequence": {"fail": 1, "pass": 3}, "error": {"code": "SlowDown", "status": 503}},
+        {"service": "lambda", "sequence": {"fail": 1, "pass": 2}, "error": {"code": "TooManyRequestsException", "status": 429}},
+    ]);
+    lives_through(&proxy, Some(&faults)).await;
+}
+
+async fn lives_on(aws: &Server) {
+    lives_through(aws, None).await;
+}
+
+async fn lives_through(aws: &Server, faults: Option<&serde_json::Value>) {
     let registry = Registry::new();
     let aws_metrics = AwsMetrics::register(&registry).unwrap();
     let clock = Clock::system();
-    let sessions = Sessions::new(&moto.connection(), clock, Some(aws_metrics)).await;
+    let sessions = Sessions::new(&aws.connection(), clock, Some(aws_metrics)).await;
     let session: Session = sessions.home().await.unwrap();
     let store = Store::new(session.clone(), "trueup", clock);
     store.init().await.unwrap();
@@ -199,12 +279,24 @@ async fn function_table_and_bucket_converge_stay_quiet_and_come_back() {
     set.check_with(&[]).unwrap();
     store.record("moto", None, None, release(set.objects().cloned().collect())).await.unwrap();
     let metrics = EngineMetrics::register(&registry).unwrap();
+    if let Some(faults) = faults {
+        aws.rules(faults);
+    }
     let config = Config::new("moto", 1);
     let engine =
         Engine::new(config, store.clone(), sessions, metrics, Health::default()).await.unwrap();
     let stop = CancellationToken::new();
     let daemon = tokio::spawn(engine.run(stop.clone()));
 
+    // The test's own looks go through the same faults.
+    let calm = async || {
+        if faults.is_some() {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            aws.rules(&serde_json::json!([]));
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    };
+    calm().await;
     until_ready(&store).await;
     let before = writes(&registry);
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -214,6 +306,10 @@ async fn function_table_and_bucket_converge_stay_quiet_and_come_back() {
     let tag = session.s3().delete_bucket_cors().bucket("moto-assets");
     tag.send().await.unwrap();
     session.dynamodb().delete_table().table_name("moto-orders").send().await.unwrap();
+    if let Some(faults) = faults {
+        aws.rules(faults);
+    }
+    calm().await;
     let begun = Instant::now();
     while session.lambda().get_function().function_name("moto-api").send().await.is_err()
         || session.s3().get_bucket_cors().bucket("moto-assets").send().await.is_err()
@@ -228,7 +324,6 @@ async fn function_table_and_bucket_converge_stay_quiet_and_come_back() {
 }
 
 fn zip_of_one_file() -> Vec<u8> {
-    use std::io::Write;
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     writer.start_file("main.js", zip::write::SimpleFileOptions::default()).unwrap();
     writer.write_all(b"exports.handler = async () => 'ok';\n").unwrap();
