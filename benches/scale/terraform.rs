@@ -26,7 +26,7 @@ pub fn plan(objects: Objects) -> Option<Plan> {
         .expect("it is written");
     for arguments in [
         &["init", "-input=false"][..],
-        &["apply", "-auto-approve", "-input=false", "-parallelism=10"],
+        &["apply", "-auto-approve", "-input=false", "-parallelism=100"],
     ] {
         let done = terraform(folder.path(), arguments).status();
         if !done.is_ok_and(|status| status.success()) {
