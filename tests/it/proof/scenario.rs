@@ -2,6 +2,7 @@
 //! scenarios that crashes, faults and stale reads are tried on.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use serde_json::{Value, json};
 use trueup::manifest::Set;
@@ -122,8 +123,8 @@ pub fn of_kind(kind: &str) -> Vec<Scenario> {
         after: here(after),
     };
     vec![
-        scenario("create", None, &[first.clone()]),
-        scenario("update", Some(&[first.clone()]), &[second]),
+        scenario("create", None, from_ref(&first)),
+        scenario("update", Some(from_ref(&first)), &[second]),
         scenario("delete", Some(&[first]), &[]),
     ]
 }
