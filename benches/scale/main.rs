@@ -49,17 +49,16 @@ fn measure(total: u64) -> Row {
     let first_write = fleet.first_write_after_apply();
     let rss_mib = fleet.usage().peak_rss_mib;
     let ready_after_restart = fleet.restart();
-    let (row_usage, rss_after) = (first_usage, fleet.usage().peak_rss_mib);
     Row {
         objects,
         first_convergence,
-        first_usage: row_usage,
+        first_usage,
         pass,
         pass_cpu,
         calls,
         repair,
         first_write,
-        rss_mib: rss_mib.max(rss_after),
+        rss_mib: rss_mib.max(fleet.usage().peak_rss_mib),
         ready_after_restart,
     }
 }

@@ -37,8 +37,9 @@ pub(super) struct RunArgs {
     /// Seeds all jitter; at random where it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Names this daemon among others. One that starts again under its own name takes its leases back at
-    /// once; without one, the name differs with each start, and a killed daemon's leases expire first.
+    /// Names this daemon among others; no two that run may share a name. One that starts again under its own
+    /// name takes its leases back at once; without one, the name differs with each start, and a killed
+    /// daemon's leases expire first.
     #[arg(long, env = "TRUEUP_HOLDER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     holder: Option<String>,
     /// How many times AWS's default quotas the account has: calls are paced under them.

@@ -104,6 +104,7 @@ impl Pass<'_> {
             }
         };
         info!(step = %describe(step), "step taken");
+        self.record.deleted |= step.verb == Verb::Delete && is_whole(&step.what);
         self.count_for_brake(plan);
         let reason = match step.verb {
             Verb::Create => "Created",

@@ -107,7 +107,7 @@ impl Pass<'_> {
     /// What is gone without our doing is looked at a while longer: forgotten too early, it would be left
     /// behind. `None` once it is certain.
     fn missing(&mut self) -> Option<Verdict> {
-        let is_our_doing = self.record.brake.is_some() || self.record.created_at.is_none();
+        let is_our_doing = self.record.deleted || self.record.created_at.is_none();
         let now = self.cx.clock.now();
         let since = *self.record.missing_since.get_or_insert(now);
         if is_our_doing || now.duration_since(since) >= CERTAIN_AFTER {

@@ -214,6 +214,8 @@ impl Pass<'_> {
             if look.facts.exists && look.facts.owned {
                 self.record.outputs.clone_from(&look.outputs);
                 self.record.created_at.get_or_insert(now);
+                self.record.deleted = false;
+                self.record.missing_since = None;
             }
             if look.identity.is_some() {
                 self.record.identity.clone_from(&look.identity);

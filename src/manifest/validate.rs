@@ -68,14 +68,11 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
     let common = kind.common(&object.spec);
     problems.extend(check_tags("tags", common.tags.as_ref()));
     for (i, path) in common.ignore.iter().flatten().enumerate() {
-        let problem = |message| crate::kinds::Problem::new(format!("ignore[{i}]"), message);
-        match path.parse::<Path>() {
-            Err(message) => problems.push(problem(message)),
-            Ok(path) => problems.extend(unknown_root(kind, &path).map(|(message, help)| {
-                let problem = problem(message);
-                if let Some(help) = help { problem.help(help) } else { problem }
-            })),
-        }
+        let at = format!("ignore[{i}]");
+        problems.extend(match path.parse::<Path>() {
+            Err(message) => Some(crate::kinds::Problem::new(at, message)),
+            Ok(path) => unknown_root(kind, &path, at),
+        });
     }
     let name = aws_name(kind, object);
     if let Err(rule) = kind.check_name(&name) {
@@ -89,15 +86,16 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
 }
 
 /// An ignored path that begins with no field of the kind: it would never match anything.
-fn unknown_root(kind: &dyn AnyKind, path: &Path) -> Option<(String, Option<String>)> {
+fn unknown_root(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
     let schema = kind.schema().to_value();
     let fields = schema["properties"].as_object()?;
     if fields.contains_key(path.root()) {
         return None;
     }
-    let help = nearest(path.root(), fields.keys().map(String::as_str));
+    let near = nearest(path.root(), fields.keys().map(String::as_str));
     let message = format!("{} has no field `{}`", kind.name(), path.root());
-    Some((message, help.map(|near| format!("did you mean `{near}`?"))))
+    let help = near.map(|near| format!("did you mean `{near}`?"));
+    Some(crate::kinds::Problem { help, ..crate::kinds::Problem::new(at, message) })
 }
 
 /// The resource's name in AWS.

@@ -49,6 +49,9 @@ pub struct StatusRecord {
     /// A create was begun and its end is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<CreateIntent>,
+    /// AWS took our deletion of the resource: that it is gone is no surprise.
+    #[serde(default)]
+    pub deleted: bool,
     /// Since when the resource of an object that is leaving was not to be seen, undeleted by us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<Timestamp>,

@@ -95,3 +95,16 @@ async fn a_bucket_with_objects_in_it_stays() {
     harness.session.s3().head_object().bucket("shop-assets").key("logo.svg").send().await.unwrap();
     assert!(harness.status("shop", "Bucket/assets").await.is_some(), "it is still to be deleted");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_seems_gone_while_it_leaves_is_deleted_all_the_same() {
+    // Whatever was recorded of its life before: a first absence is looked at for a while.
+    let harness = with_shop().await;
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    harness.sandbox.faults().inject("lambda:GetFunction=notfound*3".parse().unwrap());
+    harness.apply(&without(&["Function"])).await;
+    until_forgotten(&harness, "Function/api").await;
+    let gone = harness.session.lambda().get_function().function_name("shop-api").send().await;
+    assert!(gone.is_err(), "left behind");
+}

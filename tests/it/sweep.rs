@@ -8,8 +8,11 @@ use futures::FutureExt;
 use prometheus::Registry;
 use trueup::sandbox::Sandbox;
 
-/// What every planted secret contains, as it is and as Amplify's credentials hold it.
-pub const MARKERS: [&str; 3] = ["planted-secret", "dXNlcjpwbGFudGVkLXNlY3Jld", "hunter2"];
+/// What the proof's secrets begin with.
+pub const PLANTED: &str = "planted-secret";
+
+/// What planted secrets contain, as they are and as Amplify's credentials hold them.
+const MARKERS: [&str; 3] = [PLANTED, "dXNlcjpwbGFudGVkLXNlY3Jld", "hunter2"];
 
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SWEPT_BYTES: AtomicU64 = AtomicU64::new(0);

@@ -139,3 +139,18 @@ async fn a_change_that_never_takes_is_braked_for_every_kind() {
     }
     figure("brake", "a change that never takes is stopped for every kind");
 }
+
+#[tokio::test(start_paused = true)]
+async fn deployments_that_leave_no_trace_are_braked() {
+    let mut harness = world().await;
+    let ignored = "amplify:TagResource=ignored".parse::<trueup::sandbox::Fault>().unwrap();
+    harness.sandbox.faults().inject(ignored.of(DAEMON));
+    let it = object("Frontend", "it", &proof("Frontend").bare);
+    harness.apply_set(set(environment(json!({})), &[it])).await;
+    harness.start().await;
+    let (reason, _) = harness.until_stalled(ENVIRONMENT, "Frontend/it").await;
+    assert_eq!(reason, "Flapping");
+    tokio::time::sleep(DAY / 24).await;
+    let begun = attempts(&harness, "amplify:StartDeployment");
+    assert!(begun <= 4, "{begun} deployments of the same artifact");
+}

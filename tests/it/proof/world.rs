@@ -9,10 +9,9 @@ use trueup::sandbox::REGION;
 use super::live::{Live, arn, live};
 use super::specs::{Body, Request};
 use crate::harness::{ARTIFACTS, Harness, parse};
+use crate::sweep::PLANTED;
 
 pub const ENVIRONMENT: &str = "proof";
-/// What every planted secret contains, and nothing else may.
-pub const PLANTED: &str = "planted-secret";
 
 /// An object of the environment.
 pub fn object(kind: &str, name: &str, spec: &Value) -> Value {
