@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use trueup::sandbox::{Fault, Lagging};
 
@@ -57,7 +57,7 @@ impl Simulation {
         }
         let dice = StdRng::seed_from_u64(seed);
         let mut harness = world().await;
-        harness.watch_every = Duration::from_secs(5);
+        harness.watch_every = INTERVAL;
         Self { dice, proofs, harness, objects: BTreeMap::new(), daemons: seed, story: Vec::new() }
     }
 
