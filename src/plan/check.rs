@@ -82,6 +82,10 @@ mod tests {
             (plan(Verb::Delete, "table"), ours, Some("DataAtRisk")),
             (plan(Verb::Create, "table"), ours, Some("AlreadyExists")),
             (plan(Verb::Update, "tags"), ours, None),
+            (plan(Verb::Create, "index byStatus"), ours, None),
+            (plan(Verb::Delete, "index byStatus"), ours, None),
+            (plan(Verb::Delete, "function"), Facts { holds_data: false, ..ours }, None),
+            (plan(Verb::Update, "table"), ours, None),
             (plan(Verb::Delete, "table"), Facts { deletion_asked: true, ..ours }, None),
             (plan(Verb::Create, "table"), Facts { exists: false, ..foreign }, None),
         ];
@@ -90,6 +94,8 @@ mod tests {
             let checked = check(plan, facts);
             assert_eq!(checked.blocked.as_ref().map(|b| b.reason), expected, "{what}");
             assert_eq!(checked.steps.is_empty(), expected.is_some(), "{what}");
+            let message = checked.blocked.map(|b| b.message).unwrap_or_default();
+            assert_eq!(message.contains("a bug in trueup"), expected.is_some(), "{what}");
         }
     }
 }

@@ -341,6 +341,23 @@ mod tests {
     }
 
     #[test]
+    fn sets_are_equal_when_each_has_all_of_the_other() {
+        let set = |want: Value, have: Value| {
+            paths(json!({ "architectures": want }), json!({ "architectures": have })).len()
+        };
+        assert_eq!(set(json!(["a", "a"]), json!(["a", "b"])), 1);
+        assert_eq!(set(json!(["a", "b"]), json!(["a", "a"])), 1);
+        assert_eq!(set(json!(["a"]), json!(["a", "b"])), 1);
+    }
+
+    #[test]
+    fn numbers_compare_by_value() {
+        assert_eq!(paths(json!({"days": 1}), json!({"days": 1.0})), [""; 0]);
+        assert_eq!(paths(json!({"days": 1}), json!({"days": 1.5})), ["days"]);
+        assert_eq!(paths(json!({"days": 1}), json!({"days": "1"})), ["days"]);
+    }
+
+    #[test]
     fn secrets_compare_by_digest_and_never_print() {
         let env = |value: Value| json!({"env": [{"name": "KEY", "value": value}]});
         assert_eq!(paths(env(sensitive("hunter2")), env(sensitive("hunter2"))), [""; 0]);
@@ -355,16 +372,15 @@ mod tests {
 
     #[test]
     fn a_whole_facet_is_written_with_what_nobody_declared() {
-        let declared =
-            json!({"block": {"a": true}, "rules": [{"id": "x", "days": 1}], "clear": {}});
+        let declared = json!({"block": {"a": true, "n": null}, "rules": [{"id": "x", "days": 1}], "clear": {}});
         let live = json!({
-            "block": {"a": false, "b": true},
+            "block": {"a": false, "b": true, "n": 3},
             "rules": [{"id": "x", "days": 9, "prefix": "logs/"}, {"id": "gone"}],
             "clear": {"c": 1},
             "undeclared": 1,
         });
         let whole = json!({
-            "block": {"a": true, "b": true},
+            "block": {"a": true, "b": true, "n": 3},
             "rules": [{"id": "x", "days": 1, "prefix": "logs/"}],
             "clear": {},
         });
@@ -373,15 +389,29 @@ mod tests {
 
     #[test]
     fn an_ignored_path_takes_the_live_value_in_diff_and_write() {
-        let mut desired = json!({"memorySize": 512, "env": [{"name": "A", "value": "1"}, {"name": "GONE", "value": "x"}]});
-        let live = json!({"memorySize": 1024, "env": [{"name": "A", "value": "9"}, {"name": "FLAGS", "value": "on"}]});
+        let mut desired = json!({"memorySize": 512, "role": "ours", "env": [{"name": "A", "value": "1"}, {"name": "GONE", "value": "x"}]});
+        let live = json!({"memorySize": 1024, "role": null, "env": [{"name": "A", "value": "9"}, {"name": "FLAGS", "value": "on"}]});
         let ignore: Vec<Path> =
-            ["memorySize", "env[FLAGS]", "env[GONE]", "env[A].value", "url.cors"]
+            ["memorySize", "role", "env[FLAGS]", "env[GONE]", "env[A].value", "url.cors"]
                 .iter()
                 .map(|p| p.parse().unwrap())
                 .collect();
         fill_ignored(&mut desired, &live, &ignore, &SHAPE);
         assert_eq!(diff(&desired, &live, &SHAPE), []);
         assert_eq!(desired["env"].as_array().unwrap().len(), 2);
+        assert_eq!(desired["memorySize"], 1024);
+        assert_eq!(desired.get("role"), None, "what is not there is not written either");
+    }
+
+    #[test]
+    fn places_in_lists_and_names_with_dots_can_be_ignored_too() {
+        let mut desired = json!({"layers": ["a", "b"], "tags": {"team/a.b": "x", "c": "y"}});
+        let live = json!({"layers": ["c", "d"], "tags": {"team/a.b": "by hand", "c": "z"}});
+        let ignore = ["layers[1]", "tags[team/a.b]"].map(|path| path.parse().unwrap());
+        fill_ignored(&mut desired, &live, &ignore, &SHAPE);
+        assert_eq!(
+            desired,
+            json!({"layers": ["a", "d"], "tags": {"team/a.b": "by hand", "c": "y"}})
+        );
     }
 }

@@ -91,3 +91,43 @@ impl<S> Plan<S> {
         }
     }
 }
+
+#[cfg(test)]
+impl<S> Plan<S> {
+    /// The plan in few words, for planners' tests: its steps, and what stands in their way.
+    pub fn outline(&self) -> Vec<String> {
+        let steps = self.steps.iter().map(|step| format!("{:?} {}", step.verb, step.what));
+        let blocked = self.blocked.iter().map(|blocked| format!("! {}", blocked.reason));
+        let waiting = self.waiting.iter().map(|waiting| format!("… {}", waiting.reason));
+        steps.chain(blocked).chain(waiting).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_settled_when_nothing_is_left_of_it() {
+        let mut step = Plan::default();
+        step.push(Verb::Update, "tags", Vec::new(), ());
+        for (plan, settled) in [
+            (Plan::default(), true),
+            (step, false),
+            (Plan::waiting("TableUpdating", "the table is UPDATING"), false),
+            (Plan::blocked("NotOwned", "somebody else's"), false),
+        ] {
+            assert_eq!(plan.is_settled(), settled, "{:?}", plan.outline());
+        }
+    }
+
+    #[test]
+    fn the_calls_of_a_plan_are_wrapped_and_the_rest_of_it_kept() {
+        let mut plan = Plan::blocked("NotOwned", "somebody else's");
+        plan.changes.push(Change::of("alias", None, "version 2"));
+        plan.push(Verb::Update, "tags", Vec::new(), 7);
+        let wrapped = plan.clone().map(Some);
+        assert_eq!(wrapped.steps[0].call, Some(7));
+        assert_eq!(wrapped.map(Option::unwrap), plan);
+    }
+}

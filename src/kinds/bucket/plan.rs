@@ -260,4 +260,83 @@ mod tests {
         };
         assert_eq!(spec.website.as_ref().unwrap().redirect_all_requests_to, None);
     }
+
+    #[test]
+    fn each_facet_is_written_or_removed_and_only_when_it_differs() {
+        let cors = |origin: &str| json!({"cors": [{"allowedOrigins": [origin], "allowedMethods": ["GET"]}]});
+        let website = |page: &str| json!({"website": {"indexDocument": page}});
+        let policy =
+            |sid: &str| json!({"policy": {"Version": "2012-10-17", "Statement": [{"Sid": sid}]}});
+        let notifies = json!({"notifications": {"functions": [{"id": "a", "arn": "arn:a", "events": ["s3:ObjectCreated:*"]}]}});
+        let nobody = json!({"notifications": {}});
+        for (declared, seen, expected) in [
+            (json!({}), website("index.html"), vec![]),
+            (cors("*"), cors("a.com"), vec!["Update cors"]),
+            (website("a.html"), website("b.html"), vec!["Update website"]),
+            (json!({"versioning": "Enabled"}), json!({}), vec!["Update versioning"]),
+            (policy("a"), policy("b"), vec!["Update policy"]),
+            (json!({"policy": {}}), policy("b"), vec!["Delete policy"]),
+            (nobody.clone(), notifies.clone(), vec!["Delete notifications"]),
+            (
+                nobody.clone(),
+                json!({"notifications": {"eventBridge": true}}),
+                vec!["Delete notifications"],
+            ),
+            (
+                nobody.clone(),
+                json!({"notifications": {"eventBridge": false, "queues": []}}),
+                vec![],
+            ),
+            (notifies.clone(), notifies, vec![]),
+        ] {
+            let plan = planned(declared.clone(), seen.clone());
+            assert_eq!(plan.outline(), expected, "{declared} over {seen}");
+            assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn a_new_bucket_is_made_tagged_and_furnished() {
+        let desired = Desired::sample("Bucket", json!({"versioning": "Enabled"}));
+        let plan = plan(&desired, None);
+        assert_eq!(plan.outline(), ["Create bucket", "Update tags", "Update versioning"]);
+        assert_eq!(plan.changes, [], "what does not exist has not drifted");
+    }
+
+    #[test]
+    fn references_are_written_as_what_they_stand_for() {
+        let from = |kind: &str, field: &str| json!({"objectRef": {"kind": kind, "name": "it", "field": field}});
+        let mut desired: Desired<BucketSpec> = Desired::sample(
+            "Bucket",
+            json!({
+                "logging": {"targetBucketFrom": from("Bucket", "name")},
+                "notifications": {"queues": [{"id": "a", "arnFrom": from("Function", "arn"), "events": ["s3:ObjectCreated:*"]}]},
+            }),
+        );
+        for (kind, field, value) in [("Bucket", "name", "dev-logs"), ("Function", "arn", "arn:it")]
+        {
+            let reference = serde_json::from_value(from(kind, field)["objectRef"].clone()).unwrap();
+            desired.resolved.fields.insert(reference, value.to_owned());
+        }
+        let plan = plan(
+            &desired,
+            Some(&LiveBucket { tags: desired.tags.clone(), ..LiveBucket::default() }),
+        );
+        assert_eq!(plan.outline(), ["Update logging", "Update notifications"]);
+        let BucketStep::Put(_, spec) = &plan.steps[1].call else { panic!("{:?}", plan.steps) };
+        let logging = spec.logging.as_ref().unwrap();
+        assert_eq!(
+            (logging.target_bucket.as_deref(), &logging.target_bucket_from),
+            (Some("dev-logs"), &None)
+        );
+        let queue = &spec.notifications.as_ref().unwrap().queues.as_ref().unwrap()[0];
+        assert_eq!((queue.arn.as_deref(), &queue.arn_from), (Some("arn:it"), &None));
+    }
+
+    #[test]
+    fn a_bucket_goes_as_a_whole() {
+        let plan = plan_deletion();
+        assert_eq!(plan.outline(), ["Delete bucket"]);
+        assert_eq!(plan.steps[0].call, BucketStep::Delete);
+    }
 }

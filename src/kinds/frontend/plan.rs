@@ -233,7 +233,9 @@ fn push_release(
             let short = digest.get(..12).unwrap_or(&digest).to_owned();
             let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
             let field = if artifact.is_some() { "artifact" } else { "repository" };
-            let change = Change::of(field, newest.map(|job| format!("job {}", job.id)), &*short);
+            // Without the job's number: the brake knows the same plan again by its text.
+            let other = newest.map(|_| "another deployment".to_owned());
+            let change = Change::of(field, other, &*short);
             if seen.branch.is_some() {
                 plan.changes.push(change.clone());
             }
@@ -262,4 +264,223 @@ pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
     let step = FrontendStep::Delete { app: live.app_id.clone() };
     plan.push(Verb::Delete, "frontend", Vec::new(), step);
     plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observe::{DomainState, LiveBranch};
+    use super::*;
+    use serde_json::{Value, json};
+
+    const APP: &str = "arn:aws:amplify:us-east-1:123456789012:apps/d1";
+
+    fn now() -> Timestamp {
+        "2026-01-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn site(extra: Value) -> Value {
+        let sha256 = "ab".repeat(32);
+        let artifact = json!({"s3": {"bucket": "artifacts", "key": "site.zip", "sha256": sha256}});
+        with(json!({"branch": {"name": "main"}, "artifact": artifact}), extra)
+    }
+
+    /// A site that Amplify builds from its repository.
+    fn built(extra: Value) -> Value {
+        let repository = json!({"url": "https://github.com/shop/web"});
+        with(json!({"branch": {"name": "main"}, "repository": repository}), extra)
+    }
+
+    fn with(mut spec: Value, extra: Value) -> Value {
+        for (field, value) in extra.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        spec
+    }
+
+    fn desired(spec: Value) -> Desired<FrontendSpec> {
+        Desired::sample("Frontend", spec)
+    }
+
+    fn job(id: &str, status: &str, minutes_ago: i64) -> LiveJob {
+        let started_at = now() - SignedDuration::from_mins(minutes_ago);
+        LiveJob { id: id.to_owned(), status: status.to_owned(), started_at }
+    }
+
+    /// An app as `spec` says, whose release was deployed by job 7.
+    fn live(spec: Value, desired: &Desired<FrontendSpec>) -> LiveFrontend {
+        let digest = release_digest(desired).unwrap();
+        LiveFrontend {
+            spec: serde_json::from_value(spec).unwrap(),
+            app_id: "d1".to_owned(),
+            arn: APP.to_owned(),
+            tags: desired.tags.clone(),
+            branch: Some(LiveBranch {
+                display_name: "main".to_owned(),
+                deployed: Some(deployed_tag(&digest, "7")),
+                newest_job: Some(job("7", "SUCCEED", 90)),
+            }),
+            ..LiveFrontend::default()
+        }
+    }
+
+    fn planned(declared: Value, seen: Value) -> Plan<FrontendStep> {
+        let desired = desired(declared);
+        plan(&desired, Some(&live(seen, &desired)), now())
+    }
+
+    /// The plan for a site as declared, with something about its branch that is not.
+    fn with_branch(declared: Value, change: impl Fn(&mut LiveBranch)) -> Plan<FrontendStep> {
+        let desired = desired(declared.clone());
+        let mut live = live(declared, &desired);
+        change(live.branch.as_mut().unwrap());
+        plan(&desired, Some(&live), now())
+    }
+
+    #[test]
+    fn a_new_site_is_made_from_the_app_down_to_its_deployment() {
+        let plan = plan(&desired(site(json!({"description": "shop"}))), None, now());
+        let steps = ["Create frontend", "Create branch main", "Create deployment of abababababab"];
+        assert_eq!(plan.outline(), steps);
+        assert_eq!(plan.changes, [], "what does not exist has not drifted");
+        assert_eq!(plan.steps[0].changes[0].path.to_string(), "description");
+    }
+
+    #[test]
+    fn each_part_is_written_by_its_own_step_and_only_when_it_differs() {
+        let domain = |name: &str, prefix: &str| json!({"domain": {"name": name, "subdomains": [{"prefix": prefix}]}});
+        let at = |prefix: &str| json!({"domain": {"name": "shop.com", "subdomains": [{"prefix": prefix, "branch": "main"}]}});
+        let stage = |stage: &str| json!({"branch": {"name": "main", "stage": stage}});
+        for (declared, seen, expected) in [
+            (json!({}), json!({}), vec![]),
+            (json!({"description": "a"}), json!({"description": "b"}), vec!["Update app"]),
+            (stage("PRODUCTION"), stage("BETA"), vec!["Update branch main"]),
+            (domain("shop.com", "www"), at("www"), vec![]),
+            (domain("shop.com", "www"), json!({}), vec!["Create domain shop.com"]),
+            (domain("shop.com", "www"), at("web"), vec!["Update domain shop.com"]),
+            (domain("shop.org", "www"), at("www"), vec!["Create domain shop.org"]),
+            (json!({"domain": {}}), at("www"), vec!["Delete domain shop.com"]),
+        ] {
+            let plan = planned(site(declared.clone()), site(seen.clone()));
+            assert_eq!(plan.outline(), expected, "{declared} over {seen}");
+            assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn tags_are_put_back() {
+        let desired = desired(site(json!({})));
+        let mut seen = live(site(json!({})), &desired);
+        seen.tags.clear();
+        let plan = plan(&desired, Some(&seen), now());
+        let FrontendStep::Tag { arn, tags } = &plan.steps[0].call else { panic!("{plan:?}") };
+        assert_eq!((arn.as_str(), tags), (APP, &desired.tags));
+    }
+
+    #[test]
+    fn another_repository_is_connected_anew() {
+        let other = json!({"repository": {"url": "https://github.com/shop/other"}});
+        for (seen, expected) in [(other, true), (json!({"description": "by hand"}), false)] {
+            let plan = planned(built(json!({"description": "shop"})), built(seen));
+            let FrontendStep::Update { reconnects, .. } = plan.steps[0].call else {
+                panic!("{plan:?}")
+            };
+            assert_eq!(reconnects, expected);
+        }
+    }
+
+    #[test]
+    fn an_artifact_for_a_connected_app_needs_a_replacement_that_is_allowed() {
+        let mut desired = desired(site(json!({})));
+        let seen = live(built(json!({})), &desired);
+        let refused = plan(&desired, Some(&seen), now());
+        assert_eq!(refused.outline(), ["! ReplacementNeeded"]);
+        assert!(refused.blocked.unwrap().message.contains("allow-replace"));
+        desired.allow_replace = true;
+        assert_eq!(plan(&desired, Some(&seen), now()).outline(), ["Delete frontend"]);
+        assert_eq!(planned(built(json!({})), built(json!({}))).outline(), [""; 0]);
+    }
+
+    #[test]
+    fn a_job_that_runs_is_waited_for_and_stopped_after_an_hour() {
+        for (minutes, expected) in
+            [(1, "… Deploying"), (60, "… Deploying"), (61, "Delete job 8 that has run too long")]
+        {
+            let plan = with_branch(site(json!({})), |branch| {
+                branch.newest_job = Some(job("8", "RUNNING", minutes));
+            });
+            assert_eq!(plan.outline(), [expected], "{minutes} minutes");
+        }
+    }
+
+    #[test]
+    fn a_deployment_that_is_not_the_releases_is_followed_by_one_that_is() {
+        let expected = ["Create deployment of abababababab"];
+        let somebody = with_branch(site(json!({})), |branch| {
+            branch.newest_job = Some(job("8", "SUCCEED", 1));
+        });
+        assert_eq!(somebody.outline(), expected);
+        assert_eq!(somebody.changes, somebody.steps[0].changes);
+        let none = with_branch(site(json!({})), |branch| branch.newest_job = None);
+        assert_eq!(none.outline(), expected);
+        assert!(matches!(none.steps[0].call, FrontendStep::Deploy { .. }));
+    }
+
+    #[test]
+    fn builds_of_later_pushes_count_where_amplify_builds_by_itself() {
+        let auto = |on: bool| json!({"branch": {"name": "main", "autoBuild": on}});
+        let pushed = |branch: &mut LiveBranch| branch.newest_job = Some(job("9", "SUCCEED", 1));
+        let rebuilds = |declared: Value, change: &dyn Fn(&mut LiveBranch)| {
+            let plan = with_branch(declared, change);
+            plan.steps.iter().any(|s| s.what.starts_with("deployment of"))
+        };
+        assert!(!rebuilds(built(auto(true)), &pushed));
+        assert!(rebuilds(built(auto(false)), &pushed));
+        assert!(rebuilds(site(auto(true)), &pushed), "an artifact is not pushed");
+        let of_another_release = |branch: &mut LiveBranch| {
+            pushed(branch);
+            branch.deployed = Some("0000@7".to_owned());
+        };
+        assert!(rebuilds(built(auto(true)), &of_another_release));
+    }
+
+    #[test]
+    fn a_release_that_failed_stays_failed_until_something_changes() {
+        let failed = |branch: &mut LiveBranch| branch.newest_job = Some(job("7", "FAILED", 1));
+        let plan = with_branch(site(json!({})), failed);
+        assert_eq!(plan.outline(), ["! DeploymentFailed"]);
+        assert!(plan.blocked.unwrap().message.contains("job 7 ended as FAILED"));
+        let desired = desired(site(json!({"description": "mended"})));
+        let mut seen = live(site(json!({})), &desired);
+        failed(seen.branch.as_mut().unwrap());
+        assert_eq!(super::plan(&desired, Some(&seen), now()).outline(), ["Update app"]);
+    }
+
+    #[test]
+    fn a_domain_is_judged_once_nothing_else_is_to_be_done() {
+        let desired = desired(site(json!({})));
+        let outline = |status: &str, change: &dyn Fn(&mut LiveFrontend)| {
+            let (status, reason) = (status.to_owned(), "no CNAME".to_owned());
+            let mut seen = live(site(json!({})), &desired);
+            seen.domain_state = Some(DomainState { status, reason, records: String::new() });
+            change(&mut seen);
+            plan(&desired, Some(&seen), now()).outline()
+        };
+        let running = |seen: &mut LiveFrontend| {
+            seen.branch.as_mut().unwrap().newest_job = Some(job("8", "RUNNING", 1));
+        };
+        let untagged = |seen: &mut LiveFrontend| seen.tags.clear();
+        assert_eq!(outline("AVAILABLE", &|_| {}), [""; 0]);
+        assert_eq!(outline("PENDING_VERIFICATION", &|_| {}), ["… DomainPending"]);
+        assert_eq!(outline("FAILED", &|_| {}), ["! DomainFailed"]);
+        assert_eq!(outline("PENDING_VERIFICATION", &running), ["… Deploying"]);
+        assert_eq!(outline("FAILED", &untagged), ["Update tags"]);
+    }
+
+    #[test]
+    fn a_frontend_goes_as_a_whole() {
+        let desired = desired(site(json!({})));
+        let plan = plan_deletion(&live(site(json!({})), &desired));
+        assert_eq!(plan.outline(), ["Delete frontend"]);
+        assert_eq!(plan.steps[0].call, FrontendStep::Delete { app: "d1".to_owned() });
+    }
 }

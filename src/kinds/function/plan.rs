@@ -340,11 +340,168 @@ mod tests {
         seen.permissions =
             serde_json::from_value(permission("arn:aws:s3:::old")["permissions"].clone()).unwrap();
         seen.permissions[0].action = Some("lambda:InvokeFunction".to_owned());
-        let steps: Vec<_> = plan(&desired, Some(&seen))
-            .steps
-            .iter()
-            .map(|s| format!("{:?} {}", s.verb, s.what))
-            .collect();
-        assert_eq!(steps, ["Delete permission s3", "Create permission s3"]);
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.outline(), ["Delete permission s3", "Create permission s3"]);
+    }
+
+    #[test]
+    fn each_part_is_written_by_its_own_step_and_only_when_it_differs() {
+        let url = |auth: &str| json!({"url": {"authType": auth}});
+        let retries = |n: i32| json!({"async": {"maximumRetryAttempts": n}});
+        for (declared, seen, expected) in [
+            (json!({}), json!({}), vec![]),
+            (json!({"timeout": 9}), json!({"timeout": 3}), vec!["Update configuration"]),
+            (
+                json!({"architectures": ["arm64"]}),
+                json!({"architectures": ["x86_64"]}),
+                vec!["Update code"],
+            ),
+            (
+                json!({"reservedConcurrency": 7}),
+                json!({"reservedConcurrency": 5}),
+                vec!["Update reserved concurrency"],
+            ),
+            (
+                json!({"reservedConcurrency": -1}),
+                json!({"reservedConcurrency": 5}),
+                vec!["Delete reserved concurrency"],
+            ),
+            (json!({"reservedConcurrency": -1}), json!({"reservedConcurrency": -1}), vec![]),
+            (retries(0), retries(2), vec!["Update async settings"]),
+            (json!({"async": {}}), retries(2), vec!["Delete async settings"]),
+            (url("AWS_IAM"), json!({}), vec!["Create url"]),
+            (url("AWS_IAM"), url("NONE"), vec!["Update url"]),
+            (json!({"url": {}}), url("NONE"), vec!["Delete url"]),
+        ] {
+            let desired = Desired::sample("Function", function(declared.clone()));
+            let mut live = live(seen.clone(), &desired);
+            live.url = seen.get("url").map(|_| "https://x.lambda-url.us-east-1.on.aws/".to_owned());
+            let plan = plan(&desired, Some(&live));
+            assert_eq!(plan.outline(), expected, "{declared} over {seen}");
+            assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn tags_are_put_back() {
+        let desired = Desired::sample("Function", function(json!({})));
+        let mut seen = live(json!({}), &desired);
+        seen.tags.clear();
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.steps[0].call, FunctionStep::Tag(seen.arn, desired.tags));
+    }
+
+    #[test]
+    fn a_new_function_is_made_before_what_belongs_to_it() {
+        let desired = Desired::sample(
+            "Function",
+            function(json!({
+                "memorySize": 512, "alias": "live", "reservedConcurrency": -1,
+                "url": {"authType": "AWS_IAM"},
+                "permissions": [{"id": "s3", "principal": "s3.amazonaws.com"}],
+            })),
+        );
+        let plan = plan(&desired, None);
+        let steps = [
+            "Create function",
+            "Create alias live to a new version",
+            "Create url",
+            "Create permission s3",
+        ];
+        assert_eq!(plan.outline(), steps);
+        assert_eq!(plan.changes, [], "what does not exist has not drifted");
+        let given: Vec<_> = plan.steps[0].changes.iter().map(|c| c.path.root()).collect();
+        assert_eq!(given, ["runtime", "handler", "role", "memorySize", "code"]);
+    }
+
+    #[test]
+    fn the_alias_follows_what_the_function_is() {
+        let alias = |is_current: bool| {
+            Some(super::super::observe::LiveAlias {
+                is_current,
+                version: "3".into(),
+                ..Default::default()
+            })
+        };
+        let published = ["Update alias live to a new version"];
+        for (alias, memory, expected, drifted) in [
+            (alias(true), 512, vec![], vec![]),
+            (alias(false), 512, published.to_vec(), vec!["alias"]),
+            (None, 512, vec!["Create alias live to a new version"], vec!["alias"]),
+            // What is about to change is why the alias is behind: it is no drift of its own.
+            (alias(false), 128, vec!["Update configuration", published[0]], vec!["memorySize"]),
+            (alias(true), 128, vec!["Update configuration", published[0]], vec!["memorySize"]),
+        ] {
+            let declared = function(json!({"memorySize": 512, "alias": "live"}));
+            let desired = Desired::sample("Function", declared);
+            let mut seen = live(json!({"memorySize": memory}), &desired);
+            seen.alias = alias;
+            let plan = plan(&desired, Some(&seen));
+            assert_eq!(plan.outline(), expected, "{:?} at {memory}", seen.alias);
+            let fields: Vec<_> = plan.changes.iter().map(|c| c.path.to_string()).collect();
+            assert_eq!(fields, drifted);
+        }
+        let code = |key: &str| {
+            function(json!({"alias": "live", "code": {"s3": {"bucket": "b", "key": key}}}))
+        };
+        let desired = Desired::sample("Function", code("new.zip"));
+        let mut seen = live(json!({}), &desired);
+        seen.alias = alias(false);
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.outline(), ["Update code", published[0]]);
+        assert!(plan.changes.iter().all(|c| c.path.root() == "code"), "{:?}", plan.changes);
+    }
+
+    #[test]
+    fn a_zip_does_not_become_an_image_unless_a_replacement_is_allowed() {
+        let image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/api@sha256:0";
+        let declared =
+            json!({"role": "arn:aws:iam::123456789012:role/api", "code": {"image": image}});
+        let mut desired = Desired::sample("Function", declared);
+        let mut seen = live(json!({}), &desired);
+        let refused = plan(&desired, Some(&seen));
+        assert_eq!(refused.outline(), ["! ReplacementNeeded"]);
+        assert!(!refused.changes.is_empty(), "what differs is still said");
+        assert!(refused.blocked.unwrap().message.contains("allow-replace"));
+        desired.allow_replace = true;
+        assert_eq!(plan(&desired, Some(&seen)).outline(), ["Delete function"]);
+        seen.image = Some(image.to_owned());
+        assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0]);
+    }
+
+    #[test]
+    fn permissions_that_nobody_declares_any_more_are_removed_one_by_one() {
+        let permission = |id: &str| json!({"id": id, "principal": "s3.amazonaws.com", "action": "lambda:InvokeFunction"});
+        for (declared, expected) in [
+            (json!([]), vec!["Delete permission a", "Delete permission b"]),
+            (json!([permission("b")]), vec!["Delete permission a"]),
+            (
+                json!([permission("a"), permission("b"), permission("c")]),
+                vec!["Create permission c"],
+            ),
+        ] {
+            let desired = Desired::sample("Function", function(json!({ "permissions": declared })));
+            let mut seen = live(json!({}), &desired);
+            seen.permissions =
+                serde_json::from_value(json!([permission("a"), permission("b")])).unwrap();
+            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{declared}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_lambda_cannot_run_is_said_to_be_so_once_nothing_else_is_to_be_done() {
+        for (timeout, expected) in [(3, "! FunctionFailed"), (9, "Update configuration")] {
+            let desired = Desired::sample("Function", function(json!({"timeout": 3})));
+            let mut seen = live(json!({ "timeout": timeout }), &desired);
+            seen.failure = Some("the image is gone".to_owned());
+            assert_eq!(plan(&desired, Some(&seen)).outline(), [expected]);
+        }
+    }
+
+    #[test]
+    fn a_function_goes_as_a_whole() {
+        let plan = plan_deletion();
+        assert_eq!(plan.outline(), ["Delete function"]);
+        assert_eq!(plan.steps[0].call, FunctionStep::Delete);
     }
 }

@@ -432,4 +432,94 @@ mod tests {
         );
         assert!(shown.contains("ReplacementNeeded: sortKey.type cannot change"), "{shown}");
     }
+
+    #[test]
+    fn each_part_is_written_by_its_own_step_and_only_when_it_differs() {
+        let stream = |on: bool| json!({"stream": {"enabled": on, "viewType": "NEW_IMAGE"}});
+        let recovery = |days: i32| json!({"pointInTimeRecovery": {"enabled": true, "recoveryPeriodInDays": days}});
+        let owned = |key: &str| json!({"encryption": {"type": "AWS_OWNED", "kmsKeyArn": key}});
+        let kms = |key: &str| json!({"encryption": {"type": "KMS", "kmsKeyArn": key}});
+        for (declared, seen, expected) in [
+            (json!({}), json!({"tableClass": "STANDARD"}), vec![]),
+            (owned("a"), owned("b"), vec![]),
+            (kms("a"), kms("b"), vec!["Update encryption"]),
+            (stream(true), stream(false), vec!["Update stream"]),
+            (recovery(7), recovery(14), vec!["Update point-in-time recovery"]),
+            (json!({"ttl": {"attribute": "at"}}), json!({}), vec!["Update time to live"]),
+            (
+                json!({"onDemandThroughput": {"maxReadRequestUnits": 5}}),
+                json!({"onDemandThroughput": {"maxReadRequestUnits": -1}}),
+                vec!["Update on-demand throughput"],
+            ),
+        ] {
+            let plan = plan_of(declared.clone(), seen.clone());
+            assert_eq!(plan.outline(), expected, "{declared} over {seen}");
+            assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_was_off_is_turned_on_at_once() {
+        let stream = |on: bool| json!({"stream": {"enabled": on, "viewType": "NEW_IMAGE"}});
+        for (declared, expected) in [(true, Some(StreamView::NewImage)), (false, None)] {
+            let plan = plan_of(stream(declared), stream(!declared));
+            let wanted = Stream { enabled: declared, view_type: expected };
+            assert_eq!(plan.steps[0].call, TableStep::Stream(wanted));
+        }
+    }
+
+    #[test]
+    fn tags_are_put_back() {
+        let desired = Desired::sample("Table", table(json!({})));
+        let mut seen = live(json!({}), &desired);
+        seen.tags.clear();
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.steps[0].call, TableStep::Tag(seen.arn, desired.tags));
+    }
+
+    #[test]
+    fn an_index_is_updated_in_place_or_made_again() {
+        let keyed = |key: &str| {
+            let mut index = index("by", Some(5));
+            index["partitionKey"]["name"] = json!(key);
+            index
+        };
+        let indexes =
+            |list: Value| json!({"billing": provisioned(5), "globalSecondaryIndexes": list});
+        for (declared, seen, expected) in [
+            (json!([index("by", Some(9))]), json!([index("by", Some(5))]), vec!["Update index by"]),
+            (json!([keyed("a")]), json!([keyed("b")]), vec!["Delete index by", "Create index by"]),
+            (
+                json!([]),
+                json!([keyed("a"), index("of", Some(5))]),
+                vec!["Delete index by", "Delete index of"],
+            ),
+        ] {
+            let plan = plan_of(indexes(declared.clone()), indexes(seen.clone()));
+            assert_eq!(plan.outline(), expected, "{declared} over {seen}");
+        }
+    }
+
+    #[test]
+    fn while_dynamodb_is_busy_nothing_is_written() {
+        let desired = Desired::sample("Table", table(json!({"tableClass": "STANDARD"})));
+        let mut seen = live(json!({"tableClass": "STANDARD_INFREQUENT_ACCESS"}), &desired);
+        seen.busy = Some("the table is UPDATING".to_owned());
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.outline(), ["… TableUpdating"]);
+        assert_eq!(plan.changes.len(), 1, "what differs is still said");
+    }
+
+    #[test]
+    fn a_table_goes_when_it_is_neither_busy_nor_protected() {
+        let desired = Desired::sample("Table", table(json!({})));
+        let outline = |protected: bool, busy: Option<&str>| {
+            let mut seen = live(json!({ "deletionProtection": protected }), &desired);
+            seen.busy = busy.map(str::to_owned);
+            plan_deletion(&seen).outline()
+        };
+        assert_eq!(outline(false, None), ["Delete table"]);
+        assert_eq!(outline(true, None), ["! DeletionProtected"]);
+        assert_eq!(outline(false, Some("UPDATING")), ["… TableUpdating"]);
+    }
 }
