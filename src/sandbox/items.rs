@@ -2,7 +2,7 @@
 //!
 //! The emulator copies its whole state after every call, to tell subscribers of the change, and has none
 //! here: with the ten thousand items of a store, that copy is most of a call. This backend is the
-//! emulator's own, with snapshots that are empty.
+//! emulator's own, with snapshots that are empty and queries that come in pages.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,6 +14,9 @@ use winterbaume_dynamodb::{
 };
 
 type Reply<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// DynamoDB ends a page of a query at 1 MB, the emulator never: here a page has so many items.
+const PAGE_ITEMS: usize = 1000;
 
 pub(super) struct Items(InMemoryDynamoDbBackend);
 
@@ -48,7 +51,6 @@ impl DynamoDbBackend for Items {
         update_item(table_name: String, key: Item, actions: Vec<UpdateAction>) -> Result<Option<Item>, DynamoDbError>;
         batch_get_item(table_name: String, keys: Vec<Item>) -> Result<Vec<Item>, DynamoDbError>;
         batch_write_item(table_name: String, puts: Vec<Item>, deletes: Vec<Item>) -> Result<(), DynamoDbError>;
-        query(table_name: String, key_conditions: Item, sort_key_condition: Option<SortKeyCondition>, limit: Option<usize>, scan_index_forward: bool, exclusive_start_key: Option<Item>, index_name: Option<String>) -> Result<QueryResult, DynamoDbError>;
         scan(table_name: String, limit: Option<usize>, exclusive_start_key: Option<Item>) -> Result<QueryResult, DynamoDbError>;
         transact_get_items(keys: Vec<(String, Item)>) -> Result<Vec<Option<Item>>, DynamoDbError>;
         transact_write_items(ops: Vec<TransactOp>) -> Result<(), DynamoDbError>;
@@ -86,6 +88,32 @@ impl DynamoDbBackend for Items {
         describe_import(import_arn: String) -> Result<ImportInfo, DynamoDbError>;
         list_imports() -> Vec<ImportInfo>;
         get_stream_records(stream_arn: String, next_sequence_number: u64, limit: Option<usize>) -> Result<(Vec<StreamChangeRecord>, u64), DynamoDbError>;
+    }
+
+    fn query(
+        &self,
+        account: String,
+        region: String,
+        table_name: String,
+        key_conditions: Item,
+        sort_key_condition: Option<SortKeyCondition>,
+        limit: Option<usize>,
+        scan_index_forward: bool,
+        exclusive_start_key: Option<Item>,
+        index_name: Option<String>,
+    ) -> Reply<Result<QueryResult, DynamoDbError>> {
+        let limit = Some(limit.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS));
+        self.0.query(
+            account,
+            region,
+            table_name,
+            key_conditions,
+            sort_key_condition,
+            limit,
+            scan_index_forward,
+            exclusive_start_key,
+            index_name,
+        )
     }
 
     fn scopes_with_state(&self) -> Vec<(String, String)> {

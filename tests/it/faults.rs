@@ -7,9 +7,18 @@ use trueup::model::condition_type;
 use crate::harness::{Harness, shop, with_shop};
 
 async fn with_fault(fault: &str) -> Harness {
+    with_fault_among(0, fault).await
+}
+
+/// Where somebody else has so many apps.
+async fn with_fault_among(others: u32, fault: &str) -> Harness {
     let mut harness = Harness::new().await;
     harness.put_code("api.zip", b"code").await;
     harness.put_code("web.zip", b"site").await;
+    for i in 0..others {
+        let app = harness.session.amplify().create_app().name(format!("other-{i}"));
+        app.send().await.unwrap();
+    }
     harness.apply(&shop()).await;
     harness.sandbox.calls().clear();
     harness.sandbox.faults().inject(fault.parse().unwrap());
@@ -29,6 +38,17 @@ async fn a_lost_reply_to_a_create_makes_no_second_resource() {
         let apps = harness.session.amplify().list_apps().send().await.unwrap();
         assert_eq!(apps.apps().len(), 1, "{create}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_whose_create_had_no_reply_is_found_behind_hundreds_of_others() {
+    let harness = with_fault_among(250, "amplify:CreateApp=lost*1").await;
+    harness.until_ready("shop").await;
+    let counts = harness.sandbox.calls().counts();
+    assert_eq!(
+        counts["amplify:CreateApp"], 1,
+        "every page is looked at before it is written again"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,6 +57,18 @@ async fn a_release_of_thousands_of_objects_lands_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn statuses_are_read_to_the_last_page() {
+    let harness = Harness::new().await;
+    for i in 0..2500 {
+        let (kind, name) = ("Table".to_owned(), format!("t{i:04}"));
+        let record = StatusRecord { kind, name, epoch: 1, ..StatusRecord::default() };
+        harness.store.put_status("shop", &record).await.unwrap();
+    }
+    let read = harness.store.statuses("shop").await.unwrap();
+    assert_eq!(read.len(), 2500);
+}
+
+#[tokio::test(start_paused = true)]
 async fn init_is_idempotent_and_keeps_the_stores_identity() {
     let harness = Harness::new().await;
     let id = harness.store.id().await.unwrap();
