@@ -18,6 +18,7 @@ mod crash;
 mod drift;
 mod kill;
 mod ownership;
+mod planted;
 mod secrets;
 mod simulation;
 mod single_fault;

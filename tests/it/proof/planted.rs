@@ -1,0 +1,328 @@
+//! Is the proof itself strong? Bugs that operators of this kind really had, planted one at a time in a copy
+//! of the sources: the named tests must fail.
+//!
+//! `cargo test` only sees to it that each bug can still be planted. To plant them, which builds the program
+//! once for each:
+//!
+//! ```text
+//! cargo test planted -- --ignored --nocapture
+//! ```
+//!
+//! `PLANTED=words` in the environment plants only the bugs whose name contains the words. The pure planners
+//! are hunted more finely, by `cargo mutants` (see `.cargo/mutants.toml`).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::figure;
+
+struct Bug {
+    name: &'static str,
+    file: &'static str,
+    /// A passage that stands in the file once, and what the bug makes of it.
+    good: &'static str,
+    bad: &'static str,
+    /// The tests that are run against it; at least one of them fails.
+    caught_by: &'static str,
+}
+
+const BUGS: [Bug; 30] = [
+    Bug {
+        name: "the ownership check is dropped",
+        file: "kinds/erased.rs",
+        good: "owned: owned || (desired.adopt",
+        bad: "owned: live.is_some() || (desired.adopt",
+        caught_by: "ownership::a_foreign_resource",
+    },
+    Bug {
+        name: "the uid does not count for ownership",
+        file: "aws/tags.rs",
+        good: "ownership(key, uid).iter().all(|(name, value)| live.get(name) == Some(value))",
+        bad: "ownership(key, uid).iter().all(|(name, value)| name == UID || live.get(name) == Some(value))",
+        caught_by: "ownership::two_stores",
+    },
+    Bug {
+        name: "an unset field is read as delete",
+        file: "plan/diff.rs",
+        good: "            for (name, value) in want {\n                compare(",
+        bad: "            for (name, value) in have.iter().filter(|(name, _)| want.get(*name).is_none()) {\n                \
+              changes.push(Change { path: path.field(name), live: Some(value.clone()), desired: None });\n            }\n            \
+              for (name, value) in want {\n                compare(",
+        caught_by: "drift::undeclared_tags_and_settings",
+    },
+    Bug {
+        name: "ignored paths are not filled in",
+        file: "kinds/desired.rs",
+        good: "        fill_ignored(&mut declared, live, &self.ignore, shape);\n",
+        bad: "",
+        caught_by: "converge::an_ignored_path",
+    },
+    Bug {
+        name: "a write of tags loses those of others",
+        file: "kinds/bucket/plan.rs",
+        good: "let mut all = seen.tags.clone();",
+        bad: "let mut all = BTreeMap::new();",
+        caught_by: "drift::undeclared_tags_and_settings",
+    },
+    Bug {
+        name: "a key that changes replaces the table",
+        file: "kinds/table/plan.rs",
+        good: "    if !forever.is_empty() {\n",
+        bad: "    if !forever.is_empty() {\n        plan.push(Verb::Delete, \"table\", forever, TableStep::Delete);\n        return plan;\n    }\n    \
+              if plan.steps.len() > 1 {\n",
+        caught_by: "ownership::a_changed_key",
+    },
+    Bug {
+        name: "the checker trusts the planner with data",
+        file: "plan/check.rs",
+        good: "whole && facts.holds_data && !facts.deletion_asked",
+        bad: "whole && facts.holds_data && facts.deletion_asked",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "the alias does not follow",
+        file: "kinds/function/plan.rs",
+        good: "if !exists || moved.is_some() || about_to_change {",
+        bad: "if !exists {",
+        caught_by: "converge::an_edit_reaches_the_alias",
+    },
+    Bug {
+        name: "page two of the apps is never read",
+        file: "kinds/frontend/observe.rs",
+        good: "next = page.next_token().map(str::to_owned);",
+        bad: "next = None::<String>;",
+        caught_by: "faults::an_app_whose_create",
+    },
+    Bug {
+        name: "page two of the store is never read",
+        file: "store/item.rs",
+        good: "from = page.last_evaluated_key;",
+        bad: "from = None;",
+        caught_by: "releases::statuses_are_read",
+    },
+    Bug {
+        name: "a resource is made before the intent is recorded",
+        file: "engine/execute.rs",
+        good: "            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });\n            self.put().await?;",
+        bad: "            self.record.intent = None;",
+        caught_by: "proof::crash::a_crash_anywhere_in_a_frontends",
+    },
+    Bug {
+        name: "the id that AWS gave is not recorded at once",
+        file: "engine/execute.rs",
+        good: "            self.record.identity = Some(identity);\n            self.put().await?;",
+        bad: "            drop(identity);",
+        caught_by: "proof::crash::a_crash_anywhere_in_a_frontends proof::stale::a_frontend",
+    },
+    Bug {
+        name: "what was made a moment ago and is not seen is made again",
+        file: "kinds/erased.rs",
+        good: "let matters = intent == Intent::Delete || !K::NAME_IS_UNIQUE;",
+        bad: "let matters = intent == Intent::Delete && K::NAME_IS_UNIQUE;",
+        caught_by: "proof::stale::a_frontend",
+    },
+    Bug {
+        name: "what is not seen for a moment is forgotten",
+        file: "engine/leave.rs",
+        good: "let is_our_doing = self.record.deleted || self.record.created_at.is_none();",
+        bad: "let is_our_doing = true;",
+        caught_by: "deletion::a_function_that_seems_gone",
+    },
+    Bug {
+        name: "a retained resource is deleted",
+        file: "engine/leave.rs",
+        good: "if policy == DeletionPolicy::Retain {",
+        bad: "if policy == DeletionPolicy::Retain && self.snapshot.suspended {",
+        caught_by: "deletion::a_function_is_deleted_and_a_table_is_retained",
+    },
+    Bug {
+        name: "what is still referred to is deleted",
+        file: "engine/leave.rs",
+        good: "if !self.snapshot.holders.is_empty() {",
+        bad: "if self.snapshot.holders.len() > 99 {",
+        caught_by: "deletion::deletes_run_backwards",
+    },
+    Bug {
+        name: "written is taken for done",
+        file: "engine/pass.rs",
+        good: "_ if again.plan.is_settled() => Verdict::Settled,",
+        bad: "_ if again.plan.blocked.is_none() => Verdict::Settled,",
+        caught_by: "faults::the_brake proof::backoff::a_change_that_never_takes",
+    },
+    Bug {
+        name: "drift is repaired and not said",
+        file: "engine/pass.rs",
+        good: "        self.drifted = true;\n",
+        bad: "        self.drifted = false;\n",
+        caught_by: "drift::a_changed_field",
+    },
+    Bug {
+        name: "a suspended environment is written to",
+        file: "engine/pass.rs",
+        good: "        if self.snapshot.suspended {\n            return Mode::Report",
+        bad: "        if self.snapshot.release == 0 {\n            return Mode::Report",
+        caught_by: "drift::a_suspended_environment",
+    },
+    Bug {
+        name: "the policy Report is not kept to",
+        file: "engine/pass.rs",
+        good: "drift_policy() == DriftPolicy::Report {",
+        bad: "drift_policy() != DriftPolicy::Report {",
+        caught_by: "drift::the_policy_report",
+    },
+    Bug {
+        name: "an environment without events is not looked at again",
+        file: "engine/pass.rs",
+        good: "Verdict::Settled | Verdict::Reported { .. } => Next::Resync,",
+        bad: "Verdict::Settled | Verdict::Reported { .. } => Next::Never,",
+        caught_by: "drift::every_kind_that_is_deleted_comes_back",
+    },
+    Bug {
+        name: "the wrong account is written to",
+        file: "engine/pass.rs",
+        good: "is_some_and(|wanted| *wanted != account_id)",
+        bad: "is_some_and(|wanted| wanted.is_empty())",
+        caught_by: "ownership::a_wrong_account",
+    },
+    Bug {
+        name: "the brake does not count",
+        file: "engine/execute.rs",
+        good: "Some(brake) if brake.plan == plan => brake.count + 1,",
+        bad: "Some(brake) if brake.plan == plan => brake.count,",
+        caught_by: "faults::the_brake",
+    },
+    Bug {
+        name: "an error repeats a secret",
+        file: "engine/execute.rs",
+        good: "let error = error.without(&self.secrets);",
+        bad: "let error = error.without(&[]);",
+        caught_by: "proof::secrets",
+    },
+    Bug {
+        name: "a secret is compared in the open",
+        file: "kinds/env.rs",
+        good: "if is_secret { sensitive(value.reveal()) }",
+        bad: "if is_secret && value.reveal().is_empty() { sensitive(value.reveal()) }",
+        caught_by: "proof::secrets drift::a_secret",
+    },
+    Bug {
+        name: "the backoff is not reset",
+        file: "engine/backoff.rs",
+        good: "self.states.remove(key);",
+        bad: "let _ = self.states.get(key);",
+        caught_by: "proof::backoff::a_day",
+    },
+    Bug {
+        name: "the backoff has no cap",
+        file: "engine/backoff.rs",
+        good: "longest: Duration::from_secs(300)",
+        bad: "longest: Duration::from_secs(30_000)",
+        caught_by: "proof::backoff::a_day",
+    },
+    Bug {
+        name: "a denied call is tried for ever",
+        file: "aws/error.rs",
+        good: "matches!(self, Self::Denied | Self::Invalid | Self::Credentials)",
+        bad: "matches!(self, Self::Invalid | Self::Credentials)",
+        caught_by: "faults::a_denied_call",
+    },
+    Bug {
+        name: "a lease is taken from one who holds it",
+        file: "store/lease.rs",
+        good: "l.holder != holder && l.expires_at > now",
+        bad: "l.holder == holder && l.expires_at > now",
+        caught_by: "releases::a_lease",
+    },
+    Bug {
+        name: "of two applies at once both win",
+        file: "store/release.rs",
+        good: ".condition_expression(\"#release = :seen\")",
+        bad: ".condition_expression(\"#release >= :seen\")",
+        caught_by: "releases::of_two_applies",
+    },
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_bug_can_still_be_planted() {
+    for bug in &BUGS {
+        let text = std::fs::read_to_string(root().join("src").join(bug.file)).unwrap();
+        let times = text.matches(bug.good).count();
+        assert_eq!(times, 1, "{}: {:?} in {}", bug.name, bug.good, bug.file);
+    }
+}
+
+/// A copy of the sources, whose build shares the dependencies of this one.
+struct Copy {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let it = Self {
+            root: Path::new(env!("CARGO_TARGET_TMPDIR")).join("planted"),
+            // .../target/debug/deps/it-...
+            target: std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned(),
+        };
+        // One from before may be there.
+        let _ = std::fs::remove_dir_all(&it.root);
+        for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches"] {
+            for entry in walkdir::WalkDir::new(root().join(part)) {
+                let entry = entry.unwrap();
+                let to = it.root.join(entry.path().strip_prefix(root()).unwrap());
+                if entry.file_type().is_file() {
+                    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                    std::fs::copy(entry.path(), to).unwrap();
+                }
+            }
+        }
+        it
+    }
+
+    fn test(&self, caught_by: &str) -> Output {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(&self.root).arg("test");
+        match caught_by {
+            "--lib" => cargo.arg("--lib"),
+            filters => cargo.args(["--test", "it", "--"]).args(filters.split(' ')),
+        };
+        cargo.env("CARGO_TARGET_DIR", &self.target).env("INSTA_UPDATE", "no");
+        cargo.env("RUST_BACKTRACE", "0").output().unwrap()
+    }
+
+    /// The tests that fail with the bug.
+    fn plant(&self, bug: &Bug) -> Vec<String> {
+        let file = self.root.join("src").join(bug.file);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace(bug.good, bug.bad)).unwrap();
+        let output = self.test(bug.caught_by);
+        std::fs::write(&file, text).unwrap();
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(out.contains("running "), "{} does not build:\n{err}", bug.name);
+        let failed = out.lines().filter_map(|line| line.strip_suffix(" ... FAILED"));
+        failed.map(|line| line.trim_start_matches("test ").to_owned()).collect()
+    }
+}
+
+#[test]
+#[ignore = "builds the program once for each bug"]
+fn every_planted_bug_is_caught() {
+    let wanted = std::env::var("PLANTED").unwrap_or_default();
+    let chosen: Vec<_> = BUGS.iter().filter(|bug| bug.name.contains(&wanted)).collect();
+    let copy = Copy::new();
+    let mut survivors = Vec::new();
+    for bug in &chosen {
+        let failed = copy.plant(bug);
+        figure("planted", &format!("{}: caught by {}", bug.name, failed.join(", ")));
+        if failed.is_empty() {
+            survivors.push(bug.name);
+        }
+    }
+    figure("planted", &format!("{} of {} caught", chosen.len() - survivors.len(), chosen.len()));
+    assert_eq!(survivors, [""; 0]);
+}
