@@ -14,6 +14,9 @@ const DEPTH_MAX: usize = 100;
 /// Of one file.
 const DOCUMENTS_MAX: usize = 50_000;
 const EVENTS_MAX: usize = 5_000_000;
+/// Events that aliases stand for: enough to share blocks among thousands of objects, too few to fill the
+/// memory.
+const ALIASED_EVENTS_MAX: usize = 100_000;
 
 /// One document: its value, and the places of its keys and values by JSON pointer.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +68,7 @@ pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) 
             max_events: EVENTS_MAX,
             max_nodes: EVENTS_MAX,
         },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIASED_EVENTS_MAX },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
     };

@@ -73,6 +73,12 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_masked_wherever_it_stands() {
+        let env = json!({"env": [{"name": "KEY", "value": sensitive("s3cret")}]});
+        assert_eq!(show(&env), r#"{"env":[{"name":"KEY","value":(sensitive)}]}"#);
+    }
+
+    #[test]
     fn long_values_are_cut_and_say_so() {
         let shown = show(&json!("x".repeat(500)));
         assert!(shown.len() < 200 && shown.ends_with("(502 characters)"), "{shown}");

@@ -117,9 +117,7 @@ fn settle_website(effective: &mut BucketSpec, declared: &BucketSpec) {
     let (Some(effective), Some(declared)) = (&mut effective.website, &declared.website) else {
         return;
     };
-    if declared.redirect_all_requests_to.is_none()
-        && (declared.index_document.is_some() || declared.error_document.is_some())
-    {
+    if declared.index_document.is_some() || declared.error_document.is_some() {
         effective.redirect_all_requests_to = None;
     }
 }

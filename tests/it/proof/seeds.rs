@@ -1,8 +1,9 @@
 //! Many worlds from many seeds, each in a runtime of its own under virtual time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The seeds of a run: so many as `PROOF_SEEDS` says, or as the item has by default; the one that
 /// `PROOF_SEED` names, to replay it.
@@ -19,11 +20,18 @@ pub fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_all().start_paused(true).build().unwrap().block_on(future)
 }
 
-/// Runs a world for each seed on every core. Names the seeds that fail.
-pub fn every_seed<F, T: Send>(seeds: &[u64], world: impl Fn(u64) -> F + Sync) -> Vec<T>
+/// Held by the item that has the cores: two at once would take as long, and each its figure from the other.
+static CORES: Mutex<()> = Mutex::new(());
+
+/// Runs a world for each seed on every core; returns what they came to, and how long that took. Names the
+/// seeds that fail.
+pub fn every_seed<F, T: Send>(seeds: &[u64], world: impl Fn(u64) -> F + Sync) -> (Vec<T>, Duration)
 where
     F: Future<Output = T>,
 {
+    // A failure of the one before is its own.
+    let _alone = CORES.lock().unwrap_or_else(PoisonError::into_inner);
+    let begun = Instant::now();
     let next = AtomicU64::new(0);
     let (ended, failed) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let work = || {
@@ -38,5 +46,5 @@ where
     std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "seeds {failed:?} failed; replay one with PROOF_SEED={}", failed[0]);
-    ended.into_inner().unwrap()
+    (ended.into_inner().unwrap(), begun.elapsed())
 }
