@@ -112,9 +112,8 @@ impl Pass<'_> {
             Verb::Delete => "Deleted",
         };
         self.event(EventKind::Normal, reason, &describe(step)).await;
-        if let Some(identity) = outcome.identity {
-            self.record.identity = Some(identity);
-            self.put().await?;
+        if outcome.identity.is_some() {
+            self.record.identity = outcome.identity;
         }
         if outcome.in_progress {
             let message = format!("AWS works on: {}", describe(step));

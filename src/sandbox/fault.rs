@@ -22,6 +22,8 @@ pub enum FaultKind {
     /// The credentials have expired.
     Expired,
     NotFound,
+    /// Refused by a message that repeats all that was sent, as AWS's validation may.
+    Invalid,
     Garbage,
     /// The call is answered as done, and nothing is done.
     Ignored,
@@ -31,7 +33,7 @@ pub enum FaultKind {
     StopAfter,
 }
 
-const KINDS: [(&str, FaultKind); 12] = [
+const KINDS: [(&str, FaultKind); 13] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -40,6 +42,7 @@ const KINDS: [(&str, FaultKind); 12] = [
     ("denied", FaultKind::Denied),
     ("expired", FaultKind::Expired),
     ("notfound", FaultKind::NotFound),
+    ("invalid", FaultKind::Invalid),
     ("garbage", FaultKind::Garbage),
     ("ignored", FaultKind::Ignored),
     ("stop", FaultKind::Stop),
@@ -160,7 +163,7 @@ impl Fault {
 
 /// The reply that a fault stands for, in the protocol of the service. Faults that are not replies
 /// are the router's.
-pub(super) fn reply(kind: FaultKind, call: &Call) -> MockResponse {
+pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
     let (status, code) = match (kind, call.service.as_str()) {
         (FaultKind::Throttle, "lambda") => (429, "TooManyRequestsException"),
         (FaultKind::Throttle, "s3") => (503, "SlowDown"),
@@ -174,9 +177,14 @@ pub(super) fn reply(kind: FaultKind, call: &Call) -> MockResponse {
         (FaultKind::Expired, _) => (403, "ExpiredTokenException"),
         (FaultKind::NotFound, "s3") => (404, "NoSuchBucket"),
         (FaultKind::NotFound, _) => (404, "ResourceNotFoundException"),
+        (FaultKind::Invalid, "s3") => (400, "InvalidArgument"),
+        (FaultKind::Invalid, _) => (400, "ValidationException"),
         _ => (500, "InternalFailure"),
     };
-    let message = format!("injected by the sandbox into {}", call.action());
+    let mut message = format!("injected by the sandbox into {}", call.action());
+    if kind == FaultKind::Invalid {
+        message = format!("{message}: {}", String::from_utf8_lossy(sent));
+    }
     match (kind, call.service.as_str()) {
         (FaultKind::Ignored, "s3" | "sts") => MockResponse::xml(200, ""),
         (FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),

@@ -87,7 +87,7 @@ impl Router {
                 self.lagged(&call, request).await;
                 std::future::pending().await
             }
-            Some(kind) => Reply::Response(reply(kind, &call)),
+            Some(kind) => Reply::Response(reply(kind, &call, &request.body)),
         }
     }
 

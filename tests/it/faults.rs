@@ -42,9 +42,12 @@ async fn a_lost_reply_to_a_create_makes_no_second_resource() {
 
 #[tokio::test(start_paused = true)]
 async fn an_app_whose_create_had_no_reply_is_found_behind_hundreds_of_others() {
-    let harness = with_fault_among(250, "amplify:CreateApp=lost*1").await;
+    let harness = with_fault_among(400, "amplify:CreateApp=lost*1").await;
     harness.until_ready("shop").await;
     let counts = harness.sandbox.calls().counts();
+    let first_page = harness.session.amplify().list_apps().max_results(100).send().await.unwrap();
+    let is_ours = |app: &aws_sdk_amplify::types::App| app.name() == "shop-web";
+    assert!(!first_page.apps().iter().any(is_ours), "here the first page would do");
     assert_eq!(
         counts["amplify:CreateApp"], 1,
         "every page is looked at before it is written again"

@@ -254,7 +254,7 @@ impl Harness {
 /// A pause between two looks at what goes on, longer the longer it takes.
 async fn pause(begun: tokio::time::Instant) {
     let least = Duration::from_millis(100);
-    tokio::time::sleep((begun.elapsed() / 4).clamp(least, Duration::from_secs(5))).await;
+    tokio::time::sleep((begun.elapsed() / 2).clamp(least, Duration::from_secs(5))).await;
 }
 
 /// Every world's store has the same id, so that uids repeat.

@@ -1,12 +1,19 @@
 //! What is not ours is not touched.
 
+use std::collections::BTreeMap;
+
+use trueup::aws::tags;
+use trueup::model::{ObjectId, ObjectKey};
+use trueup::store::Store;
+
 use crate::harness::{Harness, shop, with_shop};
 
 /// A table of the name that the object would take, made by somebody else.
-async fn foreign_table(harness: &Harness) {
+async fn foreign_table(harness: &Harness, tags: BTreeMap<String, String>) {
     use aws_sdk_dynamodb::types::{
-        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Tag,
     };
+    let tags = tags.into_iter().map(|(k, v)| Tag::builder().key(k).value(v).build().unwrap());
     let key =
         KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
     let attribute = AttributeDefinition::builder()
@@ -19,6 +26,7 @@ async fn foreign_table(harness: &Harness) {
         .key_schema(key)
         .attribute_definitions(attribute)
         .billing_mode(BillingMode::PayPerRequest)
+        .set_tags(Some(tags.collect()))
         .send()
         .await
         .unwrap();
@@ -26,8 +34,18 @@ async fn foreign_table(harness: &Harness) {
 
 #[tokio::test(start_paused = true)]
 async fn a_foreign_resource_of_the_same_name_is_left_untouched() {
+    left_untouched(BTreeMap::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_of_another_store_is_left_untouched_although_all_its_names_are_ours() {
+    let key = ObjectKey { environment: "shop".into(), id: ObjectId::new("Table", "orders") };
+    left_untouched(tags::ownership(&key, &Store::uid("another store", &key))).await;
+}
+
+async fn left_untouched(tags: BTreeMap<String, String>) {
     let mut harness = Harness::new().await;
-    foreign_table(&harness).await;
+    foreign_table(&harness, tags).await;
     harness.put_code("api.zip", b"code").await;
     harness.put_code("web.zip", b"site").await;
     harness.apply(&shop()).await;
@@ -56,7 +74,7 @@ fn only_environment() -> String {
 #[tokio::test(start_paused = true)]
 async fn the_adopt_annotation_takes_a_foreign_resource_over() {
     let mut harness = Harness::new().await;
-    foreign_table(&harness).await;
+    foreign_table(&harness, BTreeMap::new()).await;
     harness.put_code("api.zip", b"code").await;
     harness.put_code("web.zip", b"site").await;
     let adopting = shop().replace(
@@ -151,13 +169,4 @@ async fn a_move_to_another_region_stalls() {
     let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "PlaceChanged");
     assert_eq!(harness.mutations(), [""; 0]);
-}
-
-#[test]
-fn two_stores_never_take_each_others_resources_for_their_own() {
-    use trueup::model::{ObjectId, ObjectKey};
-    use trueup::store::Store;
-    let key = ObjectKey { environment: "production".into(), id: ObjectId::new("Table", "orders") };
-    assert_eq!(Store::uid("store-a", &key), Store::uid("store-a", &key));
-    assert_ne!(Store::uid("store-a", &key), Store::uid("store-b", &key));
 }

@@ -4,12 +4,12 @@
 
 use super::figure;
 use super::live::difference;
-use super::scenario::{End, Scenario, of_kind, production};
-use crate::harness::DAEMON;
+use super::scenario::{Scenario, of_kind, production};
+use crate::harness::{DAEMON, Harness};
 
-async fn dies_at(scenario: &Scenario, call: usize, kind: &str) -> Option<End> {
-    let mut harness = scenario.begin().await;
-    let fault: trueup::sandbox::Fault = format!("*:*={kind}@{call}").parse().unwrap();
+/// The daemon dies where a fault says, and another one ends its work; `None` where the fault never struck.
+pub async fn dies_at(mut harness: Harness, scenario: &Scenario, fault: &str) -> Option<Harness> {
+    let fault: trueup::sandbox::Fault = fault.parse().unwrap();
     harness.sandbox.faults().inject(fault.of(DAEMON));
     harness.start().await;
     let begun = tokio::time::Instant::now();
@@ -24,7 +24,7 @@ async fn dies_at(scenario: &Scenario, call: usize, kind: &str) -> Option<End> {
     harness.sandbox.faults().clear();
     harness.start().await;
     scenario.until_done(&harness).await;
-    Some(scenario.end(&harness).await)
+    Some(harness)
 }
 
 async fn survives(scenario: &Scenario) -> usize {
@@ -32,7 +32,10 @@ async fn survives(scenario: &Scenario) -> usize {
     let mut crashes = 0;
     for (call, action) in calls.iter().enumerate() {
         for kind in ["stop", "stopafter"] {
-            let Some(end) = dies_at(scenario, call, kind).await else { continue };
+            let fault = format!("*:*={kind}@{call}");
+            let died = dies_at(scenario.begin().await, scenario, &fault).await;
+            let Some(harness) = died else { continue };
+            let end = scenario.end(&harness).await;
             let what = format!("{}, {kind} at call {call} ({action})", scenario.name);
             if let Some(difference) = difference(&reference.live, &end.live) {
                 panic!("{what}:\n{difference}");

@@ -15,7 +15,7 @@ use super::seeds::{every_seed, seeds};
 use super::world::{ENVIRONMENT, environment, object, set, world};
 use crate::harness::{DAEMON, Harness, TABLE};
 
-const KINDS: [&str; 4] = ["Function", "Table", "Bucket", "Frontend"];
+pub const KINDS: [&str; 4] = ["Function", "Table", "Bucket", "Frontend"];
 
 /// Whose a foreign resource says that it is.
 fn foreign_tags(dice: &mut StdRng, kind: &str, name: &str) -> BTreeMap<String, String> {

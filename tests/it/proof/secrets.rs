@@ -2,6 +2,8 @@
 //! status, diff, metric or error shows one. Every other test of the suite is swept as well, when its
 //! world ends.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::figure;
@@ -35,7 +37,9 @@ async fn no_secret_leaves_its_place() {
     harness.apply_set(set(environment(json!({})), &secretive())).await;
     for fault in [
         "lambda:CreateFunction=garbage*2",
+        "lambda:CreateFunction=invalid*1",
         "amplify:CreateApp=denied*2",
+        "amplify:CreateApp=invalid*1",
         "lambda:GetFunction=garbage*3",
     ] {
         harness
@@ -63,6 +67,12 @@ async fn no_secret_leaves_its_place() {
         events.iter().any(|e| e.message.contains("(sensitive)")),
         "the drift was seen: {events:#?}"
     );
+    let repeating: BTreeSet<_> = events
+        .iter()
+        .filter(|e| e.message.contains("injected") && e.message.contains("(sensitive)"))
+        .map(|e| &e.object)
+        .collect();
+    assert_eq!(repeating.len(), 2, "AWS repeated secrets of both objects: {events:#?}");
     figure(
         "secrets",
         &format!(

@@ -165,7 +165,7 @@ impl Simulation {
                 self.tell("another daemon");
             }
         }
-        let pause = Duration::from_millis(self.dice.random_range(0..15_000));
+        let pause = Duration::from_millis(self.dice.random_range(0..10_000));
         tokio::time::sleep(pause).await;
     }
 

@@ -1,12 +1,15 @@
 //! Reads that are one to five writes behind, wherever AWS is eventually consistent: nothing is deleted or
 //! made that the run without them does not delete or make.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use trueup::sandbox::Lagging;
+use trueup::sandbox::{Call, Lagging};
 
+use super::crash::dies_at;
 use super::figure;
 use super::live::difference;
+use super::ownership::KINDS;
 use super::scenario::{Scenario, of_kind, production};
 use crate::harness::DAEMON;
 
@@ -40,6 +43,43 @@ async fn survives(scenario: &Scenario) -> usize {
         assert!(more.is_empty(), "{what}: {more:?}");
     }
     5
+}
+
+/// The daemon dies right after a create, and the next one does not see for half a minute what was made.
+async fn survives_a_crash(scenario: &Scenario) -> usize {
+    let mut first = scenario.begin().await;
+    first.sandbox.lag().start(lagging(0));
+    first.start().await;
+    scenario.until_done(&first).await;
+    let reference = scenario.end(&first).await;
+    let creates: BTreeSet<_> = first.sandbox.calls().all().iter().map(Call::action).collect();
+    let creates: Vec<_> = creates.into_iter().filter(|a| a.contains(":Create")).collect();
+    for create in &creates {
+        let harness = scenario.begin().await;
+        harness.sandbox.follow(first.sandbox.lag().reads()).await;
+        let at_most = Duration::from_secs(30);
+        harness.sandbox.lag().start(Lagging { at_most, ..lagging(3) });
+        let died = dies_at(harness, scenario, &format!("{create}=stopafter")).await;
+        let harness = died.expect("it was made in the reference run");
+        tokio::time::sleep(Duration::from_secs(180)).await;
+        if let Some(difference) = difference(&reference.live, &scenario.end(&harness).await.live) {
+            panic!("{}, dead after {create}:\n{difference}", scenario.name);
+        }
+    }
+    creates.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_daemon_made_and_the_next_one_sees_late_is_not_made_twice() {
+    for kind in KINDS {
+        for scenario in of_kind(kind) {
+            let creates = survives_a_crash(&scenario).await;
+            figure(
+                "stale reads",
+                &format!("{}: {creates} creates seen late by another daemon", scenario.name),
+            );
+        }
+    }
 }
 
 macro_rules! for_every_scenario {
