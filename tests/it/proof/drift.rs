@@ -10,7 +10,7 @@ use trueup::model::{ConditionStatus, condition_type};
 
 use super::figure;
 use super::live::{difference, live};
-use super::specs::{Proof, Row, proofs, with};
+use super::specs::{Proof, Row, proofs, tag_of_theirs, with};
 use super::world::{ENVIRONMENT, by_hand, environment, object, set, world};
 use crate::harness::Harness;
 
@@ -138,6 +138,7 @@ async fn drift_of(proof: &Proof) -> usize {
         under(&harness, "Report", &objects).await;
         harness.start().await;
         harness.settle().await;
+        assert!(by_hand(&harness, proof.kind, "it", &[tag_of_theirs(proof.kind)]).await);
         for row in proof.rows.iter().filter(|row| row.base == *base) {
             let found = a_row_is_named_and_repaired(&harness, proof, row, &objects).await;
             wrong.extend(

@@ -8,7 +8,7 @@
 //! cargo test planted -- --ignored --nocapture
 //! ```
 //!
-//! `PLANTED=words` in the environment plants only the bugs whose name contains the words. The pure planners
+//! `PLANTED=words,words` in the environment plants only the bugs whose names contain such words. The pure planners
 //! are hunted more finely, by `cargo mutants` (see `.cargo/mutants.toml`).
 
 use std::path::{Path, PathBuf};
@@ -301,7 +301,8 @@ impl Copy {
 #[ignore = "builds the program once for each bug"]
 fn every_planted_bug_is_caught() {
     let wanted = std::env::var("PLANTED").unwrap_or_default();
-    let chosen: Vec<_> = BUGS.iter().filter(|bug| bug.name.contains(&wanted)).collect();
+    let chosen: Vec<_> =
+        BUGS.iter().filter(|bug| wanted.split(',').any(|words| bug.name.contains(words))).collect();
     let copy = Copy::new();
     let mut survivors = Vec::new();
     for bug in &chosen {

@@ -78,15 +78,16 @@ pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Requ
     let name = format!("{ENVIRONMENT}-{name}");
     let arn = arn(kind, if kind == "Frontend" { &app } else { &name });
     let (_, tags) = harness.sandbox.ask("s3", "GET", &format!("/{name}?tagging"), "", "").await;
-    let ours: String = tags
+    // S3 takes a bucket's tags as a whole.
+    let tags: Vec<_> = tags
         .split_inclusive("</Tag>")
         .filter_map(|tag| tag.split_once("<Tag>").map(|(_, rest)| format!("<Tag>{rest}")))
-        .filter(|tag| tag.contains("trueup.dev/"))
         .collect();
+    let others: String = tags.iter().filter(|tag| !tag.contains(">team<")).cloned().collect();
     let fill = |text: &str, encode: bool| {
         let arn = if encode { arn.replace(':', "%3A").replace('/', "%2F") } else { arn.clone() };
         let text = text.replace("{name}", &name).replace("{app}", &app).replace("{arn}", &arn);
-        text.replace("{ours}", &ours)
+        text.replace("{tags}", &tags.concat()).replace("{other tags}", &others)
     };
     for request in requests {
         let body = match &request.body {

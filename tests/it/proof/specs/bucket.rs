@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::{Body, Proof, Request, Row, ours, with};
 use crate::harness::ARTIFACTS;
 
-fn put(path: &'static str, root: &str, inner: &str) -> Request {
+pub(super) fn put(path: &'static str, root: &str, inner: &str) -> Request {
     let body =
         format!(r#"<{root} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</{root}>"#);
     Request { service: "s3", method: "PUT", path, body: Body::Xml(body) }
@@ -324,7 +324,7 @@ fn rows() -> Vec<Row> {
             put(
                 "/{name}?tagging",
                 "Tagging",
-                "<TagSet>{ours}<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>",
+                "<TagSet>{other tags}<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>",
             ),
         ),
         Row::new(

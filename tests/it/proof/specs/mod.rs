@@ -91,6 +91,24 @@ fn rest(service: &'static str, method: &'static str, path: &'static str, body: V
     Request { service, method, path, body: Body::Json(body) }
 }
 
+/// Somebody puts a tag of their own on the resource: nothing that trueup writes may take it off.
+pub fn tag_of_theirs(kind: &str) -> Request {
+    match kind {
+        "Function" => {
+            rest("lambda", "POST", "/2017-03-31/tags/{arn}", json!({"Tags": {"theirs": "1"}}))
+        }
+        "Table" => {
+            let tags = json!([{"Key": "theirs", "Value": "1"}]);
+            rest("dynamodb", "POST", "TagResource", json!({"ResourceArn": "{arn}", "Tags": tags}))
+        }
+        "Frontend" => rest("amplify", "POST", "/tags/{arn}", json!({"tags": {"theirs": "1"}})),
+        _ => {
+            let tags = "<TagSet>{tags}<Tag><Key>theirs</Key><Value>1</Value></Tag></TagSet>";
+            bucket::put("/{name}?tagging", "Tagging", tags)
+        }
+    }
+}
+
 /// Fields of every kind that are about trueup and not about AWS.
 fn ours() -> Vec<(&'static str, &'static str)> {
     vec![
