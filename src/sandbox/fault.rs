@@ -25,7 +25,7 @@ pub enum FaultKind {
     /// Refused by a message that repeats all that was sent, as AWS's validation may.
     Invalid,
     Garbage,
-    /// The call is answered as done, and nothing is done.
+    /// A write is answered as done, and nothing is done. Reads are let through.
     Ignored,
     /// Nothing is done, and this caller is never answered again: to stop a client there.
     Stop,
@@ -149,7 +149,8 @@ impl Fault {
         let is_meant = fits(&self.service, &call.service)
             && fits(&self.operation, &call.operation)
             && self.caller.as_ref().is_none_or(|caller| *caller == call.caller);
-        if !is_meant || self.times == Some(0) {
+        let is_let_through = self.kind == FaultKind::Ignored && !call.mutates;
+        if !is_meant || is_let_through || self.times == Some(0) {
             return None;
         }
         if self.skip > 0 {

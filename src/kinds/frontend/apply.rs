@@ -140,7 +140,8 @@ async fn create(
         .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
         .set_tags(Some(tags.clone().into_iter().collect()));
     let created = session.write("amplify", "CreateApp", call.send()).await?;
-    let identity = created.app().map(|app| app.app_id().to_owned());
+    // A reply without an id says nothing: the tags will.
+    let identity = created.app().map(|app| app.app_id().to_owned()).filter(|id| !id.is_empty());
     Ok(Outcome { identity, ..Outcome::in_progress() })
 }
 

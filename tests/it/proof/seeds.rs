@@ -38,7 +38,10 @@ where
         while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
             match catch_unwind(AssertUnwindSafe(|| in_virtual_time(world(*seed)))) {
                 Ok(end) => ended.lock().unwrap().push(end),
-                Err(_) => failed.lock().unwrap().push(*seed),
+                Err(_) => {
+                    eprintln!("seed {seed} failed");
+                    failed.lock().unwrap().push(*seed);
+                }
             }
         }
     };
