@@ -82,6 +82,7 @@ impl Pass<'_> {
         let before = self.record.intent.clone();
         if creates_whole {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
+            self.record.deleted = false;
             self.put().await?;
         }
         let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;

@@ -14,8 +14,7 @@ const DEPTH_MAX: usize = 100;
 /// Of one file.
 const DOCUMENTS_MAX: usize = 50_000;
 const EVENTS_MAX: usize = 5_000_000;
-/// Events that aliases stand for: enough to share blocks among thousands of objects, too few to fill the
-/// memory.
+/// Events that the aliases of one document stand for: far more than an object has, too few to fill the memory.
 const ALIASED_EVENTS_MAX: usize = 100_000;
 
 /// One document: its value, and the places of its keys and values by JSON pointer.

@@ -191,6 +191,7 @@ pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
         (FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),
         (FaultKind::Garbage, _) => MockResponse::rest_json(200, "<<< not a reply >>>"),
         (_, "s3" | "sts") => {
+            let message = message.replace('&', "&amp;").replace('<', "&lt;");
             let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
             MockResponse::xml(status, body)
         }

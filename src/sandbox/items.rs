@@ -102,7 +102,11 @@ impl DynamoDbBackend for Items {
         exclusive_start_key: Option<Item>,
         index_name: Option<String>,
     ) -> Reply<Result<QueryResult, DynamoDbError>> {
-        let limit = Some(limit.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS));
+        // The emulator continues an index by its sort key alone: in pages it would lose items.
+        let limit = match &index_name {
+            None => Some(limit.unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS)),
+            Some(_) => limit,
+        };
         self.0.query(
             account,
             region,

@@ -42,6 +42,7 @@ pub struct Lag(Arc<Mutex<State>>);
 struct State {
     lagging: Option<Lagging>,
     reads: BTreeMap<String, Read>,
+    shown: u64,
 }
 
 struct Read {
@@ -64,6 +65,11 @@ impl Lag {
     /// The reads that were followed.
     pub fn reads(&self) -> Reads {
         Reads(self.lock().reads.values().map(|r| r.request.clone()).collect())
+    }
+
+    /// Replies of the past that were shown for newer ones.
+    pub fn shown(&self) -> u64 {
+        self.lock().shown
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -108,7 +114,12 @@ impl Lag {
         let settled = |(since, _): &(Instant, _)| since.elapsed() >= lagging.at_most;
         let seen = read.replies.iter().rposition(settled).unwrap_or(0);
         let shown = seen.max(newest.saturating_sub(lagging.writes));
-        if shown >= newest { fresh } else { read.replies[shown].1.clone() }
+        if shown >= newest {
+            return fresh;
+        }
+        let old = read.replies[shown].1.clone();
+        state.shown += 1;
+        old
     }
 
     pub(super) fn follow(&self, call: Call, request: MockRequest, now: MockResponse) {

@@ -350,7 +350,6 @@ fn website(wanted: Option<&Website>) -> Result<aws::WebsiteConfiguration, AwsErr
             .build();
         configuration =
             configuration.redirect_all_requests_to(redirect.map_err(|e| incomplete(&e))?);
-        return Ok(configuration.build());
     }
     if let Some(suffix) = &wanted.index_document {
         let document = aws::IndexDocument::builder().suffix(suffix).build();

@@ -117,7 +117,11 @@ fn settle_website(effective: &mut BucketSpec, declared: &BucketSpec) {
     let (Some(effective), Some(declared)) = (&mut effective.website, &declared.website) else {
         return;
     };
-    if declared.index_document.is_some() || declared.error_document.is_some() {
+    // Validation refuses both at once.
+    if declared.redirect_all_requests_to.is_some() {
+        effective.index_document = None;
+        effective.error_document = None;
+    } else if declared.index_document.is_some() || declared.error_document.is_some() {
         effective.redirect_all_requests_to = None;
     }
 }
@@ -252,11 +256,13 @@ mod tests {
     fn a_redirect_gives_way_to_documents_and_the_other_way_round() {
         let documents = json!({"website": {"indexDocument": "index.html"}});
         let redirect = json!({"website": {"redirectAllRequestsTo": {"hostName": "x.com"}}});
-        let plan = planned(documents, redirect);
-        let BucketStep::Put(Facet::Website, spec) = &plan.steps[0].call else {
-            panic!("{:?}", plan.steps)
-        };
-        assert_eq!(spec.website.as_ref().unwrap().redirect_all_requests_to, None);
+        for (declared, seen) in [(&documents, &redirect), (&redirect, &documents)] {
+            let plan = planned(declared.clone(), seen.clone());
+            let BucketStep::Put(Facet::Website, spec) = &plan.steps[0].call else {
+                panic!("{:?}", plan.steps)
+            };
+            assert_eq!(json!(spec.website), declared["website"]);
+        }
     }
 
     #[test]

@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_failed_stays_failed_until_something_changes() {
+    fn a_release_that_failed_is_said_to_have_once_nothing_else_is_to_be_done() {
         let failed = |branch: &mut LiveBranch| branch.newest_job = Some(job("7", "FAILED", 1));
         let plan = with_branch(site(json!({})), failed);
         assert_eq!(plan.outline(), ["! DeploymentFailed"]);

@@ -8,6 +8,7 @@ use crate::kinds::{Desired, comparable, split_off};
 use crate::model::Segment;
 use crate::plan::{Change, ListRule, Plan, Shape, Verb};
 
+use super::keys::undeclared_sort_keys;
 use super::observe::LiveTable;
 use super::spec::*;
 
@@ -48,8 +49,9 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     };
     let declared = comparable(&normalized(&desired.spec), &desired.tags);
     let seen = comparable(&normalized(&live.spec), &live.tags);
-    let compared = desired.compare(declared, &seen, &SHAPE);
-    let want = compared.effective_spec(&desired.spec);
+    let mut compared = desired.compare(declared, &seen, &SHAPE);
+    let mut want = compared.effective_spec(&desired.spec);
+    compared.changes.extend(undeclared_sort_keys(desired, &live.spec, &mut want));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(busy) = &live.busy {
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
@@ -431,6 +433,8 @@ mod tests {
             json!({"sortKey": {"name": "at", "type": "S"}}),
         );
         assert!(shown.contains("ReplacementNeeded: sortKey.type cannot change"), "{shown}");
+        let shown = planned(json!({}), json!({"sortKey": {"name": "at", "type": "S"}}));
+        assert!(shown.contains("ReplacementNeeded: sortKey cannot change"), "{shown}");
     }
 
     #[test]
@@ -459,11 +463,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_was_off_is_turned_on_at_once() {
+    fn a_stream_is_turned_on_or_off_in_one_step() {
         let stream = |on: bool| json!({"stream": {"enabled": on, "viewType": "NEW_IMAGE"}});
         for (declared, expected) in [(true, Some(StreamView::NewImage)), (false, None)] {
             let plan = plan_of(stream(declared), stream(!declared));
             let wanted = Stream { enabled: declared, view_type: expected };
+            assert_eq!(plan.outline(), ["Update stream"]);
             assert_eq!(plan.steps[0].call, TableStep::Stream(wanted));
         }
     }
@@ -484,10 +489,17 @@ mod tests {
             index["partitionKey"]["name"] = json!(key);
             index
         };
+        let sorted = |key: &str| {
+            let mut index = keyed(key);
+            index["sortKey"] = json!({"name": "at", "type": "N"});
+            index
+        };
         let indexes =
             |list: Value| json!({"billing": provisioned(5), "globalSecondaryIndexes": list});
         for (declared, seen, expected) in [
             (json!([index("by", Some(9))]), json!([index("by", Some(5))]), vec!["Update index by"]),
+            (json!([keyed("a")]), json!([sorted("a")]), vec!["Delete index by", "Create index by"]),
+            (json!([sorted("a")]), json!([keyed("a")]), vec!["Delete index by", "Create index by"]),
             (json!([keyed("a")]), json!([keyed("b")]), vec!["Delete index by", "Create index by"]),
             (
                 json!([]),
@@ -498,6 +510,27 @@ mod tests {
             let plan = plan_of(indexes(declared.clone()), indexes(seen.clone()));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
         }
+    }
+
+    #[test]
+    fn an_index_without_a_sort_key_is_made_again_without_one_unless_that_is_ignored() {
+        let sorted = || {
+            let mut index = index("by", None);
+            index["sortKey"] = json!({"name": "at", "type": "N"});
+            json!({ "globalSecondaryIndexes": [index] })
+        };
+        let declared = table(json!({"globalSecondaryIndexes": [index("by", None)]}));
+        let mut desired = Desired::sample("Table", declared);
+        let seen = live(sorted(), &desired);
+        let made_again = plan(&desired, Some(&seen));
+        let paths: Vec<_> = made_again.changes.iter().map(|c| c.path.to_string()).collect();
+        assert_eq!(paths, ["globalSecondaryIndexes[by].sortKey"]);
+        let TableStep::CreateIndex(index) = &made_again.steps[1].call else {
+            panic!("{made_again:?}")
+        };
+        assert_eq!(index.sort_key, None);
+        desired.ignore = vec!["globalSecondaryIndexes[by].sortKey".parse().unwrap()];
+        assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0]);
     }
 
     #[test]

@@ -47,6 +47,8 @@ struct Told {
     story: Vec<String>,
     events: Vec<String>,
     passes: u64,
+    struck: u64,
+    stale: u64,
 }
 
 impl Simulation {
@@ -60,7 +62,7 @@ impl Simulation {
         }
         let dice = StdRng::seed_from_u64(seed);
         let mut harness = world().await;
-        harness.watch_every = INTERVAL;
+        harness.watch_every = Duration::from_secs(5);
         Self { dice, proofs, harness, objects: BTreeMap::new(), daemons: seed, story: Vec::new() }
     }
 
@@ -230,6 +232,7 @@ async fn simulate(seed: u64) -> Told {
     for _ in 0..it.dice.random_range(4..12) {
         it.step().await;
     }
+    let (struck, stale) = (it.harness.sandbox.faults().struck(), it.harness.sandbox.lag().shown());
     it.harness.sandbox.faults().clear();
     it.harness.sandbox.lag().stop();
     it.harness.store.request_reconcile(ENVIRONMENT, None).await.unwrap();
@@ -249,7 +252,7 @@ async fn simulate(seed: u64) -> Told {
     let events = it.harness.events(ENVIRONMENT).await;
     let events =
         events.iter().map(|e| format!("{} {} {} {}", e.last_seen, e.object, e.reason, e.message));
-    Told { events: events.collect(), story: it.story.clone(), passes }
+    Told { events: events.collect(), story: it.story.clone(), passes, struck, stale }
 }
 
 #[test]
@@ -258,10 +261,12 @@ fn once_faults_stop_everything_becomes_as_declared_and_stays_so() {
     let (told, took) = every_seed(&seeds, simulate);
     let most = told.iter().map(|t| t.passes).max().unwrap_or(0);
     let steps: usize = told.iter().map(|t| t.story.len()).sum();
+    let struck: u64 = told.iter().map(|t| t.struck).sum();
+    let stale: u64 = told.iter().map(|t| t.stale).sum();
     figure(
         "simulation",
         &format!(
-            "{} seeds, {steps} disturbances, {} s: converged within {most} passes an object, quiet for {QUIET_PASSES}",
+            "{} seeds, {steps} disturbances, {struck} faults struck, {stale} stale replies, {} s: converged within {most} passes an object, quiet for {QUIET_PASSES}",
             seeds.len(),
             took.as_secs()
         ),
