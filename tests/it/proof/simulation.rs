@@ -58,7 +58,8 @@ impl Simulation {
             // Where all declare the same fields, what somebody changes by hand is declared.
             let whole = proof.full.as_object().unwrap().clone();
             proof.variants.retain(|(_, v)| whole.keys().all(|k| !v[k].is_null()));
-            proof.rows.retain(|row| row.base == json!({}));
+            // A table that somebody protects and that then leaves the release waits for a person.
+            proof.rows.retain(|row| row.base == json!({}) && row.field != "deletionProtection");
         }
         let dice = StdRng::seed_from_u64(seed);
         let mut harness = world().await;
