@@ -57,8 +57,9 @@ pub(super) fn compare(
         seen["env"] = env.comparable_live(&live.env);
     }
     if let Some(permissions) = permission::declared(&desired.spec) {
-        declared["permissions"] = json!(permissions);
-        seen["permissions"] = json!(permission::concerned(&desired.spec, &live.permissions));
+        let live = permission::concerned(&desired.spec, &live.permissions);
+        declared["permissions"] = permission::comparable(&permissions, &live);
+        seen["permissions"] = json!(live);
     }
     let (want, have) = code(&desired.spec.code, live);
     declared["code"] = want;

@@ -51,6 +51,22 @@ pub(super) fn concerned(spec: &FunctionSpec, live: &[Permission]) -> Vec<Permiss
         .collect()
 }
 
+/// What is compared with the live permissions. A statement is a whole: a condition that it does not
+/// set is asked to be absent, because with another condition it permits something else.
+pub(super) fn comparable(declared: &[Permission], live: &[Permission]) -> Value {
+    let whole = |permission: &Permission| {
+        let mut whole = json!(permission);
+        let seen = live.iter().find(|p| p.id == permission.id).map(|p| json!(p));
+        for field in seen.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()) {
+            if whole.get(field).is_none() {
+                whole[field] = json!("");
+            }
+        }
+        whole
+    };
+    declared.iter().map(whole).collect()
+}
+
 /// Reads a resource policy back into permissions.
 pub(super) fn from_policy(policy: &str) -> Vec<Permission> {
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();

@@ -345,6 +345,26 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_that_nobody_declared_makes_another_permission() {
+        let declared =
+            json!({"id": "s3", "principal": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::b"});
+        for (ignore, expected) in [
+            ("timeout", vec!["Delete permission s3", "Create permission s3"]),
+            ("permissions[s3].sourceAccount", vec![]),
+        ] {
+            let spec = json!({"permissions": [declared]});
+            let mut desired = Desired::sample("Function", function(spec));
+            desired.ignore = vec![ignore.parse().unwrap()];
+            let mut seen = live(json!({}), &desired);
+            seen.permissions = serde_json::from_value(json!([declared])).unwrap();
+            seen.permissions[0].action = Some("lambda:InvokeFunction".to_owned());
+            assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0], "the same");
+            seen.permissions[0].source_account = Some("123456789012".to_owned());
+            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{ignore}");
+        }
+    }
+
+    #[test]
     fn each_part_is_written_by_its_own_step_and_only_when_it_differs() {
         let url = |auth: &str| json!({"url": {"authType": auth}});
         let retries = |n: i32| json!({"async": {"maximumRetryAttempts": n}});

@@ -1,8 +1,8 @@
 //! Sort keys that nobody declared. Pure.
 //!
 //! Keys are a whole: a table, or an index, that the manifest gives a partition key and no sort key has
-//! none. It is the one place where what is not set is asked to be absent: with another sort key it would
-//! be another index, under the same name.
+//! none. What is not set is here asked to be absent: with another sort key it would be another index,
+//! under the same name.
 
 use serde_json::json;
 
