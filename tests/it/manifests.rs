@@ -77,6 +77,27 @@ spec:
 }
 
 #[test]
+fn anchors_and_aliases_are_as_good_as_writing_it_out() {
+    let yaml = r#"apiVersion: trueup.dev/v1alpha1
+kind: Bucket
+metadata: { name: assets, namespace: shop }
+spec:
+  tags: { team: shop }
+  cors:
+    - { allowedMethods: [GET], allowedOrigins: &origins [https://shop.example] }
+    - { allowedMethods: [PUT], allowedOrigins: *origins }
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: { name: shop }
+spec: { aws: { region: us-east-1 } }
+"#;
+    assert_eq!(problems(yaml), "no problem");
+    let misspelt = yaml.replace("*origins", "*orignis");
+    assert!(problems(&misspelt).contains("api.yaml:8"), "{}", problems(&misspelt));
+}
+
+#[test]
 fn references_are_checked_between_objects() {
     let yaml = shop()
         .replace("kind: Table, name: orders, field: name", "kind: Table, name: order, field: nmae");

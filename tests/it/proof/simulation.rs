@@ -2,7 +2,7 @@
 //! time from a seed. Once faults stop, everything becomes as declared within a stated number of passes,
 //! and nothing is written for twenty more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -180,12 +180,19 @@ impl Simulation {
     /// many passes of each object that took.
     async fn until_quiet(&self) -> u64 {
         let (before, begun) = (self.passes(), self.harness.store.clock().now());
+        let statuses = self.harness.store.statuses(ENVIRONMENT).await.unwrap();
+        let known = statuses.iter().map(|s| format!("{}/{}", s.kind, s.name));
+        let declared = self.objects.iter();
+        let declared =
+            declared.map(|(name, (kind, _))| format!("{}/{name}", self.proofs[*kind].kind));
+        // What left the release is looked at, too, until it is gone.
+        let objects = known.chain(declared).collect::<BTreeSet<_>>().len() as u64;
         loop {
             self.harness.sandbox.calls().clear();
             tokio::time::sleep(Duration::from_secs(5)).await;
             self.harness.until_ready(ENVIRONMENT).await;
             let statuses = self.harness.store.statuses(ENVIRONMENT).await.unwrap();
-            let passes = (self.passes() - before).div_ceil(self.objects.len() as u64);
+            let passes = (self.passes() - before).div_ceil(objects);
             let all_forgotten = statuses.len() == self.objects.len();
             let lease = self.harness.store.lease(ENVIRONMENT).await.unwrap();
             let all_seen = lease.and_then(|l| l.oldest_look).is_some_and(|at| at > begun);
