@@ -90,6 +90,17 @@ impl AwsError {
         }
     }
 
+    /// The part of a reply that says whether something is there. A reply without it says nothing, and is
+    /// no absence: taken for one, it would have something made that exists.
+    pub fn required<T>(
+        service: &'static str,
+        operation: &'static str,
+        part: Option<T>,
+    ) -> Result<T, Self> {
+        let message = "the reply does not say what was asked for";
+        part.ok_or_else(|| Self::new(Class::Transient, service, operation, message))
+    }
+
     /// The error without texts that must not be printed, should AWS have repeated one.
     pub fn without(mut self, secrets: &[Secret]) -> Self {
         for secret in secrets.iter().map(Secret::reveal).filter(|text| !text.is_empty()) {

@@ -25,6 +25,8 @@ pub enum FaultKind {
     /// Refused by a message that repeats all that was sent, as AWS's validation may.
     Invalid,
     Garbage,
+    /// A read is answered with a success that says nothing. Writes are let through.
+    Empty,
     /// A write is answered as done, and nothing is done. Reads are let through.
     Ignored,
     /// Nothing is done, and this caller is never answered again: to stop a client there.
@@ -33,7 +35,7 @@ pub enum FaultKind {
     StopAfter,
 }
 
-const KINDS: [(&str, FaultKind); 13] = [
+const KINDS: [(&str, FaultKind); 14] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -44,6 +46,7 @@ const KINDS: [(&str, FaultKind); 13] = [
     ("notfound", FaultKind::NotFound),
     ("invalid", FaultKind::Invalid),
     ("garbage", FaultKind::Garbage),
+    ("empty", FaultKind::Empty),
     ("ignored", FaultKind::Ignored),
     ("stop", FaultKind::Stop),
     ("stopafter", FaultKind::StopAfter),
@@ -149,7 +152,11 @@ impl Fault {
         let is_meant = fits(&self.service, &call.service)
             && fits(&self.operation, &call.operation)
             && self.caller.as_ref().is_none_or(|caller| *caller == call.caller);
-        let is_let_through = self.kind == FaultKind::Ignored && !call.mutates;
+        let is_let_through = match self.kind {
+            FaultKind::Ignored => !call.mutates,
+            FaultKind::Empty => call.mutates,
+            _ => false,
+        };
         if !is_meant || is_let_through || self.times == Some(0) {
             return None;
         }
@@ -187,8 +194,8 @@ pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
         message = format!("{message}: {}", String::from_utf8_lossy(sent));
     }
     match (kind, call.service.as_str()) {
-        (FaultKind::Ignored, "s3" | "sts") => MockResponse::xml(200, ""),
-        (FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),
+        (FaultKind::Empty | FaultKind::Ignored, "s3" | "sts") => MockResponse::xml(200, ""),
+        (FaultKind::Empty | FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),
         (FaultKind::Garbage, _) => MockResponse::rest_json(200, "<<< not a reply >>>"),
         (_, "s3" | "sts") => {
             let message = message.replace('&', "&amp;").replace('<', "&lt;");

@@ -142,8 +142,8 @@ async fn find(
             .read("amplify", "GetApp", || session.amplify().get_app().app_id(id).send())
             .await
             .optional()?;
-        if let Some(app) = read.and_then(|r| r.app) {
-            return Ok(Some(app));
+        if let Some(reply) = read {
+            return AwsError::required("amplify", "GetApp", reply.app).map(Some);
         }
     }
     let mut next = None;
@@ -223,7 +223,7 @@ async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::
         })
         .await
         .optional()?;
-    Ok(read.and_then(|r| r.branch))
+    read.map(|r| AwsError::required("amplify", "GetBranch", r.branch)).transpose()
 }
 
 /// Amplify lists the newest job first.

@@ -75,9 +75,7 @@ pub(super) async fn observe(
     let Some(function) = get(session, name, None).await? else {
         return Ok(None);
     };
-    let Some(configuration) = function.configuration() else {
-        return Ok(None);
-    };
+    let configuration = AwsError::required("lambda", "GetFunction", function.configuration())?;
     readable(&function)?;
     let mut live = LiveFunction {
         spec: spec_of(configuration),

@@ -50,9 +50,10 @@ pub(super) async fn observe(
         })
         .await
         .optional()?;
-    let Some(table) = described.and_then(|d| d.table) else {
+    let Some(described) = described else {
         return Ok(None);
     };
+    let table = AwsError::required("dynamodb", "DescribeTable", described.table)?;
     let arn = table.table_arn().unwrap_or_default().to_owned();
     let tags = tags(session, &arn).await?;
     let mut spec = spec_of(&table);
