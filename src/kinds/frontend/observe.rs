@@ -251,13 +251,17 @@ async fn live_domain(
     declared: &Domain,
 ) -> Result<Option<(Domain, DomainState)>, AwsError> {
     let association = match &declared.name {
-        Some(name) => session
-            .read("amplify", "GetDomainAssociation", || {
-                session.amplify().get_domain_association().app_id(app).domain_name(name).send()
-            })
-            .await
-            .optional()?
-            .and_then(|r| r.domain_association),
+        Some(name) => {
+            let operation = "GetDomainAssociation";
+            let read = session
+                .read("amplify", operation, || {
+                    session.amplify().get_domain_association().app_id(app).domain_name(name).send()
+                })
+                .await
+                .optional()?;
+            read.map(|r| AwsError::required("amplify", operation, r.domain_association))
+                .transpose()?
+        }
         None => session
             .read("amplify", "ListDomainAssociations", || {
                 session.amplify().list_domain_associations().app_id(app).send()

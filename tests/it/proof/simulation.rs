@@ -20,7 +20,7 @@ use crate::harness::{DAEMON, Harness};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Passes of each object within which everything is as declared, once faults have stopped.
-const PASSES_MAX: u64 = 40;
+const PASSES_MAX: u64 = 20;
 const QUIET_PASSES: u32 = 20;
 const FAULTS: [&str; 10] = [
     "throttle", "500", "timeout", "lost", "conflict", "denied", "expired", "notfound", "garbage",
