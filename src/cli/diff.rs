@@ -29,10 +29,10 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         let leaving = leaving(connected, environment, &current.objects).await?;
         let shown = plans(connected, environment, &current.objects, &leaving).await?;
         print!("{}", shown.text);
-        return Ok(differs(shown.differs));
+        return Ok(exit_code(shown.found));
     }
     let set = args.manifests.load(scope_of(args.prune))?;
-    let mut any = false;
+    let mut found = Found::Same;
     // What would leave is shown here and confirmed at `apply`.
     let everything: Vec<_> = match args.prune {
         true => all_ids(connected).await?,
@@ -40,10 +40,10 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
     };
     for proposal in propose(connected, &set, args.prune, &everything).await? {
         let shown = show(connected, &proposal).await?;
-        any |= shown.differs;
+        found = found.max(shown.found);
         print!("{}", shown.text);
     }
-    Ok(differs(any))
+    Ok(exit_code(found))
 }
 
 /// Objects that left the release and are still to be torn down.
@@ -67,10 +67,19 @@ async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, C
     Ok(ids)
 }
 
-/// A diff as text, and whether there is any difference.
+/// A diff as text, and what came of it.
 pub(super) struct Shown {
     pub text: String,
-    pub differs: bool,
+    pub found: Found,
+}
+
+/// From the best to the worst.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Found {
+    Same,
+    Differs,
+    /// Something could not be looked at: whether it differs is not known.
+    Failed,
 }
 
 pub(super) async fn show(connected: &Connected, proposal: &Proposal) -> Result<Shown, CliError> {
@@ -94,31 +103,33 @@ async fn plans(
     if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
     }
-    let mut differs = false;
+    let mut found = Found::Same;
     let mut same = 0;
     for preview in previews {
         match preview.plan {
             Ok(plan) if plan.is_settled() => same += 1,
             Ok(plan) => {
-                differs = true;
+                found = found.max(Found::Differs);
                 let held_back = preview.held_back.map(|why| format!(" (not written: {why})"));
                 let held_back = held_back.unwrap_or_default();
                 let plan = render_plan(&plan);
                 text.push_str(&format!("{environment}/{}{held_back}\n{plan}", preview.id));
             }
             Err(error) => {
-                differs = true;
+                found = Found::Failed;
                 text.push_str(&format!("{environment}/{}\n  ! {error}\n", preview.id));
             }
         }
     }
     text.push_str(&format!("{environment}: {same} as declared\n"));
-    Ok(Shown { text, differs })
+    Ok(Shown { text, found })
 }
 
-/// The exit code of a command that found differences.
-const DIFFERS: u8 = 1;
-
-fn differs(any: bool) -> ExitCode {
-    if any { ExitCode::from(DIFFERS) } else { ExitCode::SUCCESS }
+/// As `diff` itself has it: 0 same, 1 differs, 2 trouble.
+fn exit_code(found: Found) -> ExitCode {
+    match found {
+        Found::Same => ExitCode::SUCCESS,
+        Found::Differs => ExitCode::from(1),
+        Found::Failed => ExitCode::from(2),
+    }
 }

@@ -9,7 +9,7 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::AnyStep;
 use crate::model::{condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Step, Verb, Waiting, is_whole, render_changes};
-use crate::store::{Brake, CreateIntent, EventKind, StoreError};
+use crate::store::{CarriedOut, CreateIntent, EventKind, StoreError};
 
 /// Times that the same plan is carried out without effect before the brake stops it.
 const SAME_PLAN_MAX: u32 = 3;
@@ -22,7 +22,7 @@ const FLAPPING: &str = "Flapping";
 impl Pass<'_> {
     /// The same plan was carried out often enough to see that it has no effect.
     pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
-        self.same_plan(plan, generation).filter(|brake| brake.count >= SAME_PLAN_MAX)?;
+        self.same_plan(plan, generation).filter(|carried| carried.count >= SAME_PLAN_MAX)?;
         let stalled = self.record.conditions.get(condition_type::STALLED);
         if stalled.is_none_or(|c| c.reason != FLAPPING) {
             let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
@@ -32,14 +32,13 @@ impl Pass<'_> {
     }
 
     /// What the record says of the same plan.
-    fn same_plan(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<&Brake> {
-        let digest = plan_digest(plan, generation);
-        self.record.brake.as_ref().filter(|brake| brake.plan == digest)
+    fn same_plan(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<&CarriedOut> {
+        self.record.brake.of(&plan_digest(plan, generation))
     }
 
     /// The same plan was carried out a moment ago: AWS may not show it yet.
     pub(super) fn just_written(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Waiting> {
-        let at = self.same_plan(plan, generation)?.at?;
+        let at = self.same_plan(plan, generation)?.at;
         let is_recent = self.cx.clock.now().duration_since(at) < SHOWN_WITHIN;
         is_recent.then(|| Waiting {
             reason: "NotShownYet",
@@ -128,12 +127,7 @@ impl Pass<'_> {
         if std::mem::replace(&mut self.counted, true) {
             return;
         }
-        let count = match &self.record.brake {
-            Some(brake) if brake.plan == plan => brake.count + 1,
-            _ => 1,
-        };
-        let at = Some(self.cx.clock.now());
-        self.record.brake = Some(Brake { plan: plan.to_owned(), count, at });
+        self.record.brake.count(plan, self.cx.clock.now());
     }
 }
 

@@ -236,7 +236,7 @@ impl Pass<'_> {
             self.record.synced_inputs.clone_from(&self.inputs);
             self.record.intent = None;
             // A count for the brake says that steps were taken.
-            let mended = self.record.brake.take().is_some();
+            let mended = self.record.brake.lift();
             if self.drifted {
                 self.record.failing = false;
             }
@@ -316,7 +316,9 @@ impl Pass<'_> {
             return Some(Verdict::Settled);
         }
         let was_in_accord = self.was_in_accord(wanted);
-        if was_in_accord && self.record.conditions.is_true(condition_type::SYNCED) {
+        // AWS that is only busy (a deployment of a push, a table that scales) has not drifted.
+        let differs = !plan.changes.is_empty() || !plan.steps.is_empty() || !look.facts.exists;
+        if differs && was_in_accord && self.record.conditions.is_true(condition_type::SYNCED) {
             self.found_drift(look).await;
         }
         if let Some(blocked) = &plan.blocked {

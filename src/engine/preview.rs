@@ -141,7 +141,9 @@ impl Work<'_> {
             )
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
-        let now = self.clock.now();
-        Ok(kind.look(self.session, desired, intent, now).await?.plan)
+        // No message may repeat them, should AWS do so.
+        let secrets: Vec<_> = desired.resolved.secrets.values().cloned().collect();
+        let look = kind.look(self.session, desired, intent, self.clock.now()).await;
+        Ok(look.map_err(|error| error.without(&secrets))?.plan)
     }
 }

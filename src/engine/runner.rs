@@ -304,9 +304,11 @@ impl Engine {
     }
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
-    fn learn(&mut self, key: &ObjectKey, status: Option<StatusRecord>) {
+    fn learn(&mut self, key: &ObjectKey, mut status: Option<StatusRecord>) {
         let lifted = self.lifted.remove(key);
-        let status = status.map(|s| StatusRecord { brake: s.brake.filter(|_| !lifted), ..s });
+        if let Some(status) = status.as_mut().filter(|_| lifted) {
+            status.brake.lift();
+        }
         let Some(environment) = self.world.environments.get_mut(&key.environment) else {
             return;
         };

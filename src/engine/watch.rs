@@ -196,7 +196,7 @@ impl Engine {
             .collect();
         for id in &asked {
             if let Some(status) = environment.statuses.get_mut(id) {
-                status.brake = None;
+                status.brake.lift();
             }
         }
         for id in asked {

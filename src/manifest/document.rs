@@ -70,6 +70,8 @@ pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) 
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIASED_EVENTS_MAX },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
+        // Without its tag `!Sub "${Stage}-api"` is a text, and not the one that was meant.
+        reject_unsupported_tags: true,
     };
     let parsed = serde_saphyr::from_multiple_with_options::<Spanned<Node>>(&source.text, options);
     let nodes = match parsed {

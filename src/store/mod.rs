@@ -19,6 +19,7 @@
 //!
 //! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
 
+mod brake;
 mod error;
 mod event;
 mod head;
@@ -28,12 +29,13 @@ mod release;
 mod status;
 mod table;
 
+pub use brake::{Brake, CarriedOut};
 pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use head::{Head, Hold, ReconcileRequest};
 pub use lease::Lease;
 pub use release::{Cause, Entry, NewRelease, Release, content_digest};
-pub use status::{Brake, CreateIntent, StatusRecord};
+pub use status::{CreateIntent, StatusRecord};
 
 use crate::aws::Session;
 use crate::model::Clock;

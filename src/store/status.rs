@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::brake::Brake;
 use super::item::{item, key, number};
 use super::{Store, StoreError};
 use crate::aws::Class;
@@ -55,8 +56,8 @@ pub struct StatusRecord {
     /// Since when the resource of an object that is leaving was not to be seen, undeleted by us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub brake: Option<Brake>,
+    #[serde(default, rename = "carriedOut", skip_serializing_if = "Brake::is_empty")]
+    pub brake: Brake,
     /// A failure was told of, and its end was not.
     #[serde(default)]
     pub failing: bool,
@@ -75,18 +76,6 @@ impl StatusRecord {
 #[serde(rename_all = "camelCase")]
 pub struct CreateIntent {
     pub at: Timestamp,
-}
-
-/// How often the same plan was carried out without effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Brake {
-    /// The plan, by digest.
-    pub plan: String,
-    pub count: u32,
-    /// When it was last carried out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Timestamp>,
 }
 
 impl Store {

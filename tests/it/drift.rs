@@ -1,5 +1,9 @@
 //! What somebody changes behind trueup's back.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TableClass;
+use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use trueup::model::{ConditionStatus, condition_type};
 use trueup::store::{EventKind, EventRecord};
 
@@ -17,7 +21,7 @@ async fn a_changed_field_is_named_and_repaired() {
         harness.session.lambda().update_function_configuration().function_name("shop-api");
     by_hand.memory_size(128).send().await.unwrap();
     // Nobody asks for a look: it comes every minute, give or take a tenth.
-    tokio::time::sleep(std::time::Duration::from_secs(70)).await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
     harness.until_ready("shop").await;
     let read = harness.session.lambda().get_function_configuration().function_name("shop-api");
     assert_eq!(read.send().await.unwrap().memory_size(), Some(512));
@@ -81,6 +85,40 @@ async fn a_job_started_by_hand_is_followed_by_the_declared_artifact() {
     let jobs = amplify.list_jobs().app_id(&app).branch_name("main").send().await.unwrap();
     let ids: Vec<_> = jobs.job_summaries().iter().map(|j| j.job_id()).collect();
     assert_eq!(ids, ["3", "2", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_gets_all_of_the_alias_traffic() {
+    let harness = with_shop().await;
+    let lambda = harness.session.lambda();
+    let half = AliasRoutingConfiguration::builder().additional_version_weights("1", 0.5).build();
+    lambda.publish_version().function_name("shop-api").send().await.unwrap();
+    let by_hand = lambda.update_alias().function_name("shop-api").name("live");
+    by_hand.routing_config(half).send().await.unwrap();
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    let alias = lambda.get_alias().function_name("shop-api").name("live").send().await.unwrap();
+    assert!(alias.routing_config().is_none(), "{alias:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_is_only_busy_has_not_drifted() {
+    // The class of a table is not declared; it may be changed, and for a while the table is UPDATING.
+    let harness = with_shop().await;
+    harness.store.request_reconcile("shop", None).await.unwrap();
+    let mut seen_busy = false;
+    for class in [TableClass::StandardInfrequentAccess, TableClass::Standard].iter().cycle().take(6)
+    {
+        let update = harness.session.dynamodb().update_table().table_name("shop-orders");
+        update.table_class(class.clone()).send().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let status = harness.status("shop", "Table/orders").await.unwrap();
+        seen_busy |= !status.conditions.is_true(condition_type::READY);
+    }
+    assert!(seen_busy);
+    harness.until_ready("shop").await;
+    let story = reasons(&harness.events("shop").await, "Table/orders");
+    assert!(!story.iter().any(|reason| reason.starts_with("Drift")), "{story:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -202,7 +202,8 @@ impl Harness {
         }
     }
 
-    async fn not_ready(&self, environment: &str) -> Vec<String> {
+    /// What is not Ready, and why.
+    pub async fn not_ready(&self, environment: &str) -> Vec<String> {
         let head = self.store.head(environment).await.unwrap().unwrap();
         let release = self.store.release(environment, head.release).await.unwrap();
         let statuses = self.store.statuses(environment).await.unwrap();

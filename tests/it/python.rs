@@ -28,8 +28,9 @@ fn make(venv: &str, packages: &[&str]) -> Option<PathBuf> {
             std::env::var_os("CI").is_none(),
             "CI needs python3 for the tests with other AWS clients"
         );
-        eprintln!(
-            "\n*** SKIPPED: there is no python3, so other AWS clients and emulators are not tried ***\n"
+        crate::proof::figure(
+            "second opinions",
+            "SKIPPED: there is no python3, so other AWS clients and emulators are not tried",
         );
         return None;
     }

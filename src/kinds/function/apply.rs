@@ -252,8 +252,12 @@ async fn publish(
     }
     let version = published.version().unwrap_or_default();
     if exists {
+        // Whoever shifted a part of the traffic by hand would keep it on a version of before.
+        let all = aws::AliasRoutingConfiguration::builder()
+            .set_additional_version_weights(Some(HashMap::new()))
+            .build();
         let call = lambda.update_alias().function_name(name).name(alias).function_version(version);
-        session.write("lambda", "UpdateAlias", call.send()).await?;
+        session.write("lambda", "UpdateAlias", call.routing_config(all).send()).await?;
     } else {
         let call = lambda.create_alias().function_name(name).name(alias).function_version(version);
         session.write("lambda", "CreateAlias", call.send()).await?;

@@ -240,7 +240,8 @@ impl Function {
             "Description": body["Description"].as_str().unwrap_or_default(),
             "RevisionId": revision(name, self.revision),
         });
-        if !body["RoutingConfig"].is_null() {
+        let weights = &body["RoutingConfig"]["AdditionalVersionWeights"];
+        if weights.as_object().is_some_and(|weights| !weights.is_empty()) {
             alias["RoutingConfig"] = body["RoutingConfig"].clone();
         }
         Ok(alias)

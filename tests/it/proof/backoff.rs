@@ -141,6 +141,39 @@ async fn a_change_that_never_takes_is_braked_for_every_kind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_that_take_turns_are_braked() {
+    // One change never takes; somebody keeps making another, so that no plan is that of the pass before.
+    let mut harness = world().await;
+    let it = |days: u32| {
+        let rule = json!({"id": "old", "enabled": true, "expirationDays": days});
+        object("Bucket", "it", &json!({"versioning": "Enabled", "lifecycle": [rule]}))
+    };
+    harness.apply_set(set(environment(json!({})), &[it(30)])).await;
+    harness.start().await;
+    harness.settle().await;
+    let ignored = "s3:PutBucketLifecycleConfiguration=ignored".parse::<trueup::sandbox::Fault>();
+    harness.sandbox.faults().inject(ignored.unwrap().of(DAEMON));
+    harness.sandbox.calls().clear();
+    harness.apply_set(set(environment(json!({})), &[it(60)])).await;
+    let begun = tokio::time::Instant::now();
+    let stalled = async |harness: &Harness| {
+        let status = harness.status(ENVIRONMENT, "Bucket/it").await.unwrap();
+        status.conditions.is_true(condition_type::STALLED)
+    };
+    while !stalled(&harness).await {
+        assert!(begun.elapsed() < DAY / 24, "never braked");
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let suspended =
+            "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+        harness.sandbox.ask("s3", "PUT", "/proof-it?versioning", "", suspended).await;
+    }
+    let (reason, message) = harness.until_stalled(ENVIRONMENT, "Bucket/it").await;
+    assert_eq!(reason, "Flapping", "{message}");
+    let written = attempts(&harness, "s3:PutBucketLifecycleConfiguration");
+    assert!(written <= 6, "{written} writes of two plans");
+}
+
+#[tokio::test(start_paused = true)]
 async fn deployments_that_leave_no_trace_are_braked() {
     let mut harness = world().await;
     let ignored = "amplify:TagResource=ignored".parse::<trueup::sandbox::Fault>().unwrap();

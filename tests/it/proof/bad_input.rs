@@ -79,6 +79,7 @@ fn spoils() -> impl Strategy<Value = Vec<Spoil>> {
         Just("[[[[[[[[[[".to_owned()),
         Just("<<: *x".to_owned()),
         Just("null".to_owned()),
+        Just("!Ref ".to_owned()),
     ];
     let one = prop_oneof![
         (any::<usize>(), 1..40_usize).prop_map(|(at, length)| Spoil::Cut(at, length)),

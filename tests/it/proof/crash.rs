@@ -44,7 +44,8 @@ async fn survives(scenario: &Scenario) -> usize {
             crashes += 1;
         }
     }
-    assert!(crashes >= calls.len(), "{}: {crashes} of {} calls", scenario.name, calls.len());
+    let all = 2 * calls.len();
+    assert!(crashes * 50 >= all * 49, "{}: {crashes} of {all} crashes", scenario.name);
     crashes
 }
 

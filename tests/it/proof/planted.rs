@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 28] = [
+const BUGS: [Bug; 30] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/erased.rs",
@@ -180,10 +180,24 @@ const BUGS: [Bug; 28] = [
     },
     Bug {
         name: "the brake does not count",
-        file: "engine/execute.rs",
-        good: "Some(brake) if brake.plan == plan => brake.count + 1,",
-        bad: "Some(brake) if brake.plan == plan => brake.count,",
+        file: "store/brake.rs",
+        good: "before.map_or(0, |carried| carried.count) + 1",
+        bad: "before.map_or(1, |carried| carried.count)",
         caught_by: "faults::the_brake",
+    },
+    Bug {
+        name: "the brake knows only the last plan",
+        file: "store/brake.rs",
+        good: "const PLANS_MAX: usize = 8;",
+        bad: "const PLANS_MAX: usize = 1;",
+        caught_by: "proof::backoff::changes_that_take_turns",
+    },
+    Bug {
+        name: "a busy resource is drift",
+        file: "engine/pass.rs",
+        good: "if differs && was_in_accord",
+        bad: "if was_in_accord",
+        caught_by: "drift::a_resource_that_is_only_busy",
     },
     Bug {
         name: "an error repeats a secret",

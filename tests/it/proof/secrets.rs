@@ -3,14 +3,18 @@
 //! world ends.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::{Value, json};
+use trueup::model::condition_type;
+use trueup::sandbox::Fault;
 
 use super::figure;
+use super::served::Served;
 use super::specs::{proof, with};
 use super::world::{ENVIRONMENT, environment, object, set, world};
-use crate::harness::DAEMON;
-use crate::sweep::{leak, leaks, swept_bytes};
+use crate::harness::{ARTIFACTS, DAEMON};
+use crate::sweep::{PLANTED, leak, leaks, swept_bytes};
 
 fn from(key: &str) -> Value {
     json!({"secretsManager": {"secretId": "proof/first", "key": key}})
@@ -42,10 +46,7 @@ async fn no_secret_leaves_its_place() {
         "amplify:CreateApp=invalid*1",
         "lambda:GetFunction=garbage*3",
     ] {
-        harness
-            .sandbox
-            .faults()
-            .inject(fault.parse::<trueup::sandbox::Fault>().unwrap().of(DAEMON));
+        harness.sandbox.faults().inject(fault.parse::<Fault>().unwrap().of(DAEMON));
     }
     harness.start().await;
     harness.settle().await;
@@ -80,6 +81,63 @@ async fn no_secret_leaves_its_place() {
             swept_bytes() / 1024
         ),
     );
+}
+
+/// As JSON, which is YAML too.
+fn documents() -> String {
+    let all = std::iter::once(environment(json!({}))).chain(secretive());
+    all.map(|document| document.to_string()).collect::<Vec<_>>().join("\n---\n")
+}
+
+#[test]
+fn no_verb_of_the_binary_and_no_daemon_shows_a_secret() {
+    let aws = Served::start();
+    aws.done(&["init", "--bucket", ARTIFACTS]);
+    for code in ["api.zip", "web.zip"] {
+        aws.ask("s3", "PUT", &format!("/{ARTIFACTS}/{code}"), "", "code");
+    }
+    let values = json!({"key": format!("{PLANTED}-key"), "login": format!("user:{PLANTED}-login")});
+    let secret = json!({"Name": "proof/first", "SecretString": values.to_string()});
+    let target = "secretsmanager.CreateSecret";
+    aws.ask("secretsmanager", "POST", "/", target, &secret.to_string());
+    let fault = |text: &str, caller: &str| {
+        aws.sandbox.faults().inject(text.parse::<Fault>().unwrap().of(caller));
+    };
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), documents()).unwrap();
+    let file = file.path().to_str().unwrap();
+    aws.done(&["validate", "-f", file]);
+    aws.trueup(&["apply", "-f", file, "--dry-run"]);
+    aws.apply(Path::new(file));
+    // What AWS refuses, it repeats.
+    fault("lambda:CreateFunction=invalid*1", DAEMON);
+    fault("amplify:CreateApp=invalid*1", DAEMON);
+    let daemon = aws.daemon();
+    aws.until("both are ready", || {
+        let statuses = aws.runtime.block_on(aws.store.statuses(ENVIRONMENT)).unwrap();
+        statuses.iter().filter(|s| s.conditions.is_true(condition_type::READY)).count() == 2
+    });
+    assert!(daemon.log().contains("injected"), "AWS repeated what it was sent: {}", daemon.log());
+    daemon.kill();
+    let by_hand = json!({"Environment": {"Variables": {"KEY": format!("{PLANTED}-by-hand")}}});
+    let path = "/2015-03-31/functions/proof-it/configuration";
+    aws.ask("lambda", "PUT", path, "", &by_hand.to_string());
+    // Each verb's output is swept.
+    let differs = aws.trueup(&["diff", ENVIRONMENT]);
+    assert!(String::from_utf8_lossy(&differs.stdout).contains("(sensitive)"), "{differs:?}");
+    fault("lambda:GetFunction=garbage*9", "OPERATOR");
+    assert_eq!(aws.trueup(&["diff", ENVIRONMENT]).status.code(), Some(2));
+    for verb in [
+        vec!["get", ENVIRONMENT, "-o", "json"],
+        vec!["get", ENVIRONMENT, "-o", "yaml"],
+        vec!["describe", ENVIRONMENT, "Function/it"],
+        vec!["describe", ENVIRONMENT, "Frontend/it"],
+        vec!["events", ENVIRONMENT],
+        vec!["history", ENVIRONMENT],
+    ] {
+        aws.done(&verb);
+    }
+    figure("secrets", "none in what the verbs print and the daemon logs");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! An embedded AWS of this process on a port, for the real binary: what goes wrong is decided here.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use trueup::aws::Sessions;
@@ -12,6 +13,7 @@ use trueup::sandbox::{Behaviour, Sandbox};
 use trueup::store::Store;
 
 use crate::harness::{DAEMON, TABLE};
+use crate::sweep::leak;
 
 /// What a busy machine may take; nothing is measured.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,22 +32,35 @@ impl Drop for Served {
     }
 }
 
-/// A daemon that does not outlive its test.
-pub struct Daemon(Child);
+/// A daemon that does not outlive its test. Its log is swept in the end.
+pub struct Daemon {
+    process: Child,
+    log: NamedTempFile,
+}
 
 impl Daemon {
     /// As `kill -9` does.
     pub fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Daemon {
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if !std::thread::panicking() {
+            assert_eq!(leak(&self.log()), None);
+        }
     }
 }
 
@@ -81,8 +96,13 @@ impl Served {
         command
     }
 
+    /// One verb; what it says is swept.
     pub fn trueup(&self, arguments: &[&str]) -> Output {
-        self.command("OPERATOR").args(arguments).output().unwrap()
+        let output = self.command("OPERATOR").args(arguments).output().unwrap();
+        for said in [&output.stdout, &output.stderr] {
+            assert_eq!(leak(&String::from_utf8_lossy(said)), None, "{arguments:?}");
+        }
+        output
     }
 
     /// The verb succeeds.
@@ -103,7 +123,16 @@ impl Served {
     pub fn daemon(&self) -> Daemon {
         let mut command = self.command(DAEMON);
         command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--holder", "proof"]);
-        Daemon(command.stderr(Stdio::null()).spawn().unwrap())
+        let log = NamedTempFile::new().unwrap();
+        let process = command.stderr(log.reopen().unwrap()).spawn().unwrap();
+        Daemon { process, log }
+    }
+
+    /// One request as a client sends it, which AWS takes.
+    pub fn ask(&self, service: &str, method: &str, path: &str, target: &str, body: &str) {
+        let asked = self.sandbox.ask(service, method, path, target, body);
+        let (status, said) = self.runtime.block_on(asked);
+        assert!(status < 300, "{method} {path} {target}: {said}");
     }
 
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {

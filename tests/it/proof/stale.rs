@@ -37,9 +37,13 @@ async fn survives(scenario: &Scenario) -> usize {
         if let Some(difference) = difference(&reference.live, &end.live) {
             panic!("{what}:\n{difference}");
         }
+        assert_ne!(harness.sandbox.lag().shown(), 0, "{what}: nothing was seen late");
         // What is still seen may be deleted once more; what the reference keeps may not.
-        let deletes = end.made.keys().filter(|made| made.contains(":Delete"));
-        let more: Vec<_> = deletes.filter(|d| !reference.made.contains_key(*d)).collect();
+        let more = end.made.iter().filter(|(made, n)| match reference.made.get(*made) {
+            None => true,
+            Some(once) => made.contains(":Create") && *n > once,
+        });
+        let more: Vec<_> = more.collect();
         assert!(more.is_empty(), "{what}: {more:?}");
     }
     5

@@ -1,0 +1,91 @@
+//! How often plans were carried out without effect.
+//!
+//! Guarantees: plans that take turns are counted as surely as one that repeats, and the record stays
+//! small. Left to others: what a plan is, and how often is too often (`engine/execute.rs`).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Plans remembered at most; the one carried out longest ago is forgotten first.
+const PLANS_MAX: usize = 8;
+
+/// The plans that were carried out since the resource was last seen as declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Brake(Vec<CarriedOut>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CarriedOut {
+    /// The plan, by digest.
+    pub plan: String,
+    pub count: u32,
+    /// When it was last carried out.
+    pub at: Timestamp,
+}
+
+impl Brake {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn of(&self, plan: &str) -> Option<&CarriedOut> {
+        self.0.iter().find(|carried| carried.plan == plan)
+    }
+
+    pub fn count(&mut self, plan: &str, at: Timestamp) {
+        let before = self.0.iter().position(|carried| carried.plan == plan);
+        let before = before.map(|i| self.0.remove(i));
+        if self.0.len() >= PLANS_MAX {
+            self.0.remove(0);
+        }
+        let count = before.map_or(0, |carried| carried.count) + 1;
+        self.0.push(CarriedOut { plan: plan.to_owned(), count, at });
+    }
+
+    /// Forgets all; says whether there was anything.
+    pub fn lift(&mut self) -> bool {
+        !std::mem::take(&mut self.0).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(plans: &[&str]) -> Brake {
+        let mut brake = Brake::default();
+        for plan in plans {
+            brake.count(plan, Timestamp::UNIX_EPOCH);
+        }
+        brake
+    }
+
+    #[test]
+    fn plans_that_take_turns_are_counted_like_one_that_repeats() {
+        for (plans, expected) in [
+            (vec!["a", "a", "a"], 3),
+            (vec!["a", "b", "a", "b", "a"], 3),
+            (vec!["b", "c", "a"], 1),
+            (vec!["b"], 0),
+        ] {
+            let count = counted(&plans).of("a").map_or(0, |carried| carried.count);
+            assert_eq!(count, expected, "{plans:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_latest_plans_are_remembered() {
+        let plans: Vec<_> = (0..100).map(|i| i.to_string()).collect();
+        let plans: Vec<_> = plans.iter().flat_map(|plan| ["kept", plan]).collect();
+        let brake = counted(&plans);
+        assert_eq!((brake.0.len(), brake.of("kept").map(|c| c.count)), (PLANS_MAX, Some(100)));
+        assert!(brake.of("0").is_none() && brake.of("99").is_some());
+    }
+
+    #[test]
+    fn a_brake_that_is_lifted_says_whether_it_had_counted() {
+        let mut brake = counted(&["a"]);
+        assert!(brake.lift() && !brake.lift() && brake.is_empty());
+    }
+}
