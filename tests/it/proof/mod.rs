@@ -16,6 +16,7 @@ mod backoff;
 mod bad_input;
 mod crash;
 mod drift;
+mod half;
 mod kill;
 mod ownership;
 mod planted;

@@ -111,7 +111,7 @@ fn other(proof: &Proof) -> Value {
     spec
 }
 
-/// Create, update and delete of one kind.
+/// Create, updates there and back, delete of one kind, and its replacement where trueup replaces it.
 pub fn of_kind(kind: &str) -> Vec<Scenario> {
     let proof = proof(kind);
     let here = |objects: &[Value]| set(environment(json!({})), objects);
@@ -124,11 +124,19 @@ pub fn of_kind(kind: &str) -> Vec<Scenario> {
         before: before.map(here),
         after: here(after),
     };
-    vec![
+    let replaced = ["an image", "a repository"];
+    let replaced = proof.variants.iter().position(|(name, _)| replaced.contains(name));
+    let replaced = replaced.map(|variant| deletable(&proof, variant));
+    let replacement =
+        replaced.map(|after| scenario("replacement", Some(from_ref(&first)), &[after]));
+    let mut life = vec![
         scenario("create", None, from_ref(&first)),
-        scenario("update", Some(from_ref(&first)), &[second]),
+        scenario("update", Some(from_ref(&first)), from_ref(&second)),
+        scenario("update back", Some(&[second]), from_ref(&first)),
         scenario("delete", Some(&[first]), &[]),
-    ]
+    ];
+    life.extend(replacement);
+    life
 }
 
 /// The first apply of the production environment that the project ships.
