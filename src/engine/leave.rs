@@ -1,7 +1,7 @@
 //! The other half of a pass: an object that left its release.
 
 use jiff::SignedDuration;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::outcome::{Verdict, set_conditions};
 use super::pass::{Done, Next, Pass, Refusal, log};
@@ -9,6 +9,9 @@ use crate::kinds::{Intent, kind};
 use crate::model::{DeletionPolicy, Object};
 use crate::plan::Waiting;
 use crate::store::{EventKind, StoreError};
+
+/// Objects that refer to one that leaves, named in its condition; the rest is counted.
+const HOLDERS_SHOWN_MAX: usize = 10;
 
 /// How long a resource that we did not delete has to be gone before its object is forgotten.
 const CERTAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -26,8 +29,7 @@ impl Pass<'_> {
             return Ok(Done::Next(Next::Resync));
         }
         if !self.snapshot.holders.is_empty() {
-            debug!(holders = ?self.snapshot.holders, "kept until those that refer to it are gone");
-            return Ok(Done::Next(Next::Soon));
+            return self.tell(Verdict::Waiting(held(&self.snapshot.holders))).await;
         }
         let digests = [self.record.spec_digest.clone()].into();
         let environment = &self.snapshot.key.environment;
@@ -54,6 +56,11 @@ impl Pass<'_> {
             }
             None => return self.forget("Deleted", "the AWS resource is gone").await,
         };
+        self.tell(verdict).await
+    }
+
+    /// Says how far the teardown is, and when it goes on.
+    async fn tell(&mut self, verdict: Verdict) -> Result<Done, StoreError> {
         let generation = self.record.observed_generation;
         let now = self.cx.clock.now();
         set_conditions(&mut self.record.conditions, &verdict, &[], false, generation, now);
@@ -125,4 +132,12 @@ impl Pass<'_> {
         self.event(EventKind::Normal, reason, message).await;
         Ok(Done::Gone)
     }
+}
+
+fn held(holders: &[String]) -> Waiting {
+    let shown = holders[..holders.len().min(HOLDERS_SHOWN_MAX)].join(", ");
+    let more = holders.len().saturating_sub(HOLDERS_SHOWN_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!("it goes once those that refer to it are gone: {shown}{more}");
+    Waiting { reason: "DependentsRemain", message }
 }

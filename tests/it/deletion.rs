@@ -1,5 +1,7 @@
 //! What leaves a release is deleted or let go, in the right order.
 
+use trueup::model::condition_type;
+
 use crate::harness::{DAEMON, Harness, shop, with_shop};
 
 /// The small environment without some of its documents.
@@ -60,6 +62,13 @@ async fn deletes_run_backwards_along_the_references() {
     // However long it takes.
     harness.sandbox.faults().inject("lambda:DeleteFunction=500*4".parse().unwrap());
     harness.apply(&without(&["Function", "Table"])).await;
+    harness
+        .until("the table says what it waits for", || async {
+            let status = harness.status("shop", "Table/orders").await.unwrap();
+            let ready = status.conditions.get(condition_type::READY).unwrap();
+            ready.reason == "DependentsRemain" && ready.message.ends_with(": Function/api")
+        })
+        .await;
     until_forgotten(&harness, "Table/orders").await;
     let mut calls = harness.mutations();
     calls.dedup();
