@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use tracing::info;
 
-use super::outcome::{Verdict, set_conditions};
+use super::outcome::{Compared, Verdict, set_conditions};
 use super::pass::{Done, Next, Pass, Refusal, log};
 use crate::kinds::{Intent, kind};
 use crate::model::{DeletionPolicy, Object};
@@ -63,7 +63,8 @@ impl Pass<'_> {
     async fn tell(&mut self, verdict: Verdict) -> Result<Done, StoreError> {
         let generation = self.record.observed_generation;
         let now = self.cx.clock.now();
-        set_conditions(&mut self.record.conditions, &verdict, &[], false, generation, now);
+        let compared = Compared::Differs(&[]);
+        set_conditions(&mut self.record.conditions, &verdict, compared, generation, now);
         if let Some((reason, message)) = verdict.failure() {
             self.event(EventKind::Warning, reason, &message).await;
         }

@@ -54,13 +54,22 @@ impl Verdict {
     }
 }
 
-/// Sets the four conditions. `changes` are the declared fields that differ; `drifted` says that they
-/// did not before.
+/// How the resource compares with what is declared, as far as it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Compared<'a> {
+    /// Nothing differs, and did not before: whatever AWS is busy with, it is not ours.
+    InSync,
+    /// These declared fields differ, or it is not complete.
+    Differs(&'a [Change]),
+    /// As `Differs`, and it did not before.
+    Drifted(&'a [Change]),
+}
+
+/// Sets the four conditions.
 pub fn set_conditions(
     conditions: &mut Conditions,
     verdict: &Verdict,
-    changes: &[Change],
-    drifted: bool,
+    compared: Compared<'_>,
     generation: u64,
     now: Timestamp,
 ) {
@@ -105,11 +114,18 @@ pub fn set_conditions(
         Verdict::LookFailed(_) => {
             set(condition_type::SYNCED, Unknown, reason, "it could not be looked at")
         }
-        _ if changes.is_empty() && ready == True => set(condition_type::SYNCED, True, "InSync", ""),
-        _ => {
-            let reason = if drifted { DRIFTED } else { "Differs" };
-            set(condition_type::SYNCED, False, reason, &fields(changes));
-        }
+        _ => match compared {
+            Compared::InSync => set(condition_type::SYNCED, True, "InSync", ""),
+            Compared::Differs([]) | Compared::Drifted([]) if ready == True => {
+                set(condition_type::SYNCED, True, "InSync", "");
+            }
+            Compared::Differs(changes) => {
+                set(condition_type::SYNCED, False, "Differs", &fields(changes));
+            }
+            Compared::Drifted(changes) => {
+                set(condition_type::SYNCED, False, DRIFTED, &fields(changes));
+            }
+        },
     }
 }
 
@@ -130,7 +146,8 @@ mod tests {
 
     fn conditions(verdict: Verdict) -> String {
         let mut conditions = Conditions::default();
-        set_conditions(&mut conditions, &verdict, &[], false, 1, Timestamp::UNIX_EPOCH);
+        let compared = Compared::Differs(&[]);
+        set_conditions(&mut conditions, &verdict, compared, 1, Timestamp::UNIX_EPOCH);
         let words: Vec<_> =
             conditions.iter().map(|c| format!("{}={:?}", c.kind, c.status)).collect();
         words.join(" ")

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
-use super::outcome::{DRIFTED, Verdict, fields, set_conditions};
+use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::Wanted;
@@ -221,15 +221,14 @@ impl Pass<'_> {
                 self.record.identity.clone_from(&look.identity);
             }
         }
-        let drifted = self.drifted;
-        set_conditions(
-            &mut self.record.conditions,
-            &verdict,
-            &changes,
-            drifted,
-            wanted.generation,
-            now,
-        );
+        let is_busy = matches!(verdict, Verdict::Waiting(_));
+        let same = look.as_ref().is_some_and(|look| !differs(look));
+        let compared = match self.drifted {
+            _ if is_busy && same && self.was_in_sync(wanted) => Compared::InSync,
+            true => Compared::Drifted(&changes),
+            false => Compared::Differs(&changes),
+        };
+        set_conditions(&mut self.record.conditions, &verdict, compared, wanted.generation, now);
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
@@ -316,9 +315,7 @@ impl Pass<'_> {
             return Some(Verdict::Settled);
         }
         let was_in_accord = self.was_in_accord(wanted);
-        // AWS that is only busy (a deployment of a push, a table that scales) has not drifted.
-        let differs = !plan.changes.is_empty() || !plan.steps.is_empty() || !look.facts.exists;
-        if differs && was_in_accord && self.record.conditions.is_true(condition_type::SYNCED) {
+        if differs(look) && self.was_in_sync(wanted) {
             self.found_drift(look).await;
         }
         if let Some(blocked) = &plan.blocked {
@@ -339,6 +336,11 @@ impl Pass<'_> {
     fn was_in_accord(&self, wanted: &Wanted) -> bool {
         self.record.synced_generation >= wanted.generation
             && self.record.synced_inputs == self.inputs
+    }
+
+    /// It was so at the last look, too.
+    fn was_in_sync(&self, wanted: &Wanted) -> bool {
+        self.was_in_accord(wanted) && self.record.conditions.is_true(condition_type::SYNCED)
     }
 
     fn mode(&self, wanted: &Wanted, is_drift: bool) -> Mode {
@@ -467,6 +469,12 @@ impl Pass<'_> {
         });
         if same { Ok(()) } else { self.put().await }
     }
+}
+
+/// There is something to mend. AWS that is only busy (a deployment of a push, a table that scales) is
+/// no difference.
+fn differs(look: &Look) -> bool {
+    !look.plan.changes.is_empty() || !look.plan.steps.is_empty() || !look.facts.exists
 }
 
 /// Why a look cannot even begin.

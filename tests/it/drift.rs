@@ -114,6 +114,7 @@ async fn a_resource_that_is_only_busy_has_not_drifted() {
         tokio::time::sleep(Duration::from_millis(600)).await;
         let status = harness.status("shop", "Table/orders").await.unwrap();
         seen_busy |= !status.conditions.is_true(condition_type::READY);
+        assert!(status.conditions.is_true(condition_type::SYNCED));
     }
     assert!(seen_busy);
     harness.until_ready("shop").await;

@@ -195,8 +195,8 @@ const BUGS: [Bug; 30] = [
     Bug {
         name: "a busy resource is drift",
         file: "engine/pass.rs",
-        good: "if differs && was_in_accord",
-        bad: "if was_in_accord",
+        good: "if differs(look) && self.was_in_sync(wanted)",
+        bad: "if self.was_in_sync(wanted)",
         caught_by: "drift::a_resource_that_is_only_busy",
     },
     Bug {
