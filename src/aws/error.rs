@@ -102,8 +102,8 @@ impl AwsError {
     }
 
     /// The error without texts that must not be printed, should AWS have repeated one.
-    pub fn without(mut self, secrets: &[Secret]) -> Self {
-        for secret in secrets.iter().map(Secret::reveal).filter(|text| !text.is_empty()) {
+    pub fn without<'a>(mut self, secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        for secret in secrets.into_iter().map(Secret::reveal).filter(|text| !text.is_empty()) {
             self.message = self.message.replace(secret, "(sensitive)");
             self.message = self.message.replace(&BASE64_STANDARD.encode(secret), "(sensitive)");
         }

@@ -92,7 +92,6 @@ impl Pass<'_> {
             }
             Ok(outcome) => outcome,
             Err(error) => {
-                let error = error.without(&self.secrets);
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
                 // A create that was refused made nothing; what is there later is not ours, unless an

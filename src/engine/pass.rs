@@ -17,7 +17,7 @@ use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::{Desired, Intent, Look, kind};
 use crate::model::{
-    Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, Secret, annotation, condition_type,
+    Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, annotation, condition_type,
 };
 use crate::plan::{Blocked, Waiting, render_changes};
 use crate::store::{EventKind, StatusRecord, Store, StoreError};
@@ -126,8 +126,6 @@ pub(super) struct Pass<'a> {
     /// The record as the store has it.
     pub(super) before: Option<StatusRecord>,
     pub(super) record: StatusRecord,
-    /// What no message may repeat, should AWS do so.
-    pub(super) secrets: Vec<Secret>,
     /// The resource differs although it was in full accord with this release before.
     pub(super) drifted: bool,
     /// This pass's plan has been counted for the brake.
@@ -166,7 +164,6 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         counted: false,
         left_behind: false,
         inputs: String::new(),
-        secrets: Vec::new(),
     };
     let done = match &snapshot.wanted {
         Some(wanted) => pass.keep(wanted).await,
@@ -393,7 +390,6 @@ impl Pass<'_> {
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;
-        self.secrets = desired.resolved.secrets.values().cloned().collect();
         self.record.aws_name.clone_from(&desired.aws_name);
         Ok((session, desired))
     }
@@ -414,8 +410,7 @@ impl Pass<'_> {
         let Some(kind) = kind(&self.snapshot.key.id.kind) else {
             return Err(AwsError::new(Class::Invalid, "trueup", "look", "unknown kind"));
         };
-        let look = kind.look(session, desired, intent, self.cx.clock.now()).await;
-        look.map_err(|error| error.without(&self.secrets))
+        kind.look(session, desired, intent, self.cx.clock.now()).await
     }
 
     async fn found_drift(&mut self, look: &Look) {

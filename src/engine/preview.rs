@@ -141,9 +141,7 @@ impl Work<'_> {
             )
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
-        // No message may repeat them, should AWS do so.
-        let secrets: Vec<_> = desired.resolved.secrets.values().cloned().collect();
-        let look = kind.look(self.session, desired, intent, self.clock.now()).await;
-        Ok(look.map_err(|error| error.without(&secrets))?.plan)
+        let now = self.clock.now();
+        Ok(kind.look(self.session, desired, intent, now).await?.plan)
     }
 }

@@ -1,4 +1,6 @@
 //! Kinds as the engine sees them: one look gives a checked plan whose steps know how to run.
+//!
+//! Guarantees: no error that comes out of a kind repeats a secret.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -134,7 +136,7 @@ async fn look<K: Kind>(
         AwsError::new(Class::Invalid, "trueup", "decode", message)
     })?;
     let desired = Arc::new(desired.with_spec(spec));
-    let live = K::observe(session, &desired).await?;
+    let live = K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
     let owned = live.as_ref().is_some_and(|live| {
         let bridged = !K::TAGS_SEEN_AT_ONCE && desired.create_begun.is_some() && is_untagged(live);
         bridged || tags::owned_by(live.tags(), &desired.key, &desired.uid)
@@ -209,6 +211,15 @@ fn runnable<K: Kind>(desired: &Arc<Desired<K::Spec>>, call: K::Step) -> AnyStep 
     let call = Arc::new(call);
     AnyStep(Arc::new(move |session| {
         let (desired, call) = (Arc::clone(&desired), Arc::clone(&call));
-        async move { K::apply(session, &desired, &call).await }.boxed()
+        async move {
+            let applied = K::apply(session, &desired, &call).await;
+            applied.map_err(|error| concealed(error, &desired))
+        }
+        .boxed()
     }))
+}
+
+/// AWS repeats what it was sent: no error tells the secrets behind a spec.
+fn concealed<S>(error: AwsError, desired: &Desired<S>) -> AwsError {
+    error.without(desired.resolved.secrets.values())
 }

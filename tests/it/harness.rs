@@ -14,7 +14,7 @@ use trueup::aws::{Session, Sessions};
 use trueup::engine::{Config, Engine, EngineMetrics, Health};
 use trueup::kinds::environment::EnvironmentSpec;
 use trueup::manifest::package::package;
-use trueup::manifest::{Scope, Set, Source, Sources, load};
+use trueup::manifest::{Problems, Scope, Set, Source, Sources, load};
 use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
 use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
 use trueup::store::{Cause, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError};
@@ -280,12 +280,16 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
 }
 
 pub fn parse(yaml: &str) -> Set {
+    try_parse(yaml).unwrap()
+}
+
+pub fn try_parse(yaml: &str) -> Result<Set, Problems> {
     let source = Source {
         name: "test.yaml".to_owned(),
         text: yaml.to_owned(),
         directory: env!("CARGO_MANIFEST_DIR").into(),
     };
-    load(Sources(vec![source]), None, Scope::Whole).unwrap()
+    load(Sources(vec![source]), None, Scope::Whole)
 }
 
 /// The manifests that the project ships.

@@ -58,10 +58,10 @@ pub(super) async fn observe(
     let tags = tags(session, &arn).await?;
     let mut spec = spec_of(&table);
     let busy = busy(&table);
-    // Neither can be asked while the table is being created or deleted. While it is only updated they
-    // are asked: what is not read would look like drift.
+    // Neither can be asked while the table is being created or deleted. While it is only updated both
+    // are: what is not read would look like drift.
     let status = table.table_status();
-    if !matches!(status, Some(aws::TableStatus::Creating | aws::TableStatus::Deleting)) {
+    if let None | Some(aws::TableStatus::Active | aws::TableStatus::Updating) = status {
         if desired.spec.ttl.is_some() {
             spec.ttl = time_to_live(session, name).await?;
         }

@@ -2,14 +2,12 @@
 //! out stays as it was.
 
 use serde_json::{Value, json};
-use trueup::manifest::{Scope, Source, Sources, load};
 
 use super::figure;
 use super::live::difference;
-use super::ownership::KINDS;
-use super::specs::{Proof, proof, with};
-use super::world::{environment, object, set, world};
-use crate::harness::Harness;
+use super::specs::{Proof, proofs, with};
+use super::world::{documents, environment, object, set, world};
+use crate::harness::{Harness, try_parse};
 
 /// One field of a facet, declared without the others.
 struct Half {
@@ -34,11 +32,8 @@ fn facets(spec: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 fn is_valid(proof: &Proof, spec: &Value) -> bool {
-    let documents = [environment(json!({})), object(proof.kind, "it", spec)];
-    let text = documents.map(|d| d.to_string()).join("\n---\n");
-    let directory = env!("CARGO_MANIFEST_DIR").into();
-    let source = Source { name: "half.yaml".to_owned(), text, directory };
-    load(Sources(vec![source]), None, Scope::Whole).is_ok()
+    let it = object(proof.kind, "it", spec);
+    try_parse(&documents(&environment(json!({})), &[it])).is_ok()
 }
 
 fn halves(proof: &Proof) -> Vec<Half> {
@@ -76,8 +71,7 @@ async fn apply(harness: &Harness, proof: &Proof, spec: &Value) {
 #[tokio::test(start_paused = true)]
 async fn what_a_declared_facet_leaves_out_stays_as_it_was() {
     let mut tried = 0;
-    for kind in KINDS {
-        let proof = proof(kind);
+    for proof in proofs() {
         let halves = halves(&proof);
         for Half { what, before, half, expected } in &halves {
             let mut whole = world().await;

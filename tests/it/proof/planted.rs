@@ -201,9 +201,9 @@ const BUGS: [Bug; 30] = [
     },
     Bug {
         name: "an error repeats a secret",
-        file: "engine/execute.rs",
-        good: "let error = error.without(&self.secrets);",
-        bad: "let error = error.without(&[]);",
+        file: "kinds/erased.rs",
+        good: "error.without(desired.resolved.secrets.values())",
+        bad: "error.without(desired.resolved.secrets.values().take(0))",
         caught_by: "proof::secrets",
     },
     Bug {

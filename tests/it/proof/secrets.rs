@@ -12,7 +12,7 @@ use trueup::sandbox::Fault;
 use super::figure;
 use super::served::Served;
 use super::specs::{proof, with};
-use super::world::{ENVIRONMENT, environment, object, set, world};
+use super::world::{ENVIRONMENT, documents, environment, object, set, world};
 use crate::harness::{ARTIFACTS, DAEMON};
 use crate::sweep::{PLANTED, leak, leaks, swept_bytes};
 
@@ -83,12 +83,6 @@ async fn no_secret_leaves_its_place() {
     );
 }
 
-/// As JSON, which is YAML too.
-fn documents() -> String {
-    let all = std::iter::once(environment(json!({}))).chain(secretive());
-    all.map(|document| document.to_string()).collect::<Vec<_>>().join("\n---\n")
-}
-
 #[test]
 fn no_verb_of_the_binary_and_no_daemon_shows_a_secret() {
     let aws = Served::start();
@@ -104,7 +98,8 @@ fn no_verb_of_the_binary_and_no_daemon_shows_a_secret() {
         aws.sandbox.faults().inject(text.parse::<Fault>().unwrap().of(caller));
     };
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-    std::fs::write(file.path(), documents()).unwrap();
+    let manifests = documents(&environment(json!({})), &secretive());
+    std::fs::write(file.path(), manifests).unwrap();
     let file = file.path().to_str().unwrap();
     aws.done(&["validate", "-f", file]);
     aws.trueup(&["apply", "-f", file, "--dry-run"]);

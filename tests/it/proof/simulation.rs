@@ -9,9 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use trueup::model::condition_type;
 use trueup::sandbox::{Fault, Lagging};
-use trueup::store::StatusRecord;
 
 use super::figure;
 use super::live::{difference, dynamodb, rest};
@@ -202,7 +200,7 @@ impl Simulation {
             assert!(passes <= PASSES_MAX, "{passes} passes: {:#?}", self.story);
             assert!(since.elapsed() < LONGEST, "not quiet: {:#?}", self.story);
             let statuses = self.harness.store.statuses(ENVIRONMENT).await.unwrap();
-            asked |= self.lift_brakes(&statuses).await;
+            asked |= self.harness.lift_brakes(&statuses).await;
             let all_forgotten = statuses.len() == self.objects.len();
             if !all_forgotten || !self.harness.mutations().is_empty() {
                 continue;
@@ -213,19 +211,6 @@ impl Simulation {
                 return (passes, asked);
             }
         }
-    }
-
-    /// AWS took writes and did not make them, until the brake stopped them: a person asks for another try.
-    async fn lift_brakes(&self, statuses: &[StatusRecord]) -> bool {
-        let is_braked = |s: &&StatusRecord| {
-            s.conditions.get(condition_type::STALLED).is_some_and(|c| c.reason == "Flapping")
-        };
-        let braked: Vec<_> = statuses.iter().filter(is_braked).collect();
-        for status in &braked {
-            let id = Some(status.id().to_string());
-            self.harness.store.request_reconcile(ENVIRONMENT, id).await.unwrap();
-        }
-        !braked.is_empty()
     }
 
     /// Passes of the daemon that runs.
@@ -301,7 +286,7 @@ fn once_faults_stop_everything_becomes_as_declared_and_stays_so() {
     figure(
         "simulation",
         &format!(
-            "{} seeds, {steps} disturbances, {struck} faults struck, {stale} stale replies, {} s: converged within {most} passes an object, {asked} of them once a person lifted a brake, quiet for {QUIET_PASSES}",
+            "{} seeds, {steps} disturbances, {struck} faults struck, {stale} stale replies, {} s: converged within {most} passes an object, {asked} seeds once a person lifted a brake, quiet for {QUIET_PASSES}",
             seeds.len(),
             took.as_secs()
         ),

@@ -45,17 +45,10 @@ async fn recovers(scenario: &Scenario, fault: &str) -> Passed {
     }
     let struck = harness.sandbox.faults().struck() > 0;
     harness.sandbox.faults().clear();
-    let is_braked = async || {
-        let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
-        let mut stalled = statuses.iter().filter_map(|s| s.conditions.get(condition_type::STALLED));
-        stalled.any(|c| c.reason == "Flapping")
-    };
     // The next look by itself: what was read wrongly may have looked as declared.
     tokio::time::sleep(Duration::from_secs(75)).await;
-    let braked = is_braked().await;
-    if braked {
-        harness.look(ENVIRONMENT).await;
-    }
+    let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
+    let braked = harness.lift_brakes(&statuses).await;
     scenario.until_done(&harness).await;
     Passed { end: scenario.end(&harness).await, struck, braked }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use trueup::manifest::Set;
+use trueup::model::condition_type;
 use trueup::sandbox::REGION;
+use trueup::store::StatusRecord;
 
 use super::live::{Live, arn, live};
 use super::specs::{Body, Request};
@@ -44,10 +46,15 @@ pub fn environment(extra: Value) -> Value {
     })
 }
 
-pub fn set(environment: Value, objects: &[Value]) -> Set {
-    let documents = std::iter::once(&environment).chain(objects);
+/// As JSON, which is YAML too.
+pub fn documents(environment: &Value, objects: &[Value]) -> String {
+    let documents = std::iter::once(environment).chain(objects);
     let texts: Vec<_> = documents.map(|d| serde_json::to_string_pretty(d).unwrap()).collect();
-    parse(&texts.join("\n---\n"))
+    texts.join("\n---\n")
+}
+
+pub fn set(environment: Value, objects: &[Value]) -> Set {
+    parse(&documents(&environment, objects))
 }
 
 /// An account with the code and the secrets that the specs refer to.
@@ -112,6 +119,20 @@ pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Requ
 impl Harness {
     pub async fn live(&self) -> Live {
         live(&self.sandbox).await
+    }
+
+    /// AWS took writes and did not make them, until the brake stopped them: a person asks for another try.
+    /// Returns whether there was any need.
+    pub async fn lift_brakes(&self, statuses: &[StatusRecord]) -> bool {
+        let is_braked = |s: &&StatusRecord| {
+            s.conditions.get(condition_type::STALLED).is_some_and(|c| c.reason == "Flapping")
+        };
+        let braked: Vec<_> = statuses.iter().filter(is_braked).collect();
+        for status in &braked {
+            let id = Some(status.id().to_string());
+            self.store.request_reconcile(ENVIRONMENT, id).await.unwrap();
+        }
+        !braked.is_empty()
     }
 
     /// Settles: everything ready, and AWS done with what it does.
