@@ -18,10 +18,12 @@ mod budget;
 mod call;
 mod error;
 mod metrics;
+mod partition;
 mod session;
 pub mod tags;
 
 pub use call::Optional;
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
+pub use partition::partition;
 pub use session::{CALL_TIMEOUT, Connection, Session, Sessions, Target};

@@ -27,16 +27,22 @@ pub fn owned_by(live: &BTreeMap<String, String>, key: &ObjectKey, uid: &str) -> 
     ownership(key, uid).iter().all(|(name, value)| live.get(name) == Some(value))
 }
 
-/// Who live tags say that the resource belongs to, for a message.
-pub fn describe_owner(live: &BTreeMap<String, String>) -> String {
-    match (live.get(ENVIRONMENT), live.get(OBJECT)) {
-        (Some(environment), Some(object)) => {
-            format!(
-                "it carries the tags of {environment}/{object} of another trueup object or store"
-            )
-        }
-        _ => "it carries no trueup tags".to_owned(),
-    }
+/// Whether a live tag says that the resource is another object's: one of this store, or of another one.
+pub fn is_claimed_by_another(live: &BTreeMap<String, String>, key: &ObjectKey, uid: &str) -> bool {
+    ownership(key, uid).iter().any(|(name, value)| live.get(name).is_some_and(|v| v != value))
+}
+
+/// The object that live tags say that the resource belongs to, as `environment/Kind/name`, and its uid;
+/// for a message.
+pub fn owner(live: &BTreeMap<String, String>) -> Option<(String, &str)> {
+    let (environment, object, uid) = (live.get(ENVIRONMENT), live.get(OBJECT), live.get(UID));
+    let first = environment.or(object).or(uid)?;
+    let of = |tag: Option<&String>| tag.map_or("?", String::as_str).to_owned();
+    let name = match (environment, object) {
+        (None, None) => first.clone(),
+        _ => format!("{}/{}", of(environment), of(object)),
+    };
+    Some((name, uid.map_or("", String::as_str)))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), C
         println!("dry run: nothing was recorded");
         return Ok(());
     }
-    record_all(connected, &proposals, &args.provenance).await
+    record_all(connected, &proposals, &args.confirm, &args.provenance).await
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -52,13 +52,14 @@ pub(super) async fn apply_set(
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, &[]).await?;
-    record_all(connected, &proposals, provenance).await
+    record_all(connected, &proposals, &[], provenance).await
 }
 
 /// Whatever can be refused is refused for every environment before anything is recorded for one.
 async fn record_all(
     connected: &Connected,
     proposals: &[Proposal],
+    confirmed: &[ObjectId],
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     for proposal in proposals {
@@ -77,7 +78,7 @@ async fn record_all(
         upload(&session, &proposal.packages).await?;
     }
     for proposal in proposals {
-        record(connected, proposal, provenance).await?;
+        record(connected, proposal, confirmed, provenance).await?;
     }
     Ok(())
 }
@@ -96,6 +97,7 @@ fn check_hold(proposal: &Proposal) -> Result<(), CliError> {
 async fn record(
     connected: &Connected,
     proposal: &Proposal,
+    confirmed: &[ObjectId],
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     let name = &proposal.environment;
@@ -107,6 +109,7 @@ async fn record(
     let mut new = provenance.release(Cause::Apply);
     new.objects.clone_from(&proposal.objects);
     new.moves_all = moves_all(&proposal.current.objects, &proposal.objects);
+    new.confirmed = confirmed.iter().cloned().collect();
     let before = proposal.current.release.as_ref();
     let release = connected.store.record(name, head, before, new).await?;
     let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();

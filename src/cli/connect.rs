@@ -2,7 +2,7 @@
 
 use crate::aws::{AwsMetrics, Connection, Sessions};
 use crate::model::{Clock, Object};
-use crate::store::{Head, Release, Store};
+use crate::store::{Head, Release, StatusRecord, Store, StoreError};
 
 use super::CliError;
 
@@ -36,14 +36,46 @@ impl Connected {
         let Some(head) = self.store.head(environment).await? else {
             return Ok(Current::default());
         };
-        let release = self.store.release(environment, head.release).await?;
+        let release = self.store.current(&head).await?;
         let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
         let objects = self.store.objects(environment, &digests).await?;
         Ok(Current {
             objects: objects.into_values().collect(),
             release: Some(release),
             head: Some(head),
+            damage: None,
         })
+    }
+
+    /// The same, for what needs nothing of the current release: where that is damaged, its head alone.
+    /// Says so to the person at the terminal.
+    pub(super) async fn current_or_damage(&self, environment: &str) -> Result<Current, CliError> {
+        match self.current(environment).await {
+            Err(CliError::Store(error)) if error.is_damage() => {
+                eprintln!(
+                    "warning: {error}. What is recorded now does not need it; what it had beside is \
+                     left alone until it is taken out by name with `trueup delete {environment}`"
+                );
+                let head = self.store.head(environment).await?;
+                Ok(Current { head, damage: Some(error), ..Current::default() })
+            }
+            result => result,
+        }
+    }
+
+    /// The records of an environment's objects; those that cannot be read are named on standard error.
+    pub(super) async fn sound_statuses(
+        &self,
+        environment: &str,
+    ) -> Result<Vec<StatusRecord>, CliError> {
+        let mut sound = Vec::new();
+        for (id, record) in self.store.statuses(environment).await? {
+            match record {
+                Ok(record) => sound.push(record),
+                Err(error) => eprintln!("warning: {environment}/{id}: {error}"),
+            }
+        }
+        Ok(sound)
     }
 }
 
@@ -53,4 +85,6 @@ pub(super) struct Current {
     pub head: Option<Head>,
     pub release: Option<Release>,
     pub objects: Vec<Object>,
+    /// Why the current release cannot be read, where it cannot.
+    pub damage: Option<StoreError>,
 }

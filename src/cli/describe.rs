@@ -19,14 +19,18 @@ pub(super) struct DescribeArgs {
 
 pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<(), CliError> {
     let head = connected.store.existing_head(&args.environment).await?;
-    let rows = environment_rows(connected, &args.environment, head.release).await?;
+    let rows = environment_rows(connected, &head).await?;
     let Some(row) = rows.into_iter().find(|row| row.entry.id() == args.object) else {
         return Err(CliError::refused(format!(
             "{} has no {}; see `trueup get {}`",
             args.environment, args.object, args.environment
         )));
     };
-    let digests = [row.entry.digest.clone()].into();
+    if let Some(damage) = &row.damage {
+        eprintln!("warning: {}: {damage}", args.object);
+    }
+    let digests = Some(row.entry.digest.clone()).filter(|digest| !digest.is_empty());
+    let digests = digests.into_iter().collect();
     let objects = connected.store.objects(&args.environment, &digests).await?;
     let now = connected.store.clock().now();
     for object in objects.values() {

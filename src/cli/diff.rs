@@ -52,7 +52,7 @@ async fn leaving(
     environment: &str,
     kept: &[Object],
 ) -> Result<Vec<Object>, CliError> {
-    let statuses = connected.store.statuses(environment).await?;
+    let statuses = connected.sound_statuses(environment).await?;
     let gone = statuses.iter().filter(|s| !kept.iter().any(|o| o.id() == s.id()));
     let digests = gone.map(|s| s.spec_digest.clone()).collect();
     Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
@@ -60,8 +60,8 @@ async fn leaving(
 
 async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, CliError> {
     let mut ids = Vec::new();
-    for head in connected.store.heads().await? {
-        let release = connected.store.release(&head.environment, head.release).await?;
+    for (_, head) in connected.store.heads().await? {
+        let release = connected.store.current(&head?).await?;
         ids.extend(release.objects.iter().map(crate::store::Entry::id));
     }
     Ok(ids)
@@ -94,7 +94,7 @@ async fn plans(
     removed: &[Object],
 ) -> Result<Shown, CliError> {
     let store_id = connected.store.id().await?;
-    let statuses = connected.store.statuses(environment).await?;
+    let statuses = connected.sound_statuses(environment).await?;
     let sessions = &connected.sessions;
     let clock = connected.store.clock();
     let previews =

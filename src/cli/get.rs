@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
 use crate::kinds::environment;
-use crate::model::{ConditionStatus, Object, ObjectId, condition_type};
-use crate::store::{Entry, Lease, StatusRecord};
+use crate::model::{ConditionStatus, Object, condition_type};
+use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
 
 /// Pause between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ pub(super) struct Row {
     pub environment: String,
     pub entry: Entry,
     pub status: Option<StatusRecord>,
+    /// Why the status cannot be read, where it cannot.
+    pub damage: Option<String>,
     pub looked_at: Option<Timestamp>,
     /// It is not in the release any more, and not gone yet.
     pub leaves: bool,
@@ -97,6 +99,9 @@ impl Row {
 
     /// Stalled in the form that it has now, whether or not it could be looked at.
     pub fn is_stalled(&self) -> bool {
+        if self.damage.is_some() {
+            return true;
+        }
         let conditions = self.status.as_ref().map(|s| &s.conditions);
         conditions.and_then(|c| c.get(condition_type::STALLED)).is_some_and(|c| {
             c.status == ConditionStatus::True && c.observed_generation >= self.entry.generation
@@ -121,6 +126,9 @@ impl Row {
     }
 
     fn state_message(&self) -> String {
+        if let Some(damage) = &self.damage {
+            return damage.clone();
+        }
         let Some(status) = &self.status else {
             return "waiting for the daemon".to_owned();
         };
@@ -143,11 +151,17 @@ impl Row {
 async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliError> {
     let environments = match &args.environment {
         Some(name) => vec![connected.store.existing_head(name).await?],
-        None => connected.store.heads().await?,
+        None => sound_heads(connected).await?,
     };
     let mut rows = Vec::new();
     for head in environments {
-        rows.extend(environment_rows(connected, &head.environment, head.release).await?);
+        match environment_rows(connected, &head).await {
+            // The others are worth showing.
+            Err(CliError::Store(error)) if error.is_damage() && args.environment.is_none() => {
+                eprintln!("warning: {}: {error}", head.environment);
+            }
+            found => rows.extend(found?),
+        }
     }
     if let Some(wanted) = &args.object {
         rows.retain(|row| {
@@ -158,34 +172,49 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
     Ok(rows)
 }
 
+async fn sound_heads(connected: &Connected) -> Result<Vec<Head>, CliError> {
+    let mut sound = Vec::new();
+    for (environment, head) in connected.store.heads().await? {
+        match head {
+            Ok(head) => sound.push(head),
+            Err(error) => eprintln!("warning: {environment}: {error}"),
+        }
+    }
+    Ok(sound)
+}
+
 /// Every object of an environment's release but the Environment itself, and what is leaving.
 pub(super) async fn environment_rows(
     connected: &Connected,
-    environment: &str,
-    release: u64,
+    head: &Head,
 ) -> Result<Vec<Row>, CliError> {
-    let release = connected.store.release(environment, release).await?;
-    let statuses = connected.store.statuses(environment).await?;
+    let environment = &head.environment;
+    let release = connected.store.current(head).await?;
+    let mut statuses = connected.store.statuses(environment).await?;
     let lease = connected.store.lease(environment).await?;
-    let mut statuses: BTreeMap<ObjectId, StatusRecord> =
-        statuses.into_iter().map(|s| (s.id(), s)).collect();
+    let row = |entry, record: Option<Result<StatusRecord, StoreError>>, leaves: bool| {
+        let (status, damage) = match record.transpose() {
+            Ok(status) => (status, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let lease = lease.as_ref().filter(|_| !leaves);
+        let looked_at = looked_at(status.as_ref(), lease);
+        Row { environment: environment.clone(), entry, status, damage, looked_at, leaves }
+    };
     let mut rows = Vec::new();
     for entry in release.objects.into_iter().filter(|e| e.kind != environment::NAME) {
-        let status = statuses.remove(&entry.id());
-        let looked_at = looked_at(status.as_ref(), lease.as_ref());
-        let environment = environment.to_owned();
-        rows.push(Row { environment, entry, status, looked_at, leaves: false });
+        let record = statuses.remove(&entry.id());
+        rows.push(row(entry, record, false));
     }
-    for (_, status) in statuses {
+    for (id, record) in statuses {
+        let sound = record.as_ref().ok();
         let entry = Entry {
-            kind: status.kind.clone(),
-            name: status.name.clone(),
-            digest: status.spec_digest.clone(),
-            generation: status.observed_generation,
+            kind: id.kind.to_string(),
+            name: id.name.to_string(),
+            digest: sound.map(|s| s.spec_digest.clone()).unwrap_or_default(),
+            generation: sound.map_or(0, |s| s.observed_generation),
         };
-        let looked_at = status.looked_at;
-        let environment = environment.to_owned();
-        rows.push(Row { environment, entry, status: Some(status), looked_at, leaves: true });
+        rows.push(row(entry, Some(record), true));
     }
     Ok(rows)
 }
@@ -234,6 +263,9 @@ fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
 async fn list(connected: &Connected, rows: &[Row]) -> Result<Value, CliError> {
     let mut items = Vec::new();
     for row in rows {
+        if row.entry.digest.is_empty() {
+            continue;
+        }
         let digests = [row.entry.digest.clone()].into();
         let objects = connected.store.objects(&row.environment, &digests).await?;
         for object in objects.values() {

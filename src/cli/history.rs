@@ -19,6 +19,14 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
     let head = connected.store.existing_head(&args.environment).await?;
     let releases = connected.store.history(&args.environment, args.limit).await?;
     let now = connected.store.clock().now();
+    let mut sound = Vec::new();
+    for release in releases {
+        match release {
+            Ok(release) => sound.push(release),
+            Err((number, error)) => eprintln!("warning: release {number}: {error}"),
+        }
+    }
+    let releases = sound;
     match args.output {
         Output::Json => println!("{}", show::json(&releases)),
         Output::Yaml => println!("{}", show::yaml(&releases)),

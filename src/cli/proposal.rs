@@ -30,15 +30,26 @@ pub(super) struct Proposal {
 }
 
 impl Proposal {
-    /// The same content as the current release.
+    /// The same content as the current release has.
     pub fn is_unchanged(&self) -> bool {
         let digest = content_digest(&self.objects);
-        self.current.head.as_ref().is_some_and(|head| head.digest == digest)
+        self.current.release.as_ref().is_some_and(|release| release.digest == digest)
     }
 
     pub fn removed_objects(&self) -> Vec<Object> {
         let is_removed = |o: &&Object| self.removed.contains(&o.id());
         self.current.objects.iter().filter(is_removed).cloned().collect()
+    }
+}
+
+/// A damaged release is of no use to merge into.
+fn advise_prune(error: CliError) -> CliError {
+    match error {
+        CliError::Store(error) if error.is_damage() => CliError::refused(format!(
+            "{error}. Nothing was recorded. To go on without the damaged release, apply the environment's \
+             whole manifests with --prune, or go back with `trueup rollback`"
+        )),
+        other => other,
     }
 }
 
@@ -56,7 +67,11 @@ pub(super) async fn propose(
     let names: BTreeSet<String> = set.objects().map(|o| o.environment().to_owned()).collect();
     let mut current = BTreeMap::new();
     for name in &names {
-        current.insert(name.clone(), connected.current(name).await?);
+        let known = match prune {
+            true => connected.current_or_damage(name).await,
+            false => connected.current(name).await.map_err(advise_prune),
+        };
+        current.insert(name.clone(), known?);
     }
     let existing: Vec<Object> = match prune {
         true => Vec::new(),

@@ -1,5 +1,6 @@
 //! Who makes a release, and from which commit: flags first, then git, then the CI's environment.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use clap::Args;
@@ -51,6 +52,8 @@ impl ProvenanceArgs {
             objects: Vec::new(),
             moves_all: false,
             holds: Vec::new(),
+            confirmed: BTreeSet::new(),
+            taken_out: BTreeMap::new(),
         }
     }
 }

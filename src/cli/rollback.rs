@@ -30,13 +30,16 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         Some(number) => number,
         None => {
             let history = connected.store.history(name, SEARCHED_MAX).await?;
+            // One that cannot be read is nothing to go back to.
+            let history: Vec<_> = history.into_iter().flatten().collect();
             // A second rollback goes on from where the first one went back to.
-            let from = history.iter().find(|r| r.number == head.release).map(|r| match r.cause {
+            let from = history.iter().find(|r| r.number == head.release);
+            let from = from.map_or(head.release, |r| match r.cause {
                 Cause::Rollback(to) => to,
                 _ => r.number,
             });
             let other = history.iter().find(|r| {
-                Some(r.number) < from && r.digest != head.digest && head.held(&r.digest).is_none()
+                r.number < from && r.digest != head.digest && head.held(&r.digest).is_none()
             });
             other.map(|r| r.number).ok_or_else(|| {
                 CliError::refused(format!("{name} has no earlier release with other content"))
@@ -44,22 +47,27 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         }
     };
     let target = connected.store.release(name, number).await?;
-    if target.digest == head.digest {
+    let current = connected.current_or_damage(name).await?;
+    if target.digest == head.digest && current.damage.is_none() {
         println!("{name} already has the content of release {number}");
         return Ok(());
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
     let objects: Vec<_> = connected.store.objects(name, &digests).await?.into_values().collect();
-    let current = connected.current(name).await?;
     check_removals(name, &current.objects, &objects, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Rollback(number));
     new.moves_all = moves_all(&current.objects, &objects);
     new.objects = objects;
-    new.holds = head.holds_after_rollback();
+    new.confirmed = args.confirm.iter().cloned().collect();
+    new.holds = match target.digest == head.digest {
+        true => head.holds.clone(),
+        false => head.holds_after_rollback(),
+    };
     let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;
-    println!(
-        "{name} release {} has the content of release {number}; release {} is held until other content is applied",
-        release.number, head.release
-    );
+    let held = match target.digest == head.digest {
+        true => String::new(),
+        false => format!("; release {} is held until other content is applied", head.release),
+    };
+    println!("{name} release {} has the content of release {number}{held}", release.number);
     Ok(())
 }

@@ -252,7 +252,7 @@ impl<'a> Account<'a> {
         let (mut ready, mut all) = (0, 0);
         for environment in &self.environments {
             let Some(head) = self.connected.store.head(environment).await? else { continue };
-            let rows = environment_rows(self.connected, environment, head.release).await?;
+            let rows = environment_rows(self.connected, &head).await?;
             let is_ready =
                 |row: &&Row| row.is_current() && row.condition(condition_type::READY) == "True";
             all += rows.len();
@@ -268,7 +268,7 @@ async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result
         let Some(head) = connected.store.head(environment).await? else {
             continue;
         };
-        for row in environment_rows(connected, environment, head.release).await? {
+        for row in environment_rows(connected, &head).await? {
             let aws_name = row.status.as_ref().map(|s| s.aws_name.clone()).unwrap_or_default();
             lines.push(vec![
                 (*environment).to_owned(),

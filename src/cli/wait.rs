@@ -109,7 +109,7 @@ async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<()
 
 async fn rows(connected: &Connected, args: &WaitArgs) -> Result<Vec<Row>, CliError> {
     let head = connected.store.existing_head(&args.environment).await?;
-    let mut rows = environment_rows(connected, &args.environment, head.release).await?;
+    let mut rows = environment_rows(connected, &head).await?;
     if let Some(object) = &args.object {
         rows.retain(|row| row.entry.id().to_string().eq_ignore_ascii_case(object));
         if rows.is_empty() && args.goal != "delete" {

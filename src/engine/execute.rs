@@ -77,6 +77,10 @@ impl Pass<'_> {
             let message = "the lease is too short to write by, and is being renewed".to_owned();
             return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
         };
+        if step.verb == Verb::Delete && is_whole(&step.what) && !self.is_current().await? {
+            let message = "the environment has moved to another release; looking again".to_owned();
+            return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
+        }
         let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
         let before = self.record.intent.clone();
         if creates_whole {
@@ -119,6 +123,13 @@ impl Pass<'_> {
             return Ok(Err(Verdict::Progressing(message)));
         }
         Ok(Ok(()))
+    }
+
+    /// What a deletion goes by is still what the environment declares: nobody has moved its head since, to
+    /// a form that protects the resource, or suspended it.
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        let head = self.cx.store.existing_head(&self.snapshot.key.environment).await?;
+        Ok(head.release == self.snapshot.release && head.suspended == self.snapshot.suspended)
     }
 
     /// Counts a plan once, however many of its steps are taken in one pass.

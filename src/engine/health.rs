@@ -1,13 +1,17 @@
 //! What the health endpoints read: whether the loop turns, and whether it can work.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 /// The watch is late by this much before the daemon says that it is not well.
 const WATCH_LATE_AFTER: Duration = Duration::from_secs(60);
+
+/// A check by name, and what is wrong where something is.
+pub type Check = (String, Result<(), String>);
 
 /// What health endpoints read. Cheap to clone.
 #[derive(Clone, Default)]
@@ -20,6 +24,8 @@ struct HealthState {
     /// Milliseconds after `started`.
     last_watch_ms: AtomicU64,
     stopping: AtomicBool,
+    /// Environments whose records are damaged, with what is wrong.
+    stopped: Mutex<BTreeMap<String, String>>,
 }
 
 impl Default for HealthState {
@@ -30,13 +36,13 @@ impl Default for HealthState {
             loaded: AtomicBool::new(false),
             last_watch_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            stopped: Mutex::default(),
         }
     }
 }
 
 impl Health {
-    /// Each check by name, and what is wrong where something is.
-    pub fn live(&self) -> Vec<(&'static str, Result<(), String>)> {
+    pub fn live(&self) -> Vec<Check> {
         let last = Duration::from_millis(self.0.last_watch_ms.load(Ordering::Relaxed));
         let late = self.0.started.elapsed().saturating_sub(last);
         let turning = if late > WATCH_LATE_AFTER {
@@ -44,20 +50,24 @@ impl Health {
         } else {
             Ok(())
         };
-        vec![("loop", turning)]
+        vec![("loop".to_owned(), turning)]
     }
 
-    pub fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+    pub fn ready(&self) -> Vec<Check> {
         let check = |ok: bool, otherwise: &str| {
             if ok { Ok(()) } else { Err(otherwise.to_owned()) }
         };
         let mut checks = self.live();
         let store = self.0.store_ok.load(Ordering::Relaxed);
-        checks.push(("store", check(store, "the last read of the store failed")));
+        checks.push(("store".to_owned(), check(store, "the last read of the store failed")));
         let loaded = self.0.loaded.load(Ordering::Relaxed);
-        checks.push(("releases", check(loaded, "the releases are not loaded yet")));
+        checks.push(("releases".to_owned(), check(loaded, "the releases are not loaded yet")));
         let stopping = self.0.stopping.load(Ordering::Relaxed);
-        checks.push(("shutdown", check(!stopping, "shutting down")));
+        checks.push(("shutdown".to_owned(), check(!stopping, "shutting down")));
+        let stopped = self.stopped();
+        checks.extend(
+            stopped.iter().map(|(name, why)| (format!("environment/{name}"), Err(why.clone()))),
+        );
         checks
     }
 
@@ -73,6 +83,20 @@ impl Health {
 
     pub(super) fn set_loaded(&self) {
         self.0.loaded.store(true, Ordering::Relaxed);
+    }
+
+    /// An environment's records are damaged: nothing is done there.
+    pub(super) fn set_stopped(&self, environment: &str, why: String) {
+        self.stopped().insert(environment.to_owned(), why);
+    }
+
+    pub(super) fn set_followed(&self, environment: &str) {
+        self.stopped().remove(environment);
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // Texts alone: a panic elsewhere leaves them whole.
+        self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set_stopping(&self) {

@@ -4,14 +4,15 @@ use jiff::SignedDuration;
 use tracing::info;
 
 use super::outcome::{Compared, Verdict, set_conditions};
-use super::pass::{Done, Next, Pass, Refusal, log};
-use crate::kinds::{Intent, kind};
+use super::pass::{Done, Next, Pass, Refusal, Snapshot, log};
+use super::removal::judge_removal;
+use crate::kinds::Intent;
 use crate::model::{DeletionPolicy, Object};
-use crate::plan::Waiting;
+use crate::plan::{Blocked, Waiting};
 use crate::store::{EventKind, StoreError};
 
 /// Objects that refer to one that leaves, named in its condition; the rest is counted.
-const HOLDERS_SHOWN_MAX: usize = 10;
+const DEPENDENTS_SHOWN_MAX: usize = 10;
 
 /// How long a resource that we did not delete has to be gone before its object is forgotten.
 const CERTAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
@@ -28,26 +29,26 @@ impl Pass<'_> {
         if self.snapshot.suspended {
             return Ok(Done::Next(Next::Resync));
         }
-        if !self.snapshot.holders.is_empty() {
-            return self.tell(Verdict::Waiting(held(&self.snapshot.holders))).await;
+        // It is told what to do by the form that was declared last, and deleted by the one that made it.
+        let removal = match self.removal() {
+            Ok(removal) => removal,
+            Err(blocked) => return self.tell(Verdict::Blocked(blocked)).await,
+        };
+        if !self.snapshot.dependents.is_empty() {
+            return self.tell(Verdict::Waiting(held(&self.snapshot.dependents))).await;
+        }
+        if removal == DeletionPolicy::Retain {
+            let message =
+                "the object left the release; the AWS resource stays (deletionPolicy: Retain)";
+            return self.forget("Retained", message).await;
         }
         let digests = [self.record.spec_digest.clone()].into();
         let environment = &self.snapshot.key.environment;
         let mut objects = self.cx.store.objects(environment, &digests).await?;
         let Some(object) = objects.pop_first().map(|(_, object)| object) else {
-            return Ok(Done::Gone);
+            let what = format!("object {} of {environment}", self.record.spec_digest);
+            return Err(StoreError::Missing { what });
         };
-        let Some(kind) = kind(&object.kind) else {
-            return self.forget("LetGo", "its kind is not known any more").await;
-        };
-        let retain =
-            if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
-        let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
-        if policy == DeletionPolicy::Retain {
-            let message =
-                "the object left the release; the AWS resource stays (deletionPolicy: Retain)";
-            return self.forget("Retained", message).await;
-        }
         let verdict = match self.try_delete(&object).await? {
             Some(verdict) => verdict,
             None if self.left_behind => {
@@ -57,6 +58,11 @@ impl Pass<'_> {
             None => return self.forget("Deleted", "the AWS resource is gone").await,
         };
         self.tell(verdict).await
+    }
+
+    fn removal(&self) -> Result<DeletionPolicy, Blocked> {
+        let Snapshot { key, taken_out, environment, .. } = self.snapshot;
+        judge_removal(key, taken_out.as_ref(), environment.protected == Some(true))
     }
 
     /// Says how far the teardown is, and when it goes on.
@@ -135,10 +141,10 @@ impl Pass<'_> {
     }
 }
 
-fn held(holders: &[String]) -> Waiting {
-    let shown = holders[..holders.len().min(HOLDERS_SHOWN_MAX)].join(", ");
-    let more = holders.len().saturating_sub(HOLDERS_SHOWN_MAX);
+fn held(dependents: &[String]) -> Waiting {
+    let shown = dependents[..dependents.len().min(DEPENDENTS_SHOWN_MAX)].join(", ");
+    let more = dependents.len().saturating_sub(DEPENDENTS_SHOWN_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!("it goes once those that refer to it are gone: {shown}{more}");
+    let message = format!("waiting for its dependents to be deleted: {shown}{more}");
     Waiting { reason: "DependentsRemain", message }
 }

@@ -40,6 +40,7 @@ pub struct EngineMetrics {
     pub release: IntGaugeVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
+    pub stopped: IntGaugeVec,
 }
 
 impl EngineMetrics {
@@ -148,6 +149,11 @@ impl EngineMetrics {
                 "1 where this daemon reconciles the environment",
                 &["environment"],
             )?,
+            stopped: gauges(
+                "trueup_environment_stopped",
+                "1 where an environment's records in the store are damaged and nothing is done there",
+                &["environment"],
+            )?,
             store_errors: IntCounter::new(
                 "trueup_store_errors_total",
                 "Failed reads and writes of the store",
@@ -182,6 +188,7 @@ impl EngineMetrics {
         registry.register(Box::new(m.release))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
+        registry.register(Box::new(m.stopped))?;
         let build =
             IntGaugeVec::new(Opts::new("trueup_build_info", "1, with the version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);

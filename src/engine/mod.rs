@@ -27,13 +27,14 @@ mod pass;
 mod prepare;
 mod preview;
 mod queue;
+mod removal;
 mod runner;
 mod secrets;
 mod watch;
 mod world;
 
 pub use dice::Dice;
-pub use health::Health;
+pub use health::{Check, Health};
 pub use metrics::EngineMetrics;
 pub use preview::{Preview, preview};
 pub use runner::{Config, Engine};

@@ -12,7 +12,7 @@ use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
-use super::world::Wanted;
+use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::{Desired, Intent, Look, kind};
@@ -66,8 +66,10 @@ pub struct Snapshot {
     pub status: Option<StatusRecord>,
     /// What the object's references resolve to.
     pub fields: HashMap<ObjectFieldRef, String>,
+    /// What the release says of the object's removal, where it says so.
+    pub taken_out: Option<TakenOut>,
     /// Objects that must go before this one may.
-    pub holders: Vec<String>,
+    pub dependents: Vec<String>,
     /// The record in memory may not be the one in the store.
     pub is_unsure: bool,
     pub epoch: u64,
@@ -143,7 +145,20 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         false => snapshot.status.clone(),
         true => match cx.store.status_of(environment, id).await {
             Ok(status) => status,
-            Err(error) => return Report { outcome: Err(error), ..Report::given_up() },
+            Err(error) => {
+                if error.is_damage() {
+                    let (kind, message) = (EventKind::Warning, error.to_string());
+                    let record = cx.recorder.record(
+                        &snapshot.key,
+                        snapshot.release,
+                        kind,
+                        "RecordDamaged",
+                        &message,
+                    );
+                    record.await;
+                }
+                return Report { outcome: Err(error), ..Report::given_up() };
+            }
         },
     };
     let mut record = before.clone().unwrap_or_else(|| StatusRecord {

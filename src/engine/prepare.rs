@@ -105,6 +105,7 @@ impl Subject<'_> {
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,
             adopt: self.object.annotated(annotation::ADOPT),
+            adopt_from: self.object.metadata.annotations.get(annotation::ADOPT_FROM).cloned(),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
         })
     }

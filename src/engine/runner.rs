@@ -217,9 +217,9 @@ impl Engine {
             Some((r, value))
         });
         // Deletes run backwards: what still refers to the object goes first.
-        let holders = match &wanted {
+        let dependents = match &wanted {
             Some(_) => Vec::new(),
-            None => self.holders(environment, &key.id),
+            None => self.dependents(environment, &key.id),
         };
         Some(Snapshot {
             key: key.clone(),
@@ -229,7 +229,8 @@ impl Engine {
             status: environment.statuses.get(&key.id).cloned(),
             fields: resolved.collect(),
             wanted,
-            holders,
+            taken_out: environment.taken_out.get(&key.id).cloned(),
+            dependents,
             is_unsure: self.unsure.contains(key),
             epoch: environment.lease.epoch,
             lease_end: self.lease_ends.get(&key.environment).cloned().unwrap_or_default(),
@@ -237,16 +238,17 @@ impl Engine {
     }
 
     /// Objects that refer to this one in the form in which they were last acted on: those that are
-    /// leaving too, and those whose new form was not carried out yet.
-    fn holders(&self, environment: &EnvironmentState, id: &ObjectId) -> Vec<String> {
+    /// leaving too, and those whose new form was not carried out yet. One whose record cannot be read may
+    /// refer to anything.
+    fn dependents(&self, environment: &EnvironmentState, id: &ObjectId) -> Vec<String> {
         let others = environment.statuses.values().filter(|s| s.id() != *id);
-        others
-            .filter(|s| {
-                let object = self.objects.get(&s.spec_digest);
-                object.is_some_and(|o| object_references(&o.spec).iter().any(|r| r.id() == *id))
-            })
-            .map(|s| s.id().to_string())
-            .collect()
+        let refer = others.filter(|s| {
+            let object = self.objects.get(&s.spec_digest);
+            object.is_some_and(|o| object_references(&o.spec).iter().any(|r| r.id() == *id))
+        });
+        let unreadable = environment.unreadable.iter().filter(|other| *other != id);
+        let unreadable = unreadable.map(|other| format!("{other} (its record cannot be read)"));
+        refer.map(|s| s.id().to_string()).chain(unreadable).collect()
     }
 
     /// Records what a pass came to, and when the next one is due. A pass that panicked is a bug; its
@@ -312,6 +314,7 @@ impl Engine {
         let Some(environment) = self.world.environments.get_mut(&key.environment) else {
             return;
         };
+        environment.unreadable.remove(&key.id);
         let before = environment.statuses.get(&key.id).cloned();
         let wake: Vec<ObjectId> = match &status {
             Some(status) => {

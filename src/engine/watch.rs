@@ -1,6 +1,6 @@
 //! Following the heads: leases, releases, requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
 use super::runner::Engine;
 use super::world::EnvironmentState;
-use crate::model::ObjectKey;
-use crate::store::{Head, Lease, StoreError};
+use crate::kinds::environment;
+use crate::model::{ObjectId, ObjectKey};
+use crate::store::{EventKind, Head, Lease, StoreError};
 
 /// The longest that one look at the heads may take.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -46,26 +47,56 @@ impl Engine {
         if heads.len() > ENVIRONMENTS_MAX {
             error!(most = ENVIRONMENTS_MAX, "too many environments; the last are left out");
         }
-        for head in heads.into_iter().take(ENVIRONMENTS_MAX) {
-            let name = head.environment.clone();
+        let gone: Vec<_> = {
+            let named: BTreeSet<&str> = heads.iter().map(|(name, _)| name.as_str()).collect();
+            let known = self.world.environments.keys();
+            known.filter(|name| !named.contains(&***name)).cloned().collect()
+        };
+        for name in gone {
+            let error = StoreError::Missing { what: format!("the head of {name}") };
+            self.cannot_follow(name, error).await;
+        }
+        for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
             if self.quiet_until.get(&*name).is_some_and(|until| Instant::now() < *until) {
                 continue;
             }
-            if let Err(error) = self.follow(head).await {
-                self.cx.metrics.store_errors.inc();
-                warn!(environment = %name, %error, "the environment cannot be followed");
-                let unloaded = self.world.environments.get(&*name).is_some_and(|e| !e.is_loaded());
-                if unloaded || matches!(error, StoreError::LeaseLost { .. }) {
-                    let name: Arc<str> = name.into();
-                    self.stand_by(&name).await;
-                    let pause = self.troubled.next(Arc::clone(&name));
-                    self.quiet_until.insert(name, Instant::now() + pause);
+            let followed = match head {
+                Ok(head) => self.follow(head).await,
+                Err(error) => Err(error),
+            };
+            match followed {
+                Ok(()) => {
+                    self.health.set_followed(&name);
+                    self.cx.metrics.stopped.with_label_values(&[&*name]).set(0);
                 }
+                Err(error) => self.cannot_follow(name.into(), error).await,
             }
         }
         // One environment in trouble is seen in its own gauges; the others are worked on.
         self.health.set_loaded();
         publish(&self.world, &self.cx.metrics);
+    }
+
+    /// One environment in trouble does not hold the others up. Where its records are damaged, nothing of
+    /// it is touched until they are sound again.
+    async fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
+        self.cx.metrics.store_errors.inc();
+        warn!(environment = %name, %error, "the environment cannot be followed");
+        if error.is_damage() {
+            self.health.set_stopped(&name, error.to_string());
+            self.cx.metrics.stopped.with_label_values(&[&*name]).set(1);
+            let id = ObjectId::new(environment::NAME, Arc::clone(&name));
+            let key = ObjectKey { environment: Arc::clone(&name), id };
+            let message = format!("nothing is written or deleted: {error}");
+            let (kind, reason) = (EventKind::Warning, "StoreDamaged");
+            self.cx.recorder.record(&key, 0, kind, reason, &message).await;
+        }
+        let unloaded = self.world.environments.get(&name).is_some_and(|e| !e.is_loaded());
+        if unloaded || error.is_damage() || matches!(error, StoreError::LeaseLost { .. }) {
+            self.stand_by(&name).await;
+            let pause = self.troubled.next(Arc::clone(&name));
+            self.quiet_until.insert(name, Instant::now() + pause);
+        }
     }
 
     /// Brings one environment up to its head.
@@ -108,7 +139,23 @@ impl Engine {
             return Ok(false);
         };
         info!(environment = %name, epoch = lease.epoch, "lease taken");
-        let statuses = self.cx.store.statuses(name).await?;
+        let (mut statuses, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+        for (id, record) in self.cx.store.statuses(name).await? {
+            match record {
+                Ok(record) => {
+                    statuses.insert(id, record);
+                }
+                Err(error) => {
+                    warn!(environment = %name, object = %id, %error, "the object is left alone");
+                    unreadable.insert(id);
+                }
+            }
+        }
+        let highest = statuses.values().map(|s| s.epoch).max().unwrap_or(0);
+        let lease = match highest > lease.epoch {
+            true => self.cx.store.raise_lease(&lease, highest).await?,
+            false => lease,
+        };
         let unseen = Head {
             environment: name.to_string(),
             release: 0,
@@ -119,9 +166,14 @@ impl Engine {
             // A request that was made before is answered by the first look.
             reconcile: head.reconcile.clone(),
         };
-        let digests = statuses.iter().map(|s| s.spec_digest.clone()).collect();
+        let digests = statuses.values().map(|s| s.spec_digest.clone());
+        let digests = digests.filter(|digest| !digest.is_empty()).collect();
         self.fetch(name, &digests).await?;
-        let state = EnvironmentState::new(unseen, lease.clone(), statuses);
+        // A pass reads the record again first.
+        self.unsure.extend(
+            unreadable.iter().map(|id| ObjectKey { environment: Arc::clone(name), id: id.clone() }),
+        );
+        let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable);
         self.world.environments.insert(Arc::clone(name), state);
         self.hold(name, lease);
         Ok(true)
@@ -136,9 +188,10 @@ impl Engine {
 
     /// Reads a moved head's release; only objects that are new to this daemon are fetched.
     async fn load(&mut self, name: &Arc<str>, head: Head) -> Result<(), StoreError> {
-        let release = self.cx.store.release(name, head.release).await?;
-        let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
-        self.fetch(name, &digests).await?;
+        let release = self.cx.store.current(&head).await?;
+        let kept = release.objects.iter().map(|e| e.digest.clone());
+        let left = release.left.iter().map(|l| l.digest.clone());
+        self.fetch(name, &kept.chain(left).collect()).await?;
         let Some(environment) = self.world.environments.get_mut(name) else {
             return Ok(());
         };
@@ -172,7 +225,8 @@ impl Engine {
             .values()
             .flat_map(|e| {
                 let wanted = e.objects.values().map(|w| &w.digest);
-                wanted.chain(e.statuses.values().map(|s| &s.spec_digest))
+                let taken_out = e.taken_out.values().map(|left| &left.digest);
+                wanted.chain(taken_out).chain(e.statuses.values().map(|s| &s.spec_digest))
             })
             .collect();
         let unused: Vec<_> = self.objects.keys().filter(|d| !used.contains(d)).cloned().collect();

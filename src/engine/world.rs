@@ -18,6 +18,15 @@ pub struct Wanted {
     pub digest: String,
 }
 
+/// An object that was taken out of the environment, in the form that was declared last.
+#[derive(Clone, Debug)]
+pub struct TakenOut {
+    pub object: Arc<Object>,
+    pub digest: String,
+    /// The removal was confirmed by the object's name.
+    pub confirmed: bool,
+}
+
 /// One environment.
 #[derive(Clone, Debug)]
 pub struct EnvironmentState {
@@ -25,20 +34,31 @@ pub struct EnvironmentState {
     pub spec: Arc<EnvironmentSpec>,
     pub lease: Lease,
     pub objects: BTreeMap<ObjectId, Wanted>,
+    /// What the release says was taken out. An object that is in neither list is nobody's to delete.
+    pub taken_out: BTreeMap<ObjectId, TakenOut>,
     pub statuses: BTreeMap<ObjectId, StatusRecord>,
+    /// Objects whose record in the store cannot be read: nothing is done about them until it can.
+    pub unreadable: BTreeSet<ObjectId>,
     pub looked_at: HashMap<ObjectId, Timestamp>,
     /// Who refers to an object.
     dependents: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
 }
 
 impl EnvironmentState {
-    pub fn new(head: Head, lease: Lease, statuses: Vec<StatusRecord>) -> Self {
+    pub fn new(
+        head: Head,
+        lease: Lease,
+        statuses: BTreeMap<ObjectId, StatusRecord>,
+        unreadable: BTreeSet<ObjectId>,
+    ) -> Self {
         Self {
             head,
             lease,
             spec: Arc::default(),
             objects: BTreeMap::new(),
-            statuses: statuses.into_iter().map(|s| (s.id(), s)).collect(),
+            taken_out: BTreeMap::new(),
+            statuses,
+            unreadable,
             looked_at: HashMap::new(),
             dependents: BTreeMap::new(),
         }
@@ -52,27 +72,37 @@ impl EnvironmentState {
         release: &Release,
         specs: &BTreeMap<String, Arc<Object>>,
     ) -> Result<Vec<ObjectId>, StoreError> {
+        let find = |digest: &String| {
+            let what = || format!("object {digest} of release {}", release.number);
+            specs.get(digest).ok_or_else(|| StoreError::Missing { what: what() })
+        };
         let mut objects = BTreeMap::new();
-        // A release without its Environment tears down, and must know where.
-        let mut spec = (*self.spec).clone();
+        let mut taken_out = BTreeMap::new();
+        for left in &release.left {
+            let (object, digest) = (Arc::clone(find(&left.digest)?), left.digest.clone());
+            taken_out.insert(left.id(), TakenOut { object, digest, confirmed: left.confirmed });
+        }
         for entry in &release.objects {
-            // Leaving one out would delete it.
-            let missing = || StoreError::Missing { what: format!("object {}", entry.digest) };
-            let object = specs.get(&entry.digest).ok_or_else(missing)?;
-            if entry.kind == environment::NAME {
-                spec = EnvironmentSpec::deserialize(&object.spec).map_err(|_| missing())?;
-                continue;
-            }
             let wanted = Wanted {
-                object: Arc::clone(object),
+                object: Arc::clone(find(&entry.digest)?),
                 generation: entry.generation,
                 digest: entry.digest.clone(),
             };
             objects.insert(entry.id(), wanted);
         }
+        // A release without its Environment tears down, and must know where.
+        let id = ObjectId::new(environment::NAME, head.environment.as_str());
+        let declared = objects.remove(&id).map(|wanted| wanted.object);
+        let declared = declared.or_else(|| taken_out.remove(&id).map(|left| left.object));
+        let spec = match declared {
+            Some(object) => environment_spec(&object, release.number)?,
+            None => (*self.spec).clone(),
+        };
         let everything = *self.spec != spec || self.head.suspended != head.suspended;
-        let known = self.objects.keys().chain(self.statuses.keys()).chain(objects.keys());
+        let known = self.ids();
         let changed = known
+            .iter()
+            .chain(objects.keys())
             .filter(|id| {
                 let before = self.objects.get(*id).map(|w| (&w.digest, w.generation));
                 let after = objects.get(*id).map(|w| (&w.digest, w.generation));
@@ -83,6 +113,7 @@ impl EnvironmentState {
         self.dependents = dependents(&objects);
         self.looked_at.retain(|id, _| objects.contains_key(id));
         self.objects = objects;
+        self.taken_out = taken_out;
         self.spec = Arc::new(spec);
         self.head = head;
         Ok(changed.into_iter().collect())
@@ -95,7 +126,8 @@ impl EnvironmentState {
 
     /// Every object that is worth a look: those of the release, and those that are leaving.
     pub fn ids(&self) -> BTreeSet<ObjectId> {
-        self.objects.keys().chain(self.statuses.keys()).cloned().collect()
+        let known = self.objects.keys().chain(self.statuses.keys());
+        known.chain(&self.unreadable).cloned().collect()
     }
 
     pub fn dependents(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {
@@ -114,6 +146,13 @@ impl EnvironmentState {
     pub fn oldest_look(&self) -> Option<Timestamp> {
         self.objects.keys().map(|id| self.looked_at.get(id).copied()).min().flatten()
     }
+}
+
+fn environment_spec(object: &Object, release: u64) -> Result<EnvironmentSpec, StoreError> {
+    EnvironmentSpec::deserialize(&object.spec).map_err(|error| StoreError::Damaged {
+        what: format!("{} of release {release}", object.id()),
+        how: error.to_string(),
+    })
 }
 
 fn dependents(objects: &BTreeMap<ObjectId, Wanted>) -> BTreeMap<ObjectId, BTreeSet<ObjectId>> {

@@ -62,6 +62,8 @@ pub struct Desired<S> {
     pub is_known: bool,
     /// The manifest takes over a resource that is not ours.
     pub adopt: bool,
+    /// The uid of the trueup object whose resource the manifest takes over.
+    pub adopt_from: Option<String>,
     /// The manifest allows to delete and create the resource again.
     pub allow_replace: bool,
 }
@@ -80,6 +82,7 @@ impl<S> Desired<S> {
             create_begun: self.create_begun,
             is_known: self.is_known,
             adopt: self.adopt,
+            adopt_from: self.adopt_from,
             allow_replace: self.allow_replace,
         }
     }
@@ -158,6 +161,7 @@ impl<S: DeserializeOwned> Desired<S> {
             create_begun: None,
             is_known: false,
             adopt: false,
+            adopt_from: None,
             allow_replace: false,
             key,
         }

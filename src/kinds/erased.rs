@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Desired, Kind, Live, Outcome, Problem};
-use crate::aws::{AwsError, Class, Session, tags};
+use super::gate::{Passage, gate};
+use super::{Desired, Kind, Live, NameScope, Outcome, Problem};
+use crate::aws::{AwsError, Class, Session};
 use crate::model::Common;
 use crate::plan::{Facts, Plan, check};
 
@@ -49,6 +50,7 @@ impl AnyStep {
 pub trait AnyKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn holds_data(&self) -> bool;
+    fn name_scope(&self) -> NameScope;
     fn fields(&self) -> &'static [&'static str];
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
@@ -78,6 +80,10 @@ impl<K: Kind> AnyKind for Erased<K> {
 
     fn holds_data(&self) -> bool {
         K::HOLDS_DATA
+    }
+
+    fn name_scope(&self) -> NameScope {
+        K::NAME_SCOPE
     }
 
     fn fields(&self) -> &'static [&'static str] {
@@ -137,73 +143,18 @@ async fn look<K: Kind>(
     })?;
     let desired = Arc::new(desired.with_spec(spec));
     let live = K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
-    let owned = live.as_ref().is_some_and(|live| {
-        let bridged = !K::TAGS_SEEN_AT_ONCE && desired.create_begun.is_some() && is_untagged(live);
-        bridged || tags::owned_by(live.tags(), &desired.key, &desired.uid)
-    });
-    let facts = Facts {
-        exists: live.is_some(),
-        owned: owned || (desired.adopt && intent == Intent::Keep),
-        holds_data: K::HOLDS_DATA,
-        deletion_asked: intent == Intent::Delete,
-    };
-    let plan = match (&live, intent) {
-        (Some(live), Intent::Keep) if !facts.owned => foreign(K::WHOLE, &desired.aws_name, live),
-        (None, _) if may_be_unseen::<K>(&desired, intent, now) => unseen(K::WHOLE),
-        (live, Intent::Keep) => K::plan(&desired, live.as_ref(), now),
-        // Tags that were taken off are no proof that it is somebody else's, and none that it is ours.
-        (Some(live), Intent::Delete) if !owned && desired.is_known && is_untagged(live) => {
-            untagged(K::WHOLE, &desired.aws_name)
-        }
-        // Somebody else's resource, or none: nothing of ours is left to delete.
-        (_, Intent::Delete) if !owned => Plan::default(),
-        (Some(live), Intent::Delete) => K::plan_deletion(&desired, live),
-        (None, Intent::Delete) => Plan::default(),
+    let (facts, passage) = gate::<K>(&desired, live.as_ref().map(Live::tags), intent, now);
+    let plan = match (passage, &live) {
+        (Passage::Keep, live) => K::plan(&desired, live.as_ref(), now),
+        (Passage::Delete, Some(live)) => K::plan_deletion(&desired, live),
+        (Passage::Delete, None) | (Passage::Nothing, _) => Plan::default(),
+        (Passage::Wait(waiting), _) => Plan { waiting: Some(waiting), ..Plan::default() },
+        (Passage::Stop(blocked), _) => Plan { blocked: Some(blocked), ..Plan::default() },
     };
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
     let identity = live.as_ref().and_then(Live::identity);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
     Ok(Look { plan, facts, outputs, identity })
-}
-
-fn foreign<S>(whole: &str, name: &str, live: &impl Live) -> Plan<S> {
-    let owner = tags::describe_owner(live.tags());
-    Plan::blocked(
-        "NotOwned",
-        format!(
-            "a {whole} named {name} exists and is not this object's: {owner}. To take it over, \
-             annotate the manifest with trueup.dev/adopt: \"true\"; otherwise give it another name"
-        ),
-    )
-}
-
-/// How long AWS may take to show what was made: its control planes are eventually consistent.
-const SEEN_WITHIN: SignedDuration = SignedDuration::from_secs(60);
-
-/// A create was begun a moment ago. What is not seen may be there all the same: made again it would be
-/// there twice, and taken for gone it would be left behind.
-fn may_be_unseen<K: Kind>(desired: &Desired<K::Spec>, intent: Intent, now: Timestamp) -> bool {
-    let matters = intent == Intent::Delete || !K::NAME_IS_UNIQUE;
-    matters && desired.create_begun.is_some_and(|at| now.duration_since(at) < SEEN_WITHIN)
-}
-
-fn unseen<S>(whole: &str) -> Plan<S> {
-    let message = format!("a {whole} was to be made a moment ago, and AWS does not show it yet");
-    Plan::waiting("NotSeenYet", message)
-}
-
-fn is_untagged(live: &impl Live) -> bool {
-    !live.tags().keys().any(|tag| tag.starts_with(tags::PREFIX))
-}
-
-fn untagged<S>(whole: &str, name: &str) -> Plan<S> {
-    Plan::blocked(
-        "NotOwned",
-        format!(
-            "the {whole} {name} was made by trueup and has lost its trueup.dev/ tags, so it is not \
-             deleted. Delete it by hand, or put the tags back"
-        ),
-    )
 }
 
 fn runnable<K: Kind>(desired: &Arc<Desired<K::Spec>>, call: K::Step) -> AnyStep {

@@ -6,7 +6,7 @@
 //!
 //! Guarantees, made here once for all kinds:
 //! - A resource that does not carry the object's tags is never planned for, except to be adopted
-//!   where the manifest asks for it.
+//!   where the manifest asks for it (`gate.rs`).
 //! - What a planner returns has passed [`crate::plan::check`].
 //! - The engine sees kinds only through [`AnyKind`] and never a service's own types.
 
@@ -15,6 +15,7 @@ mod crd;
 mod desired;
 mod env;
 mod erased;
+mod gate;
 mod policy;
 mod registry;
 
@@ -100,6 +101,17 @@ pub trait Live: Send + Sync + 'static {
     }
 }
 
+/// Within what a resource's name tells it from every other one of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameScope {
+    /// AWS takes any number of the same name.
+    Nothing,
+    /// An account and region.
+    Region,
+    /// All accounts and regions of a partition.
+    Partition,
+}
+
 /// One kind of AWS resource.
 pub trait Kind: Send + Sync + 'static {
     const NAME: &'static str;
@@ -110,8 +122,8 @@ pub trait Kind: Send + Sync + 'static {
     /// The create call takes the tags, and the next look shows them. Where that does not hold, the
     /// recorded intent of a create stands in for them until they are seen.
     const TAGS_SEEN_AT_ONCE: bool = true;
-    /// AWS refuses a second resource of the same name.
-    const NAME_IS_UNIQUE: bool = true;
+    /// Within what AWS refuses a second resource of the same name.
+    const NAME_SCOPE: NameScope = NameScope::Region;
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::problem::nearest;
 use super::{Problem, Set};
+use crate::aws::partition;
 use crate::kinds::environment::{self, EnvironmentSpec, check_tags};
-use crate::kinds::{AnyKind, kind};
+use crate::kinds::{AnyKind, NameScope, kind};
 use crate::model::{Object, ObjectFieldRef, ObjectId, Path, annotation, object_references};
 use crate::plan::dependency_order;
 
@@ -105,7 +106,8 @@ fn aws_name(kind: &dyn AnyKind, object: &Object) -> String {
 }
 
 fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
-    const KNOWN: [&str; 3] = [annotation::ADOPT, annotation::SUSPEND, annotation::ALLOW_REPLACE];
+    const KNOWN: [&str; 4] =
+        [annotation::ADOPT, annotation::ADOPT_FROM, annotation::SUSPEND, annotation::ALLOW_REPLACE];
     let mut problems = Vec::new();
     for (name, value) in &object.metadata.annotations {
         if !name.starts_with("trueup.dev/") {
@@ -119,6 +121,14 @@ fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
                 None => format!("annotations of trueup are {}", KNOWN.join(", ")),
             });
             problems.push(problem);
+        } else if name == annotation::ADOPT_FROM {
+            if value.len() != 32 || !value.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let mut problem =
+                    set.problem(index, &pointer, format!("`{name}` is the uid of an object"));
+                problem.help =
+                    Some("it is the value of the resource's tag trueup.dev/uid".to_owned());
+                problems.push(problem);
+            }
         } else if value != "true" && value != "false" {
             let title = format!("`{name}` is \"true\" or \"false\"");
             problems.push(set.problem(index, &pointer, title));
@@ -301,26 +311,53 @@ fn references_with_pointers(spec: &Value) -> Vec<(String, ObjectFieldRef)> {
     out
 }
 
-/// Two objects of one environment must not stand for the same AWS resource.
+/// Two objects must not stand for the same AWS resource. Where two environments do not say which account
+/// they are of, they are taken to be of the same one: the daemon's.
 fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
-    let mut owners: HashMap<(String, &'static str, String), ObjectId> = HashMap::new();
+    let mut owners: BTreeMap<(&'static str, String, String), (&str, &ObjectId)> = BTreeMap::new();
     let mut problems = Vec::new();
     for ((environment, id), object) in all {
         let Some(kind) = kind(&object.kind) else {
             continue;
         };
         let name = aws_name(kind, object);
-        let key = (environment.clone(), kind.name(), name.clone());
-        let Some(other) = owners.insert(key, id.clone()) else {
+        let place = place(kind, environment, all);
+        let key = (kind.name(), place, name.clone());
+        let Some((elsewhere, other)) = owners.insert(key, (environment, id)) else {
             continue;
         };
         let index = set.objects().position(|o| o.id() == *id && o.environment() == environment);
         if let Some(index) = index {
+            let other = match elsewhere == environment {
+                true => other.to_string(),
+                false => format!("{other} of {elsewhere}"),
+            };
             let title = format!("{id} and {other} would be the same AWS resource `{name}`");
             problems.push(set.problem(index, "/spec/name", title));
         }
     }
     problems
+}
+
+/// Where two resources of a kind may not have the same name. Where the name means nothing to AWS, as an
+/// Amplify app's, two of one environment would still be taken for each other by people.
+fn place(kind: &dyn AnyKind, environment: &str, all: &All) -> String {
+    let id = ObjectId::new(environment::NAME, environment);
+    let spec = all.get(&(environment.to_owned(), id)).map(|o| &o.spec);
+    let target =
+        spec.and_then(|spec| EnvironmentSpec::deserialize(spec).ok()).unwrap_or_default().target();
+    match kind.name_scope() {
+        NameScope::Nothing => environment.to_owned(),
+        NameScope::Region => {
+            let of_role = target.role_arn.as_deref().and_then(|arn| arn.split(':').nth(4));
+            let account = target.account_id.as_deref().or(of_role);
+            format!("{account:?} {:?} {:?}", target.region, target.endpoint_url)
+        }
+        NameScope::Partition => {
+            let (partition, _) = partition(target.region.as_deref().unwrap_or_default());
+            format!("{partition} {:?}", target.endpoint_url)
+        }
+    }
 }
 
 fn cycles(set: &Set, all: &All) -> Vec<Problem> {

@@ -17,6 +17,8 @@ pub const API_VERSION: &str = "trueup.dev/v1alpha1";
 pub mod annotation {
     /// `"true"`: take over an existing AWS resource that does not carry our tags.
     pub const ADOPT: &str = "trueup.dev/adopt";
+    /// The uid of another trueup object: take its resource over. Only beside [`ADOPT`].
+    pub const ADOPT_FROM: &str = "trueup.dev/adopt-from";
     /// `"true"`: look at the object and report, but write nothing.
     pub const SUSPEND: &str = "trueup.dev/suspend";
     /// `"true"`: a change that AWS cannot make in place may delete and create the resource

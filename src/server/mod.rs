@@ -1,7 +1,7 @@
 //! Health, metrics and version over HTTP, for probes, load balancers and Prometheus.
 //!
 //! `/livez` fails when the loop has stopped turning: restart the process. `/readyz` fails while the
-//! store cannot be read or the releases are not loaded. Both list their checks with `?verbose`, as
+//! store cannot be read, the releases are not loaded, or an environment's records are damaged. Both list their checks with `?verbose`, as
 //! Kubernetes' API server does. Nothing here changes anything or shows a manifest.
 
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::Health;
+use crate::engine::{Check, Health};
 
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {source}; give another address with --http")]
@@ -65,11 +65,7 @@ async fn readyz(State(served): State<Served>, RawQuery(query): RawQuery) -> Resp
     report("readyz", served.health.ready(), query.as_deref())
 }
 
-fn report(
-    name: &str,
-    checks: Vec<(&'static str, Result<(), String>)>,
-    query: Option<&str>,
-) -> Response {
+fn report(name: &str, checks: Vec<Check>, query: Option<&str>) -> Response {
     let ok = checks.iter().all(|(_, check)| check.is_ok());
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let verbose =

@@ -15,7 +15,7 @@ const PLANS_MAX: usize = 8;
 pub struct Brake(Vec<CarriedOut>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CarriedOut {
     /// The plan, by digest.
     pub plan: String,

@@ -23,15 +23,32 @@ pub enum StoreError {
     NoSuchRelease { environment: String, number: u64 },
     #[error("another daemon reconciles {environment} now")]
     LeaseLost { environment: String },
-    #[error("the store holds {what} in a form that this version cannot read: {source}")]
+    #[error(
+        "{what} cannot be read: {source}. If a newer version of trueup wrote it, run that version; \
+         otherwise restore it from a backup of the table"
+    )]
     Unreadable { what: String, source: serde_dynamo::Error },
-    #[error("the store lacks {what}, which a release refers to; restore the table from a backup")]
+    #[error("{what} is missing from the store; restore it from a backup of the table")]
     Missing { what: String },
+    #[error("{what} is damaged: {how}; restore it from a backup of the table")]
+    Damaged { what: String, how: String },
     #[error(transparent)]
     Aws(AwsError),
 }
 
 impl StoreError {
+    /// A record is missing, altered, or of a newer version. Nothing may be concluded from it, least of
+    /// all that something is to be deleted.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreadable { .. }
+                | Self::Missing { .. }
+                | Self::Damaged { .. }
+                | Self::NoSuchRelease { .. }
+        )
+    }
+
     /// Another writer was there first, which is no fault of the store.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::HeadMoved { .. } | Self::LeaseLost { .. })

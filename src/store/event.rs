@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::item::item;
 use super::{Store, StoreError};
@@ -61,7 +62,16 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
         let pk = format!("events#{environment}");
-        let mut events: Vec<EventRecord> = self.query(&pk, "", Some(limit)).await?;
+        let stored = self.query(&pk, "", Some(limit)).await?;
+        let readable = stored.into_iter().filter_map(|stored| match stored.record {
+            Ok(event) => Some(event),
+            // What happened besides is worth showing all the same.
+            Err(error) => {
+                warn!(%error, "an event is left out");
+                None
+            }
+        });
+        let mut events: Vec<EventRecord> = readable.collect();
         events.sort_by(|a, b| (b.last_seen, &b.id).cmp(&(a.last_seen, &a.id)));
         Ok(events)
     }

@@ -11,7 +11,7 @@ use crate::aws::Class;
 pub(super) const HEADS: &str = "environments";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Head {
     pub environment: String,
     /// The number of the current release.
@@ -31,7 +31,7 @@ pub struct Head {
 
 /// Content that was rolled back: it does not come back until a person asks for something else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Hold {
     /// The content that was left.
     pub digest: String,
@@ -43,6 +43,18 @@ pub struct Hold {
 const HOLDS_MAX: usize = 50;
 
 impl Head {
+    /// The head, if it can be the one of the environment that it stands under.
+    fn checked(self, environment: &str) -> Result<Self, StoreError> {
+        let how = if self.environment != environment {
+            format!("it says that it is the head of `{}`", self.environment)
+        } else if self.release == 0 {
+            "it points to no release".to_owned()
+        } else {
+            return Ok(self);
+        };
+        Err(StoreError::Damaged { what: format!("the head of {environment}"), how })
+    }
+
     /// The holds after a rollback away from what is current.
     pub fn holds_after_rollback(&self) -> Vec<Hold> {
         let mut holds = self.holds.clone();
@@ -61,7 +73,7 @@ impl Head {
 
 /// Somebody asked for a look right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReconcileRequest {
     pub at: Timestamp,
     /// `Kind/name`; every object where it is not given.
@@ -70,13 +82,19 @@ pub struct ReconcileRequest {
 }
 
 impl Store {
-    /// Every environment's head.
-    pub async fn heads(&self) -> Result<Vec<Head>, StoreError> {
-        self.query(HEADS, "", None).await
+    /// Every environment by name, with its head or why that cannot be read.
+    pub async fn heads(&self) -> Result<Vec<(String, Result<Head, StoreError>)>, StoreError> {
+        let heads = self.query(HEADS, "", None).await?.into_iter();
+        let checked = heads.map(|stored| {
+            let head = stored.record.and_then(|head: Head| head.checked(&stored.sk));
+            (stored.sk, head)
+        });
+        Ok(checked.collect())
     }
 
     pub async fn head(&self, environment: &str) -> Result<Option<Head>, StoreError> {
-        self.get(HEADS, environment).await
+        let head: Option<Head> = self.get(HEADS, environment).await?;
+        head.map(|head| head.checked(environment)).transpose()
     }
 
     /// The head of an environment that must exist.
@@ -84,8 +102,7 @@ impl Store {
         if let Some(head) = self.head(environment).await? {
             return Ok(head);
         }
-        let heads = self.heads().await?;
-        let known: Vec<_> = heads.into_iter().map(|h| h.environment).collect();
+        let known: Vec<_> = self.heads().await?.into_iter().map(|(name, _)| name).collect();
         Err(StoreError::NoSuchEnvironment {
             environment: environment.to_owned(),
             known: if known.is_empty() { "none yet".to_owned() } else { known.join(", ") },

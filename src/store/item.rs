@@ -41,13 +41,29 @@ pub(super) fn item(pk: &str, sk: &str, record: &impl Serialize) -> Result<Item, 
     Ok(item)
 }
 
+/// One record of a query, with the sort key that it stands under. One that cannot be read does not hide
+/// the others.
+pub(super) struct Stored<T> {
+    pub sk: String,
+    pub record: Result<T, StoreError>,
+}
+
+/// Reads an item back. Records deny fields that they do not know: a newer version may mean something by
+/// them that changes what the rest means.
 pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
-    let name = |field: &str| match item.get(field) {
-        Some(AttributeValue::S(text)) => text.clone(),
+    stored(item).record
+}
+
+fn stored<T: DeserializeOwned>(mut item: Item) -> Stored<T> {
+    let mut take = |field: &str| match item.remove(field) {
+        Some(AttributeValue::S(text)) => text,
         _ => String::new(),
     };
-    let what = format!("{} {}", name("pk"), name("sk"));
-    serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { what, source })
+    let (pk, sk) = (take("pk"), take("sk"));
+    let what = format!("the record {pk} {sk}");
+    let record =
+        serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable { what, source });
+    Stored { sk, record }
 }
 
 impl Store {
@@ -91,7 +107,7 @@ impl Store {
         pk: &str,
         prefix: &str,
         newest: Option<usize>,
-    ) -> Result<Vec<T>, StoreError> {
+    ) -> Result<Vec<Stored<T>>, StoreError> {
         let mut records = Vec::new();
         let mut from = None;
         let condition =
@@ -119,7 +135,7 @@ impl Store {
                 .await
                 .map_err(|e| self.failed(e))?;
             for item in page.items.unwrap_or_default() {
-                records.push(read(item)?);
+                records.push(stored(item));
             }
             from = page.last_evaluated_key;
             if from.is_none() || newest.is_some_and(|limit| records.len() >= limit) {

@@ -11,7 +11,7 @@ use crate::aws::Class;
 const LEASES: &str = "leases";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lease {
     pub environment: String,
     pub holder: String,
@@ -20,6 +20,13 @@ pub struct Lease {
     /// Every object of the environment was looked at no longer ago than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_look: Option<Timestamp>,
+}
+
+fn after(environment: &str, epoch: u64) -> Result<u64, StoreError> {
+    epoch.checked_add(1).ok_or_else(|| StoreError::Damaged {
+        what: format!("the lease of {environment}"),
+        how: format!("its epoch is {epoch}"),
+    })
 }
 
 impl Store {
@@ -43,12 +50,22 @@ impl Store {
         let lease = Lease {
             environment: environment.to_owned(),
             holder: holder.to_owned(),
-            epoch: seen + 1,
+            epoch: after(environment, seen)?,
             expires_at: now.saturating_add(duration).unwrap_or(now),
             oldest_look: before.as_ref().and_then(|l| l.oldest_look),
         };
         let taken = self.put_lease(&lease, before.as_ref()).await?;
         Ok(taken.then_some(lease))
+    }
+
+    /// Raises the epoch of a lease that is held above one that a status record has: whoever deletes a
+    /// lease by hand makes its epochs begin anew, and every status write would be fenced off for ever.
+    pub async fn raise_lease(&self, lease: &Lease, above: u64) -> Result<Lease, StoreError> {
+        let raised = Lease { epoch: after(&lease.environment, above)?, ..lease.clone() };
+        if self.put_lease(&raised, Some(lease)).await? {
+            return Ok(raised);
+        }
+        Err(StoreError::LeaseLost { environment: lease.environment.clone() })
     }
 
     /// Prolongs a lease that is held.

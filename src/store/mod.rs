@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `store` | `identity` | the store's own id, part of every resource's ownership tags |
 //! | `environments` | `<env>` | the head: current release, suspended, hold |
-//! | `env#<env>` | `release#<number>` | a release and its list of objects |
+//! | `env#<env>` | `release#<number>` | a release, its list of objects, and what was taken out |
 //! | `env#<env>` | `page#<digest>` | a part of a list that is too long for one item |
 //! | `env#<env>` | `spec#<digest>` | one object, immutable, content-addressed |
 //! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
@@ -14,7 +14,8 @@
 //! Guarantees:
 //! - A release lands whole or not at all: its parts are written first, then one transaction puts it
 //!   and moves the head, on the condition that the head is where the author saw it.
-//! - What a release refers to is never changed.
+//! - What a release refers to is never changed, and is checked against its digests on every read. What is
+//!   missing, altered, or of a newer version is an error (`StoreError::is_damage`), never an absence.
 //! - A status is written only by the holder of the newest lease epoch that was seen for it.
 //!
 //! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
@@ -25,6 +26,7 @@ mod event;
 mod head;
 mod item;
 mod lease;
+mod record;
 mod release;
 mod status;
 mod table;
@@ -34,8 +36,8 @@ pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use head::{Head, Hold, ReconcileRequest};
 pub use lease::Lease;
-pub use release::{Cause, Entry, NewRelease, Release, content_digest};
-pub use status::{CreateIntent, StatusRecord};
+pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};
+pub use status::{CreateIntent, StatusRecord, Statuses};
 
 use crate::aws::Session;
 use crate::model::Clock;

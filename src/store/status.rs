@@ -1,7 +1,7 @@
 //! Status records: what exists for an object. A record that is there while the release has no such
 //! object says that something is still to be torn down or let go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::aws::Class;
 use crate::model::{Conditions, ObjectId};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatusRecord {
     pub kind: String,
     pub name: String,
@@ -66,21 +66,53 @@ pub struct StatusRecord {
     pub place: String,
 }
 
+const PREFIX: &str = "status#";
+
+/// Epochs grow by one with each new holder of a lease; none that large was ever given out.
+const EPOCH_MAX: u64 = u64::MAX / 2;
+
+/// Records by object.
+pub type Statuses = BTreeMap<ObjectId, Result<StatusRecord, StoreError>>;
+
 impl StatusRecord {
+    /// The record, if it can be the one of the object that it stands under.
+    fn checked(self, id: &ObjectId) -> Result<Self, StoreError> {
+        let how = if self.id() != *id {
+            format!("it says that it is the record of {}", self.id())
+        } else if self.epoch > EPOCH_MAX {
+            format!("its epoch is {}", self.epoch)
+        } else {
+            return Ok(self);
+        };
+        Err(StoreError::Damaged { what: format!("the status record of {id}"), how })
+    }
+
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateIntent {
     pub at: Timestamp,
 }
 
 impl Store {
-    pub async fn statuses(&self, environment: &str) -> Result<Vec<StatusRecord>, StoreError> {
-        self.query(&format!("env#{environment}"), "status#", None).await
+    /// Every object that has a record, with the record or why that cannot be read.
+    pub async fn statuses(&self, environment: &str) -> Result<Statuses, StoreError> {
+        let pk = format!("env#{environment}");
+        let mut statuses = Statuses::new();
+        for stored in self.query(&pk, PREFIX, None).await? {
+            let id = stored.sk.trim_start_matches(PREFIX).parse::<ObjectId>();
+            let id = id.map_err(|how| StoreError::Damaged {
+                what: format!("the record {pk} {}", stored.sk),
+                how,
+            })?;
+            let record = stored.record.and_then(|record: StatusRecord| record.checked(&id));
+            statuses.insert(id, record);
+        }
+        Ok(statuses)
     }
 
     pub async fn status_of(
@@ -88,7 +120,22 @@ impl Store {
         environment: &str,
         id: &ObjectId,
     ) -> Result<Option<StatusRecord>, StoreError> {
-        self.get(&format!("env#{environment}"), &format!("status#{id}")).await
+        let record = self.get(&format!("env#{environment}"), &format!("{PREFIX}{id}")).await?;
+        record.map(|record: StatusRecord| record.checked(id)).transpose()
+    }
+
+    /// Which of some objects have a record, readable or not.
+    pub(super) async fn with_status(
+        &self,
+        environment: &str,
+        ids: &BTreeSet<ObjectId>,
+    ) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let pk = format!("env#{environment}");
+        let keys = ids.iter().map(|id| key(&pk, format!("{PREFIX}{id}"))).collect();
+        let found = self.get_all(keys).await?;
+        let sort_keys: BTreeSet<_> =
+            found.iter().filter_map(|item| item.get("sk")?.as_s().ok()).collect();
+        Ok(ids.iter().filter(|id| sort_keys.contains(&format!("{PREFIX}{id}"))).cloned().collect())
     }
 
     /// Writes a record, unless a newer lease epoch has written it.
@@ -98,7 +145,7 @@ impl Store {
         record: &StatusRecord,
     ) -> Result<(), StoreError> {
         let pk = format!("env#{environment}");
-        let sk = format!("status#{}", record.id());
+        let sk = format!("{PREFIX}{}", record.id());
         let call = self
             .session()
             .dynamodb()
@@ -124,7 +171,7 @@ impl Store {
             .dynamodb()
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key(format!("env#{environment}"), format!("status#{id}"))))
+            .set_key(Some(key(format!("env#{environment}"), format!("{PREFIX}{id}"))))
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(epoch))
             .send();

@@ -7,7 +7,7 @@ use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use trueup::model::{ConditionStatus, condition_type};
 use trueup::store::{EventKind, EventRecord};
 
-use crate::harness::{shop, with_shop};
+use crate::harness::{shop, statuses, with_shop};
 
 fn reasons(events: &[EventRecord], object: &str) -> Vec<String> {
     let ours = events.iter().filter(|e| e.object == object).rev();
@@ -188,7 +188,7 @@ async fn a_secret_reaches_the_function_and_nothing_else() {
     let plain = "    - { name: KEY, value: none }\n  alias: live";
     harness.apply(&shop().replace("  alias: live", plain)).await;
     harness.until_ready("shop").await;
-    let statuses = harness.store.statuses("shop").await.unwrap();
+    let statuses = statuses(&harness.store, "shop").await;
     let said = format!(
         "{} {}",
         serde_json::to_string(&harness.events("shop").await).unwrap(),

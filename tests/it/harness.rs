@@ -1,6 +1,6 @@
 //! A whole operator with its AWS in one test: single-threaded, under virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use trueup::manifest::package::package;
 use trueup::manifest::{Problems, Scope, Set, Source, Sources, load};
 use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
 use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
-use trueup::store::{Cause, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError};
+use trueup::store::{
+    Cause, Entry, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError,
+};
 
 use crate::sweep::leaks;
 
@@ -35,6 +37,8 @@ pub struct Harness {
     pub session: Session,
     pub store: Store,
     pub registry: Registry,
+    /// The daemon's own.
+    pub health: Health,
     daemon: Option<(JoinHandle<()>, CancellationToken)>,
     daemons: u64,
     /// How often a daemon that is started looks at the heads.
@@ -69,6 +73,7 @@ impl Harness {
             session,
             store,
             registry: Registry::new(),
+            health: Health::default(),
             daemon: None,
             daemons: 0,
             watch_every: Duration::from_secs(1),
@@ -83,6 +88,8 @@ impl Harness {
     pub async fn start_seeded(&mut self, seed: u64) {
         self.daemons += 1;
         self.registry = Registry::new();
+        self.health = Health::default();
+        let health = self.health.clone();
         let metrics = EngineMetrics::register(&self.registry).unwrap();
         let mut config = Config::new(format!("daemon-{}", self.daemons), seed);
         config.watch_every = self.watch_every;
@@ -96,7 +103,7 @@ impl Harness {
                 let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
                 let open = || {
                     let (config, store) = (config.clone(), store.clone());
-                    Engine::new(config, store, sessions.clone(), metrics.clone(), Health::default())
+                    Engine::new(config, store, sessions.clone(), metrics.clone(), health.clone())
                 };
                 // As `trueup run` does, it waits for its store.
                 loop {
@@ -159,7 +166,10 @@ impl Harness {
             Some(head) => Some(self.store.release(name, head.release).await?),
             None => None,
         };
-        self.store.record(name, head.as_ref(), before.as_ref(), release(objects)).await
+        let mut new = release(objects);
+        // The tests mean what they say.
+        new.confirmed = before.iter().flat_map(|r| &r.objects).map(Entry::id).collect();
+        self.store.record(name, head.as_ref(), before.as_ref(), new).await
     }
 
     /// Puts a zip-like object where manifests of the tests say their code is.
@@ -207,6 +217,7 @@ impl Harness {
         let head = self.store.head(environment).await.unwrap().unwrap();
         let release = self.store.release(environment, head.release).await.unwrap();
         let statuses = self.store.statuses(environment).await.unwrap();
+        let statuses: Vec<_> = statuses.into_values().flatten().collect();
         let mut waiting = Vec::new();
         for entry in release.objects.iter().filter(|e| e.kind != "Environment") {
             let status = statuses.iter().find(|s| s.id() == entry.id());
@@ -276,7 +287,15 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
         objects,
         moves_all: false,
         holds: Vec::new(),
+        confirmed: BTreeSet::new(),
+        taken_out: BTreeMap::new(),
     }
+}
+
+/// Every record of an environment; all of them are sound.
+pub async fn statuses(store: &Store, environment: &str) -> Vec<StatusRecord> {
+    let all = store.statuses(environment).await.unwrap();
+    all.into_values().map(Result::unwrap).collect()
 }
 
 pub fn parse(yaml: &str) -> Set {

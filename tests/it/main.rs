@@ -10,6 +10,7 @@ mod harness;
 mod binary;
 mod clients;
 mod converge;
+mod damage;
 mod deletion;
 mod drift;
 mod emulators;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use trueup::store::{StatusRecord, StoreError};
 
-use crate::harness::{Harness, parse, release, shop};
+use crate::harness::{Harness, parse, release, shop, statuses};
 
 #[tokio::test(start_paused = true)]
 async fn of_two_applies_at_once_exactly_one_wins() {
@@ -64,7 +64,7 @@ async fn statuses_are_read_to_the_last_page() {
         let record = StatusRecord { kind, name, epoch: 1, ..StatusRecord::default() };
         harness.store.put_status("shop", &record).await.unwrap();
     }
-    let read = harness.store.statuses("shop").await.unwrap();
+    let read = statuses(&harness.store, "shop").await;
     assert_eq!(read.len(), 2500);
 }
 

@@ -17,7 +17,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -28,6 +28,7 @@ impl Kind for Bucket {
     const WHOLE: &'static str = "bucket";
     const HOLDS_DATA: bool = true;
     const TAGS_SEEN_AT_ONCE: bool = false;
+    const NAME_SCOPE: NameScope = NameScope::Partition;
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::types as aws;
 use serde_json::{Map, Value};
 
-use crate::aws::{AwsError, Optional, Session};
+use crate::aws::{AwsError, Optional, Session, partition};
 use crate::kinds::{Desired, Live};
 
 use super::spec::*;
@@ -25,20 +25,12 @@ impl Live for LiveBucket {
     }
 
     fn outputs(&self) -> BTreeMap<String, String> {
+        let (partition, suffix) = partition(&self.region);
         BTreeMap::from([
             ("name".to_owned(), self.name.clone()),
-            ("arn".to_owned(), format!("arn:{}:s3:::{}", partition(&self.region), self.name)),
-            ("domainName".to_owned(), format!("{}.s3.{}.amazonaws.com", self.name, self.region)),
+            ("arn".to_owned(), format!("arn:{partition}:s3:::{}", self.name)),
+            ("domainName".to_owned(), format!("{}.s3.{}.{suffix}", self.name, self.region)),
         ])
-    }
-}
-
-/// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>.
-fn partition(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 

@@ -23,7 +23,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -33,7 +33,7 @@ impl Kind for Frontend {
     const NAME: &'static str = "Frontend";
     const WHOLE: &'static str = "frontend";
     const HOLDS_DATA: bool = false;
-    const NAME_IS_UNIQUE: bool = false;
+    const NAME_SCOPE: NameScope = NameScope::Nothing;
     const FIELDS: &'static [&'static str] = &["name", "appId", "arn", "defaultDomain", "url"];
 
     type Spec = FrontendSpec;

@@ -9,7 +9,7 @@ use trueup::model::condition_type;
 use super::figure;
 use super::specs::proof;
 use super::world::{ENVIRONMENT, environment, object, set, world};
-use crate::harness::{DAEMON, Harness};
+use crate::harness::{DAEMON, Harness, statuses};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const FIRST: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ async fn passes_of(poisoned: bool) -> u64 {
     let expected = if poisoned { 99 } else { 100 };
     harness
         .until("the others are ready", || async {
-            let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
+            let statuses = statuses(&harness.store, ENVIRONMENT).await;
             statuses.iter().filter(|s| s.conditions.is_true(condition_type::READY)).count()
                 == expected
         })

@@ -9,7 +9,7 @@ use trueup::model::condition_type;
 use super::figure;
 use super::live::{Live, difference, live};
 use super::served::Served;
-use crate::harness::DAEMON;
+use crate::harness::{DAEMON, statuses};
 
 const MANIFESTS: &str = r#"
 apiVersion: trueup.dev/v1alpha1
@@ -83,7 +83,7 @@ fn run(manifests: &Path, fault: Option<&str>) -> (Live, Vec<String>) {
     }
     let _daemon = aws.daemon();
     aws.until("everything is ready", || {
-        let statuses = aws.runtime.block_on(aws.store.statuses("proof")).unwrap();
+        let statuses = aws.runtime.block_on(statuses(&aws.store, "proof"));
         let ready = statuses.iter().filter(|s| s.conditions.is_true(condition_type::READY));
         ready.count() == 4
     });

@@ -30,9 +30,9 @@ struct Bug {
 const BUGS: [Bug; 30] = [
     Bug {
         name: "the ownership check is dropped",
-        file: "kinds/erased.rs",
-        good: "owned: owned || (desired.adopt",
-        bad: "owned: live.is_some() || (desired.adopt",
+        file: "kinds/gate.rs",
+        good: "        _ => false,\n    };\n    let facts",
+        bad: "        _ => live.is_some(),\n    };\n    let facts",
         caught_by: "ownership::a_foreign_resource",
     },
     Bug {
@@ -110,9 +110,9 @@ const BUGS: [Bug; 30] = [
     },
     Bug {
         name: "what was made a moment ago and is not seen is made again",
-        file: "kinds/erased.rs",
-        good: "let matters = intent == Intent::Delete || !K::NAME_IS_UNIQUE;",
-        bad: "let matters = intent == Intent::Delete && K::NAME_IS_UNIQUE;",
+        file: "kinds/gate.rs",
+        good: "let matters = intent == Intent::Delete || K::NAME_SCOPE == NameScope::Nothing;",
+        bad: "let matters = intent == Intent::Delete && K::NAME_SCOPE != NameScope::Nothing;",
         caught_by: "proof::stale::what_a_dead_daemon_made",
     },
     Bug {
@@ -125,15 +125,15 @@ const BUGS: [Bug; 30] = [
     Bug {
         name: "a retained resource is deleted",
         file: "engine/leave.rs",
-        good: "if policy == DeletionPolicy::Retain {",
-        bad: "if policy == DeletionPolicy::Retain && self.snapshot.suspended {",
+        good: "if removal == DeletionPolicy::Retain {",
+        bad: "if removal == DeletionPolicy::Retain && self.snapshot.suspended {",
         caught_by: "deletion::a_function_is_deleted_and_a_table_is_retained",
     },
     Bug {
         name: "what is still referred to is deleted",
         file: "engine/leave.rs",
-        good: "if !self.snapshot.holders.is_empty() {",
-        bad: "if self.snapshot.holders.len() > 99 {",
+        good: "if !self.snapshot.dependents.is_empty() {",
+        bad: "if self.snapshot.dependents.len() > 99 {",
         caught_by: "deletion::deletes_run_backwards",
     },
     Bug {

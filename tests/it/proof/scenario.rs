@@ -11,7 +11,7 @@ use super::live::Live;
 use super::specs::{Proof, proof, with};
 use super::world::{ENVIRONMENT, environment, object, set, world};
 use crate::converge::make_secrets;
-use crate::harness::{DAEMON, Harness, TABLE, manifests};
+use crate::harness::{DAEMON, Harness, TABLE, manifests, statuses};
 
 /// What is already there, and what is then applied.
 pub struct Scenario {
@@ -50,7 +50,7 @@ impl Scenario {
         harness.until_ready(self.environment).await;
         harness
             .until("what left is forgotten", || async {
-                let statuses = harness.store.statuses(self.environment).await.unwrap();
+                let statuses = statuses(&harness.store, self.environment).await;
                 let left = |s: &&trueup::store::StatusRecord| {
                     !self.after.objects().any(|o| o.id() == s.id())
                 };

@@ -13,7 +13,7 @@ use super::figure;
 use super::served::Served;
 use super::specs::{proof, with};
 use super::world::{ENVIRONMENT, documents, environment, object, set, world};
-use crate::harness::{ARTIFACTS, DAEMON};
+use crate::harness::{ARTIFACTS, DAEMON, statuses};
 use crate::sweep::{PLANTED, leak, leaks, swept_bytes};
 
 fn from(key: &str) -> Value {
@@ -109,7 +109,7 @@ fn no_verb_of_the_binary_and_no_daemon_shows_a_secret() {
     fault("amplify:CreateApp=invalid*1", DAEMON);
     let daemon = aws.daemon();
     aws.until("both are ready", || {
-        let statuses = aws.runtime.block_on(aws.store.statuses(ENVIRONMENT)).unwrap();
+        let statuses = aws.runtime.block_on(statuses(&aws.store, ENVIRONMENT));
         statuses.iter().filter(|s| s.conditions.is_true(condition_type::READY)).count() == 2
     });
     assert!(daemon.log().contains("injected"), "AWS repeated what it was sent: {}", daemon.log());

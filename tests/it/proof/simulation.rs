@@ -16,7 +16,7 @@ use super::live::{difference, dynamodb, rest};
 use super::seeds::{every_seed, seeds};
 use super::specs::{Proof, Request, proofs, with};
 use super::world::{ENVIRONMENT, by_hand, environment, object, set, world};
-use crate::harness::{DAEMON, Harness};
+use crate::harness::{DAEMON, Harness, statuses};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Passes, divided by objects, within which everything is as declared once faults have stopped.
@@ -184,8 +184,8 @@ impl Simulation {
     /// many passes that took for each object, and whether a person had to lift a brake.
     async fn until_quiet(&self) -> (u64, bool) {
         let (before, begun) = (self.passes(), self.harness.store.clock().now());
-        let statuses = self.harness.store.statuses(ENVIRONMENT).await.unwrap();
-        let known = statuses.iter().map(|s| format!("{}/{}", s.kind, s.name));
+        let known = statuses(&self.harness.store, ENVIRONMENT).await;
+        let known = known.iter().map(|s| format!("{}/{}", s.kind, s.name));
         let declared = self.objects.iter();
         let declared =
             declared.map(|(name, (kind, _))| format!("{}/{name}", self.proofs[*kind].kind));
@@ -199,7 +199,7 @@ impl Simulation {
             let passes = (self.passes() - before).div_ceil(objects);
             assert!(passes <= PASSES_MAX, "{passes} passes: {:#?}", self.story);
             assert!(since.elapsed() < LONGEST, "not quiet: {:#?}", self.story);
-            let statuses = self.harness.store.statuses(ENVIRONMENT).await.unwrap();
+            let statuses = statuses(&self.harness.store, ENVIRONMENT).await;
             asked |= self.harness.lift_brakes(&statuses).await;
             let all_forgotten = statuses.len() == self.objects.len();
             if !all_forgotten || !self.harness.mutations().is_empty() {

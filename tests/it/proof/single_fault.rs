@@ -11,7 +11,7 @@ use super::figure;
 use super::live::difference;
 use super::scenario::{End, Scenario, of_kind};
 use super::world::ENVIRONMENT;
-use crate::harness::{DAEMON, Harness, SOON};
+use crate::harness::{DAEMON, Harness, SOON, statuses};
 
 /// Kinds of fault that pass by themselves.
 const PASSING: [&str; 8] =
@@ -47,7 +47,7 @@ async fn recovers(scenario: &Scenario, fault: &str) -> Passed {
     harness.sandbox.faults().clear();
     // The next look by itself: what was read wrongly may have looked as declared.
     tokio::time::sleep(Duration::from_secs(75)).await;
-    let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
+    let statuses = statuses(&harness.store, ENVIRONMENT).await;
     let braked = harness.lift_brakes(&statuses).await;
     scenario.until_done(&harness).await;
     Passed { end: scenario.end(&harness).await, struck, braked }
@@ -58,7 +58,7 @@ async fn is_named(scenario: &Scenario, reference: &End, action: &str) -> Option<
     let harness = with(scenario, &format!("{action}=denied")).await;
     let begun = tokio::time::Instant::now();
     loop {
-        let statuses = harness.store.statuses(ENVIRONMENT).await.unwrap();
+        let statuses = statuses(&harness.store, ENVIRONMENT).await;
         let stalled = statuses.iter().find_map(|s| {
             s.conditions.get(condition_type::STALLED).filter(|c| c.status == ConditionStatus::True)
         });

@@ -1,0 +1,272 @@
+//! Recording a release: its parts first, then one transaction that puts it and moves the head.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::head::{HEADS, Head};
+use super::item::{Item, item, key, number, text};
+use super::release::{
+    Entry, Left, NewRelease, Page, Release, SpecItem, content_digest, page_key, partition,
+    release_key, spec_key,
+};
+use super::{Store, StoreError};
+use crate::aws::Class;
+use crate::kinds::environment;
+use crate::model::{Object, ObjectId, digest_of};
+
+/// Entries that stand in the release's own item; longer lists go into pages of as many. An entry
+/// takes up to 250 bytes of an item's 400 KB.
+const ENTRIES_PER_ITEM: usize = 1000;
+/// Of what was taken out, beside the entries.
+const LEFT_PER_ITEM: usize = 300;
+/// How long what was taken out is remembered although it has no record: longer than a pass may take.
+const KEPT_WITHOUT_RECORD: SignedDuration = SignedDuration::from_hours(1);
+
+impl Store {
+    /// Records a release and makes it current, if the head is still where the author saw it.
+    /// `before` is the release that the author saw as current, with its list.
+    pub async fn record(
+        &self,
+        environment: &str,
+        head: Option<&Head>,
+        before: Option<&Release>,
+        new: NewRelease,
+    ) -> Result<Release, StoreError> {
+        let seen = head.map_or(0, |h| h.release);
+        let number = seen.checked_add(1).ok_or_else(|| StoreError::Damaged {
+            what: format!("the head of {environment}"),
+            how: format!("it points to release {seen}"),
+        })?;
+        let carried = before.iter().flat_map(|release| &release.left).map(Left::id).collect();
+        let remaining = self.with_status(environment, &carried).await?;
+        let release = assemble(number, before, &new, &remaining, self.clock.now());
+        let moved = Head {
+            environment: environment.to_owned(),
+            release: release.number,
+            digest: release.digest.clone(),
+            updated_at: release.created_at,
+            suspended: head.is_some_and(|h| h.suspended),
+            holds: new.holds.clone(),
+            reconcile: head.and_then(|h| h.reconcile.clone()),
+        };
+        let stored = self.put_parts(environment, &release, before, &new.objects).await?;
+        self.move_head(environment, &stored, &moved, seen).await?;
+        Ok(release)
+    }
+
+    /// Writes the objects and pages that the store does not have, and returns the release as its
+    /// item holds it.
+    async fn put_parts(
+        &self,
+        environment: &str,
+        release: &Release,
+        before: Option<&Release>,
+        objects: &[Object],
+    ) -> Result<Release, StoreError> {
+        let pk = partition(environment);
+        let known: BTreeSet<&str> =
+            before.iter().flat_map(|r| &r.objects).map(|e| e.digest.as_str()).collect();
+        let mut items: BTreeMap<String, Item> = BTreeMap::new();
+        for object in objects {
+            let digest = object.digest();
+            if known.contains(digest.as_str()) {
+                continue;
+            }
+            let body = serde_json::to_string(object).map_err(|error| StoreError::Damaged {
+                what: object.id().to_string(),
+                how: error.to_string(),
+            })?;
+            let sk = spec_key(&digest);
+            items.insert(sk.clone(), item(&pk, &sk, &SpecItem { body })?);
+        }
+        let mut stored = release.clone();
+        if release.objects.len() > ENTRIES_PER_ITEM {
+            stored.pages = paged(&pk, &stored.objects, &mut items)?;
+            stored.objects.clear();
+        }
+        if release.left.len() > LEFT_PER_ITEM {
+            stored.left_pages = paged(&pk, &stored.left, &mut items)?;
+            stored.left.clear();
+        }
+        self.put_all(items.into_values().collect()).await?;
+        Ok(stored)
+    }
+
+    async fn move_head(
+        &self,
+        environment: &str,
+        release: &Release,
+        head: &Head,
+        seen: u64,
+    ) -> Result<(), StoreError> {
+        let pk = partition(environment);
+        let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
+        let sk = release_key(release.number);
+        let put_release = put(item(&pk, &sk, release)?)
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
+        let moved = match seen {
+            0 => {
+                let first = put(item(HEADS, environment, head)?)
+                    .condition_expression("attribute_not_exists(pk)")
+                    .build()
+                    .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
+                TransactWriteItem::builder().put(first).build()
+            }
+            seen => TransactWriteItem::builder().update(self.moved(head, seen)?).build(),
+        };
+        let call = self
+            .session()
+            .dynamodb()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put_release).build())
+            .transact_items(moved)
+            .send();
+        match self.session().write("dynamodb", "TransactWriteItems", call).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.class == Class::Conflict => {
+                Err(StoreError::HeadMoved { environment: environment.to_owned(), seen })
+            }
+            // The reply was lost: it landed if the release is there, which nobody else can have made.
+            Err(error) if error.class == Class::Unknown => {
+                let landed: Option<Release> = self.get(&pk, &sk).await?;
+                if landed.as_ref() == Some(release) { Ok(()) } else { Err(self.failed(error)) }
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Moves a head and leaves alone what others may have set meanwhile: whether it is suspended, and
+    /// what was asked of the daemon.
+    fn moved(&self, head: &Head, seen: u64) -> Result<Update, StoreError> {
+        let holds = serde_dynamo::to_attribute_value(&head.holds)
+            .map_err(|source| StoreError::Unreadable { what: "holds".to_owned(), source })?;
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(HEADS, &head.environment)))
+            .update_expression(
+                "SET #release = :release, digest = :digest, updatedAt = :updatedAt, holds = :holds",
+            )
+            .condition_expression("#release = :seen")
+            .expression_attribute_names("#release", "release")
+            .expression_attribute_values(":release", number(head.release))
+            .expression_attribute_values(":digest", text(&head.digest))
+            .expression_attribute_values(":updatedAt", text(head.updated_at.to_string()))
+            .expression_attribute_values(":holds", holds)
+            .expression_attribute_values(":seen", number(seen))
+            .build()
+            .map_err(|e| self.incomplete("TransactWriteItems", &e))
+    }
+}
+
+/// The release that follows `before`: an object that did not change keeps its generation, unless its
+/// Environment changed what it comes to.
+fn assemble(
+    number: u64,
+    before: Option<&Release>,
+    new: &NewRelease,
+    remaining: &BTreeSet<ObjectId>,
+    now: Timestamp,
+) -> Release {
+    let generations: BTreeMap<(ObjectId, &str), u64> = before
+        .iter()
+        .flat_map(|release| &release.objects)
+        .map(|entry| ((entry.id(), entry.digest.as_str()), entry.generation))
+        .collect();
+    let digests: BTreeMap<ObjectId, String> =
+        new.objects.iter().map(|object| (object.id(), object.digest())).collect();
+    let unchanged = |id: &ObjectId| {
+        let digest = digests.get(id)?;
+        generations.get(&(id.clone(), digest.as_str())).copied()
+    };
+    let mut objects: Vec<Entry> = new
+        .objects
+        .iter()
+        .map(|object| {
+            let id = object.id();
+            Entry {
+                kind: object.kind.clone(),
+                name: object.metadata.name.clone(),
+                digest: object.digest(),
+                generation: unchanged(&id).filter(|_| !new.moves_all).unwrap_or(number),
+            }
+        })
+        .collect();
+    objects.sort_by_key(Entry::id);
+    Release {
+        number,
+        digest: content_digest(&new.objects),
+        author: new.author.clone(),
+        commit: new.commit.clone(),
+        message: new.message.clone(),
+        cause: new.cause.clone(),
+        created_at: now,
+        objects,
+        pages: Vec::new(),
+        left: left(number, before, new, remaining, now),
+        left_pages: Vec::new(),
+    }
+}
+
+/// What is taken out: by this release, and by earlier ones where something remains of it.
+fn left(
+    number: u64,
+    before: Option<&Release>,
+    new: &NewRelease,
+    remaining: &BTreeSet<ObjectId>,
+    now: Timestamp,
+) -> Vec<Left> {
+    let leaves = |id: ObjectId, digest: &str| Left {
+        kind: id.kind.to_string(),
+        name: id.name.to_string(),
+        digest: digest.to_owned(),
+        release: number,
+        at: now,
+        confirmed: false,
+    };
+    let earlier = before.iter().flat_map(|release| &release.left);
+    // A daemon may be at work on an object that has no record yet.
+    let carried = earlier.filter(|left| {
+        remaining.contains(&left.id())
+            || now.duration_since(left.at) < KEPT_WITHOUT_RECORD
+            // It says where the others live.
+            || left.kind == environment::NAME
+    });
+    let mut all: BTreeMap<ObjectId, Left> =
+        new.taken_out.iter().map(|(id, digest)| (id.clone(), leaves(id.clone(), digest))).collect();
+    all.extend(carried.map(|left| (left.id(), left.clone())));
+    let entries = before.iter().flat_map(|release| &release.objects);
+    all.extend(entries.map(|entry| (entry.id(), leaves(entry.id(), &entry.digest))));
+    for object in &new.objects {
+        all.remove(&object.id());
+    }
+    for id in &new.confirmed {
+        if let Some(left) = all.get_mut(id) {
+            left.confirmed = true;
+        }
+    }
+    if all.values().all(|left| left.kind == environment::NAME && left.release < number) {
+        all.clear();
+    }
+    all.into_values().collect()
+}
+
+/// Puts a long list into pages, and returns their digests.
+fn paged<T: Clone + Serialize>(
+    pk: &str,
+    entries: &[T],
+    items: &mut BTreeMap<String, Item>,
+) -> Result<Vec<String>, StoreError> {
+    let mut digests = Vec::new();
+    for entries in entries.chunks(ENTRIES_PER_ITEM) {
+        let digest = digest_of(&entries);
+        let sk = page_key(&digest);
+        items.insert(sk.clone(), item(pk, &sk, &Page { entries: entries.to_vec() })?);
+        digests.push(digest);
+    }
+    Ok(digests)
+}
