@@ -102,16 +102,17 @@ impl Session {
     }
 }
 
-/// Turns "not found" into `None`, for reads of what may be absent and deletes of what may be gone.
-pub trait Optional<T> {
-    fn optional(self) -> Result<Option<T>, AwsError>;
+/// Turns an answer that says "absent" into `None`. Only the code by which the operation itself says so
+/// counts: what any other 404 means is not known, least of all that something is gone.
+pub trait Absent<T> {
+    fn absent(self, code: &str) -> Result<Option<T>, AwsError>;
 }
 
-impl<T> Optional<T> for Result<T, AwsError> {
-    fn optional(self) -> Result<Option<T>, AwsError> {
+impl<T> Absent<T> for Result<T, AwsError> {
+    fn absent(self, code: &str) -> Result<Option<T>, AwsError> {
         match self {
             Ok(value) => Ok(Some(value)),
-            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) if error.code == code => Ok(None),
             Err(error) => Err(error),
         }
     }

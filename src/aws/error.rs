@@ -3,10 +3,9 @@
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
 
+use super::classify::classify;
 use crate::model::Secret;
 
 /// What an error means for whoever made the call.
@@ -69,6 +68,8 @@ pub struct AwsError {
     /// AWS's error code, or empty where no reply came.
     pub code: String,
     pub message: String,
+    /// A write before this one, of the same step, was made: the step had an effect all the same.
+    pub is_half_made: bool,
     /// For AWS's support; in logs only, since a message that differs each time cannot be recognized.
     pub request_id: Option<String>,
 }
@@ -86,8 +87,18 @@ impl AwsError {
             operation,
             code: String::new(),
             message: message.into(),
+            is_half_made: false,
             request_id: None,
         }
+    }
+
+    /// A request that lacks something that AWS asks for: nothing was sent.
+    pub fn incomplete(
+        service: &'static str,
+        operation: &'static str,
+        error: &impl std::fmt::Display,
+    ) -> Self {
+        Self::new(Class::Invalid, service, operation, error.to_string())
     }
 
     /// The part of a reply that says whether something is there. A reply without it says nothing, and is
@@ -101,11 +112,15 @@ impl AwsError {
         part.ok_or_else(|| Self::new(Class::Transient, service, operation, message))
     }
 
+    /// Of the second of two writes that make one step.
+    pub fn half_made(self) -> Self {
+        Self { is_half_made: true, ..self }
+    }
+
     /// The error without texts that must not be printed, should AWS have repeated one.
     pub fn without<'a>(mut self, secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        for secret in secrets.into_iter().map(Secret::reveal).filter(|text| !text.is_empty()) {
-            self.message = self.message.replace(secret, "(sensitive)");
-            self.message = self.message.replace(&BASE64_STANDARD.encode(secret), "(sensitive)");
+        for secret in secrets {
+            self.message = secret.concealed_in(&self.message);
         }
         self
     }
@@ -254,119 +269,9 @@ fn cause(error: &dyn std::error::Error) -> String {
 /// What the network says where a call cannot have left: anything else may have had its effect.
 const UNSENT: [&str; 4] = ["Connection refused", "failed to lookup", "dns error", "unreachable"];
 
-/// What AWS says while something that was just made has not reached all of it: a role that cannot be
-/// assumed, a permission that is not seen:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html>.
-const PROPAGATING: [&str; 5] = [
-    "cannot be assumed by Lambda",
-    "does not have permissions to call",
-    "KMS key is invalid for CreateGrant",
-    "Unable to validate the following destination configurations",
-    "was modified multiple times within a fixed interval",
-];
-
-/// Sorts a service's error by its code. The codes are those of
-/// https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html and of each service's API
-/// reference.
-fn classify(service: &str, code: &str, message: &str, status: u16, is_write: bool) -> Class {
-    if PROPAGATING.iter().any(|text| message.contains(text)) {
-        return Class::NotReady;
-    }
-    match code {
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "SlowDown"
-        | "ProvisionedThroughputExceededException"
-        | "RequestThrottled"
-        | "EC2ThrottledException" => Class::Throttled,
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "UnauthorizedException"
-        | "UnauthorizedOperation"
-        | "AllAccessDisabled" => Class::Denied,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "InvalidClientTokenId"
-        | "RequestExpired"
-        | "UnrecognizedClientException"
-        | "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "InvalidSignatureException"
-        | "TokenRefreshRequired" => Class::Credentials,
-        "ResourceConflictException"
-        | "ResourceInUseException"
-        | "ConflictException"
-        | "OperationAborted"
-        | "ConditionalCheckFailedException"
-        | "PreconditionFailedException"
-        | "TransactionCanceledException"
-        | "TransactionConflictException"
-        | "BucketAlreadyOwnedByYou" => Class::Conflict,
-        "ResourceNotFoundException"
-        | "NotFoundException"
-        | "NoSuchBucket"
-        | "NotFound"
-        | "NoSuchKey"
-        | "ParameterNotFound"
-        | "TableNotFoundException"
-        | "404" => Class::NotFound,
-        "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
-        // In DynamoDB too many operations at once; elsewhere a quota, which a person has to raise.
-        "LimitExceededException" if service == "dynamodb" => Class::NotReady,
-        // 409s that do not pass by themselves.
-        "BucketNotEmpty" | "BucketAlreadyExists" | "InvalidBucketState" => Class::Invalid,
-        // S3 calls a request that came too slowly a bad one.
-        "RequestTimeout" => Class::Transient,
-        "RequestTimeTooSkewed" => Class::Credentials,
-        // S3 answers with these where a sub-resource was never set.
-        code if code.starts_with("NoSuch") || code.ends_with("NotFoundError") => Class::NotFound,
-        _ => match status {
-            429 => Class::Throttled,
-            401 | 403 => Class::Denied,
-            404 => Class::NotFound,
-            409 | 412 => Class::Conflict,
-            300..=499 => Class::Invalid,
-            // A server error may come after the effect.
-            _ if is_write => Class::Unknown,
-            _ => Class::Transient,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_sorted_by_what_to_do_next() {
-        let cases = [
-            ("TooManyRequestsException", "", 429, Class::Throttled),
-            ("ResourceConflictException", "", 409, Class::Conflict),
-            ("AccessDeniedException", "", 403, Class::Denied),
-            ("ExpiredToken", "", 400, Class::Credentials),
-            (
-                "InvalidParameterValueException",
-                "The role defined for the function cannot be assumed by Lambda.",
-                400,
-                Class::NotReady,
-            ),
-            ("InvalidParameterValueException", "Memory is too big", 400, Class::Invalid),
-            ("NoSuchBucketPolicy", "", 404, Class::NotFound),
-            ("ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
-            ("BucketNotEmpty", "", 409, Class::Invalid),
-            ("PermanentRedirect", "", 301, Class::Invalid),
-            ("InternalError", "", 500, Class::Unknown),
-            ("", "", 503, Class::Unknown),
-        ];
-        for (code, message, status, expected) in cases {
-            let class = classify("lambda", code, message, status, true);
-            assert_eq!(class, expected, "{code} {status}");
-        }
-        assert_eq!(classify("s3", "InternalError", "", 500, false), Class::Transient);
-    }
 
     #[test]
     fn a_secret_that_aws_repeats_is_masked() {

@@ -16,13 +16,14 @@
 mod breaker;
 mod budget;
 mod call;
+mod classify;
 mod error;
 mod metrics;
 mod partition;
 mod session;
 pub mod tags;
 
-pub use call::Optional;
+pub use call::Absent;
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
 pub use partition::partition;

@@ -19,7 +19,8 @@ pub(super) struct ApplyArgs {
     /// Make the release exactly what is given: objects that are not in it leave.
     #[arg(long)]
     prune: bool,
-    /// An object that may leave although it holds data, as Table/orders. May be repeated.
+    /// An object that may leave although it holds data, or may open or delete more than it does now, as
+    /// Table/orders. May be repeated.
     #[arg(long, value_name = "KIND/NAME")]
     confirm: Vec<ObjectId>,
     /// Show what the daemon would do, and record nothing.
@@ -31,7 +32,7 @@ pub(super) struct ApplyArgs {
 
 pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), CliError> {
     let set = args.manifests.load(scope_of(args.prune))?;
-    let proposals = propose(connected, &set, args.prune, &args.confirm).await?;
+    let proposals = propose(connected, &set, args.prune, &args.confirm, &args.confirm).await?;
     if args.dry_run {
         for proposal in &proposals {
             check_hold(proposal)?;
@@ -51,7 +52,7 @@ pub(super) async fn apply_set(
     set: &Set,
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
-    let proposals = propose(connected, set, false, &[]).await?;
+    let proposals = propose(connected, set, false, &[], &[]).await?;
     record_all(connected, &proposals, &[], provenance).await
 }
 

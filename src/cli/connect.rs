@@ -1,8 +1,10 @@
 //! What most verbs start from: the store and the sessions.
 
+use std::collections::BTreeSet;
+
 use crate::aws::{AwsMetrics, Connection, Sessions};
-use crate::model::{Clock, Object};
-use crate::store::{Head, Release, StatusRecord, Store, StoreError};
+use crate::model::{Clock, Object, ObjectId};
+use crate::store::{Entry, Head, Release, StatusRecord, Store, StoreError};
 
 use super::CliError;
 
@@ -76,6 +78,14 @@ impl Connected {
             }
         }
         Ok(sound)
+    }
+}
+
+impl Current {
+    /// The objects whose form was confirmed by name.
+    pub fn confirmed(&self) -> BTreeSet<ObjectId> {
+        let entries = self.release.iter().flat_map(|release| &release.objects);
+        entries.filter(|entry| entry.confirmed).map(Entry::id).collect()
     }
 }
 

@@ -3,26 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use prometheus::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
+use super::log::{LogFormat, log_to_stderr};
 use super::{CliError, Connected};
 use crate::aws::{AwsMetrics, Class, Connection};
 use crate::engine::{Config, Engine, EngineMetrics, Health};
 use crate::model::Clock;
 use crate::server;
 use crate::store::StoreError;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    #[default]
-    Human,
-    Json,
-}
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -167,21 +160,4 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
 pub(super) fn holder() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
     format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
-}
-
-pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
-    let filter = EnvFilter::try_from_env("TRUEUP_LOG")
-        .or_else(|_| EnvFilter::try_from_default_env())
-        .unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Fails only where a subscriber is set already, which then stays.
-    let _ = match format {
-        LogFormat::Human => builder.with_target(false).try_init(),
-        LogFormat::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .try_init(),
-    };
 }

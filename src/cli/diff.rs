@@ -1,13 +1,14 @@
 //! `trueup diff`: what the daemon would do, by the same observe, plan and check.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::proposal::{Proposal, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
-use crate::engine::preview;
-use crate::model::Object;
+use crate::engine::{Known, preview};
+use crate::model::{Object, ObjectId};
 use crate::plan::render_plan;
 
 #[derive(Debug, Args)]
@@ -27,7 +28,8 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         connected.store.existing_head(environment).await?;
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
-        let shown = plans(connected, environment, &current.objects, &leaving).await?;
+        let confirmed = current.confirmed();
+        let shown = plans(connected, environment, &current.objects, &leaving, confirmed).await?;
         print!("{}", shown.text);
         return Ok(exit_code(shown.found));
     }
@@ -38,7 +40,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         true => all_ids(connected).await?,
         false => Vec::new(),
     };
-    for proposal in propose(connected, &set, args.prune, &everything).await? {
+    for proposal in propose(connected, &set, args.prune, &everything, &[]).await? {
         let shown = show(connected, &proposal).await?;
         found = found.max(shown.found);
         print!("{}", shown.text);
@@ -58,7 +60,7 @@ async fn leaving(
     Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
 }
 
-async fn all_ids(connected: &Connected) -> Result<Vec<crate::model::ObjectId>, CliError> {
+async fn all_ids(connected: &Connected) -> Result<Vec<ObjectId>, CliError> {
     let mut ids = Vec::new();
     for (_, head) in connected.store.heads().await? {
         let release = connected.store.current(&head?).await?;
@@ -84,7 +86,8 @@ pub(super) enum Found {
 
 pub(super) async fn show(connected: &Connected, proposal: &Proposal) -> Result<Shown, CliError> {
     let removed = proposal.removed_objects();
-    plans(connected, &proposal.environment, &proposal.objects, &removed).await
+    let confirmed = proposal.confirmed();
+    plans(connected, &proposal.environment, &proposal.objects, &removed, confirmed).await
 }
 
 async fn plans(
@@ -92,13 +95,18 @@ async fn plans(
     environment: &str,
     objects: &[Object],
     removed: &[Object],
+    confirmed: BTreeSet<ObjectId>,
 ) -> Result<Shown, CliError> {
     let store_id = connected.store.id().await?;
     let statuses = connected.sound_statuses(environment).await?;
     let sessions = &connected.sessions;
     let clock = connected.store.clock();
+    let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
+    let earlier = connected.store.objects(environment, &digests.collect()).await?;
+    let known = Known { objects: earlier, confirmed };
     let previews =
-        preview(sessions, &store_id, environment, objects, removed, &statuses, clock).await?;
+        preview(sessions, &store_id, environment, objects, removed, &statuses, &known, clock)
+            .await?;
     let mut text = String::new();
     if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));

@@ -213,6 +213,7 @@ pub(super) async fn environment_rows(
             name: id.name.to_string(),
             digest: sound.map(|s| s.spec_digest.clone()).unwrap_or_default(),
             generation: sound.map_or(0, |s| s.observed_generation),
+            confirmed: false,
         };
         rows.push(row(entry, Some(record), true));
     }

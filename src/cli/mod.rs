@@ -5,6 +5,7 @@
 //! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed).
 
 mod apply;
+mod artifacts;
 mod change;
 mod completion;
 mod connect;
@@ -17,6 +18,7 @@ mod events;
 mod get;
 mod history;
 mod init;
+mod log;
 mod proposal;
 mod provenance;
 mod reconcile;

@@ -25,15 +25,28 @@ pub(super) struct Proposal {
     pub current: Current,
     pub objects: Vec<Object>,
     pub removed: Vec<ObjectId>,
+    /// Objects of the environment that are confirmed by name.
+    pub named: BTreeSet<ObjectId>,
     pub packages: Vec<Package>,
     pub spec: EnvironmentSpec,
 }
 
 impl Proposal {
-    /// The same content as the current release has.
+    /// The same content as the current release has, and nothing is confirmed that was not.
     pub fn is_unchanged(&self) -> bool {
         let digest = content_digest(&self.objects);
-        self.current.release.as_ref().is_some_and(|release| release.digest == digest)
+        let same = self.current.release.as_ref().is_some_and(|release| release.digest == digest);
+        same && self.named.is_subset(&self.current.confirmed())
+    }
+
+    /// The objects whose form is confirmed: by this call, or by an earlier one that gave the same form.
+    pub fn confirmed(&self) -> BTreeSet<ObjectId> {
+        let before = self.current.confirmed();
+        let same = |object: &&Object| {
+            before.contains(&object.id()) && self.current.objects.contains(object)
+        };
+        let unchanged = self.objects.iter().filter(same).map(Object::id);
+        self.named.iter().cloned().chain(unchanged).collect()
     }
 
     pub fn removed_objects(&self) -> Vec<Object> {
@@ -54,12 +67,14 @@ fn advise_prune(error: CliError) -> CliError {
 }
 
 /// Checks a set against what is there, packages its code, and says what each environment would be.
+/// `removable` may leave although they hold data; `named` are confirmed in the form that they get.
 /// Writes nothing.
 pub(super) async fn propose(
     connected: &Connected,
     set: &Set,
     prune: bool,
-    confirmed: &[ObjectId],
+    removable: &[ObjectId],
+    named: &[ObjectId],
 ) -> Result<Vec<Proposal>, CliError> {
     if set.is_empty() {
         return Err(CliError::refused("the manifests hold no object; nothing was recorded"));
@@ -78,6 +93,9 @@ pub(super) async fn propose(
         false => current.values().flat_map(|c| c.objects.iter().cloned()).collect(),
     };
     set.check_with(&existing)?;
+    if let Some(problems) = set.check_environments() {
+        eprintln!("{}", problems.warnings());
+    }
     let environments: BTreeMap<String, EnvironmentSpec> = existing
         .iter()
         .chain(set.objects())
@@ -93,7 +111,9 @@ pub(super) async fn propose(
         let current = current.remove(&name).unwrap_or_default();
         let given = objects.iter().filter(|o| o.environment() == name).cloned().collect();
         let objects = merged(&current.objects, given, prune);
-        let removed = check_removals(&name, &current.objects, &objects, confirmed)?;
+        let removed = check_removals(&name, &current.objects, &objects, removable)?;
+        let of_this = |id: &&ObjectId| objects.iter().any(|o| o.id() == **id);
+        let named = named.iter().filter(of_this).cloned().collect();
         let spec = environments.get(&name).cloned().unwrap_or_default();
         let (mine, rest) = packages.into_iter().partition(|p: &Package| p.environment == name);
         packages = rest;
@@ -102,6 +122,7 @@ pub(super) async fn propose(
             current,
             objects,
             removed,
+            named,
             packages: mine,
             spec,
         });

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::artifacts::check_artifacts;
 use super::change::{check_removals, moves_all};
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
@@ -54,6 +55,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
     let objects: Vec<_> = connected.store.objects(name, &digests).await?.into_values().collect();
+    check_artifacts(connected, name, &objects.iter().collect::<Vec<_>>()).await?;
     check_removals(name, &current.objects, &objects, &args.confirm)?;
     let mut new = args.provenance.release(Cause::Rollback(number));
     new.moves_all = moves_all(&current.objects, &objects);

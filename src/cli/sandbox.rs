@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::apply_set;
-use super::daemon::{Daemon, LogFormat, holder, log_to_stderr, stop_on_signal};
+use super::daemon::{Daemon, holder, stop_on_signal};
 use super::get::{Row, environment_rows};
 use super::init::make_bucket;
+use super::log::{LogFormat, log_to_stderr};
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
 use super::{CliError, Connected};

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::timeout::TimeoutConfig;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::CliError;
-use crate::aws::{Class, Optional, Session};
+use crate::aws::{Absent, Class, Session};
 use crate::manifest::package::Package;
 
 /// The longest that one upload may take; a stalled one is given up by the SDK much sooner.
@@ -36,16 +39,23 @@ pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<us
     Ok(uploaded)
 }
 
-/// The key is the content's digest: what is there is the same.
+/// Whether what is there is what would be put there. The key is the content's digest; an upload that went
+/// wrong before digests were checked may have left something else under it.
 async fn exists(session: &Session, package: &Package) -> Result<bool, CliError> {
     let head = session
         .read("s3", "HeadObject", || {
-            session.s3().head_object().bucket(&package.bucket).key(&package.key).send()
+            let head = session.s3().head_object().bucket(&package.bucket).key(&package.key);
+            head.checksum_mode(ChecksumMode::Enabled).send()
         })
         .await
-        .optional();
+        .absent("NotFound");
     match head {
-        Ok(head) => Ok(head.is_some()),
+        Ok(None) => Ok(false),
+        Ok(Some(head)) => {
+            let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+            let is_other = head.checksum_sha256().is_some_and(|sum| sum != checksum(package));
+            Ok(size.is_none_or(|size| size == package.bytes) && !is_other)
+        }
         // Without s3:ListBucket, S3 says "denied" for what is not there. Putting the same content
         // again does no harm.
         Err(error) if error.class == Class::Denied => Ok(false),
@@ -53,11 +63,18 @@ async fn exists(session: &Session, package: &Package) -> Result<bool, CliError> 
     }
 }
 
+/// As S3 writes it.
+fn checksum(package: &Package) -> String {
+    BASE64_STANDARD.encode(package.sha256)
+}
+
+/// S3 checks the digest, and refuses what does not have it:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
 async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
-    let path = package.path();
-    let body = ByteStream::from_path(path)
-        .await
-        .map_err(|error| CliError::io(path.display().to_string(), std::io::Error::other(error)))?;
+    let unreadable = |error| CliError::io(format!("the package of {}", package.object), error);
+    let file = tokio::fs::File::from_std(package.open().map_err(unreadable)?);
+    let body = ByteStream::read_from().file(file).build().await;
+    let body = body.map_err(|error| unreadable(std::io::Error::other(error)))?;
     let timeouts = TimeoutConfig::builder().operation_timeout(UPLOAD_TIMEOUT).build();
     let call = session
         .s3()
@@ -65,6 +82,7 @@ async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
         .bucket(&package.bucket)
         .key(&package.key)
         .content_type("application/zip")
+        .checksum_sha256(checksum(package))
         .body(body)
         .customize()
         .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))

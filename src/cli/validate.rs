@@ -14,6 +14,9 @@ pub(super) struct ValidateArgs {
 pub(super) fn run(args: &ValidateArgs) -> Result<(), CliError> {
     let set = args.manifests.load(Scope::Whole)?;
     set.check_with(&[])?;
+    if let Some(problems) = set.check_environments() {
+        return Err(problems.into());
+    }
     println!("{} objects are valid", set.len());
     Ok(())
 }

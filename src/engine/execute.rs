@@ -7,8 +7,8 @@ use super::outcome::Verdict;
 use super::pass::Pass;
 use crate::aws::{AwsError, Class, Session};
 use crate::kinds::AnyStep;
-use crate::model::{condition_type, digest_of};
-use crate::plan::{Blocked, Plan, Step, Verb, Waiting, is_whole, render_changes};
+use crate::model::{StartedJob, condition_type, digest_of};
+use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
 use crate::store::{CarriedOut, CreateIntent, EventKind, StoreError};
 
 /// Times that the same plan is carried out without effect before the brake stops it.
@@ -58,12 +58,18 @@ impl Pass<'_> {
             self.put().await?;
         }
         let digest = plan_digest(plan, generation);
+        let mut refused = None;
         for step in &plan.steps {
-            if let Err(verdict) = self.take(session, step, &digest).await? {
-                return Ok(Err(verdict));
+            match self.take(session, step, &digest).await? {
+                Ok(()) => {}
+                // One that AWS refuses does not hold back those that do not need it.
+                Err(Verdict::WriteFailed(error)) if step.stands_alone && is_refused(&error) => {
+                    refused.get_or_insert(Verdict::WriteFailed(error));
+                }
+                Err(verdict) => return Ok(Err(refused.unwrap_or(verdict))),
             }
         }
-        Ok(Ok(()))
+        Ok(refused.map_or(Ok(()), Err))
     }
 
     /// Takes one step, and records what must not be lost.
@@ -77,15 +83,21 @@ impl Pass<'_> {
             let message = "the lease is too short to write by, and is being renewed".to_owned();
             return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
         };
-        if step.verb == Verb::Delete && is_whole(&step.what) && !self.is_current().await? {
+        let is_whole = step.scope == Scope::Whole;
+        if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
             let message = "the environment has moved to another release; looking again".to_owned();
             return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
-        let creates_whole = step.verb == Verb::Create && is_whole(&step.what);
-        let before = self.record.intent.clone();
+        let creates_whole = step.verb == Verb::Create && is_whole;
+        let before = (self.record.intent.clone(), self.record.job.clone());
         if creates_whole {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
             self.record.deleted = false;
+            self.put().await?;
+        }
+        if let Scope::Job(digest) = &step.scope {
+            let (digest, at) = (digest.clone(), self.cx.clock.now());
+            self.record.job = Some(StartedJob { digest, at, id: None });
             self.put().await?;
         }
         let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
@@ -98,16 +110,25 @@ impl Pass<'_> {
             Err(error) => {
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
-                // A create that was refused made nothing; what is there later is not ours, unless an
-                // earlier one made it.
-                if creates_whole && error.class != Class::Unknown {
-                    self.record.intent = before;
+                if error.class == Class::Unknown {
+                    // It may have been made, and may be made again in a while: it counts.
+                    if matches!(step.scope, Scope::Job(_)) {
+                        self.count_for_brake(plan);
+                    }
+                } else {
+                    // A create that was refused made nothing; what is there later is not ours, unless
+                    // an earlier one made it.
+                    (self.record.intent, self.record.job) = before;
+                }
+                // What AWS was only too busy for is made the next time.
+                if error.is_half_made && !is_busy(&error) {
+                    self.count_for_brake(plan);
                 }
                 return Ok(Err(Verdict::WriteFailed(error)));
             }
         };
         info!(step = %describe(step), "step taken");
-        self.record.deleted |= step.verb == Verb::Delete && is_whole(&step.what);
+        self.record.deleted |= step.verb == Verb::Delete && is_whole;
         self.count_for_brake(plan);
         let reason = match step.verb {
             Verb::Create => "Created",
@@ -117,6 +138,9 @@ impl Pass<'_> {
         self.event(EventKind::Normal, reason, &describe(step)).await;
         if outcome.identity.is_some() {
             self.record.identity = outcome.identity;
+        }
+        if let (Some(job), Some(id)) = (&mut self.record.job, outcome.job) {
+            job.id = Some(id);
         }
         if outcome.in_progress {
             let message = format!("AWS works on: {}", describe(step));
@@ -141,6 +165,18 @@ impl Pass<'_> {
     }
 }
 
+/// AWS has answered, and will not make it: what comes next may be made all the same.
+fn is_refused(error: &AwsError) -> bool {
+    matches!(
+        error.class,
+        Class::Invalid | Class::Denied | Class::NotFound | Class::NotReady | Class::Conflict
+    )
+}
+
+fn is_busy(error: &AwsError) -> bool {
+    matches!(error.class, Class::Throttled | Class::Transient | Class::Conflict | Class::NotReady)
+}
+
 fn too_slow<S>(step: &Step<S>) -> AwsError {
     let message = format!("{} took longer than the lease allows", step.what);
     AwsError::new(Class::Unknown, "trueup", "apply", message)
@@ -149,7 +185,7 @@ fn too_slow<S>(step: &Step<S>) -> AwsError {
 fn describe<S>(step: &Step<S>) -> String {
     let changes = render_changes(&step.changes);
     // What a new resource is made with stands in its manifest.
-    if changes.is_empty() || is_whole(&step.what) {
+    if changes.is_empty() || step.scope == Scope::Whole {
         return step.what.clone();
     }
     format!("{} ({})", step.what, changes.join("; "))

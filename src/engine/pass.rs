@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
+use super::patience;
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
@@ -66,10 +67,14 @@ pub struct Snapshot {
     pub status: Option<StatusRecord>,
     /// What the object's references resolve to.
     pub fields: HashMap<ObjectFieldRef, String>,
+    /// The form in which the resource was last seen to be in full accord.
+    pub previous: Option<Arc<Object>>,
     /// What the release says of the object's removal, where it says so.
     pub taken_out: Option<TakenOut>,
     /// Objects that must go before this one may.
     pub dependents: Vec<String>,
+    /// When somebody last asked for another try.
+    pub asked_at: Option<jiff::Timestamp>,
     /// The record in memory may not be the one in the store.
     pub is_unsure: bool,
     pub epoch: u64,
@@ -216,7 +221,11 @@ impl Pass<'_> {
         }
         // What a new release changes is no drift.
         self.drifted &= self.record.synced_generation >= wanted.generation;
+        if self.record.spec_digest != wanted.digest {
+            self.record.refused_since = None;
+        }
         let (verdict, look) = self.try_keep(wanted).await?;
+        let verdict = self.with_patience(verdict).await;
         let changes = look.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
         let now = self.cx.clock.now();
         if let Some(look) = &look {
@@ -244,6 +253,7 @@ impl Pass<'_> {
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
+            self.record.synced_digest.clone_from(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
             self.record.intent = None;
             // A count for the brake says that steps were taken.
@@ -276,6 +286,31 @@ impl Pass<'_> {
         }))
     }
 
+    /// Tells a refusal that may pass by itself from one that lasts.
+    async fn with_patience(&mut self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::WriteFailed(error) if patience::is_refusal(&error) => {
+                let now = self.cx.clock.now();
+                let since = *self.record.refused_since.get_or_insert(now);
+                let begun = self.record.intent.as_ref().map(|intent| intent.at);
+                let made_at = self.record.created_at.or(begun);
+                let was_final = error.class.is_terminal();
+                let error = patience::judged(error, since, made_at, now);
+                if was_final && !error.class.is_terminal() {
+                    let message = format!("{error}; it may pass by itself, and is tried again");
+                    self.event(EventKind::Warning, error.class.reason(), &message).await;
+                }
+                Verdict::WriteFailed(error)
+            }
+            // What could not be looked at, or was throttled, was neither refused nor taken.
+            verdict @ (Verdict::LookFailed(_) | Verdict::WriteFailed(_)) => verdict,
+            verdict => {
+                self.record.refused_since = None;
+                verdict
+            }
+        }
+    }
+
     /// Looks, writes where there is something to write, and looks again.
     async fn try_keep(&mut self, wanted: &Wanted) -> Result<(Verdict, Option<Look>), StoreError> {
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
@@ -306,6 +341,7 @@ impl Pass<'_> {
         let mut desired = desired;
         desired.identity.clone_from(&self.record.identity);
         desired.create_begun = self.record.intent.as_ref().map(|intent| intent.at);
+        desired.job.clone_from(&self.record.job);
         match self.look(&session, desired, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {
@@ -401,6 +437,9 @@ impl Pass<'_> {
             object,
             environment: &self.snapshot.environment,
             status: Some(&self.record),
+            previous: self.snapshot.previous.as_deref(),
+            confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| wanted.confirmed),
+            asked_at: self.snapshot.asked_at,
             store_id: &self.cx.store_id,
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();

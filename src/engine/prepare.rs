@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::secrets::Secrets;
@@ -22,6 +23,12 @@ pub struct Subject<'a> {
     pub object: &'a Object,
     pub environment: &'a EnvironmentSpec,
     pub status: Option<&'a StatusRecord>,
+    /// The form in which the resource was last seen to be in full accord.
+    pub previous: Option<&'a Object>,
+    /// This form was confirmed by the object's name.
+    pub confirmed: bool,
+    /// When somebody last asked for another try.
+    pub asked_at: Option<Timestamp>,
     pub store_id: &'a str,
 }
 
@@ -98,9 +105,14 @@ impl Subject<'_> {
             uid,
             key: self.key.clone(),
             spec: self.object.spec.clone(),
+            cleared: Vec::new(),
+            previous: self.previous.map(|object| object.spec.clone()),
+            confirmed: self.confirmed,
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             identity: self.status.and_then(|s| s.identity.clone()),
+            job: self.status.and_then(|s| s.job.clone()),
+            asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.intent.as_ref()).map(|intent| intent.at),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,

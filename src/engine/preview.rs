@@ -1,6 +1,6 @@
 //! What the daemon would do: the same observe, plan and check, printed instead of executed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
@@ -19,6 +19,15 @@ use crate::store::StatusRecord;
 /// Objects that are looked at at once.
 const AT_ONCE: usize = 8;
 
+/// What a preview knows besides the objects.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Earlier forms of the objects, by content address.
+    pub objects: BTreeMap<String, Object>,
+    /// Objects whose form was confirmed by name.
+    pub confirmed: BTreeSet<ObjectId>,
+}
+
 /// What would be done to one object.
 pub struct Preview {
     pub id: ObjectId,
@@ -36,6 +45,7 @@ pub async fn preview(
     objects: &[Object],
     removed: &[Object],
     statuses: &[StatusRecord],
+    known: &Known,
     clock: Clock,
 ) -> Result<Vec<Preview>, AwsError> {
     let spec = objects
@@ -63,6 +73,7 @@ pub async fn preview(
         account_id: &account_id,
         clock,
         statuses: &statuses,
+        known,
     };
     let kept = objects.iter().map(|object| (object, Intent::Keep));
     let leaving = removed.iter().map(|object| (object, Intent::Delete));
@@ -86,6 +97,7 @@ struct Work<'a> {
     account_id: &'a str,
     clock: Clock,
     statuses: &'a BTreeMap<ObjectId, &'a StatusRecord>,
+    known: &'a Known,
 }
 
 impl Work<'_> {
@@ -129,8 +141,18 @@ impl Work<'_> {
         if moved.is_some() {
             return Ok(Plan { blocked: moved, ..Plan::default() });
         }
-        let subject =
-            Subject { key, kind, object, environment: self.spec, status, store_id: self.store_id };
+        let previous = status.and_then(|s| self.known.objects.get(&s.synced_digest));
+        let subject = Subject {
+            key,
+            kind,
+            object,
+            environment: self.spec,
+            status,
+            previous,
+            confirmed: self.known.confirmed.contains(&id),
+            asked_at: None,
+            store_id: self.store_id,
+        };
         // The daemon waits for what does not exist yet; a preview names it.
         let resolve = |r: &ObjectFieldRef| {
             let known = self.statuses.get(&r.id()).and_then(|s| s.outputs.get(&r.field)).cloned();

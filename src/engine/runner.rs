@@ -229,8 +229,14 @@ impl Engine {
             status: environment.statuses.get(&key.id).cloned(),
             fields: resolved.collect(),
             wanted,
+            previous: environment
+                .statuses
+                .get(&key.id)
+                .and_then(|status| self.objects.get(&status.synced_digest))
+                .cloned(),
             taken_out: environment.taken_out.get(&key.id).cloned(),
             dependents,
+            asked_at: environment.asked_at(&key.id),
             is_unsure: self.unsure.contains(key),
             epoch: environment.lease.epoch,
             lease_end: self.lease_ends.get(&key.environment).cloned().unwrap_or_default(),

@@ -166,7 +166,8 @@ impl Engine {
             // A request that was made before is answered by the first look.
             reconcile: head.reconcile.clone(),
         };
-        let digests = statuses.values().map(|s| s.spec_digest.clone());
+        let digests =
+            statuses.values().flat_map(|s| [s.spec_digest.clone(), s.synced_digest.clone()]);
         let digests = digests.filter(|digest| !digest.is_empty()).collect();
         self.fetch(name, &digests).await?;
         // A pass reads the record again first.
@@ -226,7 +227,8 @@ impl Engine {
             .flat_map(|e| {
                 let wanted = e.objects.values().map(|w| &w.digest);
                 let taken_out = e.taken_out.values().map(|left| &left.digest);
-                wanted.chain(taken_out).chain(e.statuses.values().map(|s| &s.spec_digest))
+                let known = e.statuses.values().flat_map(|s| [&s.spec_digest, &s.synced_digest]);
+                wanted.chain(taken_out).chain(known)
             })
             .collect();
         let unused: Vec<_> = self.objects.keys().filter(|d| !used.contains(d)).cloned().collect();

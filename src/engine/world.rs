@@ -16,6 +16,8 @@ pub struct Wanted {
     pub object: Arc<Object>,
     pub generation: u64,
     pub digest: String,
+    /// This form was confirmed by the object's name.
+    pub confirmed: bool,
 }
 
 /// An object that was taken out of the environment, in the form that was declared last.
@@ -87,6 +89,7 @@ impl EnvironmentState {
                 object: Arc::clone(find(&entry.digest)?),
                 generation: entry.generation,
                 digest: entry.digest.clone(),
+                confirmed: entry.confirmed,
             };
             objects.insert(entry.id(), wanted);
         }
@@ -104,8 +107,8 @@ impl EnvironmentState {
             .iter()
             .chain(objects.keys())
             .filter(|id| {
-                let before = self.objects.get(*id).map(|w| (&w.digest, w.generation));
-                let after = objects.get(*id).map(|w| (&w.digest, w.generation));
+                let form = |w: &Wanted| (w.digest.clone(), w.generation, w.confirmed);
+                let (before, after) = (self.objects.get(*id).map(form), objects.get(*id).map(form));
                 everything || before != after || after.is_none()
             })
             .cloned()
@@ -128,6 +131,13 @@ impl EnvironmentState {
     pub fn ids(&self) -> BTreeSet<ObjectId> {
         let known = self.objects.keys().chain(self.statuses.keys());
         known.chain(&self.unreadable).cloned().collect()
+    }
+
+    /// When somebody last asked for another try of an object.
+    pub fn asked_at(&self, id: &ObjectId) -> Option<Timestamp> {
+        let request = self.head.reconcile.as_ref()?;
+        let is_meant = request.object.as_ref().is_none_or(|object| *object == id.to_string());
+        is_meant.then_some(request.at)
     }
 
     pub fn dependents(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {

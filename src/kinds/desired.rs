@@ -8,8 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::aws::tags;
-use crate::model::{ObjectFieldRef, ObjectKey, Path, Secret, SecretRef, ValueFrom};
-use crate::plan::{Change, Shape, complete, diff, fill_ignored};
+use crate::model::{
+    ObjectFieldRef, ObjectKey, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
+};
+use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ignored};
 
 /// The values behind a spec's references. The engine resolves all of them before it plans.
 #[derive(Clone, Debug, Default)]
@@ -49,12 +51,23 @@ pub struct Desired<S> {
     /// The resource's name in AWS.
     pub aws_name: String,
     pub spec: S,
+    /// Fields that the manifest sets to null: what they stand for is asked to be absent.
+    pub cleared: Vec<Path>,
+    /// The spec that the resource was last seen to be in full accord with: what it declares was declared by
+    /// somebody.
+    pub previous: Option<Value>,
+    /// Somebody confirmed this form of the object by its name: it may open or delete more than is live.
+    pub confirmed: bool,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
     pub tags: BTreeMap<String, String>,
     /// Paths left out of the diff and of every write.
     pub ignore: Vec<Path>,
     /// The id that AWS gave to the resource, when it was last seen.
     pub identity: Option<String>,
+    /// The job that was started last.
+    pub job: Option<StartedJob>,
+    /// When somebody last asked for another try.
+    pub asked_at: Option<Timestamp>,
     pub resolved: Resolved,
     /// When a create was begun whose end was not recorded yet.
     pub create_begun: Option<Timestamp>,
@@ -75,9 +88,14 @@ impl<S> Desired<S> {
             uid: self.uid,
             aws_name: self.aws_name,
             spec,
+            cleared: self.cleared,
+            previous: self.previous,
+            confirmed: self.confirmed,
             tags: self.tags,
             ignore: self.ignore,
             identity: self.identity,
+            job: self.job,
+            asked_at: self.asked_at,
             resolved: self.resolved,
             create_begun: self.create_begun,
             is_known: self.is_known,
@@ -90,10 +108,77 @@ impl<S> Desired<S> {
     /// Compares what is declared with what was seen. `declared` and `live` come from
     /// [`comparable`].
     pub fn compare(&self, mut declared: Value, live: &Value, shape: &Shape) -> Comparison {
-        fill_ignored(&mut declared, live, &self.ignore, shape);
+        for path in &self.cleared {
+            set_null(&mut declared, &path.0);
+        }
+        let mut written = declared.clone();
+        fill_ignored(&mut declared, live, &self.ignore, shape, IgnoredAbsent::Dropped);
+        fill_ignored(&mut written, live, &self.ignore, shape, IgnoredAbsent::Kept);
         let changes = diff(&declared, live, shape);
-        Comparison { effective: complete(&declared, live, shape), changes }
+        Comparison { effective: complete(&written, live, shape), changes }
     }
+
+    /// Whether the manifest says something of a field: a value, or null.
+    pub fn declares(&self, declared: &Value, field: &str) -> bool {
+        declared.get(field).is_some_and(|value| !value.is_null())
+            || self.cleared.iter().any(|path| path.root() == field)
+    }
+
+    /// Of changes that would open or delete more than is live, those that nobody asked for: the manifest
+    /// neither says what is wanted there nor did so when the resource was last as declared. They are asked
+    /// for, not made.
+    pub fn unasked<'a>(
+        &self,
+        widening: impl Iterator<Item = &'a Change>,
+        shape: &Shape,
+    ) -> Option<Blocked> {
+        let was_declared = |change: &Change| {
+            self.previous.as_ref().is_some_and(|spec| shape.at(spec, &change.path).is_some())
+        };
+        let unasked: Vec<_> = widening.filter(|change| !was_declared(change)).collect();
+        if unasked.is_empty() || self.confirmed {
+            return None;
+        }
+        let paths: Vec<_> = unasked.iter().map(|change| change.path.to_string()).collect();
+        let message = format!(
+            "{} is set on the live resource and by no manifest, and taking it away would open or delete \
+             more than now. Nothing was written. Declare it, or confirm that it goes with `trueup apply \
+             --confirm {}`",
+            paths.join(", "),
+            self.key.id
+        );
+        Some(Blocked { reason: "ConfirmationNeeded", message })
+    }
+}
+
+fn set_null(value: &mut Value, path: &[Segment]) {
+    match (path, value) {
+        ([Segment::Field(name)], Value::Object(map)) => {
+            map.insert(name.clone(), Value::Null);
+        }
+        ([Segment::Field(name), rest @ ..], Value::Object(map)) => {
+            let inner = map.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+            set_null(inner, rest);
+        }
+        _ => {}
+    }
+}
+
+/// The fields of a spec that are null, outside of lists: an element of a list is a whole, and leaves out
+/// what it does not want.
+pub(super) fn nulls(spec: &Value) -> Vec<Path> {
+    fn walk(value: &Value, at: &Path, out: &mut Vec<Path>) {
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            let here = at.field(name);
+            match inner {
+                Value::Null => out.push(here),
+                inner => walk(inner, &here, out),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    walk(spec, &Path::default(), &mut out);
+    out
 }
 
 /// What [`Desired::compare`] found.
@@ -113,9 +198,21 @@ impl Comparison {
     }
 
     /// The effective value as a spec again, for the fields that a write takes from it.
-    pub fn effective_spec<S: DeserializeOwned + Clone>(&self, fallback: &S) -> S {
-        S::deserialize(&self.effective).unwrap_or_else(|_| fallback.clone())
+    pub fn effective_spec<S: DeserializeOwned>(&self) -> Result<S, Blocked> {
+        readable(&self.effective)
     }
+}
+
+/// A value as a spec. One that cannot be read stops the plan: there is nothing that could be written
+/// instead.
+pub fn readable<S: DeserializeOwned>(value: &Value) -> Result<S, Blocked> {
+    S::deserialize(value).map_err(|error| Blocked {
+        reason: "NotPlannable",
+        message: format!(
+            "the manifest and the live resource do not go together ({error}); nothing was written. This \
+             is a fault of trueup"
+        ),
+    })
 }
 
 /// A spec as it is compared: without the fields that are about trueup and not about AWS, and with
@@ -154,9 +251,14 @@ impl<S: DeserializeOwned> Desired<S> {
             tags: tags::ownership(&key, "uid"),
             uid: "uid".to_owned(),
             aws_name: "dev-it".to_owned(),
+            cleared: nulls(&spec),
+            previous: None,
+            confirmed: false,
             spec: serde_json::from_value(spec).expect("a valid spec"),
             ignore: Vec::new(),
             identity: None,
+            job: None,
+            asked_at: None,
             resolved: Resolved::default(),
             create_begun: None,
             is_known: false,

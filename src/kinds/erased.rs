@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::desired::nulls;
 use super::gate::{Passage, gate};
 use super::{Desired, Kind, Live, NameScope, Outcome, Problem};
 use crate::aws::{AwsError, Class, Session};
@@ -51,6 +52,8 @@ pub trait AnyKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn holds_data(&self) -> bool;
     fn name_scope(&self) -> NameScope;
+    /// `null` in a manifest clears what it stands for.
+    fn null_clears(&self) -> bool;
     fn fields(&self) -> &'static [&'static str];
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
@@ -84,6 +87,10 @@ impl<K: Kind> AnyKind for Erased<K> {
 
     fn name_scope(&self) -> NameScope {
         K::NAME_SCOPE
+    }
+
+    fn null_clears(&self) -> bool {
+        K::NULL_CLEARS
     }
 
     fn fields(&self) -> &'static [&'static str] {
@@ -141,7 +148,8 @@ async fn look<K: Kind>(
         );
         AwsError::new(Class::Invalid, "trueup", "decode", message)
     })?;
-    let desired = Arc::new(desired.with_spec(spec));
+    let cleared = if K::NULL_CLEARS { nulls(&desired.spec) } else { Vec::new() };
+    let desired = Arc::new(Desired { cleared, ..desired.with_spec(spec) });
     let live = K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
     let (facts, passage) = gate::<K>(&desired, live.as_ref().map(Live::tags), intent, now);
     let plan = match (passage, &live) {

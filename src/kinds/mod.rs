@@ -15,9 +15,11 @@ mod crd;
 mod desired;
 mod env;
 mod erased;
+mod facet;
 mod gate;
 mod policy;
 mod registry;
+mod word;
 
 pub mod bucket;
 pub mod environment;
@@ -27,10 +29,12 @@ pub mod table;
 
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
-pub use desired::{Comparison, Desired, Resolved, comparable, split_off};
+pub use desired::{Comparison, Desired, Resolved, comparable, readable, split_off};
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use erased::{AnyKind, AnyStep, Intent, Look};
+pub use facet::{AnyFacet, Facet, Seen, Told, Unwritable, Write};
 pub use registry::{kind, kinds};
+pub use word::{UnknownWord, text, word};
 
 use crd::crd;
 
@@ -54,6 +58,8 @@ pub struct Outcome {
     pub is_waiting: bool,
     /// The id that AWS gave to the resource, where its name does not identify it.
     pub identity: Option<String>,
+    /// The id of the job that was started.
+    pub job: Option<String>,
 }
 
 impl Outcome {
@@ -67,7 +73,7 @@ impl Outcome {
 
     /// AWS works on it, and the same step is to be taken again afterwards.
     pub fn waiting() -> Self {
-        Self { in_progress: true, is_waiting: true, identity: None }
+        Self { in_progress: true, is_waiting: true, ..Self::default() }
     }
 }
 
@@ -124,6 +130,8 @@ pub trait Kind: Send + Sync + 'static {
     const TAGS_SEEN_AT_ONCE: bool = true;
     /// Within what AWS refuses a second resource of the same name.
     const NAME_SCOPE: NameScope = NameScope::Region;
+    /// `null` in a manifest clears what it stands for; where not, it is as if unset.
+    const NULL_CLEARS: bool = false;
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

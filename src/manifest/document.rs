@@ -107,7 +107,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// `None` for null, which is the same as absent, as in Kubernetes.
+    /// `None` for what is nested too deeply.
     fn value(&mut self, node: Spanned<Node>, pointer: String, depth: usize) -> Option<Value> {
         let span = range(&node.referenced, self.text);
         self.document.values.insert(pointer.clone(), span.clone());
@@ -116,7 +116,7 @@ impl Builder<'_> {
             return None;
         }
         Some(match node.value {
-            Node::Null => return None,
+            Node::Null => Value::Null,
             Node::Scalar(value) => value,
             Node::Sequence(items) => Value::Array(
                 items

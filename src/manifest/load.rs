@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::document::{Document, parse};
 use super::problem::nearest;
 use super::schema::{json_schema, kind_names, validator};
+use super::shape::{Place, place};
 use super::{Problem, Problems, Source, Sources, validate};
-use crate::model::{API_VERSION, Object};
+use crate::model::{API_VERSION, Object, Segment};
 
 /// Objects of one set.
 const OBJECTS_MAX: usize = 50_000;
@@ -62,6 +63,13 @@ impl Set {
         }
     }
 
+    /// What objects of different environments would do to each other; `None` where they do nothing. An apply
+    /// may go on with it: whose a resource is is settled by its tags.
+    pub fn check_environments(&self) -> Option<Problems> {
+        let problems = validate::between_environments(self);
+        (!problems.is_empty()).then(|| Problems::new(self.sources.clone(), problems))
+    }
+
     /// Checks the set together with objects that are already there: references may point to them.
     /// An object of the set replaces one of the same name.
     pub fn check_with(&self, existing: &[Object]) -> Result<(), Problems> {
@@ -92,13 +100,15 @@ pub fn load(sources: Sources, namespace: Option<&str>, scope: Scope) -> Result<S
     let mut broken = Set { sources: set.sources.clone(), loaded: Vec::new() };
     for index in 0..set.sources.len() {
         let before = problems.len();
-        let documents = parse(index, &set.sources[index], &mut problems);
+        let source = set.sources[index].clone();
+        let documents = parse(index, &source, &mut problems);
         whole &= !documents.is_empty() || problems.len() == before;
         for mut document in documents {
             if let Some(namespace) = namespace {
                 default_namespace(&mut document.value, namespace);
             }
-            match check(&document, &mut problems) {
+            settle_namespace(&mut document.value);
+            match check(&document, &source.text, &mut problems) {
                 Checked::Valid(object) => set.loaded.push(Loaded { object, document }),
                 Checked::Broken(object) => broken.loaded.push(Loaded { object, document }),
                 Checked::Unreadable => whole = false,
@@ -131,6 +141,18 @@ fn default_namespace(value: &mut Value, namespace: &str) {
     }
 }
 
+/// kustomize gives every document the namespace of an overlay, the Environment too, which is its own.
+fn settle_namespace(value: &mut Value) {
+    let is_environment = value.get("kind").and_then(Value::as_str) == Some("Environment");
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && is_environment
+        && metadata.contains_key("namespace")
+        && metadata.get("namespace") == metadata.get("name")
+    {
+        metadata.remove("namespace");
+    }
+}
+
 /// What came of a document.
 enum Checked {
     Valid(Object),
@@ -140,11 +162,11 @@ enum Checked {
 }
 
 /// Checks one document against its kind's schema and reads it.
-fn check(document: &Document, problems: &mut Vec<Problem>) -> Checked {
+fn check(document: &Document, text: &str, problems: &mut Vec<Problem>) -> Checked {
     let mut report = |span, title: String, help: Option<String>| {
         problems.push(Problem { source: document.source, span, title, help });
     };
-    let value = &document.value;
+    let value = &document.value.without_nulls();
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     let Some(validator) = validator(kind) else {
         let (title, help) = match value.get("kind") {
@@ -161,12 +183,19 @@ fn check(document: &Document, problems: &mut Vec<Problem>) -> Checked {
     let mut valid = true;
     for error in validator.iter_errors(value) {
         valid = false;
-        for (span, title, help) in explain(document, kind, &error) {
+        for (span, title, help) in explain(document, text, kind, &error) {
             report(span, title, help);
         }
     }
+    let nulls = nulls_of(kind, document, &mut report);
+    valid &= nulls.is_ok();
     match Object::deserialize(value) {
-        Ok(object) if valid => Checked::Valid(object),
+        Ok(mut object) if valid => {
+            for pointer in nulls.unwrap_or_default() {
+                put_null(&mut object.spec, &pointer);
+            }
+            Checked::Valid(object)
+        }
         Ok(object) => Checked::Broken(object),
         Err(error) => {
             // Where the schema has spoken, it has said this better.
@@ -178,10 +207,98 @@ fn check(document: &Document, problems: &mut Vec<Problem>) -> Checked {
     }
 }
 
+trait WithoutNulls {
+    fn without_nulls(&self) -> Value;
+}
+
+impl WithoutNulls for Value {
+    /// As if what is null had not been written.
+    fn without_nulls(&self) -> Value {
+        match self {
+            Value::Object(map) => {
+                let some = map.iter().filter(|(_, inner)| !inner.is_null());
+                some.map(|(name, inner)| (name.clone(), inner.without_nulls())).collect()
+            }
+            Value::Array(items) => items.iter().map(Value::without_nulls).collect(),
+            other => other.clone(),
+        }
+    }
+}
+
+/// The fields of a spec that are null and clear what they stand for, as pointers below `spec`. Elsewhere null
+/// is the same as absent, as in Kubernetes. Fails where there is no such field.
+fn nulls_of(
+    kind: &str,
+    document: &Document,
+    report: &mut impl FnMut(std::ops::Range<usize>, String, Option<String>),
+) -> Result<Vec<Vec<String>>, ()> {
+    let mut found = Vec::new();
+    nulls_below(document.value.get("spec").unwrap_or(&Value::Null), &[], &mut found);
+    let mut known = true;
+    for path in &found {
+        let segments: Vec<_> = path.iter().cloned().map(Segment::Field).collect();
+        if let Place::NoField { name, known: fields } = place(kind, &segments) {
+            known = false;
+            let pointer: String = path
+                .iter()
+                .map(|p| format!("/{}", p.replace('~', "~0").replace('/', "~1")))
+                .collect();
+            let span = document.key_span(&format!("/spec{pointer}"));
+            let help = nearest(&name, fields.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"));
+            report(
+                span,
+                format!(
+                    "unknown field `{name}` in {}",
+                    readable(&format!("/spec{}", parent(&pointer)))
+                ),
+                help,
+            );
+        }
+    }
+    let clears = crate::kinds::kind(kind).is_some_and(|kind| kind.null_clears());
+    match known {
+        true if clears => Ok(found),
+        true => Ok(Vec::new()),
+        false => Err(()),
+    }
+}
+
+fn parent(pointer: &str) -> &str {
+    pointer.rsplit_once('/').map_or("", |(before, _)| before)
+}
+
+/// Outside of lists, whose elements leave out what they do not want.
+fn nulls_below(value: &Value, at: &[String], out: &mut Vec<Vec<String>>) {
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        let here = [at, &[name.clone()]].concat();
+        match inner {
+            Value::Null => out.push(here),
+            inner => nulls_below(inner, &here, out),
+        }
+    }
+}
+
+fn put_null(spec: &mut Value, path: &[String]) {
+    if let ([name, rest @ ..], Value::Object(map)) = (path, spec) {
+        match rest {
+            [] => {
+                map.insert(name.clone(), Value::Null);
+            }
+            rest => put_null(map.entry(name.clone()).or_insert_with(|| json!({})), rest),
+        }
+    }
+}
+
 type Explanation = (std::ops::Range<usize>, String, Option<String>);
 
 /// A schema's error in words, at its place.
-fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Explanation> {
+fn explain(
+    document: &Document,
+    text: &str,
+    kind: &str,
+    error: &ValidationError,
+) -> Vec<Explanation> {
     let pointer = error.instance_path().to_string();
     let field = readable(&pointer);
     let value = document.value.pointer(&pointer);
@@ -227,8 +344,13 @@ fn explain(document: &Document, kind: &str, error: &ValidationError) -> Vec<Expl
             };
             let text_wanted =
                 expected == "string" && value.is_some_and(|v| v.is_number() || v.is_boolean());
-            let help = text_wanted
-                .then(|| format!("quote it: \"{}\"", value.map_or_else(String::new, plain)));
+            // As it was written: 012 is read as another number.
+            let written =
+                || text.get(at()).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+            let help = text_wanted.then(|| {
+                let written = written().unwrap_or_else(|| value.map_or_else(String::new, plain));
+                format!("quote it: \"{written}\"")
+            });
             let found = value.map_or("nothing", type_name);
             vec![(at(), format!("{field} is {found}, but a {expected} is expected"), help)]
         }

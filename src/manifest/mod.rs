@@ -13,6 +13,7 @@ mod load;
 pub mod package;
 mod problem;
 mod schema;
+mod shape;
 mod source;
 mod validate;
 

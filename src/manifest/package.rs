@@ -1,8 +1,11 @@
 //! Code and artifacts on disk become zip files that are addressed by what they hold.
 //!
-//! Guarantees: the same files give the same bytes (sorted names, fixed times and modes, one
-//! compression level), so that an apply of unchanged code changes nothing; and an upload that is
-//! already there is not made again.
+//! Guarantees:
+//! - The same files give the same bytes (sorted names, fixed times and modes, one compression level), so
+//!   that an apply of unchanged code changes nothing.
+//! - What was hashed is what is uploaded: every package is a copy of its own, in a file without a name,
+//!   which goes with the process however that ends.
+//! - Nothing is packaged but regular files, within limits, and none from outside of the directory.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -10,17 +13,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 use thiserror::Error;
 use walkdir::WalkDir;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::Set;
 use crate::kinds::environment::Artifacts;
 use crate::model::{Object, ObjectId};
 
 /// What Lambda takes unzipped: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+/// A zip is not larger than that either.
 const UNPACKED_BYTES_MAX: u64 = 250 * 1024 * 1024;
 const FILES_MAX: usize = 50_000;
 
@@ -34,6 +37,15 @@ pub enum PackageError {
     Empty { object: ObjectId, path: String },
     #[error("{object}: {path} has more than {limit}")]
     TooLarge { object: ObjectId, path: String, limit: String },
+    #[error("{object}: {path} is neither a directory nor a regular file; give one of them")]
+    NoFile { object: ObjectId, path: String },
+    #[error("{object}: {path} is no zip archive ({source}); give a zip file, or a directory")]
+    NoArchive { object: ObjectId, path: String, source: zip::result::ZipError },
+    #[error(
+        "{object}: {link} is a link to {target}, outside of {path}; put the file itself there, or take the \
+         link out"
+    )]
+    Outside { object: ObjectId, path: String, link: String, target: String },
     #[error("{object}: cannot package {path}: {source}{}", hint(source))]
     Io { object: ObjectId, path: String, source: io::Error },
 }
@@ -52,25 +64,18 @@ pub struct Package {
     pub object: ObjectId,
     pub bucket: String,
     pub key: String,
-    /// Lower-case hex.
-    pub sha256: String,
+    /// Of the file's bytes.
+    pub sha256: [u8; 32],
     pub bytes: u64,
-    file: PackageFile,
-}
-
-#[derive(Debug)]
-enum PackageFile {
-    /// Removed when it is dropped.
-    Made(NamedTempFile),
-    Given(PathBuf),
+    file: File,
 }
 
 impl Package {
-    pub fn path(&self) -> &Path {
-        match &self.file {
-            PackageFile::Made(file) => file.path(),
-            PackageFile::Given(path) => path,
-        }
+    /// The packaged bytes, from the beginning. Of two readers at once neither reads them whole.
+    pub fn open(&self) -> io::Result<File> {
+        let mut file = self.file.try_clone()?;
+        file.rewind()?;
+        Ok(file)
     }
 }
 
@@ -92,7 +97,7 @@ pub fn package(
             let mut package = package_one(&object.id(), &directory.join(path), &artifacts)?;
             object.environment().clone_into(&mut package.environment);
             object.spec[field] = json!({"s3": {
-                "bucket": package.bucket, "key": package.key, "sha256": package.sha256,
+                "bucket": package.bucket, "key": package.key, "sha256": hex::encode(package.sha256),
             }});
             packages.push(package);
         }
@@ -106,54 +111,92 @@ fn package_one(
     path: &Path,
     artifacts: &Artifacts,
 ) -> Result<Package, PackageError> {
-    let shown = path.display().to_string();
-    let failed = |source| PackageError::Io { object: object.clone(), path: shown.clone(), source };
-    if !path.exists() {
-        return Err(PackageError::Missing { object: object.clone(), path: shown });
-    }
-    let (file, sha256, bytes) = if path.is_dir() {
-        let files = files_below(object, path)?;
-        let mut made = NamedTempFile::new().map_err(failed)?;
-        zip(&files, made.as_file_mut()).map_err(failed)?;
-        made.as_file_mut().rewind().map_err(failed)?;
-        let (sha256, bytes) = digest(made.as_file_mut()).map_err(failed)?;
-        (PackageFile::Made(made), sha256, bytes)
-    } else {
-        let (sha256, bytes) = digest(&mut File::open(path).map_err(failed)?).map_err(failed)?;
-        (PackageFile::Given(path.to_owned()), sha256, bytes)
+    let shown = || path.display().to_string();
+    let failed = |source| PackageError::Io { object: object.clone(), path: shown(), source };
+    let metadata = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PackageError::Missing { object: object.clone(), path: shown() });
+        }
+        metadata => metadata.map_err(failed)?,
     };
+    let mut file = if metadata.is_dir() {
+        let files = files_below(object, path)?;
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        zip(&files, &mut file).map_err(failed)?;
+        file
+    } else if metadata.is_file() {
+        copy_of_archive(object, path)?
+    } else {
+        return Err(PackageError::NoFile { object: object.clone(), path: shown() });
+    };
+    file.rewind().map_err(failed)?;
+    let (sha256, bytes) = digest(&mut file).map_err(failed)?;
     let prefix = artifacts.prefix.clone().unwrap_or_default();
     Ok(Package {
         environment: String::new(),
         object: object.clone(),
         bucket: artifacts.bucket.clone(),
-        key: format!("{prefix}{sha256}.zip"),
+        key: format!("{prefix}{}.zip", hex::encode(sha256)),
         sha256,
         bytes,
         file,
     })
 }
 
-/// Every file below a directory, by its name in the zip, sorted. Links are followed, as a build's
-/// output should not depend on how it was laid out.
+/// A copy of a zip file that somebody may write to while it is read.
+fn copy_of_archive(object: &ObjectId, path: &Path) -> Result<File, PackageError> {
+    let shown = || path.display().to_string();
+    let failed = |source| PackageError::Io { object: object.clone(), path: shown(), source };
+    let mut copy = tempfile::tempfile().map_err(failed)?;
+    let mut given = File::open(path).map_err(failed)?.take(UNPACKED_BYTES_MAX + 1);
+    if io::copy(&mut given, &mut copy).map_err(failed)? > UNPACKED_BYTES_MAX {
+        let limit = megabytes(UNPACKED_BYTES_MAX);
+        return Err(PackageError::TooLarge { object: object.clone(), path: shown(), limit });
+    }
+    match ZipArchive::new(&copy) {
+        Ok(_) => Ok(copy),
+        Err(source) => {
+            Err(PackageError::NoArchive { object: object.clone(), path: shown(), source })
+        }
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1024 / 1024)
+}
+
+/// Every file below a directory, by its name in the zip, sorted. Links within it are followed, as a
+/// build's output should not depend on how it was laid out.
 fn files_below(object: &ObjectId, root: &Path) -> Result<Vec<(String, PathBuf)>, PackageError> {
     let shown = || root.display().to_string();
-    let too_large =
-        |limit: String| PackageError::TooLarge { object: object.clone(), path: shown(), limit };
+    let failed = |source| PackageError::Io { object: object.clone(), path: shown(), source };
+    let too_large = |limit| PackageError::TooLarge { object: object.clone(), path: shown(), limit };
+    let inside = root.canonicalize().map_err(failed)?;
     let mut files = Vec::new();
     let mut bytes = 0;
     for entry in WalkDir::new(root).follow_links(true) {
-        let entry = entry.map_err(|error| PackageError::Io {
-            object: object.clone(),
-            path: shown(),
-            source: error.into(),
-        })?;
-        if !entry.file_type().is_file() {
+        let entry = entry.map_err(|error| failed(error.into()))?;
+        if entry.path_is_symlink() && entry.depth() > 0 {
+            let target = entry.path().canonicalize().map_err(failed)?;
+            if !target.starts_with(&inside) {
+                return Err(PackageError::Outside {
+                    object: object.clone(),
+                    path: shown(),
+                    link: entry.path().display().to_string(),
+                    target: target.display().to_string(),
+                });
+            }
+        }
+        if entry.file_type().is_dir() {
             continue;
         }
-        bytes += entry.metadata().map_or(0, |m| m.len());
+        if !entry.file_type().is_file() {
+            let path = entry.path().display().to_string();
+            return Err(PackageError::NoFile { object: object.clone(), path });
+        }
+        bytes += entry.metadata().map_err(|error| failed(error.into()))?.len();
         if bytes > UNPACKED_BYTES_MAX {
-            return Err(too_large(format!("{} MB", UNPACKED_BYTES_MAX / 1024 / 1024)));
+            return Err(too_large(megabytes(UNPACKED_BYTES_MAX)));
         }
         if files.len() >= FILES_MAX {
             return Err(too_large(format!("{FILES_MAX} files")));
@@ -169,8 +212,10 @@ fn files_below(object: &ObjectId, root: &Path) -> Result<Vec<(String, PathBuf)>,
     Ok(files)
 }
 
+/// The limit holds while the files are read, too: they may grow meanwhile.
 fn zip(files: &[(String, PathBuf)], out: &mut File) -> io::Result<()> {
     let mut writer = ZipWriter::new(out);
+    let mut left = UNPACKED_BYTES_MAX;
     for (name, path) in files {
         let mut file = File::open(path)?;
         let options = SimpleFileOptions::default()
@@ -179,7 +224,10 @@ fn zip(files: &[(String, PathBuf)], out: &mut File) -> io::Result<()> {
             .last_modified_time(DateTime::default())
             .unix_permissions(mode(&file)?);
         writer.start_file(name, options).map_err(io::Error::other)?;
-        io::copy(&mut file, &mut writer)?;
+        let copied = io::copy(&mut (&mut file).take(left + 1), &mut writer)?;
+        left = left.checked_sub(copied).ok_or_else(|| {
+            io::Error::other(format!("more than {} in all", megabytes(UNPACKED_BYTES_MAX)))
+        })?;
     }
     writer.finish().map_err(io::Error::other)?.flush()
 }
@@ -197,14 +245,14 @@ fn mode(_: &File) -> io::Result<u32> {
     Ok(0o644)
 }
 
-fn digest(file: &mut File) -> io::Result<(String, u64)> {
+fn digest(file: &mut File) -> io::Result<([u8; 32], u64)> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     let mut bytes = 0;
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok((hex::encode(hasher.finalize()), bytes));
+            return Ok((hasher.finalize().into(), bytes));
         }
         hasher.update(&buffer[..read]);
         bytes += read as u64;
@@ -244,5 +292,56 @@ mod tests {
         assert!(empty.to_string().contains("build it first"), "{empty}");
         let missing = package_one(&id, &root.path().join("dist"), &artifacts()).unwrap_err();
         assert!(missing.to_string().contains("build it first"), "{missing}");
+    }
+
+    /// An archive with one file.
+    fn archive(text: &str) -> Vec<u8> {
+        let mut writer = ZipWriter::new(io::Cursor::new(Vec::new()));
+        writer.start_file("main.js", SimpleFileOptions::default()).unwrap();
+        writer.write_all(text.as_bytes()).unwrap();
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn an_archive_that_is_rewritten_meanwhile_is_uploaded_as_it_was_hashed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("code.zip");
+        let first = archive("first");
+        std::fs::write(&path, &first).unwrap();
+        let package = package_one(&ObjectId::new("Function", "api"), &path, &artifacts()).unwrap();
+        std::fs::write(&path, archive("second, and longer")).unwrap();
+        let mut sent = Vec::new();
+        package.open().unwrap().read_to_end(&mut sent).unwrap();
+        assert_eq!(sent, first);
+        assert_eq!(package.sha256[..], Sha256::digest(&sent)[..]);
+        assert_eq!(package.bytes, sent.len() as u64);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_archive_or_leaves_the_tree_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        std::fs::write(at("notes.txt"), "no archive").unwrap();
+        std::fs::create_dir_all(at("code/lib")).unwrap();
+        std::fs::write(at("code/lib/a.js"), "a").unwrap();
+        std::os::unix::fs::symlink("lib/a.js", at("code/inside.js")).unwrap();
+        std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        let refused = |path: &Path| {
+            let id = ObjectId::new("Function", "api");
+            package_one(&id, path, &artifacts()).map(|_| ()).unwrap_err().to_string()
+        };
+        package_one(&ObjectId::new("Function", "api"), &at("code"), &artifacts()).unwrap();
+        for (path, expected) in [
+            (at("notes.txt"), "is no zip archive"),
+            (at("socket"), "neither a directory nor a regular file"),
+            (PathBuf::from("/dev/zero"), "neither a directory nor a regular file"),
+        ] {
+            let said = refused(&path);
+            assert!(said.contains(expected), "{said}");
+        }
+        std::os::unix::fs::symlink(at("notes.txt"), at("code/outside.txt")).unwrap();
+        let said = refused(&at("code"));
+        assert!(said.contains("outside.txt is a link to") && said.contains("notes.txt"), "{said}");
     }
 }

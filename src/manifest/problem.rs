@@ -37,6 +37,15 @@ impl Problems {
         Self { sources, problems }
     }
 
+    /// Every problem as a line: what is told and does not stop anything.
+    pub fn warnings(&self) -> String {
+        let line = |problem: &Problem| {
+            let source = self.sources.get(problem.source).map_or("", |s| s.name.as_str());
+            format!("warning: {source}: {}", problem.title)
+        };
+        self.problems.iter().take(SHOWN_MAX).map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// Every problem with its snippet, and a line that counts them.
     pub fn render(&self, colored: bool) -> String {
         let renderer = if colored { Renderer::styled() } else { Renderer::plain() };

@@ -87,7 +87,12 @@ fn metadata_schema(kind: &str) -> Value {
         "labels": texts,
         "annotations": texts,
     });
-    if kind != environment::NAME {
+    if kind == environment::NAME {
+        properties["namespace"] = json!({
+            "description": "The Environment's own name, which kustomize may put here.",
+            "type": "string",
+        });
+    } else {
         properties["namespace"] = json!({
             "description": "The environment that the object belongs to.",
             "type": "string", "minLength": 1, "maxLength": 63, "pattern": DNS_LABEL,

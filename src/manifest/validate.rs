@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::problem::nearest;
+use super::shape::{Place, place};
 use super::{Problem, Set};
 use crate::aws::partition;
 use crate::kinds::environment::{self, EnvironmentSpec, check_tags};
@@ -32,6 +33,11 @@ pub(super) fn each_object(set: &Set, conforms: bool) -> Vec<Problem> {
             );
             problem.help = Some("it names the environment; or give --namespace".to_owned());
             problems.push(problem);
+        }
+        // One that is the same was taken out.
+        if object.kind == environment::NAME && !object.metadata.namespace.is_empty() {
+            let title = format!("the Environment `{}` is its own namespace", object.metadata.name);
+            problems.push(set.problem(index, "/metadata/namespace", title));
         }
         let bytes = serde_json::to_string(object).map_or(0, |json| json.len());
         if bytes > OBJECT_BYTES_MAX {
@@ -72,7 +78,7 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
         let at = format!("ignore[{i}]");
         problems.extend(match path.parse::<Path>() {
             Err(message) => Some(crate::kinds::Problem::new(at, message)),
-            Ok(path) => unknown_root(kind, &path, at),
+            Ok(path) => unknown_place(kind, &path, at),
         });
     }
     let name = aws_name(kind, object);
@@ -86,17 +92,29 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
     problems
 }
 
-/// An ignored path that begins with no field of the kind: it would never match anything.
-fn unknown_root(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
-    let schema = kind.schema().to_value();
-    let fields = schema["properties"].as_object()?;
-    if fields.contains_key(path.root()) {
-        return None;
+/// An ignored path that the schema knows nothing at: it would never match anything.
+fn unknown_place(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
+    let problem = |message| crate::kinds::Problem::new(at.clone(), message);
+    match place(kind.name(), &path.0) {
+        Place::Known => None,
+        Place::NoField { name, known } => {
+            let near = nearest(&name, known.iter().map(String::as_str));
+            let help = near.map_or_else(
+                || format!("fields there are {}", known.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message =
+                format!("`{path}` matches nothing: {} has no field `{name}` there", kind.name());
+            Some(problem(message).help(help))
+        }
+        Place::NoElement { text } => {
+            let message =
+                format!("`{path}` matches nothing: there is nothing for `{text}` to select");
+            let help =
+                "select elements of lists and maps in brackets, as env[STAGE] or env[*].value";
+            Some(problem(message).help(help))
+        }
     }
-    let near = nearest(path.root(), fields.keys().map(String::as_str));
-    let message = format!("{} has no field `{}`", kind.name(), path.root());
-    let help = near.map(|near| format!("did you mean `{near}`?"));
-    Some(crate::kinds::Problem { help, ..crate::kinds::Problem::new(at, message) })
 }
 
 /// The resource's name in AWS.
@@ -311,9 +329,26 @@ fn references_with_pointers(spec: &Value) -> Vec<(String, ObjectFieldRef)> {
     out
 }
 
-/// Two objects must not stand for the same AWS resource. Where two environments do not say which account
-/// they are of, they are taken to be of the same one: the daemon's.
+/// Two objects of one environment must not stand for the same AWS resource.
 fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
+    collisions(set, all)
+        .into_iter()
+        .filter(|(within, _)| *within)
+        .map(|(_, problem)| problem)
+        .collect()
+}
+
+/// Objects of different environments that would stand for the same AWS resource. Which of them has it is
+/// settled by its tags when it is made; the other one stalls.
+pub(super) fn between_environments(set: &Set) -> Vec<Problem> {
+    let all: All = set.objects().map(|o| ((o.environment().to_owned(), o.id()), o)).collect();
+    let across = collisions(set, &all).into_iter().filter(|(within, _)| !*within);
+    across.map(|(_, problem)| problem).collect()
+}
+
+/// Objects that would stand for the same AWS resource, and whether both are of one environment. Where two
+/// environments do not say which account they are of, they are taken to be of the same one: the daemon's.
+fn collisions(set: &Set, all: &All) -> Vec<(bool, Problem)> {
     let mut owners: BTreeMap<(&'static str, String, String), (&str, &ObjectId)> = BTreeMap::new();
     let mut problems = Vec::new();
     for ((environment, id), object) in all {
@@ -321,19 +356,20 @@ fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
             continue;
         };
         let name = aws_name(kind, object);
-        let place = place(kind, environment, all);
+        let place = name_space(kind, environment, all);
         let key = (kind.name(), place, name.clone());
         let Some((elsewhere, other)) = owners.insert(key, (environment, id)) else {
             continue;
         };
         let index = set.objects().position(|o| o.id() == *id && o.environment() == environment);
         if let Some(index) = index {
-            let other = match elsewhere == environment {
+            let within = elsewhere == environment;
+            let other = match within {
                 true => other.to_string(),
                 false => format!("{other} of {elsewhere}"),
             };
             let title = format!("{id} and {other} would be the same AWS resource `{name}`");
-            problems.push(set.problem(index, "/spec/name", title));
+            problems.push((within, set.problem(index, "/spec/name", title)));
         }
     }
     problems
@@ -341,7 +377,7 @@ fn same_resource(set: &Set, all: &All) -> Vec<Problem> {
 
 /// Where two resources of a kind may not have the same name. Where the name means nothing to AWS, as an
 /// Amplify app's, two of one environment would still be taken for each other by people.
-fn place(kind: &dyn AnyKind, environment: &str, all: &All) -> String {
+fn name_space(kind: &dyn AnyKind, environment: &str, all: &All) -> String {
     let id = ObjectId::new(environment::NAME, environment);
     let spec = all.get(&(environment.to_owned(), id)).map(|o| &o.spec);
     let target =

@@ -7,6 +7,7 @@ mod clock;
 mod common;
 mod condition;
 mod digest;
+mod job;
 mod object;
 mod path;
 mod reference;
@@ -16,6 +17,7 @@ pub use clock::{Clock, parse_duration};
 pub use common::{Common, DeletionPolicy};
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use digest::{canonical_json, digest_of, sha256_hex};
+pub use job::StartedJob;
 pub use object::{API_VERSION, Metadata, Object, ObjectId, ObjectKey, annotation};
 pub use path::{Path, Segment};
 pub use reference::{

@@ -4,7 +4,7 @@
 //! A planner that follows the rules never meets this module. It stands between a bug in a planner
 //! and somebody's table.
 
-use super::{Blocked, Plan, Verb};
+use super::{Blocked, Plan, Scope, Verb};
 
 /// What the checker must know of the resource besides the plan.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ pub fn check<S>(mut plan: Plan<S>, facts: Facts) -> Plan<S> {
 
 fn broken_rule<S>(plan: &Plan<S>, facts: Facts) -> Option<Blocked> {
     for step in &plan.steps {
-        let whole = is_whole(&step.what);
+        let whole = step.scope == Scope::Whole;
         let rule = match step.verb {
             _ if facts.exists && !facts.owned => {
                 Some(("NotOwned", "the plan writes to a resource that is not ours".to_owned()))
@@ -55,21 +55,18 @@ fn broken_rule<S>(plan: &Plan<S>, facts: Facts) -> Option<Blocked> {
     None
 }
 
-/// Whether a step is about the resource itself, and not about a part of it.
-pub fn is_whole(what: &str) -> bool {
-    WHOLES.contains(&what)
-}
-
-/// How steps name the resource itself, as opposed to a part of it.
-const WHOLES: &[&str] = &["function", "frontend", "table", "bucket"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn plan(verb: Verb, what: &str) -> Plan<()> {
         let mut plan = Plan::default();
-        plan.push(verb, what, Vec::new(), ());
+        match what {
+            "table" | "function" => plan.push_whole(verb, what, Vec::new(), ()),
+            part => {
+                plan.push(verb, part, Vec::new(), ());
+            }
+        }
         plan
     }
 

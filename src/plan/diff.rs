@@ -2,12 +2,14 @@
 //! shape.
 //!
 //! Guarantees:
-//! - Only what the desired side sets is compared. An explicit empty value (`""`, `[]`, `{}`) asks
-//!   for the live one to be empty or absent.
+//! - Only what the desired side sets is compared. An explicit empty value (`""`, `[]`, `{}`) or `null`
+//!   asks for the live one to be empty or absent.
 //! - A list that is set is compared whole, by its [`ListRule`]; inside an element, again only what
-//!   is set is compared, so that AWS's defaults do not read as drift.
+//!   is set is compared, so that AWS's defaults do not read as drift. Where elements are wholes
+//!   ([`Shape::wholes`]), what an element does not set is asked to be absent.
 //! - Ignored paths are filled in from the live side *before* the comparison ([`fill_ignored`]), and
-//!   writes use the filled value: one mask for both.
+//!   writes use the filled value: one mask for both. What is ignored and absent is no difference; a write
+//!   that has to give a value all the same gives the declared one.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -61,6 +63,8 @@ pub enum ListRule {
 pub struct Shape {
     /// Lists that are not plain ordered ones.
     pub lists: &'static [(&'static str, ListRule)],
+    /// Lists whose elements are wholes: what an element does not set is asked to be absent.
+    pub wholes: &'static [&'static str],
 }
 
 impl Shape {
@@ -68,6 +72,40 @@ impl Shape {
         let fields = path.fields();
         let found = self.lists.iter().find(|(list, _)| *list == fields);
         found.map_or(ListRule::Ordered, |(_, rule)| *rule)
+    }
+
+    /// Whether the elements of the list at a path, or of one around it, are wholes.
+    fn is_whole(&self, path: &Path) -> bool {
+        let fields = path.fields();
+        self.wholes.iter().any(|list| {
+            fields.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
+    /// The value at a path, whose brackets name elements as the lists' rules do.
+    pub fn at<'a>(&self, value: &'a Value, path: &Path) -> Option<&'a Value> {
+        let mut here = Path::default();
+        let mut found = value;
+        for segment in &path.0 {
+            found = match (segment, found) {
+                (Segment::Field(name), Value::Object(map)) => map.get(name)?,
+                (Segment::Element(name), Value::Object(map)) => map.get(name)?,
+                (Segment::Element(key), Value::Array(items)) => {
+                    items.iter().enumerate().find(|(i, v)| self.is_element(&here, *i, v, key))?.1
+                }
+                _ => return None,
+            };
+            here.0.push(segment.clone());
+        }
+        Some(found)
+    }
+
+    /// Whether an element of the list at `path` is the one that `key` names.
+    fn is_element(&self, path: &Path, index: usize, element: &Value, key: &str) -> bool {
+        match self.rule(path) {
+            ListRule::Keyed(field) => key_of(element, field) == key,
+            _ => index.to_string() == key,
+        }
     }
 }
 
@@ -92,12 +130,16 @@ fn compare(
         return;
     }
     match (desired, live) {
-        (Value::Null, _) => {}
         (Value::Object(want), Value::Object(have))
             if !want.is_empty() && !is_sensitive(desired) =>
         {
             for (name, value) in want {
                 compare(&path.field(name), Some(value), have.get(name), shape, changes);
+            }
+            // Of a whole, what is left out is asked to be absent.
+            let surplus = have.iter().filter(|(name, _)| !want.contains_key(*name));
+            for (name, value) in surplus.filter(|_| shape.is_whole(path)) {
+                compare(&path.field(name), Some(&Value::Null), Some(value), shape, changes);
             }
         }
         (Value::Array(want), Value::Array(have)) => {
@@ -107,7 +149,7 @@ fn compare(
         _ => changes.push(Change {
             path: path.clone(),
             live: Some(live.clone()).filter(|v| !v.is_null()),
-            desired: Some(desired.clone()),
+            desired: Some(desired.clone()).filter(|v| !v.is_null()),
         }),
     }
 }
@@ -181,55 +223,144 @@ fn same_scalar(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// What becomes of a declared value that is ignored and that the live side does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoredAbsent {
+    /// It is no difference.
+    Dropped,
+    /// It is what a write gives that cannot do without a value. Elements of lists and maps are dropped all
+    /// the same: they can be missing.
+    Kept,
+}
+
 /// Makes `desired` equal to `live` at every ignored path, so that neither the diff nor a write that
-/// replaces a whole facet touches it. A path that the desired side does not reach is left alone.
-pub fn fill_ignored(desired: &mut Value, live: &Value, ignore: &[Path], shape: &Shape) {
+/// replaces a whole facet touches it. `[*]` stands for every element. A path that the desired side does
+/// not reach is left alone.
+pub fn fill_ignored(
+    desired: &mut Value,
+    live: &Value,
+    ignore: &[Path],
+    shape: &Shape,
+    absent: IgnoredAbsent,
+) {
     for path in ignore {
-        fill(desired, Some(live), &path.0, &Path::default(), shape);
+        let mask = Mask { shape, absent };
+        mask.fill(desired, Some(live), &path.0, &Path::default());
     }
 }
 
-fn fill(desired: &mut Value, live: Option<&Value>, rest: &[Segment], at: &Path, shape: &Shape) {
-    match (rest, desired) {
-        ([Segment::Field(name)], Value::Object(map)) => {
-            put(map, name, live.and_then(|l| l.get(name)));
+struct Mask<'a> {
+    shape: &'a Shape,
+    absent: IgnoredAbsent,
+}
+
+impl Mask<'_> {
+    fn fill(&self, desired: &mut Value, live: Option<&Value>, rest: &[Segment], at: &Path) {
+        match (rest, desired) {
+            ([Segment::Field(name)], Value::Object(map)) => {
+                match live.and_then(|l| l.get(name)).filter(|value| !value.is_null()) {
+                    Some(value) => {
+                        map.insert(name.to_owned(), value.clone());
+                    }
+                    None if self.absent == IgnoredAbsent::Kept => {}
+                    None => {
+                        map.remove(name);
+                    }
+                }
+            }
+            ([Segment::Field(name), tail @ ..], Value::Object(map)) => {
+                if let Some(inner) = map.get_mut(name) {
+                    self.fill(inner, live.and_then(|l| l.get(name)), tail, &at.field(name));
+                }
+            }
+            // Names with dots, as those of tags, are written in brackets too.
+            ([Segment::Element(name), tail @ ..], Value::Object(map)) => {
+                self.fill_key(map, live, name, tail, at);
+            }
+            ([Segment::Element(key), tail @ ..], Value::Array(items)) => {
+                self.fill_element(items, live, key, tail, at);
+            }
+            _ => {}
         }
-        ([Segment::Field(name), tail @ ..], Value::Object(map)) => {
-            if let Some(inner) = map.get_mut(name) {
-                let live = live.and_then(|l| l.get(name));
-                fill(inner, live, tail, &at.field(name), shape);
+    }
+
+    fn fill_key(
+        &self,
+        map: &mut Map<String, Value>,
+        live: Option<&Value>,
+        name: &str,
+        tail: &[Segment],
+        at: &Path,
+    ) {
+        let of_live = |name: &str| live.and_then(|l| l.get(name));
+        match (name, tail) {
+            (ALL, []) => {
+                *map = live.and_then(Value::as_object).cloned().unwrap_or_default();
+            }
+            (ALL, tail) => {
+                for (name, inner) in map.iter_mut() {
+                    self.fill(inner, of_live(name), tail, &at.element(name));
+                }
+            }
+            (name, []) => match of_live(name) {
+                Some(value) => {
+                    map.insert(name.to_owned(), value.clone());
+                }
+                None => {
+                    map.remove(name);
+                }
+            },
+            (name, tail) => {
+                if let Some(inner) = map.get_mut(name) {
+                    self.fill(inner, of_live(name), tail, &at.element(name));
+                }
             }
         }
-        // Names with dots, as those of tags, are written in brackets too.
-        ([Segment::Element(name), tail @ ..], desired @ Value::Object(_)) => {
-            let field = [&[Segment::Field(name.clone())], tail].concat();
-            fill(desired, live, &field, at, shape);
+    }
+
+    fn fill_element(
+        &self,
+        items: &mut Vec<Value>,
+        live: Option<&Value>,
+        key: &str,
+        tail: &[Segment],
+        at: &Path,
+    ) {
+        let live = live.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if (key, tail) == (ALL, &[]) {
+            *items = live.to_vec();
+            return;
         }
-        ([Segment::Element(key), tail @ ..], Value::Array(items)) => {
-            let rule = shape.rule(at);
-            let matches = |(i, v): (usize, &Value)| match rule {
-                ListRule::Keyed(field) => key_of(v, field) == *key,
-                _ => i.to_string() == *key,
-            };
-            let ours = items.iter().enumerate().position(matches);
-            let theirs = live
-                .and_then(Value::as_array)
-                .and_then(|list| list.iter().enumerate().position(matches).map(|i| &list[i]));
-            match (ours, theirs, tail.is_empty()) {
-                (Some(i), Some(value), true) => items[i] = value.clone(),
-                (None, Some(value), true) => items.push(value.clone()),
-                (Some(i), None, true) => {
-                    items.remove(i);
-                }
-                (Some(i), theirs, false) => {
-                    fill(&mut items[i], theirs, tail, &at.element(key), shape)
-                }
-                _ => {}
+        let find = |items: &[Value], key: &str| {
+            let is_it = |(i, v): (usize, &Value)| self.shape.is_element(at, i, v, key);
+            items.iter().enumerate().position(is_it)
+        };
+        if key == ALL {
+            for (i, item) in items.iter_mut().enumerate() {
+                let key = match self.shape.rule(at) {
+                    ListRule::Keyed(field) => key_of(item, field),
+                    _ => i.to_string(),
+                };
+                let theirs = find(live, &key).map(|i| &live[i]);
+                self.fill(item, theirs, tail, &at.element(&key));
             }
+            return;
         }
-        _ => {}
+        let (ours, theirs) = (find(items, key), find(live, key).map(|i| &live[i]));
+        match (ours, theirs, tail.is_empty()) {
+            (Some(i), Some(value), true) => items[i] = value.clone(),
+            (None, Some(value), true) => items.push(value.clone()),
+            (Some(i), None, true) => {
+                items.remove(i);
+            }
+            (Some(i), theirs, false) => self.fill(&mut items[i], theirs, tail, &at.element(key)),
+            _ => {}
+        }
     }
 }
+
+/// In brackets, every element.
+const ALL: &str = "*";
 
 /// The declared value completed by the live one: what a write that replaces a whole facet must
 /// carry, so that fields which nobody declared stay as they are. Only fields that are declared at
@@ -244,13 +375,16 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
             if !want.is_empty() && !is_sensitive(declared) =>
         {
             let mut out = want.clone();
+            // What is asked to be absent is, whatever the live side has.
+            out.retain(|_, inner| !inner.is_null());
             for (name, value) in have {
                 match want.get(name) {
-                    Some(inner) if !inner.is_null() => {
+                    Some(Value::Null) => {}
+                    Some(inner) => {
                         out.insert(name.clone(), overlay(inner, value, &at.field(name), shape));
                     }
-                    _ if at.0.is_empty() => {}
-                    _ => {
+                    None if at.0.is_empty() || shape.is_whole(at) => {}
+                    None => {
                         out.insert(name.clone(), value.clone());
                     }
                 }
@@ -275,13 +409,6 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
     }
 }
 
-fn put(map: &mut Map<String, Value>, name: &str, live: Option<&Value>) {
-    match live {
-        Some(value) if !value.is_null() => map.insert(name.to_owned(), value.clone()),
-        _ => map.remove(name),
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sensitive;
@@ -292,9 +419,12 @@ mod tests {
         lists: &[
             ("env", ListRule::Keyed("name")),
             ("rules", ListRule::Keyed("id")),
+            ("wholes", ListRule::Keyed("id")),
+            ("wholes.steps", ListRule::Set),
             ("layers", ListRule::Ordered),
             ("architectures", ListRule::Set),
         ],
+        wholes: &["wholes"],
     };
 
     fn paths(desired: Value, live: Value) -> Vec<String> {
@@ -306,7 +436,32 @@ mod tests {
         let live = json!({"memorySize": 128, "timeout": 3, "description": "by hand"});
         assert_eq!(paths(json!({"memorySize": 128}), live.clone()), [""; 0]);
         assert_eq!(paths(json!({"memorySize": 256}), live.clone()), ["memorySize"]);
-        assert_eq!(paths(json!({"timeout": null}), live), [""; 0]);
+        assert_eq!(paths(json!({"timeout": null}), live), ["timeout"], "null clears");
+        assert_eq!(paths(json!({"timeout": null}), json!({})), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_whole_element_leaves_out_is_asked_to_be_absent() {
+        let live = json!({"wholes": [{"id": "a", "days": 1, "filter": {"prefix": "x/", "tag": "t"}, "steps": [{"days": 1, "keep": 2}]}]});
+        for (element, expected) in [
+            (
+                json!({"id": "a", "days": 1, "filter": {"prefix": "x/", "tag": "t"}, "steps": [{"days": 1, "keep": 2}]}),
+                vec![],
+            ),
+            (
+                json!({"id": "a", "days": 1, "filter": {"prefix": "x/"}, "steps": [{"days": 1, "keep": 2}]}),
+                vec!["wholes[a].filter.tag"],
+            ),
+            (
+                json!({"id": "a", "filter": {"prefix": "x/", "tag": "t"}, "steps": [{"days": 1}]}),
+                vec!["wholes[a].steps", "wholes[a].days"],
+            ),
+            (json!({"id": "a"}), vec!["wholes[a].days", "wholes[a].filter", "wholes[a].steps"]),
+        ] {
+            let declared = json!({"wholes": [element]});
+            assert_eq!(paths(declared.clone(), live.clone()), expected, "{declared}");
+            assert_eq!(complete(&declared, &live, &SHAPE), declared, "a write leaves it out too");
+        }
     }
 
     #[test]
@@ -372,15 +527,16 @@ mod tests {
 
     #[test]
     fn a_whole_facet_is_written_with_what_nobody_declared() {
-        let declared = json!({"block": {"a": true, "n": null}, "rules": [{"id": "x", "days": 1}], "clear": {}});
+        let declared = json!({"block": {"a": true, "n": null}, "rules": [{"id": "x", "days": 1}], "clear": {}, "gone": null});
         let live = json!({
             "block": {"a": false, "b": true, "n": 3},
             "rules": [{"id": "x", "days": 9, "prefix": "logs/"}, {"id": "gone"}],
             "clear": {"c": 1},
+            "gone": 1,
             "undeclared": 1,
         });
         let whole = json!({
-            "block": {"a": true, "b": true, "n": 3},
+            "block": {"a": true, "b": true},
             "rules": [{"id": "x", "days": 1, "prefix": "logs/"}],
             "clear": {},
         });
@@ -396,11 +552,38 @@ mod tests {
                 .iter()
                 .map(|p| p.parse().unwrap())
                 .collect();
-        fill_ignored(&mut desired, &live, &ignore, &SHAPE);
+        let mut written = desired.clone();
+        fill_ignored(&mut desired, &live, &ignore, &SHAPE, IgnoredAbsent::Dropped);
         assert_eq!(diff(&desired, &live, &SHAPE), []);
         assert_eq!(desired["env"].as_array().unwrap().len(), 2);
         assert_eq!(desired["memorySize"], 1024);
-        assert_eq!(desired.get("role"), None, "what is not there is not written either");
+        assert_eq!(desired.get("role"), None, "what is not there is no difference");
+        fill_ignored(&mut written, &live, &ignore, &SHAPE, IgnoredAbsent::Kept);
+        assert_eq!(written["role"], "ours", "a write that needs a value gives the declared one");
+        assert_eq!(written["env"], desired["env"], "an element that is not there is not written");
+    }
+
+    #[test]
+    fn a_star_ignores_every_element() {
+        let declared = json!({"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}], "tags": {"a": "1"}, "layers": ["x"]});
+        let live = json!({"env": [{"name": "B", "value": "9"}, {"name": "C", "value": "3"}], "tags": {"b": "2"}, "layers": ["y", "z"]});
+        for (path, expected) in [
+            ("env[*]", json!({"env": live["env"], "tags": {"a": "1"}, "layers": ["x"]})),
+            (
+                "env[*].value",
+                json!({"env": [{"name": "A"}, {"name": "B", "value": "9"}], "tags": {"a": "1"}, "layers": ["x"]}),
+            ),
+            ("tags[*]", json!({"env": declared["env"], "tags": {"b": "2"}, "layers": ["x"]})),
+            (
+                "layers[*]",
+                json!({"env": declared["env"], "tags": {"a": "1"}, "layers": ["y", "z"]}),
+            ),
+        ] {
+            let mut filled = declared.clone();
+            let ignore = [path.parse().unwrap()];
+            fill_ignored(&mut filled, &live, &ignore, &SHAPE, IgnoredAbsent::Dropped);
+            assert_eq!(filled, expected, "{path}");
+        }
     }
 
     #[test]
@@ -408,7 +591,7 @@ mod tests {
         let mut desired = json!({"layers": ["a", "b"], "tags": {"team/a.b": "x", "c": "y"}});
         let live = json!({"layers": ["c", "d"], "tags": {"team/a.b": "by hand", "c": "z"}});
         let ignore = ["layers[1]", "tags[team/a.b]"].map(|path| path.parse().unwrap());
-        fill_ignored(&mut desired, &live, &ignore, &SHAPE);
+        fill_ignored(&mut desired, &live, &ignore, &SHAPE, IgnoredAbsent::Dropped);
         assert_eq!(
             desired,
             json!({"layers": ["a", "d"], "tags": {"team/a.b": "by hand", "c": "y"}})

@@ -17,9 +17,9 @@ mod render;
 mod step;
 mod value;
 
-pub use check::{Facts, check, is_whole};
-pub use diff::{Change, ListRule, Shape, complete, diff, fill_ignored};
+pub use check::{Facts, check};
+pub use diff::{Change, IgnoredAbsent, ListRule, Shape, complete, diff, fill_ignored};
 pub use order::{Cycle, dependency_order};
 pub use render::{render_changes, render_plan};
-pub use step::{Blocked, Plan, Step, Verb, Waiting};
-pub use value::{sensitive, show};
+pub use step::{Blocked, Plan, Scope, Step, Verb, Waiting};
+pub use value::{is_empty, sensitive, show};

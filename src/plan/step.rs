@@ -12,10 +12,24 @@ pub enum Verb {
     Delete,
 }
 
+/// What a step is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A part of the resource.
+    Part,
+    /// The resource itself.
+    Whole,
+    /// A job that works for the content of this digest. Its start is recorded before it is made.
+    Job(String),
+}
+
 /// One AWS write (or one pair of writes that is idempotent as a whole), with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step<S> {
     pub verb: Verb,
+    pub scope: Scope,
+    /// The steps after it do not need it: should AWS refuse it, they are taken all the same.
+    pub stands_alone: bool,
     /// What is written, in the kind's own words: "function", "code", "index byStatus".
     pub what: String,
     /// The changes that the step makes; empty where it creates or deletes a whole.
@@ -50,6 +64,13 @@ pub struct Plan<S> {
     pub blocked: Option<Blocked>,
 }
 
+impl<S> Step<S> {
+    /// The steps after it do not need it.
+    pub fn stands_alone(&mut self) {
+        self.stands_alone = true;
+    }
+}
+
 impl<S> Default for Plan<S> {
     fn default() -> Self {
         Self { changes: Vec::new(), steps: Vec::new(), waiting: None, blocked: None }
@@ -67,9 +88,38 @@ impl<S> Plan<S> {
         Self { blocked: Some(Blocked { reason, message }), ..Self::default() }
     }
 
-    /// Adds a step that makes some changes.
-    pub fn push(&mut self, verb: Verb, what: impl Into<String>, changes: Vec<Change>, call: S) {
-        self.steps.push(Step { verb, what: what.into(), changes, call });
+    /// Adds a step that makes some changes in a part of the resource.
+    pub fn push(
+        &mut self,
+        verb: Verb,
+        what: impl Into<String>,
+        changes: Vec<Change>,
+        call: S,
+    ) -> &mut Step<S> {
+        self.add(verb, Scope::Part, what.into(), changes, call)
+    }
+
+    fn add(
+        &mut self,
+        verb: Verb,
+        scope: Scope,
+        what: String,
+        changes: Vec<Change>,
+        call: S,
+    ) -> &mut Step<S> {
+        self.steps.push(Step { verb, scope, stands_alone: false, what, changes, call });
+        let last = self.steps.len() - 1;
+        &mut self.steps[last]
+    }
+
+    /// Adds a step that makes or deletes the resource itself.
+    pub fn push_whole(&mut self, verb: Verb, what: &str, changes: Vec<Change>, call: S) {
+        self.add(verb, Scope::Whole, what.to_owned(), changes, call);
+    }
+
+    /// Adds a step that starts a job for the content of a digest.
+    pub fn push_job(&mut self, digest: &str, what: String, changes: Vec<Change>, call: S) {
+        self.add(Verb::Create, Scope::Job(digest.to_owned()), what, changes, call);
     }
 
     /// Nothing to write, nothing to wait for, nothing in the way.
@@ -84,7 +134,14 @@ impl<S> Plan<S> {
             steps: self
                 .steps
                 .into_iter()
-                .map(|s| Step { verb: s.verb, what: s.what, changes: s.changes, call: f(s.call) })
+                .map(|s| Step {
+                    verb: s.verb,
+                    scope: s.scope,
+                    stands_alone: s.stands_alone,
+                    what: s.what,
+                    changes: s.changes,
+                    call: f(s.call),
+                })
                 .collect(),
             waiting: self.waiting,
             blocked: self.blocked,

@@ -42,7 +42,7 @@ fn mask(value: &Value) -> Value {
 }
 
 /// What an explicit empty value and an absent one have in common.
-pub(super) fn is_empty(value: &Value) -> bool {
+pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

@@ -25,6 +25,8 @@ pub enum FaultKind {
     /// Refused by a message that repeats all that was sent, as AWS's validation may.
     Invalid,
     Garbage,
+    /// A proxy's own page, with status 404.
+    Page,
     /// A read is answered with a success that says nothing. Writes are let through.
     Empty,
     /// A write is answered as done, and nothing is done. Reads are let through.
@@ -35,7 +37,7 @@ pub enum FaultKind {
     StopAfter,
 }
 
-const KINDS: [(&str, FaultKind); 14] = [
+const KINDS: [(&str, FaultKind); 15] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -46,6 +48,7 @@ const KINDS: [(&str, FaultKind); 14] = [
     ("notfound", FaultKind::NotFound),
     ("invalid", FaultKind::Invalid),
     ("garbage", FaultKind::Garbage),
+    ("page", FaultKind::Page),
     ("empty", FaultKind::Empty),
     ("ignored", FaultKind::Ignored),
     ("stop", FaultKind::Stop),
@@ -184,6 +187,7 @@ pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
         (FaultKind::Expired, "s3") => (400, "ExpiredToken"),
         (FaultKind::Expired, _) => (403, "ExpiredTokenException"),
         (FaultKind::NotFound, "s3") => (404, "NoSuchBucket"),
+        (FaultKind::NotFound, "amplify") => (404, "NotFoundException"),
         (FaultKind::NotFound, _) => (404, "ResourceNotFoundException"),
         (FaultKind::Invalid, "s3") => (400, "InvalidArgument"),
         (FaultKind::Invalid, _) => (400, "ValidationException"),
@@ -196,6 +200,9 @@ pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
     match (kind, call.service.as_str()) {
         (FaultKind::Empty | FaultKind::Ignored, "s3" | "sts") => MockResponse::xml(200, ""),
         (FaultKind::Empty | FaultKind::Ignored, _) => MockResponse::rest_json(200, "{}"),
+        (FaultKind::Page, _) => {
+            MockResponse::xml(404, "<html><body><h1>404 Not Found</h1></body></html>")
+        }
         (FaultKind::Garbage, _) => MockResponse::rest_json(200, "<<< not a reply >>>"),
         (_, "s3" | "sts") => {
             let message = message.replace('&', "&amp;").replace('<', "&lt;");

@@ -15,6 +15,7 @@ mod call;
 mod client;
 mod dynamodb;
 mod fault;
+mod intrusion;
 mod items;
 mod lag;
 mod lambda;
@@ -122,22 +123,34 @@ impl Sandbox {
         target: &str,
         body: &str,
     ) -> (u16, String) {
-        let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=BYHAND/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        let mut headers = HeaderMap::new();
-        for (name, text) in [("authorization", scope.as_str()), ("x-amz-target", target)] {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(name, value);
-            }
-        }
-        let request = MockRequest {
-            method: method.to_owned(),
-            uri: format!("http://sandbox{path}"),
-            headers,
-            body: body.to_owned().into(),
-        };
+        let request = by_hand(service, method, path, target, body);
         let response = self.router.serve_truly(request).await;
         (response.status, String::from_utf8_lossy(&response.body).into_owned())
+    }
+
+    /// Makes such a request right before the next call that `caller` makes of an action, as
+    /// `lambda:PublishVersion`.
+    pub fn intrude(&self, before: &str, caller: &str, request: [&str; 5]) {
+        let [service, method, path, target, body] = request;
+        let request = by_hand(service, method, path, target, body);
+        self.router.intrusions.add(before, caller, request);
+    }
+}
+
+fn by_hand(service: &str, method: &str, path: &str, target: &str, body: &str) -> MockRequest {
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=BYHAND/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    );
+    let mut headers = HeaderMap::new();
+    for (name, text) in [("authorization", scope.as_str()), ("x-amz-target", target)] {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    }
+    MockRequest {
+        method: method.to_owned(),
+        uri: format!("http://sandbox{path}"),
+        headers,
+        body: body.to_owned().into(),
     }
 }

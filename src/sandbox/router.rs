@@ -14,6 +14,7 @@ use super::amplify::Amplify;
 use super::call::{Call, CallLog};
 use super::dynamodb::DynamoDb;
 use super::fault::{FaultKind, Faults, reply};
+use super::intrusion::Intrusions;
 use super::lag::Lag;
 use super::lambda::Lambda;
 use super::s3::S3;
@@ -27,6 +28,7 @@ pub(super) struct Router {
     pub calls: CallLog,
     pub faults: Faults,
     pub lag: Lag,
+    pub intrusions: Intrusions,
     latency: Duration,
     s3: Arc<S3>,
     dynamodb: DynamoDb,
@@ -51,6 +53,7 @@ impl Router {
             calls: CallLog::default(),
             faults: Faults::default(),
             lag: Lag::default(),
+            intrusions: Intrusions::default(),
             latency: behaviour.latency,
             dynamodb: DynamoDb::new(behaviour.busy_for),
             lambda: Lambda::new(behaviour.busy_for, clock, Arc::clone(&s3)),
@@ -73,6 +76,9 @@ impl Router {
             return std::future::pending().await;
         }
         self.calls.push(call.clone());
+        if let Some(first) = self.intrusions.take(&call) {
+            self.serve_truly(first).await;
+        }
         match fault {
             None => Reply::Response(self.lagged(&call, request).await),
             Some(FaultKind::LostReply) => {

@@ -1,8 +1,11 @@
 //! S3 around an emulator: each bucket is one of its own, since it copies its whole state after every
-//! write, and server access logging is kept here, since it forgets it.
+//! write; server access logging is kept here, since it forgets it; and a new bucket gets what S3 gives it.
 //!
 //! Logging follows <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLogging.html>: the whole
-//! status is put, and reads back as it was put.
+//! status is put, and reads back as it was put. A new bucket follows
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html> and
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>: it blocks all public access,
+//! has no ACLs, is encrypted with S3's own keys, and has the tags of the call.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +27,33 @@ struct State {
     logging: HashMap<String, Bytes>,
 }
 
+const DEFAULT_BLOCK: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+const DEFAULT_OWNERSHIP: &str = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>";
+const DEFAULT_ENCRYPTION: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>";
+
+/// What S3 gives a new bucket.
+async fn furnish(service: &S3Service, bucket: &str, request: &Bytes) {
+    put(service, bucket, "publicAccessBlock", DEFAULT_BLOCK).await;
+    put(service, bucket, "ownershipControls", DEFAULT_OWNERSHIP).await;
+    put(service, bucket, "encryption", DEFAULT_ENCRYPTION).await;
+    let request = String::from_utf8_lossy(request);
+    let tags = request.split_once("<Tags>").and_then(|(_, rest)| rest.split_once("</Tags>"));
+    if let Some((tags, _)) = tags {
+        let tagging = format!("<Tagging><TagSet>{tags}</TagSet></Tagging>");
+        put(service, bucket, "tagging", &tagging).await;
+    }
+}
+
+async fn put(service: &S3Service, bucket: &str, facet: &str, body: &str) {
+    let request = MockRequest {
+        method: "PUT".to_owned(),
+        uri: format!("https://s3.amazonaws.com/{bucket}?{facet}"),
+        headers: HeaderMap::new(),
+        body: Bytes::from(body.to_owned()),
+    };
+    service.handle(request).await;
+}
+
 impl S3 {
     pub async fn handle(&self, call: &Call, request: MockRequest) -> MockResponse {
         if call.operation == "ListBuckets" {
@@ -37,7 +67,19 @@ impl S3 {
         if response.status >= 300 {
             return response;
         }
-        let mut state = self.lock();
+        match call.operation.as_str() {
+            "CreateBucket" => furnish(&service, bucket, &body).await,
+            "DeleteBucketEncryption" => {
+                put(&service, bucket, "encryption", DEFAULT_ENCRYPTION).await;
+            }
+            _ => {}
+        }
+        self.keep(call, service, body).unwrap_or(response)
+    }
+
+    /// What a successful call leaves behind here, and the reply where it is ours.
+    fn keep(&self, call: &Call, service: Arc<S3Service>, body: Bytes) -> Option<MockResponse> {
+        let (mut state, bucket) = (self.lock(), call.resource.as_str());
         match call.operation.as_str() {
             "CreateBucket" => {
                 state.buckets.insert(bucket.to_owned(), service);
@@ -50,13 +92,12 @@ impl S3 {
                 state.logging.insert(bucket.to_owned(), body);
             }
             "GetBucketLogging" => {
-                if let Some(status) = state.logging.get(bucket) {
-                    return MockResponse::xml(200, status.clone());
-                }
+                let status = state.logging.get(bucket)?;
+                return Some(MockResponse::xml(200, status.clone()));
             }
             _ => {}
         }
-        response
+        None
     }
 
     /// An object, for another service that reads it; `None` where there is none.

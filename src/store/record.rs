@@ -172,27 +172,30 @@ fn assemble(
     remaining: &BTreeSet<ObjectId>,
     now: Timestamp,
 ) -> Release {
-    let generations: BTreeMap<(ObjectId, &str), u64> = before
+    let known: BTreeMap<(ObjectId, &str), &Entry> = before
         .iter()
         .flat_map(|release| &release.objects)
-        .map(|entry| ((entry.id(), entry.digest.as_str()), entry.generation))
+        .map(|entry| ((entry.id(), entry.digest.as_str()), entry))
         .collect();
     let digests: BTreeMap<ObjectId, String> =
         new.objects.iter().map(|object| (object.id(), object.digest())).collect();
     let unchanged = |id: &ObjectId| {
         let digest = digests.get(id)?;
-        generations.get(&(id.clone(), digest.as_str())).copied()
+        known.get(&(id.clone(), digest.as_str())).copied()
     };
     let mut objects: Vec<Entry> = new
         .objects
         .iter()
         .map(|object| {
             let id = object.id();
+            let before = unchanged(&id);
+            let generation = before.map(|entry| entry.generation).filter(|_| !new.moves_all);
             Entry {
                 kind: object.kind.clone(),
                 name: object.metadata.name.clone(),
                 digest: object.digest(),
-                generation: unchanged(&id).filter(|_| !new.moves_all).unwrap_or(number),
+                generation: generation.unwrap_or(number),
+                confirmed: new.confirmed.contains(&id) || before.is_some_and(|e| e.confirmed),
             }
         })
         .collect();

@@ -47,6 +47,9 @@ pub struct Entry {
     pub digest: String,
     /// The release in which the object last changed.
     pub generation: u64,
+    /// Somebody confirmed this form by the object's name: it may open or delete more than is live.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
 }
 
 impl Entry {
@@ -128,7 +131,7 @@ pub struct NewRelease {
     pub moves_all: bool,
     /// What is held from now on; none lifts every hold.
     pub holds: Vec<Hold>,
-    /// Objects whose removal was confirmed by name.
+    /// Objects whose removal, or whose form, was confirmed by name.
     pub confirmed: BTreeSet<ObjectId>,
     /// Objects of no release that have a record all the same, with the form that they were last acted on
     /// in: they are taken out too.

@@ -10,7 +10,7 @@ use super::brake::Brake;
 use super::item::{item, key, number};
 use super::{Store, StoreError};
 use crate::aws::Class;
-use crate::model::{Conditions, ObjectId};
+use crate::model::{Conditions, ObjectId, StartedJob};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -28,6 +28,9 @@ pub struct StatusRecord {
     /// The release generation that the resource was last seen to be in full accord with.
     #[serde(default)]
     pub synced_generation: u64,
+    /// The form that the object had then, by content address.
+    #[serde(default)]
+    pub synced_digest: String,
     /// What else the resource's desired state depended on then, as a digest.
     #[serde(default)]
     pub synced_inputs: String,
@@ -50,6 +53,9 @@ pub struct StatusRecord {
     /// A create was begun and its end is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<CreateIntent>,
+    /// The job that was started last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<StartedJob>,
     /// AWS took our deletion of the resource: that it is gone is no surprise.
     #[serde(default)]
     pub deleted: bool,
@@ -61,6 +67,9 @@ pub struct StatusRecord {
     /// A failure was told of, and its end was not.
     #[serde(default)]
     pub failing: bool,
+    /// Since when AWS refuses what is written, without anything written in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<Timestamp>,
     /// Where the resource lived when it was last acted on, as `account/region`.
     #[serde(default)]
     pub place: String,

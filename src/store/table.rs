@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::item::item;
 use super::{Store, StoreError};
-use crate::aws::{Class, Optional};
+use crate::aws::{Absent, Class};
 use crate::model::sha256_hex;
 
 /// How long `init` waits for the table to become active.
@@ -58,7 +58,7 @@ impl Store {
                 self.session().dynamodb().describe_table().table_name(&self.table).send()
             })
             .await
-            .optional()
+            .absent("ResourceNotFoundException")
             .map_err(StoreError::Aws)?;
         Ok(described.and_then(|d| d.table).and_then(|t| t.table_status))
     }

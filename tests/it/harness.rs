@@ -1,6 +1,7 @@
 //! A whole operator with its AWS in one test: single-threaded, under virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -147,7 +148,9 @@ impl Harness {
         let artifacts = |name: &str| environments.get(name)?.artifacts.clone();
         let (objects, packages) = package(&set, artifacts).unwrap();
         for package in &packages {
-            let body = ByteStream::from(std::fs::read(package.path()).unwrap());
+            let mut bytes = Vec::new();
+            package.open().unwrap().read_to_end(&mut bytes).unwrap();
+            let body = ByteStream::from(bytes);
             let put = self.session.s3().put_object().bucket(&package.bucket).key(&package.key);
             put.body(body).send().await.unwrap();
         }

@@ -15,6 +15,7 @@ mod deletion;
 mod drift;
 mod emulators;
 mod faults;
+mod harm;
 mod house;
 mod manifests;
 mod ownership;

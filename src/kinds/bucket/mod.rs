@@ -1,17 +1,20 @@
 //! Bucket: an S3 bucket, each of its sub-resources a facet.
 //!
-//! AWS facts that shape it: a facet is read and written whole, so a write carries the whole
-//! effective value; `GetBucketTagging` tells a bucket without tags (NoSuchTagSet) from none
+//! AWS facts that shape it: a facet is read and written whole, so a write is an overlay of what was read
+//! (`facets`); S3 gives a new bucket protections and defaults of its own, so that its facets are read before
+//! they are written; `GetBucketTagging` tells a bucket without tags (NoSuchTagSet) from none
 //! (NoSuchBucket), so that existence costs no call of its own; PutBucketTagging replaces all tags,
 //! so it carries the live ones along.
 
 mod apply;
+mod check;
+mod facets;
 mod observe;
 mod plan;
 mod spec;
 
 pub use observe::LiveBucket;
-pub use plan::{BucketStep, Facet};
+pub use plan::BucketStep;
 pub use spec::*;
 
 use jiff::Timestamp;
@@ -29,6 +32,7 @@ impl Kind for Bucket {
     const HOLDS_DATA: bool = true;
     const TAGS_SEEN_AT_ONCE: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Partition;
+    const NULL_CLEARS: bool = true;
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;
@@ -36,11 +40,11 @@ impl Kind for Bucket {
     type Step = BucketStep;
 
     fn check_name(name: &str) -> Result<(), String> {
-        spec::check_name(name)
+        check::check_name(name)
     }
 
     fn validate(spec: &BucketSpec) -> Vec<Problem> {
-        spec::validate(spec)
+        check::validate(spec)
     }
 
     async fn observe(

@@ -1,57 +1,45 @@
 //! What to do about a bucket.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::kinds::{Desired, comparable, policy, split_off};
-use crate::model::ValueFrom;
-use crate::plan::{ListRule, Plan, Shape, Verb};
-
+use super::facets::FACETS;
 use super::observe::LiveBucket;
 use super::spec::*;
-
-/// A sub-resource with a read and a write call of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Facet {
-    PublicAccessBlock,
-    ObjectOwnership,
-    Versioning,
-    Encryption,
-    Lifecycle,
-    Cors,
-    Policy,
-    Website,
-    Logging,
-    Notifications,
-}
-
-/// Facets, their fields, and how steps call them; in the order in which they are written: a policy
-/// may need the public access block to be open first.
-const FACETS: [(Facet, &str, &str); 10] = [
-    (Facet::PublicAccessBlock, "publicAccessBlock", "public access block"),
-    (Facet::ObjectOwnership, "objectOwnership", "object ownership"),
-    (Facet::Versioning, "versioning", "versioning"),
-    (Facet::Encryption, "encryption", "encryption"),
-    (Facet::Lifecycle, "lifecycle", "lifecycle"),
-    (Facet::Cors, "cors", "cors"),
-    (Facet::Policy, "policy", "policy"),
-    (Facet::Website, "website", "website"),
-    (Facet::Logging, "logging", "logging"),
-    (Facet::Notifications, "notifications", "notifications"),
-];
+use crate::kinds::{AnyFacet, Desired, Write, comparable, policy, split_off};
+use crate::model::{Segment, ValueFrom};
+use crate::plan::{Blocked, Change, ListRule, Plan, Shape, Verb, is_empty};
 
 /// One call to S3.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BucketStep {
-    Create,
+    /// Makes the bucket with these tags.
+    Create(BTreeMap<String, String>),
     /// The whole set of tags that the bucket shall have.
     Tag(BTreeMap<String, String>),
-    /// Writes a facet from the effective spec.
-    Put(Facet, Box<BucketSpec>),
+    /// Writes a facet.
+    Put(Write<str>),
     /// Removes a facet.
-    Clear(Facet),
+    Clear(Removed),
     Delete,
+}
+
+/// A facet that is removed.
+#[derive(Clone, Copy)]
+pub struct Removed(pub(super) &'static dyn AnyFacet<str>);
+
+impl fmt::Debug for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.field())
+    }
+}
+
+impl PartialEq for Removed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.field() == other.0.field()
+    }
 }
 
 const SHAPE: Shape = Shape {
@@ -59,6 +47,7 @@ const SHAPE: Shape = Shape {
         ("lifecycle", ListRule::Keyed("id")),
         ("lifecycle.transitions", ListRule::Set),
         ("lifecycle.noncurrentVersionTransitions", ListRule::Set),
+        ("encryption.blockedEncryptionTypes", ListRule::Set),
         ("cors.allowedOrigins", ListRule::Set),
         ("cors.allowedMethods", ListRule::Set),
         ("cors.allowedHeaders", ListRule::Set),
@@ -70,79 +59,124 @@ const SHAPE: Shape = Shape {
         ("notifications.queues.events", ListRule::Set),
         ("notifications.topics.events", ListRule::Set),
     ],
+    wholes: &[
+        "lifecycle",
+        "cors",
+        "website.routingRules",
+        "notifications.functions",
+        "notifications.queues",
+        "notifications.topics",
+    ],
 };
 
 pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> Plan<BucketStep> {
     let spec = resolved(desired);
-    let nothing = LiveBucket::default();
-    let seen = live.unwrap_or(&nothing);
     let declared = by_meaning(comparable(&spec, &desired.tags));
-    let seen_value = by_meaning(comparable(&without_nothing(&seen.spec), &seen.tags));
-    let compared = desired.compare(declared, &seen_value, &SHAPE);
-    let mut effective = compared.effective_spec(&spec);
-    effective.policy.clone_from(&spec.policy);
-    settle_website(&mut effective, &spec);
-    let wanted_tags = compared.tags(&desired.tags);
-    let mut changes = compared.changes;
-    let mut plan = Plan::default();
-    if live.is_none() {
-        plan.push(Verb::Create, "bucket", Vec::new(), BucketStep::Create);
-    } else {
-        plan.changes.clone_from(&changes);
+    let Some(live) = live else {
+        let given = desired.compare(declared, &json!({}), &SHAPE).changes;
+        let mut plan = Plan::default();
+        let create = BucketStep::Create(desired.tags.clone());
+        plan.push_whole(Verb::Create, "bucket", given, create);
+        return plan;
+    };
+    let compared = desired.compare(declared.clone(), &by_meaning(live.words(&declared)), &SHAPE);
+    let mut effective = compared.effective.clone();
+    settle_website(&mut effective, &declared);
+    if let Some(policy) = effective.get_mut("policy").filter(|policy| policy.is_string()) {
+        // It was one text to be compared by its meaning.
+        *policy = json!(spec.policy);
     }
+    let mut changes = compared.changes.clone();
+    let mut plan = Plan { changes: changes.clone(), ..Plan::default() };
+    let widening = changes.iter().filter(|change| widens(change, &desired.spec));
+    plan.blocked = desired.unasked(widening, &SHAPE);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
-        let mut all = seen.tags.clone();
-        all.extend(wanted_tags);
-        plan.push(Verb::Update, "tags", tags, BucketStep::Tag(all));
+        let mut all = live.tags.clone();
+        all.extend(compared.tags(&desired.tags));
+        plan.push(Verb::Update, "tags", tags, BucketStep::Tag(all)).stands_alone();
     }
-    for (facet, field, what) in FACETS {
-        let taken = split_off(&mut changes, &[field]);
-        if taken.is_empty() {
-            continue;
-        }
-        if is_cleared(&compared.effective, field) {
-            plan.push(Verb::Delete, what, taken, BucketStep::Clear(facet));
-        } else {
-            let step = BucketStep::Put(facet, Box::new(effective.clone()));
-            plan.push(Verb::Update, what, taken, step);
+    for facet in FACETS {
+        let taken = split_off(&mut changes, &[facet.field()]);
+        if !taken.is_empty() {
+            push_facet(&mut plan, facet, live, &effective, taken);
         }
     }
     plan
 }
 
-/// A redirect of everything and documents exclude each other: what was declared wins over what the
-/// live side completed.
-fn settle_website(effective: &mut BucketSpec, declared: &BucketSpec) {
-    let (Some(effective), Some(declared)) = (&mut effective.website, &declared.website) else {
+fn push_facet(
+    plan: &mut Plan<BucketStep>,
+    facet: &'static dyn AnyFacet<str>,
+    live: &LiveBucket,
+    effective: &Value,
+    changes: Vec<Change>,
+) {
+    let Some(words) = effective.get(facet.field()).filter(|words| !is_empty(words)) else {
+        let step = BucketStep::Clear(Removed(facet));
+        plan.push(Verb::Delete, facet.what(), changes, step).stands_alone();
         return;
     };
-    // Validation refuses both at once.
-    if declared.redirect_all_requests_to.is_some() {
-        effective.index_document = None;
-        effective.error_document = None;
-    } else if declared.index_document.is_some() || declared.error_document.is_some() {
-        effective.redirect_all_requests_to = None;
+    let seen = live.facets.get(facet.field()).cloned().unwrap_or_else(|| facet.unset());
+    match seen.overlay(words) {
+        Ok(write) => {
+            let step = BucketStep::Put(write);
+            plan.push(Verb::Update, facet.what(), changes, step).stands_alone();
+        }
+        Err(error) => {
+            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
+            plan.blocked.get_or_insert(blocked);
+        }
     }
 }
 
-/// S3 says that a bucket notifies nobody by a configuration that lists nobody.
-fn without_nothing(live: &BucketSpec) -> BucketSpec {
-    let mut live = live.clone();
-    let is_empty = |list: &Option<Vec<Notification>>| list.iter().flatten().next().is_none();
-    live.notifications = live.notifications.filter(|n| {
-        let lists = [&n.functions, &n.queues, &n.topics];
-        n.event_bridge == Some(true) || !lists.into_iter().all(is_empty)
-    });
-    live
+/// A change by which a lifecycle rule acts on more than it does now, and that no manifest spells out.
+fn widens(change: &Change, spec: &BucketSpec) -> bool {
+    let [Segment::Field(root), Segment::Element(id), Segment::Field(field), ..] =
+        &change.path.0[..]
+    else {
+        return false;
+    };
+    let is_taken_away = change.live.is_some() && change.desired.is_none();
+    match (root.as_str(), field.as_str()) {
+        (
+            "lifecycle",
+            "prefix"
+            | "tags"
+            | "objectSizeGreaterThan"
+            | "objectSizeLessThan"
+            | "newerNoncurrentVersions",
+        ) => is_taken_away,
+        ("lifecycle", "enabled") => {
+            let rules = spec.lifecycle.iter().flatten();
+            let says_so = rules.filter(|rule| rule.id == *id).any(|rule| rule.enabled.is_some());
+            !says_so && change.live == Some(json!(false))
+        }
+        ("lifecycle", "noncurrentVersionTransitions") => {
+            keeps_newer(&change.live) && !keeps_newer(&change.desired)
+        }
+        _ => false,
+    }
 }
 
-fn is_cleared(effective: &Value, field: &str) -> bool {
-    match effective.get(field) {
-        Some(Value::Array(items)) => items.is_empty(),
-        Some(Value::Object(map)) => map.is_empty(),
-        Some(Value::String(text)) => text.is_empty(),
-        _ => true,
+/// Whether a transition of noncurrent versions leaves some of them where they are.
+fn keeps_newer(transitions: &Option<Value>) -> bool {
+    let list = transitions.as_ref().and_then(Value::as_array);
+    list.into_iter().flatten().any(|t| t.get("newerNoncurrentVersions").is_some())
+}
+
+/// A redirect of everything excludes all else: what was declared wins over what the live side completed.
+fn settle_website(effective: &mut Value, declared: &Value) {
+    const REDIRECT: &str = "redirectAllRequestsTo";
+    let says = |field: &str| declared["website"].get(field).is_some_and(|v| !v.is_null());
+    let Some(website) = effective.get_mut("website").and_then(Value::as_object_mut) else {
+        return;
+    };
+    // Validation refuses both at once.
+    if says(REDIRECT) {
+        website.retain(|field, _| field == REDIRECT);
+    } else if ["indexDocument", "errorDocument", "routingRules"].into_iter().any(says) {
+        website.remove(REDIRECT);
     }
 }
 
@@ -188,7 +222,7 @@ fn by_meaning(mut value: Value) -> Value {
 
 pub(super) fn plan_deletion() -> Plan<BucketStep> {
     let mut plan = Plan::default();
-    plan.push(Verb::Delete, "bucket", Vec::new(), BucketStep::Delete);
+    plan.push_whole(Verb::Delete, "bucket", Vec::new(), BucketStep::Delete);
     plan
 }
 
@@ -196,17 +230,29 @@ pub(super) fn plan_deletion() -> Plan<BucketStep> {
 mod tests {
     use super::*;
     use crate::plan::render_plan;
-    use serde_json::json;
+
+    /// A bucket whose facets say these words.
+    fn bucket(words: &Value, tags: &BTreeMap<String, String>) -> LiveBucket {
+        let seen = |facet: &'static dyn AnyFacet<str>| {
+            let words = words.get(facet.field());
+            (facet.field(), words.map_or_else(|| facet.unset(), |words| facet.saying(words)))
+        };
+        LiveBucket {
+            facets: FACETS.into_iter().map(seen).collect(),
+            name: "dev-it".to_owned(),
+            region: "us-east-1".to_owned(),
+            tags: tags.clone(),
+        }
+    }
 
     fn planned(declared: Value, live: Value) -> Plan<BucketStep> {
         let desired = Desired::sample("Bucket", declared);
-        let live = LiveBucket {
-            spec: serde_json::from_value(live).unwrap(),
-            name: "dev-it".to_owned(),
-            region: "us-east-1".to_owned(),
-            tags: desired.tags.clone(),
-        };
-        plan(&desired, Some(&live))
+        plan(&desired, Some(&bucket(&live, &desired.tags)))
+    }
+
+    /// What each step sends, in the SDK's words.
+    fn sent(plan: &Plan<BucketStep>) -> Vec<String> {
+        plan.steps.iter().map(|step| format!("{:?}", step.call)).collect()
     }
 
     #[test]
@@ -225,10 +271,26 @@ mod tests {
         });
         let plan = planned(declared, live);
         insta::assert_snapshot!(render_plan(&plan));
-        let BucketStep::Put(Facet::PublicAccessBlock, spec) = &plan.steps[0].call else {
-            panic!("{:?}", plan.steps[0].call)
-        };
-        assert_eq!(spec.public_access_block.unwrap().ignore_public_acls, Some(true));
+        assert!(sent(&plan)[0].contains("ignore_public_acls: Some(true)"), "{:?}", sent(&plan));
+    }
+
+    #[test]
+    fn what_a_partial_block_leaves_out_stays_beside_a_policy_too() {
+        let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*"}]});
+        let closed = json!({"blockPublicAcls": true, "ignorePublicAcls": true, "blockPublicPolicy": true, "restrictPublicBuckets": true});
+        let declared = json!({"policy": policy, "publicAccessBlock": {"blockPublicPolicy": false}});
+        for live in [
+            json!({"publicAccessBlock": closed}),
+            json!({"publicAccessBlock": closed, "policy": policy}),
+        ] {
+            let plan = planned(declared.clone(), live);
+            assert_eq!(
+                sent(&plan)[0],
+                "Put(public access block PublicAccessBlockConfiguration { block_public_acls: Some(true), \
+                 ignore_public_acls: Some(true), block_public_policy: Some(false), restrict_public_buckets: \
+                 Some(true) })"
+            );
+        }
     }
 
     #[test]
@@ -243,11 +305,8 @@ mod tests {
     #[test]
     fn tags_that_nobody_declared_are_carried_along() {
         let desired: Desired<BucketSpec> = Desired::sample("Bucket", json!({}));
-        let live = LiveBucket {
-            tags: BTreeMap::from([("by-hand".to_owned(), "1".to_owned())]),
-            ..LiveBucket::default()
-        };
-        let plan = plan(&desired, Some(&live));
+        let by_hand = BTreeMap::from([("by-hand".to_owned(), "1".to_owned())]);
+        let plan = plan(&desired, Some(&bucket(&json!({}), &by_hand)));
         let BucketStep::Tag(tags) = &plan.steps[0].call else { panic!("{:?}", plan.steps) };
         assert_eq!(tags.len(), 4, "{tags:?}");
     }
@@ -256,12 +315,13 @@ mod tests {
     fn a_redirect_gives_way_to_documents_and_the_other_way_round() {
         let documents = json!({"website": {"indexDocument": "index.html"}});
         let redirect = json!({"website": {"redirectAllRequestsTo": {"hostName": "x.com"}}});
-        for (declared, seen) in [(&documents, &redirect), (&redirect, &documents)] {
+        for (declared, seen, kept, gone) in [
+            (&documents, &redirect, "suffix: \"index.html\"", "x.com"),
+            (&redirect, &documents, "host_name: \"x.com\"", "index.html"),
+        ] {
             let plan = planned(declared.clone(), seen.clone());
-            let BucketStep::Put(Facet::Website, spec) = &plan.steps[0].call else {
-                panic!("{:?}", plan.steps)
-            };
-            assert_eq!(json!(spec.website), declared["website"]);
+            let sent = sent(&plan).join("");
+            assert!(sent.contains(kept) && !sent.contains(gone), "{sent}");
         }
     }
 
@@ -273,6 +333,7 @@ mod tests {
             |sid: &str| json!({"policy": {"Version": "2012-10-17", "Statement": [{"Sid": sid}]}});
         let notifies = json!({"notifications": {"functions": [{"id": "a", "arn": "arn:a", "events": ["s3:ObjectCreated:*"]}]}});
         let nobody = json!({"notifications": {}});
+        let keyed = json!({"encryption": {"algorithm": "aws:kms", "kmsKeyArn": "arn:k", "bucketKeyEnabled": true}});
         for (declared, seen, expected) in [
             (json!({}), website("index.html"), vec![]),
             (cors("*"), cors("a.com"), vec!["Update cors"]),
@@ -280,16 +341,31 @@ mod tests {
             (json!({"versioning": "Enabled"}), json!({}), vec!["Update versioning"]),
             (policy("a"), policy("b"), vec!["Update policy"]),
             (json!({"policy": {}}), policy("b"), vec!["Delete policy"]),
+            (json!({"policy": null}), policy("b"), vec!["Delete policy"]),
+            (json!({"website": null}), website("index.html"), vec!["Delete website"]),
+            (json!({"versioning": null}), json!({"versioning": "Suspended"}), vec![]),
+            (
+                json!({"versioning": null}),
+                json!({"versioning": "Enabled"}),
+                vec!["Delete versioning"],
+            ),
+            (
+                json!({"encryption": null}),
+                json!({"encryption": {"algorithm": "AES256", "bucketKeyEnabled": false}}),
+                vec![],
+            ),
+            (json!({"encryption": null}), keyed.clone(), vec!["Delete encryption"]),
+            (json!({"encryption": {"algorithm": "aws:kms"}}), keyed.clone(), vec![]),
+            (
+                json!({"encryption": {"algorithm": "aws:kms", "kmsKeyArn": null}}),
+                keyed,
+                vec!["Update encryption"],
+            ),
             (nobody.clone(), notifies.clone(), vec!["Delete notifications"]),
             (
                 nobody.clone(),
                 json!({"notifications": {"eventBridge": true}}),
                 vec!["Delete notifications"],
-            ),
-            (
-                nobody.clone(),
-                json!({"notifications": {"eventBridge": false, "queues": []}}),
-                vec![],
             ),
             (notifies.clone(), notifies, vec![]),
         ] {
@@ -299,11 +375,100 @@ mod tests {
         }
     }
 
+    /// A live rule, the manifest's, the one that it was in accord with, and what comes of it.
     #[test]
-    fn a_new_bucket_is_made_tagged_and_furnished() {
+    fn a_rule_reaches_more_objects_only_when_somebody_said_so() {
+        let rule = |extra: Value| {
+            let mut rule = json!({"id": "tmp", "expirationDays": 1});
+            for (field, value) in extra.as_object().unwrap() {
+                rule[field] = value.clone();
+            }
+            json!({"lifecycle": [rule]})
+        };
+        let all = rule(json!({}));
+        let stays = rule(json!({"noncurrentVersionExpirationDays": 7}));
+        for limit in [
+            json!({"prefix": "logs/"}),
+            json!({"tags": {"temporary": "true"}}),
+            json!({"objectSizeGreaterThan": 1000}),
+            json!({"objectSizeLessThan": 1000}),
+            json!({"noncurrentVersionExpirationDays": 7, "newerNoncurrentVersions": 3}),
+            json!({"noncurrentVersionTransitions": [{"days": 1, "newerNoncurrentVersions": 2, "storageClass": "GLACIER"}]}),
+        ] {
+            let limited = rule(limit.clone());
+            let field = limit.as_object().unwrap().keys().last().unwrap().clone();
+            let wider = match field.as_str() {
+                "newerNoncurrentVersions" => &stays,
+                "noncurrentVersionTransitions" => &rule(
+                    json!({"noncurrentVersionTransitions": [{"days": 1, "storageClass": "GLACIER"}]}),
+                ),
+                _ => &all,
+            };
+            let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", wider.clone());
+            let live = bucket(&limited, &desired.tags);
+            let found = plan(&desired, Some(&live));
+            let blocked = found.blocked.unwrap_or_else(|| panic!("{limit}"));
+            assert_eq!(blocked.reason, "ConfirmationNeeded", "{limit}");
+            assert!(
+                blocked.message.starts_with(&format!("lifecycle[tmp].{field} ")),
+                "{}",
+                blocked.message
+            );
+            assert_eq!(found.changes[0].path.to_string(), format!("lifecycle[tmp].{field}"));
+            desired.confirmed = true;
+            assert_eq!(
+                plan(&desired, Some(&live)).outline(),
+                ["Update lifecycle"],
+                "confirmed: {limit}"
+            );
+            desired.confirmed = false;
+            desired.previous = Some(limited.clone());
+            assert_eq!(
+                plan(&desired, Some(&live)).outline(),
+                ["Update lifecycle"],
+                "declared before: {limit}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rule_that_somebody_turned_off_is_turned_on_only_by_a_manifest_that_says_so() {
+        let off = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "enabled": false}]});
+        let silent = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1}]});
+        let on = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "enabled": true}]});
+        assert_eq!(
+            planned(silent, off.clone()).outline(),
+            ["Update lifecycle", "! ConfirmationNeeded"]
+        );
+        assert_eq!(planned(on, off).outline(), ["Update lifecycle"]);
+    }
+
+    #[test]
+    fn rules_say_all_that_they_have_and_go_back_as_they_came() {
+        let rules = json!([
+            {"id": "a", "enabled": true, "prefix": "a/", "tags": {"t": "1", "u": "2"}, "objectSizeGreaterThan": 1, "objectSizeLessThan": 9,
+             "expirationDate": "2027-01-31", "noncurrentVersionExpirationDays": 3, "newerNoncurrentVersions": 2,
+             "transitions": [{"date": "2026-12-01", "storageClass": "GLACIER"}],
+             "noncurrentVersionTransitions": [{"days": 1, "newerNoncurrentVersions": 1, "storageClass": "STANDARD_IA"}]},
+            {"id": "b", "enabled": false, "expiredObjectDeleteMarker": true},
+            {"id": "c", "enabled": true, "tags": {"t": "1"}, "expirationDays": 5},
+        ]);
+        let live = bucket(&json!({"lifecycle": rules}), &BTreeMap::new());
+        assert_eq!(live.words(&json!({"lifecycle": rules}))["lifecycle"], rules);
+        let edited = json!({"lifecycle": [rules[0], rules[1], {"id": "c", "tags": {"t": "1"}, "expirationDays": 6}]});
+        let plan = planned(edited, json!({"lifecycle": rules}));
+        assert_eq!(plan.outline(), ["Update lifecycle"]);
+        let paths: Vec<_> = plan.changes.iter().map(|c| c.path.to_string()).collect();
+        assert_eq!(paths, ["lifecycle[c].expirationDays"], "the other rules are as they were");
+    }
+
+    #[test]
+    fn a_new_bucket_is_made_with_its_tags_and_furnished_once_it_can_be_read() {
         let desired = Desired::sample("Bucket", json!({"versioning": "Enabled"}));
         let plan = plan(&desired, None);
-        assert_eq!(plan.outline(), ["Create bucket", "Update tags", "Update versioning"]);
+        assert_eq!(plan.outline(), ["Create bucket"]);
+        assert_eq!(plan.steps[0].call, BucketStep::Create(desired.tags.clone()));
+        assert_eq!(plan.steps[0].changes.len(), 2, "what it will be like is shown");
         assert_eq!(plan.changes, [], "what does not exist has not drifted");
     }
 
@@ -322,19 +487,11 @@ mod tests {
             let reference = serde_json::from_value(from(kind, field)["objectRef"].clone()).unwrap();
             desired.resolved.fields.insert(reference, value.to_owned());
         }
-        let plan = plan(
-            &desired,
-            Some(&LiveBucket { tags: desired.tags.clone(), ..LiveBucket::default() }),
-        );
+        let plan = plan(&desired, Some(&bucket(&json!({}), &desired.tags)));
         assert_eq!(plan.outline(), ["Update logging", "Update notifications"]);
-        let BucketStep::Put(_, spec) = &plan.steps[1].call else { panic!("{:?}", plan.steps) };
-        let logging = spec.logging.as_ref().unwrap();
-        assert_eq!(
-            (logging.target_bucket.as_deref(), &logging.target_bucket_from),
-            (Some("dev-logs"), &None)
-        );
-        let queue = &spec.notifications.as_ref().unwrap().queues.as_ref().unwrap()[0];
-        assert_eq!((queue.arn.as_deref(), &queue.arn_from), (Some("arn:it"), &None));
+        let sent = sent(&plan);
+        assert!(sent[0].contains("target_bucket: \"dev-logs\""), "{}", sent[0]);
+        assert!(sent[1].contains("queue_arn: \"arn:it\""), "{}", sent[1]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! What a Bucket manifest may say. An empty value of a facet removes it from the bucket.
+//! What a Bucket manifest may say. An empty value, or null, of a facet removes it from the bucket; null
+//! within a facet clears the field. A rule in a list is a whole: what it leaves out, it does not have.
+
+use std::collections::BTreeMap;
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::kinds::Problem;
-use crate::model::{Common, ObjectFieldRef, ValueFrom};
+use crate::model::{Common, ValueFrom};
 
 /// An S3 bucket.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -54,11 +56,24 @@ pub enum Versioning {
 #[serde(rename_all = "camelCase")]
 pub struct BucketEncryption {
     pub algorithm: EncryptionAlgorithm,
-    /// Only with aws:kms and aws:kms:dsse.
+    /// Only with aws:kms and aws:kms:dsse; null goes back to the key that AWS manages for S3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
+    /// Kinds of encryption that S3 refuses for new objects; `[NONE]` or null refuses none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1))]
+    pub blocked_encryption_types: Option<Vec<BlockedEncryptionType>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BlockedEncryptionType {
+    #[serde(rename = "NONE")]
+    None,
+    /// With keys that the caller brings.
+    #[serde(rename = "SSE-C")]
+    SseC,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -98,31 +113,73 @@ pub struct LifecycleRule {
     /// On, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Only keys that begin so; all where it is not given.
+    /// Only objects whose key begins so; all where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub prefix: Option<String>,
+    /// Only objects that carry all of these tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 10))]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Only objects of more bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub object_size_greater_than: Option<i64>,
+    /// Only objects of fewer bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub object_size_less_than: Option<i64>,
+    /// Objects expire when they are so old; not with `expirationDate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub expiration_days: Option<i32>,
+    /// Objects expire on this day, at midnight UTC, as `2027-01-31`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
+    pub expiration_date: Option<String>,
+    /// Delete markers without any version behind them go; not with an expiration, tags or sizes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired_object_delete_marker: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub noncurrent_version_expiration_days: Option<i32>,
+    /// So many noncurrent versions stay, however old; with `noncurrentVersionExpirationDays`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub newer_noncurrent_versions: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub abort_incomplete_multipart_upload_days: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transitions: Option<Vec<Transition>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub noncurrent_version_transitions: Option<Vec<Transition>>,
+    pub noncurrent_version_transitions: Option<Vec<NoncurrentTransition>>,
 }
 
+/// Objects move to another storage class, after some days or on a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Transition {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub days: Option<i32>,
+    /// At midnight UTC, as `2027-01-31`; not with `days`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
+    pub date: Option<String>,
+    pub storage_class: TransitionClass,
+}
+
+/// Noncurrent versions move to another storage class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NoncurrentTransition {
     #[schemars(range(min = 0))]
     pub days: i32,
+    /// So many newer versions stay where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub newer_noncurrent_versions: Option<i32>,
     pub storage_class: TransitionClass,
 }
 
@@ -175,6 +232,50 @@ pub struct Website {
     /// Redirects every request; nothing else may be given beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_all_requests_to: Option<Redirect>,
+    /// Redirects of some requests, in the order in which they are tried: the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 50))]
+    pub routing_rules: Option<Vec<RoutingRule>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoutingRule {
+    /// Every request, where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<RoutingCondition>,
+    pub redirect: RoutingRedirect,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1))]
+pub struct RoutingCondition {
+    /// As `404`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[45][0-9]{2}$"))]
+    pub http_error_code_returned_equals: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_prefix_equals: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("minProperties" = 1))]
+pub struct RoutingRedirect {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// As `301`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^3[0-9]{2}$"))]
+    pub http_redirect_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^https?$"))]
+    pub protocol: Option<String>,
+    /// Not with `replaceKeyWith`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replace_key_prefix_with: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replace_key_with: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -196,6 +297,16 @@ pub struct Logging {
     pub target_bucket_from: Option<ValueFrom>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_prefix: Option<String>,
+    /// The keys of log objects are partitioned by the date of the event, or of the delivery; null goes back
+    /// to keys that are not partitioned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition_date_source: Option<PartitionDateSource>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PartitionDateSource {
+    EventTime,
+    DeliveryTime,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -228,111 +339,4 @@ pub struct Notification {
     pub prefix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
-}
-
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let forbidden = name.contains("..")
-        || name.starts_with("xn--")
-        || name.ends_with("-s3alias")
-        || name.parse::<std::net::Ipv4Addr>().is_ok();
-    if (3..=63).contains(&name.len())
-        && name.chars().all(legal)
-        && edge(name.chars().next())
-        && edge(name.chars().last())
-        && !forbidden
-    {
-        return Ok(());
-    }
-    Err("a bucket's name has 3 to 63 lower-case letters, digits, `-` or `.`, begins and ends with \
-         a letter or digit, and is the only one of its name in the world"
-        .to_owned())
-}
-
-pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Some(encryption) = &spec.encryption
-        && encryption.algorithm == EncryptionAlgorithm::AES256
-        && encryption.kms_key_arn.is_some()
-    {
-        let message = "kmsKeyArn goes with aws:kms and aws:kms:dsse";
-        problems.push(Problem::new("encryption.kmsKeyArn", message));
-    }
-    let mut seen = Vec::new();
-    for (i, rule) in spec.lifecycle.iter().flatten().enumerate() {
-        if seen.contains(&&rule.id) {
-            let message = format!("rule id `{}` is used twice", rule.id);
-            problems.push(Problem::new(format!("lifecycle[{i}].id"), message));
-        }
-        seen.push(&rule.id);
-        let acts = rule.expiration_days.is_some()
-            || rule.expired_object_delete_marker.is_some()
-            || rule.noncurrent_version_expiration_days.is_some()
-            || rule.abort_incomplete_multipart_upload_days.is_some()
-            || rule.transitions.as_ref().is_some_and(|t| !t.is_empty())
-            || rule.noncurrent_version_transitions.as_ref().is_some_and(|t| !t.is_empty());
-        if !acts {
-            let message = format!("rule `{}` does nothing", rule.id);
-            let problem = Problem::new(format!("lifecycle[{i}]"), message);
-            problems.push(problem.help("give it an expiration or a transition"));
-        }
-    }
-    if let Some(website) = &spec.website
-        && website.redirect_all_requests_to.is_some()
-        && (website.index_document.is_some() || website.error_document.is_some())
-    {
-        let message = "redirectAllRequestsTo stands alone";
-        problems.push(Problem::new("website", message));
-    }
-    if let Some(logging) = &spec.logging
-        && logging.target_bucket.is_some()
-        && logging.target_bucket_from.is_some()
-    {
-        problems.push(Problem::new("logging", "give targetBucket or targetBucketFrom, not both"));
-    }
-    let from = spec.logging.as_ref().and_then(|l| l.target_bucket_from.as_ref());
-    let fits = |r: &ObjectFieldRef| r.kind == "Bucket" && r.field == "name";
-    if from.is_some_and(|from| !from.object_ref.as_ref().is_some_and(fits)) {
-        let problem =
-            Problem::new("logging.targetBucketFrom", "a log bucket is the name of a Bucket");
-        problems.push(problem.help("objectRef: { kind: Bucket, name: ..., field: name }"));
-    }
-    problems.extend(check_notifications(spec));
-    problems
-}
-
-/// Functions are the only objects that can be notified, by either of their ARNs.
-fn is_arn(list: &str, from: &ValueFrom) -> bool {
-    let fits =
-        |r: &ObjectFieldRef| r.kind == "Function" && ["arn", "functionArn"].contains(&&*r.field);
-    list == "functions" && from.object_ref.as_ref().is_some_and(fits)
-}
-
-fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
-    let Some(notifications) = &spec.notifications else {
-        return Vec::new();
-    };
-    let lists = [
-        ("functions", &notifications.functions),
-        ("queues", &notifications.queues),
-        ("topics", &notifications.topics),
-    ];
-    let mut problems = Vec::new();
-    for (name, list) in lists {
-        for (i, notification) in list.iter().flatten().enumerate() {
-            if notification.arn.is_some() == notification.arn_from.is_some() {
-                let path = format!("notifications.{name}[{i}]");
-                problems.push(Problem::new(path, "give either arn or arnFrom"));
-            } else if notification.arn_from.as_ref().is_some_and(|from| !is_arn(name, from)) {
-                let problem = Problem::new(
-                    format!("notifications.{name}[{i}].arnFrom"),
-                    "it is notified by the ARN of an object",
-                );
-                problems.push(problem.help("objectRef: { kind: Function, name: ..., field: arn }"));
-            }
-        }
-    }
-    problems
 }

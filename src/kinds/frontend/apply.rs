@@ -11,7 +11,7 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::{Outcome, S3Location, Variables};
 
 use super::compare::AppSettings;
-use super::deployed::{DEPLOYED_TAG, deployed_tag};
+use super::deployed::{DEPLOYED_TAG, commit_message};
 use super::plan::FrontendStep;
 use super::spec::*;
 
@@ -49,22 +49,25 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_enable_auto_build(branch.auto_build);
             session.write("amplify", "UpdateBranch", call.send()).await?;
         }
-        FrontendStep::Deploy { app, arn, branch, artifact, digest } => {
-            let started = deploy(session, app, branch, artifact).await?;
-            remember(session, arn, branch, digest, &started).await?;
-            return Ok(Outcome::in_progress());
+        FrontendStep::Deploy { app, branch, artifact } => {
+            let job = deploy(session, app, branch, artifact).await?;
+            return Ok(Outcome { job, ..Outcome::in_progress() });
         }
-        FrontendStep::Build { app, arn, branch, digest } => {
+        FrontendStep::Build { app, branch, digest } => {
             let call = amplify
                 .start_job()
                 .app_id(app)
                 .branch_name(branch)
                 .job_type(aws::JobType::Release)
-                .job_reason("trueup release");
+                .job_reason("trueup release")
+                .commit_message(commit_message(digest));
             let started = session.write("amplify", "StartJob", call.send()).await?;
-            let job = started.job_summary().map(|j| j.job_id()).unwrap_or_default();
-            remember(session, arn, branch, digest, job).await?;
-            return Ok(Outcome::in_progress());
+            let job = started.job_summary().map(|j| j.job_id().to_owned());
+            return Ok(Outcome { job, ..Outcome::in_progress() });
+        }
+        FrontendStep::Remember { branch_arn, deployed } => {
+            let deployed = (DEPLOYED_TAG.to_owned(), deployed.clone());
+            tag(session, branch_arn, BTreeMap::from([deployed])).await?;
         }
         FrontendStep::StopJob { app, branch, job } => {
             let call = amplify.stop_job().app_id(app).branch_name(branch).job_id(job);
@@ -190,7 +193,7 @@ async fn deploy(
     app: &str,
     branch: &str,
     artifact: &S3Location,
-) -> Result<String, AwsError> {
+) -> Result<Option<String>, AwsError> {
     let unsigned = |message: String| AwsError::new(Class::Invalid, "s3", "GetObject", message);
     let presigning =
         PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|e| unsigned(e.to_string()))?;
@@ -211,20 +214,7 @@ async fn deploy(
         .source_url(url.uri())
         .source_url_type(aws::SourceUrlType::Zip);
     let started = session.write("amplify", "StartDeployment", call.send()).await?;
-    Ok(started.job_summary().map(|j| j.job_id().to_owned()).unwrap_or_default())
-}
-
-/// Writes on the branch what was deployed by which job.
-async fn remember(
-    session: &Session,
-    app_arn: &str,
-    branch: &str,
-    digest: &str,
-    job: &str,
-) -> Result<(), AwsError> {
-    let arn = format!("{app_arn}/branches/{branch}");
-    let value = deployed_tag(digest, job);
-    tag(session, &arn, BTreeMap::from([(DEPLOYED_TAG.to_owned(), value)])).await
+    Ok(started.job_summary().map(|j| j.job_id().to_owned()))
 }
 
 /// UpdateApp reads an empty map as "unchanged"; one variable whose name is a space, with no value, is

@@ -4,15 +4,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::kinds::{Comparison, DeclaredEnv, Desired, Variables, comparable};
+use crate::kinds::{Comparison, DeclaredEnv, Desired, Variables, comparable, readable};
 use crate::model::{Secret, ValueFrom, digest_of};
-use crate::plan::{ListRule, Shape, sensitive};
+use crate::plan::{Blocked, ListRule, Shape, sensitive};
 
 use super::observe::LiveFrontend;
 use super::spec::*;
 
 pub(super) const SHAPE: Shape = Shape {
     lists: &[("env", ListRule::Keyed("name")), ("domain.subdomains", ListRule::Keyed("prefix"))],
+    wholes: &[],
 };
 
 /// What CreateApp and UpdateApp write.
@@ -31,7 +32,7 @@ pub struct AppSettings {
 pub(super) fn compare(
     desired: &Desired<FrontendSpec>,
     live: &LiveFrontend,
-) -> (Comparison, AppSettings) {
+) -> Result<(Comparison, AppSettings), Blocked> {
     let spec = &desired.spec;
     let env = declared_env(desired);
     let basic_auth = spec.basic_auth.as_ref().map(|auth| credentials(desired, auth));
@@ -44,7 +45,7 @@ pub(super) fn compare(
             }
         }
     }
-    if let Value::Object(fields) = &mut declared["repository"] {
+    if let Some(Value::Object(fields)) = declared.get_mut("repository") {
         fields.remove("tokenFrom");
     }
     if let Some(build) = spec.build.as_ref().and_then(Build::specification) {
@@ -62,7 +63,7 @@ pub(super) fn compare(
     }
     let compared = desired.compare(declared, &seen, &SHAPE);
     let settings = AppSettings {
-        spec: effective(spec, &compared.effective),
+        spec: effective(spec, &compared.effective)?,
         build_spec: spec.build.as_ref().and_then(Build::specification),
         env: env.map(|env| env.effective(&compared.effective["env"], &live.env)),
         basic_auth,
@@ -73,7 +74,7 @@ pub(super) fn compare(
             .and_then(|from| desired.resolved.secret(from))
             .cloned(),
     };
-    (compared, settings)
+    Ok((compared, settings))
 }
 
 /// Amplify points a subdomain at one branch; ours unless the manifest names another.
@@ -85,15 +86,15 @@ fn with_defaults(spec: &FrontendSpec) -> FrontendSpec {
     spec
 }
 
-fn effective(spec: &FrontendSpec, effective: &Value) -> FrontendSpec {
+fn effective(spec: &FrontendSpec, effective: &Value) -> Result<FrontendSpec, Blocked> {
     let mut effective = effective.clone();
     if let Value::Object(fields) = &mut effective {
         for field in ["build", "env", "basicAuth"] {
             fields.remove(field);
         }
     }
-    let read = serde_json::from_value(effective).unwrap_or_else(|_| spec.clone());
-    FrontendSpec { build: spec.build.clone(), artifact: spec.artifact.clone(), ..read }
+    let read: FrontendSpec = readable(&effective)?;
+    Ok(FrontendSpec { build: spec.build.clone(), artifact: spec.artifact.clone(), ..read })
 }
 
 fn declared_env(desired: &Desired<FrontendSpec>) -> Option<DeclaredEnv> {

@@ -6,7 +6,7 @@ use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::aws::{AwsError, Optional, Session, tags};
+use crate::aws::{Absent, AwsError, Session, tags};
 use crate::kinds::{Desired, Live, Variables};
 use crate::model::Secret;
 
@@ -44,6 +44,7 @@ pub struct DomainState {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveBranch {
+    pub arn: String,
     /// The branch's part of the default domain.
     pub display_name: String,
     /// What was deployed by which job, as we remembered it.
@@ -51,12 +52,15 @@ pub struct LiveBranch {
     pub newest_job: Option<LiveJob>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveJob {
     pub id: String,
     /// Amplify's own word.
     pub status: String,
     pub started_at: Timestamp,
+    /// What its start was given, as far as Amplify shows it.
+    pub commit_message: String,
+    pub source_url: String,
 }
 
 impl LiveJob {
@@ -120,6 +124,7 @@ pub(super) async fn observe(
             auto_build: Some(found.enable_auto_build()),
         };
         live.branch = Some(LiveBranch {
+            arn: found.branch_arn().to_owned(),
             display_name: found.display_name().to_owned(),
             deployed: found.tags().and_then(|tags| tags.get(DEPLOYED_TAG)).cloned(),
             newest_job: newest_job(session, &live.app_id, name).await?,
@@ -141,7 +146,7 @@ async fn find(
         let read = session
             .read("amplify", "GetApp", || session.amplify().get_app().app_id(id).send())
             .await
-            .optional()?;
+            .absent("NotFoundException")?;
         if let Some(reply) = read {
             return AwsError::required("amplify", "GetApp", reply.app).map(Some);
         }
@@ -222,7 +227,7 @@ async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::
             session.amplify().get_branch().app_id(app).branch_name(name).send()
         })
         .await
-        .optional()?;
+        .absent("NotFoundException")?;
     read.map(|r| AwsError::required("amplify", "GetBranch", r.branch)).transpose()
 }
 
@@ -241,6 +246,8 @@ async fn newest_job(
         id: job.job_id().to_owned(),
         status: job.status().as_str().to_owned(),
         started_at: Timestamp::from_second(job.start_time().secs()).unwrap_or_default(),
+        commit_message: job.commit_message().to_owned(),
+        source_url: job.source_url().unwrap_or_default().to_owned(),
     }))
 }
 
@@ -258,7 +265,7 @@ async fn live_domain(
                     session.amplify().get_domain_association().app_id(app).domain_name(name).send()
                 })
                 .await
-                .optional()?;
+                .absent("NotFoundException")?;
             read.map(|r| AwsError::required("amplify", operation, r.domain_association))
                 .transpose()?
         }

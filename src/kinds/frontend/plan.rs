@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::tags as owner;
 use crate::kinds::{Desired, S3Location, split_off};
+use crate::model::ObjectKey;
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
 use super::compare::{AppSettings, compare, release_digest};
-use super::deployed::deployed_tag;
+use super::deployed::{self, deployed_tag};
 use super::observe::{LiveFrontend, LiveJob};
 use super::spec::*;
 
@@ -44,20 +45,22 @@ pub enum FrontendStep {
         app: String,
         branch: BranchSpec,
     },
-    /// Starts a deployment of an artifact and remembers it on the branch.
+    /// Starts a deployment of an artifact.
     Deploy {
         app: String,
-        arn: String,
         branch: String,
         artifact: S3Location,
-        digest: String,
     },
-    /// Starts a build of the repository and remembers it on the branch.
+    /// Starts a build of the repository.
     Build {
         app: String,
-        arn: String,
         branch: String,
         digest: String,
+    },
+    /// Writes on the branch what was deployed by which job.
+    Remember {
+        branch_arn: String,
+        deployed: String,
     },
     StopJob {
         app: String,
@@ -91,7 +94,10 @@ pub(super) fn plan(
 ) -> Plan<FrontendStep> {
     let nothing = LiveFrontend::default();
     let seen = live.unwrap_or(&nothing);
-    let (compared, settings) = compare(desired, seen);
+    let (compared, settings) = match compare(desired, seen) {
+        Ok(compared) => compared,
+        Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
+    };
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
@@ -103,14 +109,14 @@ pub(super) fn plan(
         let settings = Box::new(settings.clone());
         let (name, tags) = (desired.aws_name.clone(), desired.tags.clone());
         let create = FrontendStep::Create { name, settings, tags };
-        plan.push(Verb::Create, "frontend", changes, create);
+        plan.push_whole(Verb::Create, "frontend", changes, create);
     } else {
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
         if seen.spec.repository.is_some() && desired.spec.artifact.is_some() {
             if desired.allow_replace {
                 // The next look finds nothing, and makes it anew.
                 let changes = plan.changes.clone();
-                plan.push(Verb::Delete, "frontend", changes, FrontendStep::Delete { app });
+                plan.push_whole(Verb::Delete, "frontend", changes, FrontendStep::Delete { app });
             } else {
                 plan.blocked = Some(replacement_needed());
             }
@@ -218,43 +224,76 @@ fn push_release(
         }
         return;
     }
-    let arn = seen.arn.clone();
+    let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
     // Where Amplify builds every push by itself, the newest job need not be ours.
     let builds_itself = desired.spec.artifact.is_none()
         && seen.spec.branch.auto_build == Some(true)
         && deployed.is_some_and(|tag| tag.starts_with(&format!("{digest}@")));
-    match newest {
-        Some(job) if builds_itself || deployed == Some(deployed_tag(&digest, &job.id).as_str()) => {
-            if !job.succeeded() && plan.steps.is_empty() {
-                plan.blocked = Some(failed(job));
+    let started = desired.job.as_ref().filter(|started| started.digest == digest);
+    let is_started = |job: &LiveJob| {
+        let key = artifact.as_ref().map(|a| a.key.as_str());
+        started.is_some_and(|started| deployed::is_started(job, started, key))
+    };
+    if let Some(job) = newest {
+        let tag = deployed_tag(&digest, &job.id);
+        let is_remembered = deployed == Some(&*tag);
+        if is_remembered || builds_itself || is_started(job) {
+            if job.succeeded() {
+                remember(plan, seen, tag, is_remembered || builds_itself);
+                return;
             }
-        }
-        _ => {
-            let short = digest.get(..12).unwrap_or(&digest).to_owned();
-            let artifact = desired.spec.artifact.as_ref().and_then(|a| a.s3.clone());
-            let field = if artifact.is_some() { "artifact" } else { "repository" };
-            // Without the job's number: the brake knows the same plan again by its text.
-            let other = newest.map(|_| "another deployment".to_owned());
-            let change = Change::of(field, other, &*short);
-            if seen.branch.is_some() {
-                plan.changes.push(change.clone());
+            // Somebody who asks for another try gets one.
+            if desired.asked_at.is_none_or(|at| at <= job.started_at) {
+                if plan.steps.is_empty() {
+                    plan.blocked = Some(failed(job, &desired.key));
+                }
+                return;
             }
-            let step = match artifact {
-                Some(artifact) => FrontendStep::Deploy { app, arn, branch, artifact, digest },
-                None => FrontendStep::Build { app, arn, branch, digest },
-            };
-            plan.push(Verb::Create, format!("deployment of {short}"), vec![change], step);
+        } else if started.is_some_and(|started| deployed::may_be_unseen(started, now)) {
+            plan.waiting = Some(unseen());
+            return;
         }
+    } else if started.is_some_and(|started| deployed::may_be_unseen(started, now)) {
+        plan.waiting = Some(unseen());
+        return;
+    }
+    let short = digest.get(..12).unwrap_or(&digest).to_owned();
+    let field = if artifact.is_some() { "artifact" } else { "repository" };
+    // Without the job's number: the brake knows the same plan again by its text.
+    let other = newest.map(|_| "another deployment".to_owned());
+    let change = Change::of(field, other, &*short);
+    if seen.branch.is_some() {
+        plan.changes.push(change.clone());
+    }
+    let what = format!("deployment of {short}");
+    let step = match artifact {
+        Some(artifact) => FrontendStep::Deploy { app, branch, artifact },
+        None => FrontendStep::Build { app, branch, digest: digest.clone() },
+    };
+    plan.push_job(&digest, what, vec![change], step);
+}
+
+fn unseen() -> Waiting {
+    let message = "a deployment was started a moment ago, and Amplify does not show it yet";
+    Waiting { reason: "NotSeenYet", message: message.to_owned() }
+}
+
+/// Writes on the branch what was deployed, for whoever has no record of it.
+fn remember(plan: &mut Plan<FrontendStep>, seen: &LiveFrontend, tag: String, is_remembered: bool) {
+    let arn = seen.branch.as_ref().map(|branch| branch.arn.clone());
+    if let (false, Some(branch_arn)) = (is_remembered, arn) {
+        let step = FrontendStep::Remember { branch_arn, deployed: tag };
+        plan.push(Verb::Update, "tag of the deployment", Vec::new(), step);
     }
 }
 
-fn failed(job: &LiveJob) -> Blocked {
+fn failed(job: &LiveJob, key: &ObjectKey) -> Blocked {
     Blocked {
         reason: "DeploymentFailed",
         message: format!(
             "Amplify job {} ended as {}. Read its log in the Amplify console, then apply a frontend \
-             that deploys, or `trueup rollback`",
-            job.id, job.status
+             that deploys, try it again with `trueup reconcile {} {}`, or `trueup rollback {2}`",
+            job.id, job.status, key.environment, key.id
         ),
     }
 }
@@ -262,7 +301,7 @@ fn failed(job: &LiveJob) -> Blocked {
 pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
     let mut plan = Plan::default();
     let step = FrontendStep::Delete { app: live.app_id.clone() };
-    plan.push(Verb::Delete, "frontend", Vec::new(), step);
+    plan.push_whole(Verb::Delete, "frontend", Vec::new(), step);
     plan
 }
 
@@ -270,6 +309,7 @@ pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
 mod tests {
     use super::super::observe::{DomainState, LiveBranch};
     use super::*;
+    use crate::model::StartedJob;
     use serde_json::{Value, json};
 
     const APP: &str = "arn:aws:amplify:us-east-1:123456789012:apps/d1";
@@ -303,7 +343,7 @@ mod tests {
 
     fn job(id: &str, status: &str, minutes_ago: i64) -> LiveJob {
         let started_at = now() - SignedDuration::from_mins(minutes_ago);
-        LiveJob { id: id.to_owned(), status: status.to_owned(), started_at }
+        LiveJob { id: id.to_owned(), status: status.to_owned(), started_at, ..LiveJob::default() }
     }
 
     /// An app as `spec` says, whose release was deployed by job 7.
@@ -315,6 +355,7 @@ mod tests {
             arn: APP.to_owned(),
             tags: desired.tags.clone(),
             branch: Some(LiveBranch {
+                arn: format!("{APP}/branches/main"),
                 display_name: "main".to_owned(),
                 deployed: Some(deployed_tag(&digest, "7")),
                 newest_job: Some(job("7", "SUCCEED", 90)),
@@ -453,6 +494,69 @@ mod tests {
         let mut seen = live(site(json!({})), &desired);
         failed(seen.branch.as_mut().unwrap());
         assert_eq!(super::plan(&desired, Some(&seen), now()).outline(), ["Update app"]);
+    }
+
+    /// A job that the object's record knows, and what is planned about it.
+    #[test]
+    fn a_job_that_was_started_is_not_started_again() {
+        let start = "Create deployment of abababababab";
+        for (what, id, minutes_ago, newest, expected) in [
+            ("it runs", Some("8"), 1, Some(job("8", "RUNNING", 1)), "… Deploying"),
+            (
+                "it is over, its tag was lost",
+                Some("8"),
+                2,
+                Some(job("8", "SUCCEED", 2)),
+                "Update tag of the deployment",
+            ),
+            (
+                "it failed, its tag was lost",
+                Some("8"),
+                2,
+                Some(job("8", "FAILED", 2)),
+                "! DeploymentFailed",
+            ),
+            (
+                "its start was not answered",
+                None,
+                2,
+                Some(job("8", "SUCCEED", 2)),
+                "Update tag of the deployment",
+            ),
+            ("it may not be shown yet", None, 0, Some(job("7", "SUCCEED", 90)), "… NotSeenYet"),
+            ("it may be the first one", None, 0, None, "… NotSeenYet"),
+            ("it was never made", None, 2, Some(job("7", "SUCCEED", 90)), start),
+            ("somebody started another one", Some("8"), 9, Some(job("9", "SUCCEED", 1)), start),
+        ] {
+            let mut desired = desired(site(json!({})));
+            let mut seen = live(site(json!({})), &desired);
+            let branch = seen.branch.as_mut().unwrap();
+            branch.deployed = Some("0000@7".to_owned());
+            branch.newest_job = newest;
+            desired.job = Some(StartedJob {
+                digest: release_digest(&desired).unwrap(),
+                at: now() - SignedDuration::from_mins(minutes_ago),
+                id: id.map(str::to_owned),
+            });
+            assert_eq!(plan(&desired, Some(&seen), now()).outline(), [expected], "{what}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_failed_is_tried_again_when_somebody_asks() {
+        for (asked_minutes_ago, expected) in [
+            (None, "! DeploymentFailed"),
+            (Some(9), "! DeploymentFailed"),
+            (Some(3), "Create deployment of abababababab"),
+        ] {
+            let mut desired = desired(site(json!({})));
+            let mut seen = live(site(json!({})), &desired);
+            seen.branch.as_mut().unwrap().newest_job = Some(job("7", "FAILED", 5));
+            desired.asked_at =
+                asked_minutes_ago.map(|minutes| now() - SignedDuration::from_mins(minutes));
+            let plan = plan(&desired, Some(&seen), now());
+            assert_eq!(plan.outline(), [expected], "{asked_minutes_ago:?}");
+        }
     }
 
     #[test]

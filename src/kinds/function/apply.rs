@@ -9,7 +9,7 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::{Outcome, Variables};
 
 use super::compare::{CODE_TAG, Settings, code_tag};
-use super::plan::FunctionStep;
+use super::plan::{FunctionStep, Publication};
 use super::spec::*;
 
 pub(super) async fn apply(
@@ -24,7 +24,7 @@ pub(super) async fn apply(
         FunctionStep::UpdateCode(code, architectures) => {
             update_code(session, name, code, architectures.as_deref()).await
         }
-        FunctionStep::Publish { alias, exists } => publish(session, name, alias, *exists).await,
+        FunctionStep::Publish(publication) => publish(session, name, publication).await,
         FunctionStep::ReserveConcurrency(executions) => {
             let call = lambda
                 .put_function_concurrency()
@@ -171,7 +171,8 @@ async fn remember_code(
     match &code.s3 {
         Some(location) if location.sha256.is_none() => {
             let value = code_tag(location, code_sha256.unwrap_or_default());
-            tag(session, arn, BTreeMap::from([(CODE_TAG.to_owned(), value)])).await
+            let tagged = tag(session, arn, BTreeMap::from([(CODE_TAG.to_owned(), value)])).await;
+            tagged.map_err(AwsError::half_made)
         }
         _ => Ok(()),
     }
@@ -190,7 +191,7 @@ async fn configure(
         .set_description(spec.description.clone())
         .set_runtime(spec.runtime.as_deref().map(aws::Runtime::from))
         .set_handler(spec.handler.clone())
-        .role(&spec.role)
+        .set_role(Some(spec.role.clone()).filter(|role| !role.is_empty()))
         .set_memory_size(spec.memory_size)
         .set_timeout(spec.timeout)
         .set_environment(settings.env.as_ref().map(environment))
@@ -204,11 +205,9 @@ async fn configure(
     if let Some(storage) = spec.ephemeral_storage {
         call = call.ephemeral_storage(ephemeral_storage(storage)?);
     }
-    let updated = session.write("lambda", "UpdateFunctionConfiguration", call.send()).await?;
-    Ok(Outcome {
-        in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
-        ..Outcome::done()
-    })
+    session.write("lambda", "UpdateFunctionConfiguration", call.send()).await?;
+    // What is published is looked at again first, however fast Lambda was.
+    Ok(Outcome::in_progress())
 }
 
 async fn update_code(
@@ -230,39 +229,78 @@ async fn update_code(
     let updated = session.write("lambda", "UpdateFunctionCode", call.send()).await?;
     let arn = updated.function_arn().unwrap_or_default();
     remember_code(session, arn, code, updated.code_sha256()).await?;
-    Ok(Outcome {
-        in_progress: updated.last_update_status() == Some(&aws::LastUpdateStatus::InProgress),
-        ..Outcome::done()
-    })
+    Ok(Outcome::in_progress())
 }
 
-async fn publish(
+/// Publishes what was looked at and nothing else, and moves the alias from where it was looked at:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>.
+async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<Outcome, AwsError> {
+    let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let call = session
+        .lambda()
+        .publish_version()
+        .function_name(name)
+        .set_code_sha256(some(&wanted.code_sha256))
+        .set_revision_id(some(&wanted.revision));
+    let published = session.write("lambda", "PublishVersion", call.send()).await?;
+    let version = published.version().unwrap_or_default();
+    match published.state() {
+        // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
+        // https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html.
+        Some(aws::State::Pending) => return Ok(Outcome::waiting()),
+        Some(aws::State::Failed) => {
+            let reason = published.state_reason().unwrap_or("no reason given");
+            let stays = wanted.from.as_ref().map_or_else(
+                || format!("the alias {} is not made", wanted.alias),
+                |from| format!("the alias {} stays on version {from}", wanted.alias),
+            );
+            let message = format!(
+                "version {version} cannot run: {reason} So {stays}. Correct the code or the configuration"
+            );
+            return Err(AwsError::new(Class::Invalid, "lambda", "PublishVersion", message));
+        }
+        _ => {}
+    }
+    match &wanted.from {
+        Some(from) => move_alias(session, name, &wanted.alias, from, version).await?,
+        None => {
+            let call = session.lambda().create_alias().function_name(name);
+            let call = call.name(&wanted.alias).function_version(version).send();
+            session.write("lambda", "CreateAlias", call).await?;
+        }
+    }
+    Ok(Outcome::done())
+}
+
+/// Moves an alias, unless somebody has moved it since it was looked at.
+async fn move_alias(
     session: &Session,
     name: &str,
     alias: &str,
-    exists: bool,
-) -> Result<Outcome, AwsError> {
+    from: &str,
+    to: &str,
+) -> Result<(), AwsError> {
     let lambda = session.lambda();
-    let call = lambda.publish_version().function_name(name);
-    let published = session.write("lambda", "PublishVersion", call.send()).await?;
-    // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
-    // https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html.
-    if published.state() == Some(&aws::State::Pending) {
-        return Ok(Outcome::waiting());
+    let seen = session
+        .read("lambda", "GetAlias", || lambda.get_alias().function_name(name).name(alias).send())
+        .await?;
+    if seen.function_version() != Some(from) {
+        let now = seen.function_version().unwrap_or("nothing");
+        let message = format!("somebody has moved the alias {alias} from version {from} to {now}");
+        return Err(AwsError::new(Class::Conflict, "lambda", "UpdateAlias", message));
     }
-    let version = published.version().unwrap_or_default();
-    if exists {
-        // Whoever shifted a part of the traffic by hand would keep it on a version of before.
-        let all = aws::AliasRoutingConfiguration::builder()
-            .set_additional_version_weights(Some(HashMap::new()))
-            .build();
-        let call = lambda.update_alias().function_name(name).name(alias).function_version(version);
-        session.write("lambda", "UpdateAlias", call.routing_config(all).send()).await?;
-    } else {
-        let call = lambda.create_alias().function_name(name).name(alias).function_version(version);
-        session.write("lambda", "CreateAlias", call.send()).await?;
-    }
-    Ok(Outcome::done())
+    // Whoever shifted a part of the traffic by hand would keep it on a version of before.
+    let all = aws::AliasRoutingConfiguration::builder()
+        .set_additional_version_weights(Some(HashMap::new()))
+        .build();
+    let call = lambda
+        .update_alias()
+        .function_name(name)
+        .name(alias)
+        .function_version(to)
+        .routing_config(all)
+        .set_revision_id(seen.revision_id);
+    session.write("lambda", "UpdateAlias", call.send()).await.map(drop)
 }
 
 async fn put_async(

@@ -1,12 +1,14 @@
 //! The two sides of a function's comparison, and the settings that a write takes from it.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::kinds::{Comparison, DeclaredEnv, Desired, S3Location, Variables, comparable};
+use crate::kinds::{Comparison, DeclaredEnv, Desired, S3Location, Variables, comparable, readable};
 use crate::model::sha256_hex;
-use crate::plan::{ListRule, Shape};
+use crate::plan::{Blocked, ListRule, Shape};
 
 use super::observe::LiveFunction;
 use super::permission;
@@ -23,6 +25,7 @@ pub(super) const SHAPE: Shape = Shape {
         ("url.cors.allowOrigins", ListRule::Set),
         ("url.cors.exposeHeaders", ListRule::Set),
     ],
+    wholes: &[],
 };
 
 /// The tag that remembers which bare S3 location the code came from, and what it was then.
@@ -36,12 +39,28 @@ pub struct Settings {
     pub env: Option<Variables>,
 }
 
+impl Settings {
+    /// The same with nothing but some fields, for a write that changes only those: what else stands in a
+    /// function need not be valid any more, as a layer that somebody deleted.
+    pub(super) fn only(&self, fields: &BTreeSet<&str>) -> Result<Self, Blocked> {
+        let mut spec = json!(self.spec);
+        if let Value::Object(all) = &mut spec {
+            all.retain(|field, _| fields.contains(field.as_str()));
+            // What every function has is there, and empty where it is not to be sent.
+            all.entry("role").or_insert_with(|| json!(""));
+            all.entry("code").or_insert_with(|| json!({}));
+        }
+        let env = self.env.clone().filter(|_| fields.contains("env"));
+        Ok(Self { spec: readable(&spec)?, env })
+    }
+}
+
 /// Compares a function with its spec. Values of secrets, and of variables that the spec does not
 /// know, take part as digests.
 pub(super) fn compare(
     desired: &Desired<FunctionSpec>,
     live: &LiveFunction,
-) -> (Comparison, Settings) {
+) -> Result<(Comparison, Settings), Blocked> {
     let env = desired.spec.env.as_ref().map(|env| DeclaredEnv::new(env, &desired.resolved));
     let mut declared = comparable(&desired.spec, &desired.tags);
     let mut seen = comparable(&live.spec, &live.tags);
@@ -72,10 +91,10 @@ pub(super) fn compare(
         fields.insert("code".to_owned(), json!(desired.spec.code));
     }
     let settings = Settings {
-        spec: serde_json::from_value(effective).unwrap_or_else(|_| desired.spec.clone()),
+        spec: readable(&effective)?,
         env: env.map(|env| env.effective(&variables, &live.env)),
     };
-    (compared, settings)
+    Ok((compared, settings))
 }
 
 /// Code compares by its image, by its digest, or by where it came from when it was last deployed.

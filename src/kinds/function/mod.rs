@@ -7,16 +7,18 @@
 //! - Lambda never returns where its code came from, only `CodeSha256`, the base64 of the zip's
 //!   SHA-256. Code that `apply` packaged is compared by that; code given as a bare S3 location is
 //!   remembered in the tag `trueup.dev/code` together with the digest that it had.
-//! - PublishVersion makes nothing new when neither code nor configuration changed since the last one:
+//! - PublishVersion makes nothing new when neither code nor configuration was updated since the last one:
 //!   <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>. So publishing and moving
-//!   the alias is one step that may be taken twice.
-//! - With an alias, the URL, the permissions and the async settings belong to the alias.
+//!   the alias is one step that may be taken twice. It is guarded, so that neither what somebody uploads
+//!   meanwhile is published, nor an alias that somebody moves meanwhile is moved again.
+//! - With an alias, the URL, the permissions and the async settings belong to the alias (`qualifier.rs`).
 
 mod apply;
 mod compare;
 mod observe;
 mod permission;
 mod plan;
+mod qualifier;
 mod spec;
 
 pub use observe::LiveFunction;

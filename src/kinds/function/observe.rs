@@ -6,11 +6,12 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types as aws;
 use serde_json::{Value, json};
 
-use crate::aws::{AwsError, Class, Optional, Session};
+use crate::aws::{Absent, AwsError, Class, Session};
 use crate::kinds::{Desired, Live, Variables};
 use crate::model::Secret;
 
 use super::permission;
+use super::qualifier::{self, Leftover, Qualifier};
 use super::spec::*;
 
 /// A function as it is, in the words of its spec.
@@ -21,6 +22,8 @@ pub struct LiveFunction {
     pub arn: String,
     /// Base64, as Lambda writes it.
     pub code_sha256: String,
+    /// Changes with everything that changes the function.
+    pub revision: String,
     pub image: Option<String>,
     pub env: Variables,
     pub tags: BTreeMap<String, String>,
@@ -29,6 +32,8 @@ pub struct LiveFunction {
     /// An alias is declared and is not there yet.
     pub awaits_alias: bool,
     pub url: Option<String>,
+    /// What is on qualifiers that are not declared any more.
+    pub leftovers: Vec<Leftover>,
     /// What Lambda is still doing, where it is.
     pub busy: Option<String>,
     /// Why Lambda cannot run the function, where it cannot.
@@ -82,6 +87,7 @@ pub(super) async fn observe(
         name: name.clone(),
         arn: configuration.function_arn().unwrap_or_default().to_owned(),
         code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
+        revision: configuration.revision_id().unwrap_or_default().to_owned(),
         image: function.code().and_then(|c| c.image_uri()).map(str::to_owned),
         env: env_of(configuration),
         tags: function.tags().cloned().unwrap_or_default().into_iter().collect(),
@@ -108,7 +114,32 @@ pub(super) async fn observe(
     if permission::declared(asked).is_some() {
         live.permissions = permissions(session, name, qualifier).await?;
     }
+    for qualifier in qualifier::left_behind(desired, &live.tags) {
+        live.leftovers.push(leftover(session, desired, qualifier).await?);
+    }
     Ok(Some(live))
+}
+
+/// What is on a qualifier, of the facets that the spec declares.
+async fn leftover(
+    session: &Session,
+    desired: &Desired<FunctionSpec>,
+    qualifier: Qualifier,
+) -> Result<Leftover, AwsError> {
+    let (name, asked) = (&desired.aws_name, &desired.spec);
+    let mut left = Leftover { qualifier, ..Leftover::default() };
+    let on = left.qualifier.as_deref();
+    if asked.url.is_some() {
+        left.has_url = url(session, name, on).await?.is_some();
+    }
+    if asked.async_invocation.is_some() {
+        left.has_async = async_settings(session, name, on).await?.is_some();
+    }
+    if permission::declared(asked).is_some() {
+        let ids = permissions(session, name, on).await?.into_iter().map(|p| p.id).collect();
+        left.statements = qualifier::ours(desired, ids);
+    }
+    Ok(left)
 }
 
 async fn get(
@@ -122,7 +153,7 @@ async fn get(
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
-        .optional()
+        .absent("ResourceNotFoundException")
 }
 
 /// What the caller may not read is not absent: taking it so would write over it.
@@ -244,7 +275,7 @@ async fn async_settings(
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
-        .optional()?;
+        .absent("ResourceNotFoundException")?;
     Ok(read.map(|r| {
         let destinations = r.destination_config();
         AsyncInvocation {
@@ -273,7 +304,7 @@ async fn url(
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
-        .optional()?;
+        .absent("ResourceNotFoundException")?;
     Ok(read.map(|r| {
         let cors = r.cors().map(|c| UrlCors {
             allow_credentials: c.allow_credentials(),
@@ -311,7 +342,7 @@ async fn permissions(
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
-        .optional()?;
+        .absent("ResourceNotFoundException")?;
     let policy = read.and_then(|r| r.policy).unwrap_or_else(|| json!({}).to_string());
     Ok(permission::from_policy(&policy))
 }

@@ -42,13 +42,15 @@ pub(super) fn declared(spec: &FunctionSpec) -> Option<Vec<Permission>> {
     Some(all)
 }
 
+/// Whether a statement is one of those that a public URL implies.
+pub(super) fn is_implied(id: &str) -> bool {
+    id == PUBLIC_URL || id == PUBLIC_URL_INVOKE
+}
+
 /// The live permissions that the spec speaks about: all where it lists them, otherwise only those
 /// that its URL implies.
 pub(super) fn concerned(spec: &FunctionSpec, live: &[Permission]) -> Vec<Permission> {
-    live.iter()
-        .filter(|p| spec.permissions.is_some() || p.id == PUBLIC_URL || p.id == PUBLIC_URL_INVOKE)
-        .cloned()
-        .collect()
+    live.iter().filter(|p| spec.permissions.is_some() || is_implied(&p.id)).cloned().collect()
 }
 
 /// What is compared with the live permissions. A statement is a whole: a condition that it does not

@@ -9,6 +9,7 @@ use crate::plan::{Change, Plan, Verb};
 use super::compare::{Settings, compare};
 use super::observe::LiveFunction;
 use super::permission;
+use super::qualifier;
 use super::spec::*;
 
 /// One call to Lambda, or one pair that may be repeated as a whole.
@@ -19,11 +20,8 @@ pub enum FunctionStep {
     UpdateCode(Code, Option<Vec<Architecture>>),
     ReserveConcurrency(i32),
     RemoveReservation,
-    /// Publishes a version and moves the alias to it; `exists` says whether the alias does.
-    Publish {
-        alias: String,
-        exists: bool,
-    },
+    /// Publishes what was looked at, and moves the alias to it.
+    Publish(Publication),
     PutAsync(Option<String>, AsyncInvocation),
     DeleteAsync(Option<String>),
     CreateUrl(Option<String>, FunctionUrl),
@@ -34,6 +32,17 @@ pub enum FunctionStep {
     /// The function's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
     Delete,
+}
+
+/// A version that is to be published, and the alias that is to point to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Publication {
+    pub alias: String,
+    /// The version that the alias points to; `None` where there is no alias yet.
+    pub from: Option<String>,
+    /// The code and the revision that were looked at: nothing else is published.
+    pub code_sha256: String,
+    pub revision: String,
 }
 
 /// Fields that UpdateFunctionConfiguration writes.
@@ -65,7 +74,10 @@ pub(super) fn plan(
     let mut nothing = LiveFunction::default();
     nothing.spec.reserved_concurrency = Some(-1);
     let seen = live.unwrap_or(&nothing);
-    let (compared, settings) = compare(desired, seen);
+    let (compared, settings) = match compare(desired, seen) {
+        Ok(compared) => compared,
+        Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
+    };
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let mut plan = Plan::default();
@@ -74,8 +86,10 @@ pub(super) fn plan(
         let mut given = split_off(&mut changes, CONFIGURATION);
         given.extend(split_off(&mut changes, CODE));
         split_off(&mut changes, &["tags"]);
-        let create = FunctionStep::Create(Box::new(settings.clone()), desired.tags.clone());
-        plan.push(Verb::Create, "function", given, create);
+        let mut tags = desired.tags.clone();
+        tags.extend(qualifier::first_tag(&desired.spec));
+        let create = FunctionStep::Create(Box::new(settings.clone()), tags);
+        plan.push_whole(Verb::Create, "function", given, create);
     } else {
         plan.changes.clone_from(&changes);
         plan.changes.extend(moved.clone());
@@ -86,15 +100,25 @@ pub(super) fn plan(
         if seen.image.is_some() != desired.spec.code.image.is_some() {
             if desired.allow_replace {
                 // The next look finds nothing, and makes it anew.
-                plan.push(Verb::Delete, "function", changes, FunctionStep::Delete);
+                plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
                 return plan;
             }
             return Plan { changes: plan.changes, ..replacement_needed() };
         }
     }
+    // What is open on an alias of before is closed first.
+    qualifier::push(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
+    // Who may call it comes before what it is, where there is already something to call.
+    let hangs_on_something =
+        live.is_some() && (desired.spec.alias.is_none() || seen.alias.is_some());
+    if hangs_on_something {
+        push_facets(&mut plan, &mut changes, &settings, desired, seen);
+    }
     push_settings(&mut plan, &mut changes, &settings, wanted_tags, seen);
     push_release(&mut plan, &desired.spec, seen, moved);
-    push_facets(&mut plan, &mut changes, &settings, desired, seen);
+    if !hangs_on_something {
+        push_facets(&mut plan, &mut changes, &settings, desired, seen);
+    }
     if plan.steps.is_empty()
         && let Some(failure) = &seen.failure
     {
@@ -120,8 +144,14 @@ fn push_settings(
 ) {
     let configuration = split_off(changes, CONFIGURATION);
     if !configuration.is_empty() {
-        let step = FunctionStep::Configure(Box::new(settings.clone()));
-        plan.push(Verb::Update, "configuration", configuration, step);
+        let fields = configuration.iter().map(|change| change.path.root()).collect();
+        match settings.only(&fields) {
+            Ok(settings) => {
+                let step = FunctionStep::Configure(Box::new(settings));
+                plan.push(Verb::Update, "configuration", configuration, step);
+            }
+            Err(blocked) => plan.blocked = Some(blocked),
+        }
     }
     let code = split_off(changes, CODE);
     if !code.is_empty() {
@@ -131,17 +161,18 @@ fn push_settings(
     }
     let tags = split_off(changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(Verb::Update, "tags", tags, FunctionStep::Tag(seen.arn.clone(), wanted_tags));
+        let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
+        plan.push(Verb::Update, "tags", tags, step).stands_alone();
     }
     let reservation = split_off(changes, &["reservedConcurrency"]);
     match (reservation.is_empty(), settings.spec.reserved_concurrency) {
         (false, Some(-1)) => {
             let step = FunctionStep::RemoveReservation;
-            plan.push(Verb::Delete, "reserved concurrency", reservation, step);
+            plan.push(Verb::Delete, "reserved concurrency", reservation, step).stands_alone();
         }
         (false, Some(executions)) => {
             let step = FunctionStep::ReserveConcurrency(executions);
-            plan.push(Verb::Update, "reserved concurrency", reservation, step);
+            plan.push(Verb::Update, "reserved concurrency", reservation, step).stands_alone();
         }
         _ => {}
     }
@@ -176,7 +207,12 @@ fn push_release(
         .any(|step| matches!(step.call, FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)));
     if !exists || moved.is_some() || about_to_change {
         let verb = if exists { Verb::Update } else { Verb::Create };
-        let step = FunctionStep::Publish { alias: alias.clone(), exists };
+        let step = FunctionStep::Publish(Publication {
+            alias: alias.clone(),
+            from: seen.alias.as_ref().map(|alias| alias.version.clone()),
+            code_sha256: seen.code_sha256.clone(),
+            revision: seen.revision.clone(),
+        });
         plan.push(verb, format!("alias {alias} to a new version"), Vec::from_iter(moved), step);
     }
 }
@@ -194,10 +230,10 @@ fn push_facets(
     if let (false, Some(wanted)) = (asynchronous.is_empty(), &settings.spec.async_invocation) {
         if *wanted == AsyncInvocation::default() {
             let step = FunctionStep::DeleteAsync(qualifier());
-            plan.push(Verb::Delete, "async settings", asynchronous, step);
+            plan.push(Verb::Delete, "async settings", asynchronous, step).stands_alone();
         } else {
             let step = FunctionStep::PutAsync(qualifier(), wanted.clone());
-            plan.push(Verb::Update, "async settings", asynchronous, step);
+            plan.push(Verb::Update, "async settings", asynchronous, step).stands_alone();
         }
     }
     let url = split_off(changes, &["url"]);
@@ -207,7 +243,7 @@ fn push_facets(
             (_, None) => (Verb::Create, FunctionStep::CreateUrl(qualifier(), wanted.clone())),
             (_, Some(_)) => (Verb::Update, FunctionStep::UpdateUrl(qualifier(), wanted.clone())),
         };
-        plan.push(verb, "url", url, step);
+        plan.push(verb, "url", url, step).stands_alone();
     }
     push_permissions(plan, changes, desired, seen);
 }
@@ -236,18 +272,19 @@ fn push_permissions(
     for (id, changes) in by_id {
         if seen.permissions.iter().any(|p| p.id == id) {
             let step = FunctionStep::RemovePermission(qualifier(), id.clone());
-            plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step);
+            plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step)
+                .stands_alone();
         }
         if let Some(permission) = wanted.iter().find(|p| p.id == id) {
             let step = FunctionStep::AddPermission(qualifier(), permission.clone());
-            plan.push(Verb::Create, format!("permission {id}"), changes, step);
+            plan.push(Verb::Create, format!("permission {id}"), changes, step).stands_alone();
         }
     }
 }
 
 pub(super) fn plan_deletion() -> Plan<FunctionStep> {
     let mut plan = Plan::default();
-    plan.push(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
+    plan.push_whole(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
     plan
 }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types as aws;
 
-use crate::aws::{AwsError, Optional, Session};
+use crate::aws::{Absent, AwsError, Session};
 use crate::kinds::{Desired, Live};
 
 use super::spec::*;
+
+/// What DynamoDB says of a table that is not there.
+const NOT_FOUND: &str = "ResourceNotFoundException";
 
 /// The most pages of tags that are read; DynamoDB allows 50 tags, which fit one.
 const TAG_PAGES_MAX: usize = 10;
@@ -49,13 +52,19 @@ pub(super) async fn observe(
             session.dynamodb().describe_table().table_name(name).send()
         })
         .await
-        .optional()?;
+        .absent(NOT_FOUND)?;
     let Some(described) = described else {
         return Ok(None);
     };
     let table = AwsError::required("dynamodb", "DescribeTable", described.table)?;
     let arn = table.table_arn().unwrap_or_default().to_owned();
-    let tags = tags(session, &arn).await?;
+    // For some seconds the table is there and its tags are not.
+    let tags = match table.table_status() {
+        Some(aws::TableStatus::Creating) => {
+            tags(session, &arn).await.absent(NOT_FOUND)?.unwrap_or_default()
+        }
+        _ => tags(session, &arn).await?,
+    };
     let mut spec = spec_of(&table);
     let busy = busy(&table);
     // Neither can be asked while the table is being created or deleted. While it is only updated both
@@ -196,10 +205,7 @@ fn spec_of(table: &aws::TableDescription) -> TableSpec {
         encryption: Some(encryption(table)),
         table_class: Some(table_class(table)),
         deletion_protection: Some(table.deletion_protection_enabled().unwrap_or(false)),
-        on_demand_throughput: table.on_demand_throughput().map(|t| OnDemandThroughput {
-            max_read_request_units: t.max_read_request_units(),
-            max_write_request_units: t.max_write_request_units(),
-        }),
+        on_demand_throughput: Some(on_demand(table)),
         ..TableSpec::default()
     }
 }
@@ -231,6 +237,16 @@ fn billing(table: &aws::TableDescription) -> Billing {
     } else {
         let throughput = table.provisioned_throughput().and_then(throughput);
         Billing { mode: BillingMode::Provisioned, throughput }
+    }
+}
+
+/// No limit is -1, which DynamoDB takes and does not show:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html>.
+fn on_demand(table: &aws::TableDescription) -> OnDemandThroughput {
+    let limits = table.on_demand_throughput();
+    OnDemandThroughput {
+        max_read_request_units: limits.and_then(|t| t.max_read_request_units()).or(Some(-1)),
+        max_write_request_units: limits.and_then(|t| t.max_write_request_units()).or(Some(-1)),
     }
 }
 

@@ -41,6 +41,7 @@ const SHAPE: Shape = Shape {
         ("globalSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
         ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
     ],
+    wholes: &[],
 };
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
@@ -50,7 +51,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     let declared = comparable(&normalized(&desired.spec), &desired.tags);
     let seen = comparable(&normalized(&live.spec), &live.tags);
     let mut compared = desired.compare(declared, &seen, &SHAPE);
-    let mut want = compared.effective_spec(&desired.spec);
+    let mut want: TableSpec = match compared.effective_spec() {
+        Ok(want) => want,
+        Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
+    };
     compared.changes.extend(undeclared_sort_keys(desired, &live.spec, &mut want));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(busy) = &live.busy {
@@ -98,7 +102,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let mut given = desired.compare(declared, &json!({}), &SHAPE).changes;
     let ttl = split_off(&mut given, &["ttl"]);
     let recovery = split_off(&mut given, &["pointInTimeRecovery"]);
-    plan.push(Verb::Create, "table", given, create);
+    plan.push_whole(Verb::Create, "table", given, create);
     if let Some(wanted) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
         plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(wanted));
     }
@@ -298,7 +302,7 @@ pub(super) fn plan_deletion(live: &LiveTable) -> Plan<TableStep> {
         );
     }
     let mut plan = Plan::default();
-    plan.push(Verb::Delete, "table", Vec::new(), TableStep::Delete);
+    plan.push_whole(Verb::Delete, "table", Vec::new(), TableStep::Delete);
     plan
 }
 

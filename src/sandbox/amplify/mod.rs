@@ -119,8 +119,12 @@ impl Amplify {
     /// `arn:aws:amplify:<region>:<account>:apps/<id>[/branches/<name>]`.
     fn tags(&self, call: &Call, asked: &Asked) -> Answer {
         let arn = asked.part(0);
-        let mut path = arn.split(":apps/").nth(1).unwrap_or_default().split('/');
-        let (id, branch) = (path.next().unwrap_or_default(), path.nth(1));
+        let path = arn.split(":apps/").nth(1).unwrap_or_default();
+        // A branch's name may have slashes: all of the rest is the name, as CloudFormation's handlers read it.
+        let (id, branch) = match path.split_once("/branches/") {
+            Some((id, branch)) => (id, Some(branch)),
+            None => (path, None),
+        };
         let mut state = self.lock();
         let key = (asked.region.to_owned(), id.to_owned());
         let app = state.apps.get_mut(&key).ok_or_else(|| missing("Resource", arn))?;

@@ -29,6 +29,8 @@ pub(super) struct Function {
     pending_until: Instant,
     updating_until: Instant,
     revision: u64,
+    /// Something was updated since the last version was published.
+    updated: bool,
 }
 
 pub(super) const LATEST: &str = "$LATEST";
@@ -53,6 +55,7 @@ impl Function {
             pending_until: now + busy_for,
             updating_until: now,
             revision: 0,
+            updated: true,
         }
     }
 
@@ -110,6 +113,7 @@ impl Function {
 
     fn update(&mut self) {
         self.updating_until = Instant::now() + self.busy_for;
+        self.updated = true;
         self.touch();
     }
 
@@ -172,25 +176,24 @@ impl Function {
         Ok((200, out))
     }
 
-    /// Nothing new is published where nothing changed since the last version:
-    /// <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>.
+    /// Nothing new is published where nothing was updated since the last version, whether or not an update
+    /// changed anything: <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>, and
+    /// moto's issue 8379.
     pub fn publish(&mut self, body: &Value) -> Answer {
         let expected = body["CodeSha256"].as_str();
         if expected.is_some_and(|e| self.latest.get("CodeSha256") != Some(&json!(e))) {
             let message = "CodeSHA256 is different from current CodeSHA256 in $LATEST. Please try again with the CodeSHA256 in $LATEST.";
             return Err(invalid(message.to_owned()));
         }
-        let runs = |fields: &Map<String, Value>| {
-            let mut fields = fields.clone();
-            fields.retain(|name, _| name != "LastModified" && name != "Description");
-            fields
-        };
-        if self.versions.last().map(runs) != Some(runs(&self.latest)) {
+        guard(body, &revision(&self.name, self.revision), "GetFunction")?;
+        if std::mem::replace(&mut self.updated, false) {
             let mut version = self.latest.clone();
             if let Some(description) = body["Description"].as_str() {
                 version.insert("Description".to_owned(), json!(description));
             }
             self.versions.push(version);
+            // Publishing is a change, too.
+            self.revision += 1;
         }
         let number = self.versions.len().to_string();
         Ok((201, self.configuration(Some(&number))?))
@@ -218,6 +221,7 @@ impl Function {
 
     pub fn update_alias(&mut self, name: &str, body: &Value) -> Answer {
         let before = self.alias(name)?.1;
+        guard(body, before["RevisionId"].as_str().unwrap_or_default(), "GetAlias")?;
         let mut merged = before;
         for member in ["FunctionVersion", "Description", "RoutingConfig"] {
             if !body[member].is_null() {
@@ -269,6 +273,18 @@ impl Function {
     pub fn knows(&self, qualifier: &str) -> bool {
         self.configuration(Some(qualifier)).is_ok()
     }
+}
+
+/// A write that names a revision is made only where that is the latest:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_UpdateAlias.html>.
+fn guard(body: &Value, latest: &str, read: &str) -> Result<(), Refusal> {
+    if body["RevisionId"].as_str().is_none_or(|asked| asked == latest) {
+        return Ok(());
+    }
+    let message = format!(
+        "The Revision Id provided does not match the latest Revision Id. Call the {read} API to retrieve the latest Revision Id"
+    );
+    Err(Refusal(412, "PreconditionFailedException", message))
 }
 
 /// Looks like the UUID that Lambda makes.

@@ -54,14 +54,14 @@ const BUGS: [Bug; 30] = [
     Bug {
         name: "ignored paths are not filled in",
         file: "kinds/desired.rs",
-        good: "        fill_ignored(&mut declared, live, &self.ignore, shape);\n",
+        good: "        fill_ignored(&mut declared, live, &self.ignore, shape, IgnoredAbsent::Dropped);\n",
         bad: "",
         caught_by: "converge::an_ignored_path",
     },
     Bug {
         name: "a write of tags loses those of others",
         file: "kinds/bucket/plan.rs",
-        good: "let mut all = seen.tags.clone();",
+        good: "let mut all = live.tags.clone();",
         bad: "let mut all = BTreeMap::new();",
         caught_by: "proof::drift::bucket",
     },

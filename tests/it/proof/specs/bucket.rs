@@ -35,7 +35,7 @@ const BLOCK: Facet = Facet {
 const LIFECYCLE: Facet = Facet {
     path: "/{name}?lifecycle",
     root: "LifecycleConfiguration",
-    inner: "<Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>365</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>30</NoncurrentDays></NoncurrentVersionExpiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload><Transition><Days>60</Days><StorageClass>STANDARD_IA</StorageClass></Transition><NoncurrentVersionTransition><NoncurrentDays>10</NoncurrentDays><StorageClass>GLACIER</StorageClass></NoncurrentVersionTransition></Rule><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration></Rule>",
+    inner: "<Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>365</Days></Expiration><NoncurrentVersionExpiration><NoncurrentDays>30</NoncurrentDays></NoncurrentVersionExpiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload><Transition><Days>60</Days><StorageClass>STANDARD_IA</StorageClass></Transition><NoncurrentVersionTransition><NoncurrentDays>10</NoncurrentDays><StorageClass>GLACIER</StorageClass></NoncurrentVersionTransition></Rule><Rule><ID>markers</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration></Rule><Rule><ID>small</ID><Status>Enabled</Status><Filter><And><Prefix>small/</Prefix><Tag><Key>kind</Key><Value>draft</Value></Tag><ObjectSizeGreaterThan>10</ObjectSizeGreaterThan><ObjectSizeLessThan>1000</ObjectSizeLessThan></And></Filter><Expiration><Date>2027-01-31T00:00:00Z</Date></Expiration><NoncurrentVersionExpiration><NewerNoncurrentVersions>3</NewerNoncurrentVersions><NoncurrentDays>90</NoncurrentDays></NoncurrentVersionExpiration><Transition><Date>2026-12-01T00:00:00Z</Date><StorageClass>INTELLIGENT_TIERING</StorageClass></Transition><NoncurrentVersionTransition><NewerNoncurrentVersions>2</NewerNoncurrentVersions><NoncurrentDays>20</NoncurrentDays><StorageClass>ONEZONE_IA</StorageClass></NoncurrentVersionTransition></Rule>",
 };
 const CORS: Facet = Facet {
     path: "/{name}?cors",
@@ -45,7 +45,7 @@ const CORS: Facet = Facet {
 const WEBSITE: Facet = Facet {
     path: "/{name}?website",
     root: "WebsiteConfiguration",
-    inner: "<IndexDocument><Suffix>index.html</Suffix></IndexDocument><ErrorDocument><Key>404.html</Key></ErrorDocument>",
+    inner: "<IndexDocument><Suffix>index.html</Suffix></IndexDocument><ErrorDocument><Key>404.html</Key></ErrorDocument><RoutingRules><RoutingRule><Condition><KeyPrefixEquals>docs/</KeyPrefixEquals><HttpErrorCodeReturnedEquals>403</HttpErrorCodeReturnedEquals></Condition><Redirect><HostName>docs.com</HostName><HttpRedirectCode>301</HttpRedirectCode><Protocol>https</Protocol><ReplaceKeyPrefixWith>documents/</ReplaceKeyPrefixWith></Redirect></RoutingRule><RoutingRule><Redirect><ReplaceKeyWith>error.htm</ReplaceKeyWith></Redirect></RoutingRule></RoutingRules>",
 };
 const REDIRECT: Facet = Facet {
     path: "/{name}?website",
@@ -55,7 +55,7 @@ const REDIRECT: Facet = Facet {
 const LOGGING: Facet = Facet {
     path: "/{name}?logging",
     root: "BucketLoggingStatus",
-    inner: "<LoggingEnabled><TargetBucket>artifacts</TargetBucket><TargetPrefix>logs/</TargetPrefix></LoggingEnabled>",
+    inner: "<LoggingEnabled><TargetBucket>artifacts</TargetBucket><TargetPrefix>logs/</TargetPrefix><TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat></LoggingEnabled>",
 };
 const NOTIFICATION: Facet = Facet {
     path: "/{name}?notification",
@@ -66,7 +66,7 @@ const NOTIFICATION: Facet = Facet {
 fn full() -> Value {
     json!({
         "versioning": "Enabled",
-        "encryption": {"algorithm": "aws:kms", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a", "bucketKeyEnabled": true},
+        "encryption": {"algorithm": "aws:kms", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a", "bucketKeyEnabled": true, "blockedEncryptionTypes": ["SSE-C"]},
         "publicAccessBlock": {"blockPublicAcls": true, "ignorePublicAcls": true, "blockPublicPolicy": false, "restrictPublicBuckets": false},
         "objectOwnership": "BucketOwnerEnforced",
         "lifecycle": [
@@ -76,11 +76,21 @@ fn full() -> Value {
                 "noncurrentVersionTransitions": [{"days": 10, "storageClass": "GLACIER"}],
             },
             {"id": "markers", "expiredObjectDeleteMarker": true},
+            {
+                "id": "small", "prefix": "small/", "tags": {"kind": "draft"}, "objectSizeGreaterThan": 10, "objectSizeLessThan": 1000,
+                "expirationDate": "2027-01-31", "noncurrentVersionExpirationDays": 90, "newerNoncurrentVersions": 3,
+                "transitions": [{"date": "2026-12-01", "storageClass": "INTELLIGENT_TIERING"}],
+                "noncurrentVersionTransitions": [{"days": 20, "newerNoncurrentVersions": 2, "storageClass": "ONEZONE_IA"}],
+            },
         ],
         "cors": [{"id": "web", "allowedOrigins": ["https://a.com"], "allowedMethods": ["GET", "PUT"], "allowedHeaders": ["x-a"], "exposeHeaders": ["x-b"], "maxAgeSeconds": 60}],
         "policy": policy("s3:GetObject"),
-        "website": {"indexDocument": "index.html", "errorDocument": "404.html"},
-        "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "logs/"},
+        "website": {"indexDocument": "index.html", "errorDocument": "404.html", "routingRules": [
+            {"condition": {"keyPrefixEquals": "docs/", "httpErrorCodeReturnedEquals": "403"},
+             "redirect": {"hostName": "docs.com", "httpRedirectCode": "301", "protocol": "https", "replaceKeyPrefixWith": "documents/"}},
+            {"redirect": {"replaceKeyWith": "error.htm"}},
+        ]},
+        "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "logs/", "partitionDateSource": "EventTime"},
         "notifications": {
             "functions": [{"id": "resize", "arn": "arn:aws:lambda:us-east-1:123456789012:function:resize", "events": ["s3:ObjectCreated:Put"], "prefix": "in/", "suffix": ".png"}],
             "queues": [{"id": "queue", "arn": "arn:aws:sqs:us-east-1:123456789012:q", "events": ["s3:ObjectRemoved:*"], "prefix": "q/", "suffix": ".q"}],
@@ -101,7 +111,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("full", json!({})),
         (
             "no versioning",
-            json!({"versioning": "Suspended", "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false}}),
+            json!({"versioning": "Suspended", "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false, "blockedEncryptionTypes": ["NONE"]}}),
         ),
         ("open", json!({"publicAccessBlock": {}, "objectOwnership": "ObjectWriter"})),
         (
@@ -133,7 +143,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ),
         (
             "other tags",
-            json!({"tags": {"team": "other"}, "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "other/"}}),
+            json!({"tags": {"team": "other"}, "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "other/", "partitionDateSource": "DeliveryTime"}}),
         ),
     ];
     changed.into_iter().map(|(name, fields)| (name, with(&full, &fields))).collect()
@@ -146,10 +156,13 @@ fn encryption(named: &'static str, algorithm: &str, key: &str, bucket_key: bool)
         format!("<KMSMasterKeyID>{key}</KMSMasterKeyID>")
     };
     let inner = format!(
-        "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>{key}</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>{bucket_key}</BucketKeyEnabled></Rule>"
+        "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>{key}</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>{bucket_key}</BucketKeyEnabled>{BLOCKED}</Rule>"
     );
     Row::new(named, named, put("/{name}?encryption", "ServerSideEncryptionConfiguration", &inner))
 }
+
+const BLOCKED: &str =
+    "<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>";
 
 fn rows() -> Vec<Row> {
     let redirect =
@@ -174,6 +187,15 @@ fn rows() -> Vec<Row> {
             "aws:kms",
             "arn:aws:kms:us-east-1:123456789012:key/a",
             false,
+        ),
+        Row::new(
+            "encryption.blockedEncryptionTypes[]",
+            "encryption.blockedEncryptionTypes",
+            put(
+                "/{name}?encryption",
+                "ServerSideEncryptionConfiguration",
+                "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>arn:aws:kms:us-east-1:123456789012:key/a</KMSMasterKeyID></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule>",
+            ),
         ),
         row(
             "publicAccessBlock.blockPublicAcls",
@@ -273,7 +295,44 @@ fn rows() -> Vec<Row> {
             "GLACIER",
             "DEEP_ARCHIVE",
         ),
-        Row::new("lifecycle[].id", "lifecycle[old]", delete("/{name}?lifecycle")),
+        one_lifecycle("lifecycle[].tags.*", "lifecycle[small].tags.kind", "draft", "final"),
+        one_lifecycle(
+            "lifecycle[].objectSizeGreaterThan",
+            "lifecycle[small].objectSizeGreaterThan",
+            "<ObjectSizeGreaterThan>10<",
+            "<ObjectSizeGreaterThan>11<",
+        ),
+        one_lifecycle(
+            "lifecycle[].objectSizeLessThan",
+            "lifecycle[small].objectSizeLessThan",
+            "<ObjectSizeLessThan>1000<",
+            "<ObjectSizeLessThan>1001<",
+        ),
+        one_lifecycle(
+            "lifecycle[].expirationDate",
+            "lifecycle[small].expirationDate",
+            "2027-01-31",
+            "2027-02-01",
+        ),
+        one_lifecycle(
+            "lifecycle[].newerNoncurrentVersions",
+            "lifecycle[small].newerNoncurrentVersions",
+            "<NewerNoncurrentVersions>3<",
+            "<NewerNoncurrentVersions>4<",
+        ),
+        one_lifecycle(
+            "lifecycle[].transitions[].date",
+            "lifecycle[small].transitions",
+            "2026-12-01",
+            "2026-12-02",
+        ),
+        one_lifecycle(
+            "lifecycle[].noncurrentVersionTransitions[].newerNoncurrentVersions",
+            "lifecycle[small].noncurrentVersionTransitions",
+            "<NewerNoncurrentVersions>2<",
+            "<NewerNoncurrentVersions>1<",
+        ),
+        Row::new("lifecycle[].id", "lifecycle", delete("/{name}?lifecycle")),
         row("cors[].id", "cors[0].id", CORS, "<ID>web", "<ID>by-hand"),
         row("cors[].allowedOrigins[]", "cors[0].allowedOrigins", CORS, "https://a.com", "*"),
         row(
@@ -299,6 +358,55 @@ fn rows() -> Vec<Row> {
         Row::new("policy", "policy", delete("/{name}?policy")),
         row("website.indexDocument", "website.indexDocument", WEBSITE, "index.html", "main.html"),
         row("website.errorDocument", "website.errorDocument", WEBSITE, "404.html", "500.html"),
+        row(
+            "website.routingRules[].condition.keyPrefixEquals",
+            "website.routingRules[0].condition.keyPrefixEquals",
+            WEBSITE,
+            "docs/",
+            "images/",
+        ),
+        row(
+            "website.routingRules[].condition.httpErrorCodeReturnedEquals",
+            "website.routingRules[0].condition.httpErrorCodeReturnedEquals",
+            WEBSITE,
+            "403",
+            "404",
+        ),
+        row(
+            "website.routingRules[].redirect.hostName",
+            "website.routingRules[0].redirect.hostName",
+            WEBSITE,
+            "docs.com",
+            "evil.com",
+        ),
+        row(
+            "website.routingRules[].redirect.httpRedirectCode",
+            "website.routingRules[0].redirect.httpRedirectCode",
+            WEBSITE,
+            "301",
+            "302",
+        ),
+        row(
+            "website.routingRules[].redirect.protocol",
+            "website.routingRules[0].redirect.protocol",
+            WEBSITE,
+            "<Protocol>https",
+            "<Protocol>http",
+        ),
+        row(
+            "website.routingRules[].redirect.replaceKeyPrefixWith",
+            "website.routingRules[0].redirect.replaceKeyPrefixWith",
+            WEBSITE,
+            "documents/",
+            "papers/",
+        ),
+        row(
+            "website.routingRules[].redirect.replaceKeyWith",
+            "website.routingRules[1].redirect.replaceKeyWith",
+            WEBSITE,
+            "error.htm<",
+            "sorry.htm<",
+        ),
         Row::new("website.indexDocument", "website", delete("/{name}?website")),
         row(
             "website.redirectAllRequestsTo.hostName",
@@ -318,6 +426,13 @@ fn rows() -> Vec<Row> {
         .on(&redirect),
         row("logging.targetBucket", "logging.targetBucket", LOGGING, "artifacts", "proof-other"),
         row("logging.targetPrefix", "logging.targetPrefix", LOGGING, "logs/", "tmp/"),
+        row(
+            "logging.partitionDateSource",
+            "logging.partitionDateSource",
+            LOGGING,
+            "EventTime",
+            "DeliveryTime",
+        ),
         Row::new(
             "tags.*",
             "tags.team",

@@ -1,0 +1,114 @@
+//! How new objects are encrypted. S3 takes exactly one rule, and a put replaces it with what blocks kinds of
+//! encryption: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionRule.html>.
+
+use aws_sdk_s3::types as aws;
+
+use super::Built;
+use crate::aws::{Absent, AwsError, Session};
+use crate::kinds::bucket::spec::{BlockedEncryptionType, BucketEncryption, EncryptionAlgorithm};
+use crate::kinds::{Facet, UnknownWord, text, word};
+
+pub(super) struct Encryption;
+
+impl Facet for Encryption {
+    type Of = str;
+    const FIELD: &'static str = "encryption";
+    const WHAT: &'static str = "encryption";
+    const READ: (&'static str, &'static str) = ("s3", "GetBucketEncryption");
+    type Sdk = aws::ServerSideEncryptionConfiguration;
+    type Words = BucketEncryption;
+
+    async fn read(session: &Session, bucket: &str) -> Result<Option<Self::Sdk>, AwsError> {
+        let (service, operation) = Self::READ;
+        let read = session.read(service, operation, || {
+            session.s3().get_bucket_encryption().bucket(bucket).send()
+        });
+        let read = read.await.absent("ServerSideEncryptionConfigurationNotFoundError")?;
+        Ok(read.and_then(|r| r.server_side_encryption_configuration))
+    }
+
+    fn words(sdk: &Self::Sdk) -> Result<Option<BucketEncryption>, UnknownWord> {
+        let Some(rule) = sdk.rules.first() else { return Ok(None) };
+        let Some(default) = &rule.apply_server_side_encryption_by_default else { return Ok(None) };
+        let blocked = rule.blocked_encryption_types.as_ref().map(|b| b.encryption_type());
+        let blocked: Result<Vec<BlockedEncryptionType>, _> = blocked
+            .unwrap_or_default()
+            .iter()
+            .map(|kind| word("encryption.blockedEncryptionTypes", kind.as_str()))
+            .collect();
+        Ok(Some(BucketEncryption {
+            algorithm: word("encryption.algorithm", default.sse_algorithm.as_str())?,
+            kms_key_arn: default.kms_master_key_id.clone(),
+            bucket_key_enabled: Some(rule.bucket_key_enabled.unwrap_or(false)),
+            blocked_encryption_types: Some(blocked?).filter(|blocked| !blocked.is_empty()),
+        }))
+    }
+
+    /// Since January 2023 every bucket is encrypted, and removing the facet goes back to S3's own keys:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html>.
+    fn is_unset(words: &BucketEncryption) -> bool {
+        words.algorithm == EncryptionAlgorithm::AES256 && words.bucket_key_enabled != Some(true)
+    }
+
+    fn overlay(words: BucketEncryption, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
+        let is_kms = words.algorithm != EncryptionAlgorithm::AES256;
+        let algorithm = aws::ServerSideEncryption::from(text(&words.algorithm).as_str());
+        // A key goes with KMS only, and a bucket key not with its dual-layer form.
+        let key = words.kms_key_arn.filter(|_| is_kms);
+        let is_dual = words.algorithm == EncryptionAlgorithm::AwsKmsDsse;
+        let default = aws::ServerSideEncryptionByDefault::builder()
+            .sse_algorithm(algorithm)
+            .set_kms_master_key_id(key)
+            .build()?;
+        let rule = live.and_then(|sdk| sdk.rules.into_iter().next());
+        let mut rule = rule.unwrap_or_else(|| aws::ServerSideEncryptionRule::builder().build());
+        rule.apply_server_side_encryption_by_default = Some(default);
+        rule.bucket_key_enabled = words.bucket_key_enabled.filter(|_| !is_dual);
+        rule.blocked_encryption_types = words.blocked_encryption_types.map(|blocked| {
+            let kinds = blocked.iter().map(|kind| aws::EncryptionType::from(text(kind).as_str()));
+            aws::BlockedEncryptionTypes::builder()
+                .set_encryption_type(Some(kinds.collect()))
+                .build()
+        });
+        Self::Sdk::builder().rules(rule).build()
+    }
+
+    async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
+        let call = session.s3().put_bucket_encryption().bucket(bucket);
+        let call = call.server_side_encryption_configuration(sdk).send();
+        session.write("s3", "PutBucketEncryption", call).await.map(drop)
+    }
+
+    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+        let call = session.s3().delete_bucket_encryption().bucket(bucket).send();
+        session.write("s3", "DeleteBucketEncryption", call).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of what is written over a live rule with a key of its own.
+    fn key(algorithm: EncryptionAlgorithm, key: Option<&str>) -> Option<String> {
+        let before = BucketEncryption {
+            algorithm: EncryptionAlgorithm::AwsKms,
+            kms_key_arn: Some("arn:live".to_owned()),
+            bucket_key_enabled: Some(true),
+            blocked_encryption_types: Some(vec![BlockedEncryptionType::SseC]),
+        };
+        let live = Encryption::overlay(before.clone(), None).unwrap();
+        let words = BucketEncryption { algorithm, kms_key_arn: key.map(str::to_owned), ..before };
+        let sdk = Encryption::overlay(words, Some(live)).unwrap();
+        let rule = &sdk.rules()[0];
+        assert!(rule.blocked_encryption_types.is_some(), "what is blocked stays blocked");
+        rule.apply_server_side_encryption_by_default().unwrap().kms_master_key_id.clone()
+    }
+
+    #[test]
+    fn a_key_that_is_cleared_or_of_no_use_goes() {
+        assert_eq!(key(EncryptionAlgorithm::AwsKms, Some("arn:new")).as_deref(), Some("arn:new"));
+        assert_eq!(key(EncryptionAlgorithm::AwsKms, None), None);
+        assert_eq!(key(EncryptionAlgorithm::AES256, Some("arn:new")), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! Where requests are logged. The whole status is put at once; who is granted the logs has no word in the
+//! spec, and goes along as it is.
+
+use aws_sdk_s3::types as aws;
+
+use super::Built;
+use crate::aws::{AwsError, Session};
+use crate::kinds::bucket::spec::Logging;
+use crate::kinds::{Facet, UnknownWord, text, word};
+
+pub(super) struct Logs;
+
+impl Facet for Logs {
+    type Of = str;
+    const FIELD: &'static str = "logging";
+    const WHAT: &'static str = "logging";
+    const READ: (&'static str, &'static str) = ("s3", "GetBucketLogging");
+    type Sdk = aws::LoggingEnabled;
+    type Words = Logging;
+
+    async fn read(session: &Session, bucket: &str) -> Result<Option<Self::Sdk>, AwsError> {
+        let (service, operation) = Self::READ;
+        let read = session
+            .read(service, operation, || session.s3().get_bucket_logging().bucket(bucket).send());
+        Ok(read.await?.logging_enabled)
+    }
+
+    fn words(sdk: &Self::Sdk) -> Result<Option<Logging>, UnknownWord> {
+        let format = sdk.target_object_key_format.as_ref();
+        let source = format
+            .and_then(|f| f.partitioned_prefix.as_ref())
+            .and_then(|p| p.partition_date_source.as_ref());
+        let source = source.map(|s| word("logging.partitionDateSource", s.as_str())).transpose()?;
+        Ok(Some(Logging {
+            target_bucket: Some(sdk.target_bucket.clone()),
+            target_bucket_from: None,
+            target_prefix: Some(sdk.target_prefix.clone()),
+            partition_date_source: source,
+        }))
+    }
+
+    fn overlay(words: Logging, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
+        let bucket = words.target_bucket.unwrap_or_default();
+        let prefix = words.target_prefix.unwrap_or_default();
+        let mut sdk = match live {
+            Some(sdk) => sdk,
+            None => Self::Sdk::builder().target_bucket(&bucket).target_prefix(&prefix).build()?,
+        };
+        let is_partitioned =
+            |format: &aws::TargetObjectKeyFormat| format.partitioned_prefix.is_some();
+        let source = words.partition_date_source.map(|source| text(&source));
+        sdk.target_object_key_format = match (source, sdk.target_object_key_format) {
+            (Some(source), _) => {
+                let source = aws::PartitionDateSource::from(source.as_str());
+                let by = aws::PartitionedPrefix::builder().partition_date_source(source).build();
+                Some(aws::TargetObjectKeyFormat::builder().partitioned_prefix(by).build())
+            }
+            (None, Some(format)) if is_partitioned(&format) => {
+                let simple = aws::SimplePrefix::builder().build();
+                Some(aws::TargetObjectKeyFormat::builder().simple_prefix(simple).build())
+            }
+            (None, format) => format,
+        };
+        sdk.target_bucket = bucket;
+        sdk.target_prefix = prefix;
+        Ok(sdk)
+    }
+
+    async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
+        let status = aws::BucketLoggingStatus::builder().logging_enabled(sdk).build();
+        put(session, bucket, status).await
+    }
+
+    /// There is no call that removes it: off is a status.
+    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+        put(session, bucket, aws::BucketLoggingStatus::builder().build()).await
+    }
+}
+
+async fn put(
+    session: &Session,
+    bucket: &str,
+    status: aws::BucketLoggingStatus,
+) -> Result<(), AwsError> {
+    let call = session.s3().put_bucket_logging().bucket(bucket).bucket_logging_status(status);
+    session.write("s3", "PutBucketLogging", call.send()).await.map(drop)
+}

@@ -1,0 +1,34 @@
+//! A bucket's facets, each told once: its read, its words, its write and its removal side by side.
+
+mod access;
+mod cors;
+mod encryption;
+mod lifecycle;
+mod logging;
+mod notifications;
+mod policy;
+mod versioning;
+mod website;
+
+use std::marker::PhantomData;
+
+use aws_smithy_types::error::operation::BuildError;
+
+use crate::kinds::{AnyFacet, Told};
+
+/// The facets in the order in which they are written: what closes comes first, and a policy may need the
+/// public access block to be open.
+pub(super) const FACETS: [&dyn AnyFacet<str>; 10] = [
+    &Told::<access::Block>(PhantomData),
+    &Told::<access::Ownership>(PhantomData),
+    &Told::<policy::Policy>(PhantomData),
+    &Told::<versioning::BucketVersioning>(PhantomData),
+    &Told::<encryption::Encryption>(PhantomData),
+    &Told::<lifecycle::Lifecycle>(PhantomData),
+    &Told::<cors::Cors>(PhantomData),
+    &Told::<website::Site>(PhantomData),
+    &Told::<logging::Logs>(PhantomData),
+    &Told::<notifications::Notices>(PhantomData),
+];
+
+type Built<T> = Result<T, BuildError>;

@@ -1,0 +1,42 @@
+//! AWS's words as the spec's, which are the same: one conversion each way for every enum.
+//!
+//! Guarantees: a word that this version does not know is an error, never another word.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::aws::{AwsError, Class};
+
+/// AWS says something that this version of trueup has no word for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "AWS says `{word}` for {field}, which this version of trueup does not know; upgrade trueup, or take \
+     the field out of the manifest"
+)]
+pub struct UnknownWord {
+    field: &'static str,
+    word: String,
+}
+
+impl UnknownWord {
+    /// As the error of the call whose reply it stood in.
+    pub fn in_reply(&self, service: &'static str, operation: &'static str) -> AwsError {
+        AwsError::new(Class::Invalid, service, operation, self.to_string())
+    }
+}
+
+/// A word of AWS as the spec's own. `field` names it in the error.
+pub fn word<T: DeserializeOwned>(field: &'static str, text: &str) -> Result<T, UnknownWord> {
+    let word = || text.to_owned();
+    serde_json::from_value(Value::String(word())).map_err(|_| UnknownWord { field, word: word() })
+}
+
+/// A word of the spec as AWS's own. What is no word is empty, which AWS refuses.
+pub fn text(word: &impl Serialize) -> String {
+    match serde_json::to_value(word) {
+        Ok(Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
