@@ -9,7 +9,7 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::AnyStep;
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
-use crate::store::{CarriedOut, CreateIntent, EventKind, StoreError};
+use crate::store::{CarriedOut, CreateIntent, EventKind, StatusRecord, StoreError};
 
 /// Times that the same plan is carried out without effect before the brake stops it.
 const SAME_PLAN_MAX: u32 = 3;
@@ -22,7 +22,11 @@ const FLAPPING: &str = "Flapping";
 impl Pass<'_> {
     /// The same plan was carried out often enough to see that it has no effect.
     pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
-        self.same_plan(plan, generation).filter(|carried| carried.count >= SAME_PLAN_MAX)?;
+        let is_too_often = |carried: &CarriedOut| carried.count >= SAME_PLAN_MAX;
+        let jobs = plan.steps.iter().filter_map(|step| self.record.brake.of(&job_key(step)?));
+        if !jobs.chain(self.same_plan(plan, generation)).any(is_too_often) {
+            return None;
+        }
         let stalled = self.record.conditions.get(condition_type::STALLED);
         if stalled.is_none_or(|c| c.reason != FLAPPING) {
             let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
@@ -89,7 +93,8 @@ impl Pass<'_> {
             return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
         let creates_whole = step.verb == Verb::Create && is_whole;
-        let before = (self.record.intent.clone(), self.record.job.clone());
+        let StatusRecord { intent, job, brake, .. } = self.record.clone();
+        let before = (intent, job, brake);
         if creates_whole {
             self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
             self.record.deleted = false;
@@ -98,6 +103,10 @@ impl Pass<'_> {
         if let Scope::Job(digest) = &step.scope {
             let (digest, at) = (digest.clone(), self.cx.clock.now());
             self.record.job = Some(StartedJob { digest, at, id: None });
+            // Whatever comes of it, and with whatever else it is planned: it counts.
+            if let Some(key) = job_key(step) {
+                self.record.brake.count(&key, at);
+            }
             self.put().await?;
         }
         let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
@@ -110,15 +119,10 @@ impl Pass<'_> {
             Err(error) => {
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
-                if error.class == Class::Unknown {
-                    // It may have been made, and may be made again in a while: it counts.
-                    if matches!(step.scope, Scope::Job(_)) {
-                        self.count_for_brake(plan);
-                    }
-                } else {
+                if error.class != Class::Unknown {
                     // A create that was refused made nothing; what is there later is not ours, unless
                     // an earlier one made it.
-                    (self.record.intent, self.record.job) = before;
+                    (self.record.intent, self.record.job, self.record.brake) = before;
                 }
                 // What AWS was only too busy for is made the next time.
                 if error.is_half_made && !is_busy(&error) {
@@ -171,6 +175,14 @@ fn is_refused(error: &AwsError) -> bool {
         error.class,
         Class::Invalid | Class::Denied | Class::NotFound | Class::NotReady | Class::Conflict
     )
+}
+
+/// What the brake knows a job by.
+fn job_key<S>(step: &Step<S>) -> Option<String> {
+    match &step.scope {
+        Scope::Job(digest) => Some(format!("job {digest}")),
+        _ => None,
+    }
 }
 
 fn is_busy(error: &AwsError) -> bool {
