@@ -103,10 +103,9 @@ async fn plans(
     let clock = connected.store.clock();
     let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
     let earlier = connected.store.objects(environment, &digests.collect()).await?;
-    let known = Known { objects: earlier, confirmed };
-    let previews =
-        preview(sessions, &store_id, environment, objects, removed, &statuses, &known, clock)
-            .await?;
+    let known =
+        Known { store_id: &store_id, statuses: &statuses, clock, objects: earlier, confirmed };
+    let previews = preview(sessions, environment, objects, removed, &known).await?;
     let mut text = String::new();
     if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));

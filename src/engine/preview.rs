@@ -20,8 +20,11 @@ use crate::store::StatusRecord;
 const AT_ONCE: usize = 8;
 
 /// What a preview knows besides the objects.
-#[derive(Debug, Default)]
-pub struct Known {
+#[derive(Debug)]
+pub struct Known<'a> {
+    pub store_id: &'a str,
+    pub statuses: &'a [StatusRecord],
+    pub clock: Clock,
     /// Earlier forms of the objects, by content address.
     pub objects: BTreeMap<String, Object>,
     /// Objects whose form was confirmed by name.
@@ -40,13 +43,10 @@ pub struct Preview {
 /// would leave it.
 pub async fn preview(
     sessions: &Sessions,
-    store_id: &str,
     environment: &str,
     objects: &[Object],
     removed: &[Object],
-    statuses: &[StatusRecord],
-    known: &Known,
-    clock: Clock,
+    known: &Known<'_>,
 ) -> Result<Vec<Preview>, AwsError> {
     let spec = objects
         .iter()
@@ -63,15 +63,13 @@ pub async fn preview(
         return Err(AwsError::new(Class::Denied, "sts", "GetCallerIdentity", message));
     }
     let statuses: BTreeMap<ObjectId, &StatusRecord> =
-        statuses.iter().map(|s| (s.id(), s)).collect();
+        known.statuses.iter().map(|s| (s.id(), s)).collect();
     let work = Work {
         session: &session,
         secrets: Secrets::default(),
-        store_id,
         environment,
         spec: &spec,
         account_id: &account_id,
-        clock,
         statuses: &statuses,
         known,
     };
@@ -91,13 +89,11 @@ pub async fn preview(
 struct Work<'a> {
     session: &'a Session,
     secrets: Secrets,
-    store_id: &'a str,
     environment: &'a str,
     spec: &'a EnvironmentSpec,
     account_id: &'a str,
-    clock: Clock,
     statuses: &'a BTreeMap<ObjectId, &'a StatusRecord>,
-    known: &'a Known,
+    known: &'a Known<'a>,
 }
 
 impl Work<'_> {
@@ -151,7 +147,7 @@ impl Work<'_> {
             previous,
             confirmed: self.known.confirmed.contains(&id),
             asked_at: None,
-            store_id: self.store_id,
+            store_id: self.known.store_id,
         };
         // The daemon waits for what does not exist yet; a preview names it.
         let resolve = |r: &ObjectFieldRef| {
@@ -163,7 +159,7 @@ impl Work<'_> {
             )
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
-        let now = self.clock.now();
+        let now = self.known.clock.now();
         Ok(kind.look(self.session, desired, intent, now).await?.plan)
     }
 }

@@ -271,7 +271,7 @@ fn parent(pointer: &str) -> &str {
 /// Outside of lists, whose elements leave out what they do not want.
 fn nulls_below(value: &Value, at: &[String], out: &mut Vec<Vec<String>>) {
     for (name, inner) in value.as_object().into_iter().flatten() {
-        let here = [at, &[name.clone()]].concat();
+        let here = [at, std::slice::from_ref(name)].concat();
         match inner {
             Value::Null => out.push(here),
             inner => nulls_below(inner, &here, out),

@@ -396,7 +396,7 @@ mod tests {
             json!({"noncurrentVersionTransitions": [{"days": 1, "newerNoncurrentVersions": 2, "storageClass": "GLACIER"}]}),
         ] {
             let limited = rule(limit.clone());
-            let field = limit.as_object().unwrap().keys().last().unwrap().clone();
+            let field = limit.as_object().unwrap().keys().next_back().unwrap().clone();
             let wider = match field.as_str() {
                 "newerNoncurrentVersions" => &stays,
                 "noncurrentVersionTransitions" => &rule(

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::aws::{Absent, AwsError, Session, tags};
-use crate::kinds::{Desired, Live, Variables};
+use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
 use crate::model::Secret;
 
 use super::deployed::DEPLOYED_TAG;
@@ -114,12 +113,12 @@ pub(super) async fn observe(
     let Some(app) = find(session, desired).await? else {
         return Ok(None);
     };
-    let mut live = live_of(&app);
+    let mut live = live_of(&app).map_err(|unknown| unknown.in_reply("amplify", "GetApp"))?;
     let name = &desired.spec.branch.name;
     if let Some(found) = branch(session, &live.app_id, name).await? {
         live.spec.branch = BranchSpec {
             name: found.branch_name().to_owned(),
-            stage: word(found.stage().as_str()),
+            stage: stage(found.stage().as_str()).map_err(|e| e.in_reply("amplify", "GetBranch"))?,
             framework: Some(found.framework().to_owned()),
             auto_build: Some(found.enable_auto_build()),
         };
@@ -181,11 +180,12 @@ fn tags_of(tags: Option<&std::collections::HashMap<String, String>>) -> BTreeMap
     tags.cloned().unwrap_or_default().into_iter().collect()
 }
 
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(Value::String(text.to_owned())).ok()
+/// A branch that was given none says `NONE`, which is no word of the model.
+fn stage(text: &str) -> Result<Option<Stage>, UnknownWord> {
+    if text == "NONE" { Ok(None) } else { word("branch.stage", text).map(Some) }
 }
 
-fn live_of(app: &aws::App) -> LiveFrontend {
+fn live_of(app: &aws::App) -> Result<LiveFrontend, UnknownWord> {
     let rules = app.custom_rules().iter().map(|rule| CustomRule {
         source: rule.source().to_owned(),
         target: rule.target().to_owned(),
@@ -194,7 +194,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
     });
     let mut spec = FrontendSpec {
         description: Some(app.description().to_owned()),
-        platform: word(app.platform().as_str()),
+        platform: Some(word("platform", app.platform().as_str())?),
         repository: Some(Repository { url: app.repository().to_owned(), token_from: None })
             .filter(|r| !r.url.is_empty()),
         custom_rules: Some(rules.collect()),
@@ -204,7 +204,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
     };
     spec.common.name = Some(app.name().to_owned());
     let variables = app.environment_variables().iter().filter(|(name, _)| !name.trim().is_empty());
-    LiveFrontend {
+    Ok(LiveFrontend {
         spec,
         app_id: app.app_id().to_owned(),
         arn: app.app_arn().to_owned(),
@@ -218,7 +218,7 @@ fn live_of(app: &aws::App) -> LiveFrontend {
         tags: tags_of(app.tags()),
         branch: None,
         domain_state: None,
-    }
+    })
 }
 
 async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types as aws;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Session};
-use crate::kinds::{Desired, Live, Variables};
+use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
 use crate::model::Secret;
 
 use super::permission;
@@ -83,7 +84,7 @@ pub(super) async fn observe(
     let configuration = AwsError::required("lambda", "GetFunction", function.configuration())?;
     readable(&function)?;
     let mut live = LiveFunction {
-        spec: spec_of(configuration),
+        spec: spec_of(configuration).map_err(unknown)?,
         name: name.clone(),
         arn: configuration.function_arn().unwrap_or_default().to_owned(),
         code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
@@ -100,7 +101,8 @@ pub(super) async fn observe(
     let qualifier = asked.alias.as_deref();
     if let Some(alias) = qualifier {
         let published = get(session, name, Some(alias)).await?;
-        live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
+        let found = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
+        live.alias = found.transpose().map_err(unknown)?;
         live.awaits_alias = live.alias.is_none();
         let version = published.as_ref().and_then(|p| p.configuration());
         live.failure = live.failure.or_else(|| version.and_then(failure));
@@ -170,8 +172,13 @@ fn readable(function: &GetFunctionOutput) -> Result<(), AwsError> {
 }
 
 fn busy(configuration: &aws::FunctionConfiguration) -> Option<String> {
-    if configuration.state() == Some(&aws::State::Pending) {
-        return Some("Lambda is creating the function".to_owned());
+    match configuration.state() {
+        Some(aws::State::Pending) => return Some("Lambda is creating the function".to_owned()),
+        // What is busy with itself takes no writes.
+        Some(state @ (aws::State::Deleting | aws::State::Deactivating)) => {
+            return Some(format!("the function is {state}"));
+        }
+        _ => {}
     }
     (configuration.last_update_status() == Some(&aws::LastUpdateStatus::InProgress))
         .then(|| "Lambda is updating the function".to_owned())
@@ -194,22 +201,30 @@ fn alias_of(
     alias: &str,
     latest: &aws::FunctionConfiguration,
     published: &GetFunctionOutput,
-) -> LiveAlias {
+) -> Result<LiveAlias, UnknownWord> {
     let version = published.configuration();
     // A description belongs to a version, not to what it runs.
-    let runs = |c: &aws::FunctionConfiguration| FunctionSpec { description: None, ..spec_of(c) };
-    let is_current = version.is_some_and(|v| {
+    let runs = |c: &aws::FunctionConfiguration| {
+        spec_of(c).map(|spec| FunctionSpec { description: None, ..spec })
+    };
+    let is_current = match version {
         // What is not published moves with every write.
-        v.version() != Some("$LATEST")
-            && v.code_sha256() == latest.code_sha256()
-            && env_of(v) == env_of(latest)
-            && runs(v) == runs(latest)
-    });
-    LiveAlias {
+        Some(v) if v.version() != Some("$LATEST") => {
+            v.code_sha256() == latest.code_sha256()
+                && env_of(v) == env_of(latest)
+                && runs(v)? == runs(latest)?
+        }
+        _ => false,
+    };
+    Ok(LiveAlias {
         arn: format!("{arn}:{alias}"),
         version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
         is_current,
-    }
+    })
+}
+
+fn unknown(word: UnknownWord) -> AwsError {
+    word.in_reply("lambda", "GetFunction")
 }
 
 fn env_of(configuration: &aws::FunctionConfiguration) -> Variables {
@@ -221,19 +236,18 @@ fn env_of(configuration: &aws::FunctionConfiguration) -> Variables {
         .collect()
 }
 
-/// An AWS enum as the spec's own, which has the same words.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(Value::String(text.to_owned())).ok()
-}
-
-fn spec_of(c: &aws::FunctionConfiguration) -> FunctionSpec {
+fn spec_of(c: &aws::FunctionConfiguration) -> Result<FunctionSpec, UnknownWord> {
     let vpc = c.vpc_config().filter(|v| v.vpc_id().is_some_and(|id| !id.is_empty()));
-    let logging = c.logging_config();
-    FunctionSpec {
+    let architectures = c.architectures().iter().map(|a| word("architectures", a.as_str()));
+    let mode = c.tracing_config().and_then(|t| t.mode());
+    let mode = mode.map(|mode| word("tracing.mode", mode.as_str())).transpose()?;
+    let apply_on = c.snap_start().and_then(|s| s.apply_on());
+    let apply_on = apply_on.map(|on| word("snapStart.applyOn", on.as_str())).transpose()?;
+    Ok(FunctionSpec {
         description: c.description().map(str::to_owned),
         runtime: c.runtime().map(|r| r.as_str().to_owned()),
         handler: c.handler().map(str::to_owned),
-        architectures: Some(c.architectures().iter().filter_map(|a| word(a.as_str())).collect()),
+        architectures: Some(architectures.collect::<Result<_, _>>()?),
         role: c.role().unwrap_or_default().to_owned(),
         memory_size: c.memory_size(),
         timeout: c.timeout(),
@@ -244,24 +258,30 @@ fn spec_of(c: &aws::FunctionConfiguration) -> FunctionSpec {
             security_group_ids: Some(v.security_group_ids().to_vec()),
             ipv6_allowed_for_dual_stack: v.ipv6_allowed_for_dual_stack(),
         }),
-        tracing: c.tracing_config().and_then(|t| Some(Tracing { mode: word(t.mode()?.as_str())? })),
-        logging: logging.map(|l| FunctionLogging {
-            log_format: l.log_format().and_then(|f| word(f.as_str())),
-            application_log_level: l.application_log_level().and_then(|v| word(v.as_str())),
-            system_log_level: l.system_log_level().and_then(|v| word(v.as_str())),
-            log_group: l.log_group().map(str::to_owned),
-        }),
+        tracing: mode.map(|mode| Tracing { mode }),
+        logging: c.logging_config().map(logging_of).transpose()?,
         dead_letter: c
             .dead_letter_config()
             .and_then(|d| d.target_arn())
             .filter(|arn| !arn.is_empty())
             .map(|arn| DeadLetter { target_arn: Some(arn.to_owned()) }),
-        snap_start: c
-            .snap_start()
-            .and_then(|s| Some(SnapStart { apply_on: word(s.apply_on()?.as_str())? })),
+        snap_start: apply_on.map(|apply_on| SnapStart { apply_on }),
         kms_key_arn: c.kms_key_arn().map(str::to_owned),
         ..FunctionSpec::default()
-    }
+    })
+}
+
+fn logging_of(l: &aws::LoggingConfig) -> Result<FunctionLogging, UnknownWord> {
+    let format = l.log_format().map(|f| word("logging.logFormat", f.as_str()));
+    let application = l.application_log_level();
+    let application = application.map(|v| word("logging.applicationLogLevel", v.as_str()));
+    let system = l.system_log_level().map(|v| word("logging.systemLogLevel", v.as_str()));
+    Ok(FunctionLogging {
+        log_format: format.transpose()?,
+        application_log_level: application.transpose()?,
+        system_log_level: system.transpose()?,
+        log_group: l.log_group().map(str::to_owned),
+    })
 }
 
 async fn async_settings(
@@ -305,7 +325,7 @@ async fn url(
         })
         .await
         .absent("ResourceNotFoundException")?;
-    Ok(read.map(|r| {
+    let url = |r: GetFunctionUrlConfigOutput| {
         let cors = r.cors().map(|c| UrlCors {
             allow_credentials: c.allow_credentials(),
             allow_headers: Some(c.allow_headers().to_vec()),
@@ -322,13 +342,16 @@ async fn url(
             expose_headers: Some(Vec::new()),
             ..UrlCors::default()
         };
+        let mode = r.invoke_mode().map(|m| word("url.invokeMode", m.as_str())).transpose()?;
         let url = FunctionUrl {
-            auth_type: word(r.auth_type().as_str()),
+            auth_type: Some(word("url.authType", r.auth_type().as_str())?),
             cors: cors.filter(|cors| *cors != nothing),
-            invoke_mode: r.invoke_mode().and_then(|m| word(m.as_str())),
+            invoke_mode: mode,
         };
-        (url, r.function_url().to_owned())
-    }))
+        Ok((url, r.function_url().to_owned()))
+    };
+    let told = read.map(url).transpose();
+    told.map_err(|word: UnknownWord| word.in_reply("lambda", "GetFunctionUrlConfig"))
 }
 
 async fn permissions(

@@ -328,6 +328,21 @@ mod tests {
     }
 
     #[test]
+    fn a_write_sends_what_differs_and_nothing_else() {
+        let layers = json!(["arn:aws:lambda:us-east-1:123456789012:layer:deleted:1"]);
+        let declared = function(
+            json!({"memorySize": 512, "layers": layers, "env": [{"name": "A", "value": "1"}]}),
+        );
+        let desired = Desired::sample("Function", declared);
+        let mut seen = live(json!({"memorySize": 128, "layers": layers}), &desired);
+        seen.env.insert("A".to_owned(), Secret::new("1"));
+        let plan = plan(&desired, Some(&seen));
+        let FunctionStep::Configure(settings) = &plan.steps[0].call else { panic!("{plan:?}") };
+        let expected = FunctionSpec { memory_size: Some(512), ..FunctionSpec::default() };
+        assert_eq!((&settings.spec, &settings.env), (&expected, &None));
+    }
+
+    #[test]
     fn variables_are_compared_without_showing_what_may_be_secret() {
         let declared = function(json!({"env": [
             {"name": "STAGE", "value": "production"},

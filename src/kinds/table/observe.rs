@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types as aws;
 
 use crate::aws::{Absent, AwsError, Session};
-use crate::kinds::{Desired, Live};
+use crate::kinds::{Desired, Live, UnknownWord, word};
 
 use super::spec::*;
 
@@ -25,6 +25,8 @@ pub struct LiveTable {
     pub tags: BTreeMap<String, String>,
     /// What AWS is still doing, where it is.
     pub busy: Option<String>,
+    /// Why AWS cannot do anything with the table, where it cannot.
+    pub failure: Option<String>,
 }
 
 impl Live for LiveTable {
@@ -65,7 +67,8 @@ pub(super) async fn observe(
         }
         _ => tags(session, &arn).await?,
     };
-    let mut spec = spec_of(&table);
+    let mut spec =
+        spec_of(&table).map_err(|unknown| unknown.in_reply("dynamodb", "DescribeTable"))?;
     let busy = busy(&table);
     // Neither can be asked while the table is being created or deleted. While it is only updated both
     // are: what is not read would look like drift.
@@ -85,12 +88,37 @@ pub(super) async fn observe(
         stream_arn: table.latest_stream_arn().map(str::to_owned),
         tags,
         busy,
+        failure: failure(&table),
     }))
+}
+
+/// States that nothing but a person ends:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html>.
+fn failure(table: &aws::TableDescription) -> Option<String> {
+    let what_to_do = match table.table_status()? {
+        aws::TableStatus::InaccessibleEncryptionCredentials => {
+            "its KMS key cannot be used; make it usable again within seven days, or the table is archived"
+        }
+        aws::TableStatus::Archived => {
+            let archival = table.archival_summary();
+            let reason = archival.and_then(|a| a.archival_reason()).unwrap_or("no reason given");
+            return Some(format!(
+                "the table is ARCHIVED ({reason}); restore it from its backup under another name"
+            ));
+        }
+        aws::TableStatus::ReplicationNotAuthorized => {
+            "a replica's account does not allow the replication; allow it there"
+        }
+        _ => return None,
+    };
+    let status = table.table_status().map(ToString::to_string).unwrap_or_default();
+    Some(format!("the table is {status}: {what_to_do}"))
 }
 
 fn busy(table: &aws::TableDescription) -> Option<String> {
     match table.table_status() {
         Some(aws::TableStatus::Active) | None => {}
+        _ if failure(table).is_some() => return None,
         Some(status) => return Some(format!("the table is {status}")),
     }
     let encrypting = table.sse_description().and_then(|sse| sse.status());
@@ -164,12 +192,13 @@ async fn point_in_time_recovery(
     }))
 }
 
-fn spec_of(table: &aws::TableDescription) -> TableSpec {
-    let attributes: BTreeMap<&str, AttributeType> = table
-        .attribute_definitions()
-        .iter()
-        .map(|a| (a.attribute_name(), attribute_type(a.attribute_type())))
-        .collect();
+fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
+    let mut attributes = BTreeMap::new();
+    for definition in table.attribute_definitions() {
+        let kind: AttributeType =
+            word("a key attribute's type", definition.attribute_type().as_str())?;
+        attributes.insert(definition.attribute_name(), kind);
+    }
     let keys = |schema: &[aws::KeySchemaElement]| -> (KeyAttribute, Option<KeyAttribute>) {
         let find = |kind: aws::KeyType| {
             let element = schema.iter().find(|k| *k.key_type() == kind)?;
@@ -182,40 +211,34 @@ fn spec_of(table: &aws::TableDescription) -> TableSpec {
     let (partition_key, sort_key) = keys(table.key_schema());
     let global = table.global_secondary_indexes().iter().map(|index| {
         let (partition_key, sort_key) = keys(index.key_schema());
-        GlobalIndex {
+        Ok(GlobalIndex {
             name: index.index_name().unwrap_or_default().to_owned(),
             partition_key,
             sort_key,
-            projection: projection(index.projection()),
+            projection: projection(index.projection())?,
             throughput: index.provisioned_throughput().and_then(throughput),
-        }
+        })
     });
-    let local = table.local_secondary_indexes().iter().map(|index| LocalIndex {
-        name: index.index_name().unwrap_or_default().to_owned(),
-        sort_key: keys(index.key_schema()).1.unwrap_or_default(),
-        projection: projection(index.projection()),
+    let local = table.local_secondary_indexes().iter().map(|index| {
+        Ok(LocalIndex {
+            name: index.index_name().unwrap_or_default().to_owned(),
+            sort_key: keys(index.key_schema()).1.unwrap_or_default(),
+            projection: projection(index.projection())?,
+        })
     });
-    TableSpec {
+    Ok(TableSpec {
         partition_key,
         sort_key,
-        global_secondary_indexes: Some(global.collect()),
-        local_secondary_indexes: Some(local.collect()),
-        billing: Some(billing(table)),
-        stream: Some(stream(table)),
-        encryption: Some(encryption(table)),
-        table_class: Some(table_class(table)),
+        global_secondary_indexes: Some(global.collect::<Result<_, _>>()?),
+        local_secondary_indexes: Some(local.collect::<Result<_, _>>()?),
+        billing: Some(billing(table)?),
+        stream: Some(stream(table)?),
+        encryption: Some(encryption(table)?),
+        table_class: Some(table_class(table)?),
         deletion_protection: Some(table.deletion_protection_enabled().unwrap_or(false)),
         on_demand_throughput: Some(on_demand(table)),
         ..TableSpec::default()
-    }
-}
-
-fn attribute_type(kind: &aws::ScalarAttributeType) -> AttributeType {
-    match kind {
-        aws::ScalarAttributeType::N => AttributeType::N,
-        aws::ScalarAttributeType::B => AttributeType::B,
-        _ => AttributeType::S,
-    }
+    })
 }
 
 /// Under PAY_PER_REQUEST the capacity reads as 0, which is no throughput.
@@ -227,17 +250,13 @@ fn throughput(described: &aws::ProvisionedThroughputDescription) -> Option<Throu
 }
 
 /// A table that was never on demand has no billing summary.
-fn billing(table: &aws::TableDescription) -> Billing {
-    let on_demand = table
-        .billing_mode_summary()
-        .and_then(|summary| summary.billing_mode())
-        .is_some_and(|mode| *mode == aws::BillingMode::PayPerRequest);
-    if on_demand {
-        Billing { mode: BillingMode::PayPerRequest, throughput: None }
-    } else {
-        let throughput = table.provisioned_throughput().and_then(throughput);
-        Billing { mode: BillingMode::Provisioned, throughput }
-    }
+fn billing(table: &aws::TableDescription) -> Result<Billing, UnknownWord> {
+    let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+    let mode = mode.map(|mode| word("billing.mode", mode.as_str())).transpose()?;
+    let mode = mode.unwrap_or(BillingMode::Provisioned);
+    let capacity = table.provisioned_throughput().and_then(throughput);
+    let throughput = capacity.filter(|_| mode == BillingMode::Provisioned);
+    Ok(Billing { mode, throughput })
 }
 
 /// No limit is -1, which DynamoDB takes and does not show:
@@ -250,41 +269,39 @@ fn on_demand(table: &aws::TableDescription) -> OnDemandThroughput {
     }
 }
 
-fn stream(table: &aws::TableDescription) -> Stream {
+fn stream(table: &aws::TableDescription) -> Result<Stream, UnknownWord> {
     let specification = table.stream_specification();
     let enabled = specification.is_some_and(|s| s.stream_enabled());
-    let view = specification.and_then(|s| s.stream_view_type()).map(|view| match view {
-        aws::StreamViewType::NewImage => StreamView::NewImage,
-        aws::StreamViewType::OldImage => StreamView::OldImage,
-        aws::StreamViewType::KeysOnly => StreamView::KeysOnly,
-        _ => StreamView::NewAndOldImages,
-    });
-    Stream { enabled, view_type: view.filter(|_| enabled) }
+    let view = specification.and_then(|s| s.stream_view_type()).filter(|_| enabled);
+    let view_type = view.map(|view| word("stream.viewType", view.as_str())).transpose()?;
+    Ok(Stream { enabled, view_type })
 }
 
-fn encryption(table: &aws::TableDescription) -> TableEncryption {
-    match table.sse_description() {
-        Some(sse) if sse.sse_type() == Some(&aws::SseType::Kms) => TableEncryption {
-            kind: EncryptionType::Kms,
+/// What has no description is encrypted with a key that AWS owns:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSEDescription.html>.
+fn encryption(table: &aws::TableDescription) -> Result<TableEncryption, UnknownWord> {
+    let owned = TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: None };
+    let Some(sse) = table.sse_description() else { return Ok(owned) };
+    match sse.sse_type() {
+        None | Some(aws::SseType::Aes256) => Ok(owned),
+        Some(kind) => Ok(TableEncryption {
+            kind: word("encryption.type", kind.as_str())?,
             kms_key_arn: sse.kms_master_key_arn().map(str::to_owned),
-        },
-        _ => TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: None },
+        }),
     }
 }
 
-fn table_class(table: &aws::TableDescription) -> TableClass {
-    match table.table_class_summary().and_then(|s| s.table_class()) {
-        Some(aws::TableClass::StandardInfrequentAccess) => TableClass::StandardInfrequentAccess,
-        _ => TableClass::Standard,
-    }
+fn table_class(table: &aws::TableDescription) -> Result<TableClass, UnknownWord> {
+    let class = table.table_class_summary().and_then(|s| s.table_class());
+    class.map_or(Ok(TableClass::Standard), |class| word("tableClass", class.as_str()))
 }
 
-fn projection(described: Option<&aws::Projection>) -> Projection {
-    let kind = match described.and_then(|p| p.projection_type()) {
-        Some(aws::ProjectionType::KeysOnly) => ProjectionType::KeysOnly,
-        Some(aws::ProjectionType::Include) => ProjectionType::Include,
-        _ => ProjectionType::All,
-    };
+fn projection(described: Option<&aws::Projection>) -> Result<Projection, UnknownWord> {
+    let kind = described.and_then(|p| p.projection_type());
+    let kind = kind.map(|kind| word("an index's projection.type", kind.as_str())).transpose()?;
     let attributes = described.map(|p| p.non_key_attributes().to_vec()).unwrap_or_default();
-    Projection { kind, non_key_attributes: Some(attributes).filter(|a| !a.is_empty()) }
+    Ok(Projection {
+        kind: kind.unwrap_or(ProjectionType::All),
+        non_key_attributes: Some(attributes).filter(|a| !a.is_empty()),
+    })
 }

@@ -57,6 +57,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     };
     compared.changes.extend(undeclared_sort_keys(desired, &live.spec, &mut want));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
+    if let Some(failure) = &live.failure {
+        plan.blocked = Plan::<()>::blocked("TableUnusable", failure.clone()).blocked;
+        return plan;
+    }
     if let Some(busy) = &live.busy {
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
@@ -328,6 +332,7 @@ mod tests {
             stream_arn: None,
             tags: desired.tags.clone(),
             busy: None,
+            failure: None,
         }
     }
 
@@ -353,6 +358,20 @@ mod tests {
 
     fn provisioned(units: i64) -> Value {
         json!({"mode": "PROVISIONED", "throughput": {"readCapacityUnits": units, "writeCapacityUnits": units}})
+    }
+
+    #[test]
+    fn an_ignored_capacity_is_what_a_switch_to_provisioned_begins_with() {
+        let mut desired = Desired::sample("Table", table(json!({"billing": provisioned(10)})));
+        desired.ignore = vec!["billing.throughput".parse().unwrap()];
+        let on_demand = live(json!({"billing": {"mode": "PAY_PER_REQUEST"}}), &desired);
+        let switched = plan(&desired, Some(&on_demand));
+        let TableStep::Billing(billing, _) = &switched.steps[0].call else {
+            panic!("{switched:?}")
+        };
+        assert_eq!(json!(billing), provisioned(10));
+        let scaled = live(json!({"billing": provisioned(70)}), &desired);
+        assert_eq!(plan(&desired, Some(&scaled)).outline(), [""; 0]);
     }
 
     #[test]
