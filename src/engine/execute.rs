@@ -124,8 +124,8 @@ impl Pass<'_> {
                     // an earlier one made it.
                     (self.record.intent, self.record.job, self.record.brake) = before;
                 }
-                // What AWS was only too busy for is made the next time.
-                if error.is_half_made && !is_busy(&error) {
+                // What may pass by itself is made the next time.
+                if error.is_half_made && !may_pass(&error) {
                     self.count_for_brake(plan);
                 }
                 return Ok(Err(Verdict::WriteFailed(error)));
@@ -185,8 +185,9 @@ fn job_key<S>(step: &Step<S>) -> Option<String> {
     }
 }
 
-fn is_busy(error: &AwsError) -> bool {
-    matches!(error.class, Class::Throttled | Class::Transient | Class::Conflict | Class::NotReady)
+fn may_pass(error: &AwsError) -> bool {
+    use Class::*;
+    matches!(error.class, Throttled | Transient | Unknown | Conflict | NotReady)
 }
 
 fn too_slow<S>(step: &Step<S>) -> AwsError {

@@ -134,8 +134,11 @@ impl Tally {
         let what = format!("{}, {action}={kind}", scenario.name);
         // What reads find empty is asked of reads alone.
         assert!(struck || kind == "empty", "{what} never struck");
-        // A reply that nobody reads looks like success, whatever it holds.
-        assert!(!braked || kind == "garbage", "{what} was braked");
+        // A reply that nobody reads looks like success, whatever it holds. A job whose start is not answered may
+        // run and cost: after three of them a person is asked.
+        let starts_a_job = ["amplify:StartDeployment", "amplify:StartJob"].contains(&action);
+        let may_brake = kind == "garbage" || starts_a_job && ["500", "timeout"].contains(&kind);
+        assert!(!braked || may_brake, "{what} was braked");
         self.recovered += usize::from(struck);
         self.braked += usize::from(braked);
         if let Some(difference) = difference(&reference.live, &end.live) {
