@@ -187,7 +187,8 @@ fn job_key<S>(step: &Step<S>) -> Option<String> {
 
 fn may_pass(error: &AwsError) -> bool {
     use Class::*;
-    matches!(error.class, Throttled | Transient | Unknown | Conflict | NotReady)
+    // What was just made may not be found for a moment.
+    matches!(error.class, Throttled | Transient | Unknown | Conflict | NotReady | NotFound)
 }
 
 fn too_slow<S>(step: &Step<S>) -> AwsError {
