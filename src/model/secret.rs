@@ -45,7 +45,7 @@ impl Secret {
             BASE64_URL_SAFE_NO_PAD.encode(&plain),
             in_url(&plain, '+'),
             in_url(&plain, ' '),
-            in_url(&plain, ' ').to_lowercase_escapes(),
+            with_small_escapes(&in_url(&plain, ' ')),
             in_xml(&plain),
             format!("{plain:?}").trim_matches('"').to_owned(),
             json.replace('/', "\\/"),
@@ -96,20 +96,14 @@ fn in_url(text: &str, space: char) -> String {
     text.bytes().map(encode).collect()
 }
 
-trait LowercaseEscapes {
-    fn to_lowercase_escapes(&self) -> String;
-}
-
-impl LowercaseEscapes for String {
-    /// Percent escapes with small letters.
-    fn to_lowercase_escapes(&self) -> String {
-        let mut parts = self.split('%');
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |out, part| {
-            let (escape, rest) = part.split_at(part.len().min(2));
-            format!("{out}%{}{rest}", escape.to_lowercase())
-        })
-    }
+/// Percent escapes with small letters, as some servers write them.
+fn with_small_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| {
+        let (escape, rest) = part.split_at(part.len().min(2));
+        format!("{out}%{}{rest}", escape.to_lowercase())
+    })
 }
 
 fn in_xml(text: &str) -> String {
