@@ -1,8 +1,11 @@
 use std::process::ExitCode;
 
-use clap::Parser;
+use trueup::cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    trueup::cli::Cli::parse().run().await
+    match Cli::read() {
+        Ok(cli) => cli.run().await,
+        Err(code) => code,
+    }
 }

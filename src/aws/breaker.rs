@@ -35,16 +35,17 @@ impl Breaker {
         }
     }
 
-    pub fn record(&self, failed: bool) {
+    /// Counts how a call ended. Returns whether that has closed the breaker.
+    pub fn record(&self, failed: bool) -> bool {
         let mut state = self.lock();
         if !failed {
-            *state = State::default();
-            return;
+            return std::mem::take(&mut *state).open_until.is_some();
         }
         state.failures = state.failures.saturating_add(1);
         if state.failures >= FAILURES_MAX {
             state.open_until = Some(Instant::now() + OPEN_FOR);
         }
+        false
     }
 
     pub fn is_open(&self) -> bool {
@@ -72,7 +73,8 @@ mod tests {
         tokio::time::advance(OPEN_FOR).await;
         assert!(breaker.admits(), "one probe");
         assert!(!breaker.admits(), "but only one");
-        breaker.record(false);
+        assert!(breaker.record(false), "it closes");
         assert!(breaker.admits() && !breaker.is_open());
+        assert!(!breaker.record(false), "it was closed");
     }
 }

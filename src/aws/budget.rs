@@ -18,6 +18,7 @@ pub enum Lane {
     LambdaControl,
     Amplify,
     DynamoDbTags,
+    DynamoDbTagging,
     DynamoDbControl,
     DynamoDbItems,
     Other,
@@ -29,9 +30,8 @@ impl Lane {
             ("lambda", "GetFunction") => Self::LambdaGetFunction,
             ("lambda", _) => Self::LambdaControl,
             ("amplify", _) => Self::Amplify,
-            ("dynamodb", "ListTagsOfResource" | "TagResource" | "DescribeContinuousBackups") => {
-                Self::DynamoDbTags
-            }
+            ("dynamodb", "ListTagsOfResource" | "DescribeContinuousBackups") => Self::DynamoDbTags,
+            ("dynamodb", "TagResource" | "UntagResource") => Self::DynamoDbTagging,
             ("dynamodb", o) if o.ends_with("Item") || o.ends_with("Items") || o == "Query" => {
                 Self::DynamoDbItems
             }
@@ -72,6 +72,9 @@ impl Budget {
             Lane::Amplify => (10.0, 20.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
             Lane::DynamoDbTags => (8.0, 10.0),
+            // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TagResource.html: five a
+            // second.
+            Lane::DynamoDbTagging => (4.0, 5.0),
             Lane::DynamoDbControl => (100.0, 100.0),
             // The store's own items; a table on demand takes thousands.
             Lane::DynamoDbItems => (500.0, 500.0),

@@ -67,15 +67,16 @@ impl Session {
     {
         let breaker = self.guards().breaker(service);
         if !breaker.admits() {
-            let message = "calls are paused after repeated failures";
-            return Err(AwsError::new(Class::Transient, service, operation, message));
+            return Err(AwsError::paused(service, operation));
         }
         self.guards().budget(service, operation).take().await;
         let begun = Instant::now();
         let result =
             call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
         let failed = matches!(&result, Err(error) if error.class.is_outage());
-        breaker.record(failed);
+        if breaker.record(failed) {
+            self.guards().closed.notify_waiters();
+        }
         self.observe(service, operation, begun, result.as_ref().err(), breaker.is_open());
         result
     }

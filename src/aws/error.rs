@@ -74,6 +74,9 @@ pub struct AwsError {
     pub request_id: Option<String>,
 }
 
+/// No code of AWS: the breaker's own.
+const CALLS_PAUSED: &str = "CallsPaused";
+
 impl AwsError {
     pub fn new(
         class: Class,
@@ -90,6 +93,18 @@ impl AwsError {
             is_half_made: false,
             request_id: None,
         }
+    }
+
+    /// The breaker is open: nothing was sent.
+    pub(super) fn paused(service: &'static str, operation: &'static str) -> Self {
+        let message = "calls are paused after repeated failures";
+        let code = CALLS_PAUSED.to_owned();
+        Self { code, ..Self::new(Class::Transient, service, operation, message) }
+    }
+
+    /// Whether nothing was sent because the breaker is open.
+    pub fn is_paused(&self) -> bool {
+        self.code == CALLS_PAUSED
     }
 
     /// A request that lacks something that AWS asks for: nothing was sent.

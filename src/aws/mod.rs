@@ -20,6 +20,7 @@ mod classify;
 mod error;
 mod metrics;
 mod partition;
+mod reply;
 mod session;
 pub mod tags;
 

@@ -10,12 +10,13 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::breaker::Breaker;
 use super::budget::{Budget, Lane};
 use super::error::{AwsError, Class};
 use super::metrics::AwsMetrics;
+use super::reply::ReplyLimit;
 use crate::model::Clock;
 
 /// The longest that one AWS call may take.
@@ -65,6 +66,7 @@ pub struct Sessions {
     open: Arc<Mutex<HashMap<Target, Session>>>,
     /// AWS throttles an account and region as a whole, whichever role calls.
     guards: Arc<Mutex<HashMap<Where, Arc<Guards>>>>,
+    closed: Arc<Notify>,
 }
 
 /// An account, where the environment names it, a region, and an endpoint of one's own.
@@ -99,7 +101,13 @@ impl Sessions {
             metrics,
             open: Arc::default(),
             guards: Arc::default(),
+            closed: Arc::default(),
         }
+    }
+
+    /// Told whenever the breaker of some service closes: what was paused can be done now.
+    pub fn breaker_closed(&self) -> Arc<Notify> {
+        Arc::clone(&self.closed)
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -141,7 +149,9 @@ impl Sessions {
         }
         let place = (target.account_id.clone(), region.clone(), target.endpoint_url.clone());
         let mut guards = self.guards.lock().await;
-        let guards = guards.entry(place).or_insert_with(|| Arc::new(Guards::new(self.quota_scale)));
+        let guards = guards
+            .entry(place)
+            .or_insert_with(|| Arc::new(Guards::new(self.quota_scale, Arc::clone(&self.closed))));
         let session = Session::new(&config, region, Arc::clone(guards), self.metrics.clone());
         open.insert(target.clone(), session.clone());
         Ok(session)
@@ -173,14 +183,17 @@ struct Clients {
 /// What stands between an account's services and too many calls.
 #[derive(Debug)]
 pub(super) struct Guards {
+    /// Told when a breaker closes.
+    pub(super) closed: Arc<Notify>,
     budgets: HashMap<Lane, Budget>,
     breakers: HashMap<&'static str, Breaker>,
 }
 
 impl Guards {
-    fn new(quota_scale: f64) -> Self {
+    fn new(quota_scale: f64, closed: Arc<Notify>) -> Self {
         let budget = |lane| (lane, Budget::of(lane, quota_scale));
         Self {
+            closed,
             budgets: LANES.into_iter().map(budget).collect(),
             breakers: SERVICES.into_iter().map(|s| (s, Breaker::default())).collect(),
         }
@@ -197,11 +210,12 @@ impl Guards {
     }
 }
 
-const LANES: [Lane; 7] = [
+const LANES: [Lane; 8] = [
     Lane::LambdaGetFunction,
     Lane::LambdaControl,
     Lane::Amplify,
     Lane::DynamoDbTags,
+    Lane::DynamoDbTagging,
     Lane::DynamoDbControl,
     Lane::DynamoDbItems,
     Lane::Other,
@@ -219,15 +233,22 @@ impl Session {
         // An endpoint of one's own has no wildcard names for buckets.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
+            .interceptor(ReplyLimit)
             .build();
+        macro_rules! client {
+            ($sdk:ident) => {{
+                let config = $sdk::config::Builder::from(config).interceptor(ReplyLimit).build();
+                $sdk::Client::from_conf(config)
+            }};
+        }
         let clients = Clients {
-            lambda: aws_sdk_lambda::Client::new(config),
-            amplify: aws_sdk_amplify::Client::new(config),
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            lambda: client!(aws_sdk_lambda),
+            amplify: client!(aws_sdk_amplify),
+            dynamodb: client!(aws_sdk_dynamodb),
             s3: aws_sdk_s3::Client::from_conf(s3),
-            secretsmanager: aws_sdk_secretsmanager::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            secretsmanager: client!(aws_sdk_secretsmanager),
+            ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
         };
         Self(Arc::new(Inner { region, clients, guards, metrics, account: Mutex::default() }))
     }

@@ -3,6 +3,8 @@
 use clap::Args;
 
 use super::change::moves_all;
+use super::out;
+use super::out::say;
 use super::proposal::{Proposal, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
@@ -36,10 +38,10 @@ pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), C
     if args.dry_run {
         for proposal in &proposals {
             check_hold(proposal)?;
-            let shown = diff::show(connected, proposal).await?;
-            print!("{}", shown.text);
+            let shown = diff::show(connected, proposal, false).await?;
+            out::print(&shown.text)?;
         }
-        println!("dry run: nothing was recorded");
+        say!("dry run: nothing was recorded");
         return Ok(());
     }
     record_all(connected, &proposals, &args.confirm, &args.provenance).await
@@ -104,7 +106,7 @@ async fn record(
     let name = &proposal.environment;
     let head = proposal.current.head.as_ref();
     if proposal.is_unchanged() {
-        println!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
+        say!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
         return Ok(());
     }
     let mut new = provenance.release(Cause::Apply);
@@ -119,6 +121,6 @@ async fn record(
         0 => String::new(),
         n => format!(", {n} removed"),
     };
-    println!("{name} release {} recorded: {changed} changed{removed}", release.number);
+    say!("{name} release {} recorded: {changed} changed{removed}", release.number);
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::model::{Clock, Object, ObjectId};
 use crate::store::{Entry, Head, Release, StatusRecord, Store, StoreError};
 
 use super::CliError;
+use super::out::note;
 
 /// A connection to the store and to AWS.
 pub struct Connected {
@@ -54,7 +55,7 @@ impl Connected {
     pub(super) async fn current_or_damage(&self, environment: &str) -> Result<Current, CliError> {
         match self.current(environment).await {
             Err(CliError::Store(error)) if error.is_damage() => {
-                eprintln!(
+                note!(
                     "warning: {error}. What is recorded now does not need it; what it had beside is \
                      left alone until it is taken out by name with `trueup delete {environment}`"
                 );
@@ -74,7 +75,7 @@ impl Connected {
         for (id, record) in self.store.statuses(environment).await? {
             match record {
                 Ok(record) => sound.push(record),
-                Err(error) => eprintln!("warning: {environment}/{id}: {error}"),
+                Err(error) => note!("warning: {environment}/{id}: {error}"),
             }
         }
         Ok(sound)

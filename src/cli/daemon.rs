@@ -7,7 +7,7 @@ use clap::Args;
 use prometheus::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::log::{LogFormat, log_to_stderr};
 use super::{CliError, Connected};
@@ -51,6 +51,7 @@ const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     log_to_stderr(args.log_format, "info");
+    raise_open_files();
     let stop = stop_on_signal()?;
     let mut config =
         Config::new(args.holder.unwrap_or_else(holder), args.seed.unwrap_or_else(rand::random));
@@ -58,6 +59,15 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
     let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;
     daemon.ended().await
+}
+
+/// Sockets to AWS and to those who ask for metrics are files. The usual soft limit of 1,024 is for programs
+/// that use select(2): systemd's advice is to raise it to the hard one.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(open_files_max) => debug!(open_files_max, "limit of open files"),
+        Err(error) => warn!(%error, "the limit of open files could not be raised"),
+    }
 }
 
 /// A daemon that runs.

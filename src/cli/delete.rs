@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::change::check_removals;
+use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
 use crate::kinds::environment;
@@ -67,6 +68,6 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     new.confirmed = args.confirm.iter().cloned().collect();
     new.taken_out = taken_out.into_iter().filter(|(_, digest)| !digest.is_empty()).collect();
     let release = connected.store.record(name, Some(&head), current.release.as_ref(), new).await?;
-    println!("{name} release {} recorded: {} removed", release.number, args.objects.len());
+    say!("{name} release {} recorded: {} removed", release.number, args.objects.len());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::get::{environment_rows, with_status};
+use super::out::{note, say};
 use super::show::{self, age, table};
 use super::{CliError, Connected};
 use crate::model::ObjectId;
@@ -27,14 +28,14 @@ pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<()
         )));
     };
     if let Some(damage) = &row.damage {
-        eprintln!("warning: {}: {damage}", args.object);
+        note!("warning: {}: {damage}", args.object);
     }
     let digests = Some(row.entry.digest.clone()).filter(|digest| !digest.is_empty());
     let digests = digests.into_iter().collect();
     let objects = connected.store.objects(&args.environment, &digests).await?;
     let now = connected.store.clock().now();
     for object in objects.values() {
-        println!("{}", show::yaml(&with_status(object, &row)));
+        say!("{}", show::yaml(&with_status(object, &row)));
     }
     let events = connected.store.events(&args.environment, 1000).await?;
     let object = args.object.to_string();
@@ -53,9 +54,9 @@ pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<()
         })
         .collect();
     if lines.is_empty() {
-        println!("\nno events");
+        say!("\nno events");
     } else {
-        println!("\n{}", table(&["LAST SEEN", "TYPE", "REASON", "MESSAGE"], lines));
+        say!("\n{}", table(&["LAST SEEN", "TYPE", "REASON", "MESSAGE"], lines));
     }
     Ok(())
 }

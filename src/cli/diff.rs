@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::change::moves_all;
+use super::out;
 use super::proposal::{Proposal, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use crate::engine::{Known, preview};
+use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::plan::render_plan;
 
@@ -21,6 +25,9 @@ pub(super) struct DiffArgs {
     /// As with `apply --prune`.
     #[arg(long)]
     prune: bool,
+    /// Look at every object of the environments, not only at those that are given.
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCode, CliError> {
@@ -29,8 +36,9 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
         let confirmed = current.confirmed();
-        let shown = plans(connected, environment, &current.objects, &leaving, confirmed).await?;
-        print!("{}", shown.text);
+        let asked = Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
+        let shown = plans(connected, environment, asked).await?;
+        out::print(&shown.text)?;
         return Ok(exit_code(shown.found));
     }
     let set = args.manifests.load(scope_of(args.prune))?;
@@ -41,9 +49,9 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         false => Vec::new(),
     };
     for proposal in propose(connected, &set, args.prune, &everything, &[]).await? {
-        let shown = show(connected, &proposal).await?;
+        let shown = show(connected, &proposal, args.all).await?;
         found = found.max(shown.found);
-        print!("{}", shown.text);
+        out::print(&shown.text)?;
     }
     Ok(exit_code(found))
 }
@@ -84,28 +92,61 @@ pub(super) enum Found {
     Failed,
 }
 
-pub(super) async fn show(connected: &Connected, proposal: &Proposal) -> Result<Shown, CliError> {
-    let removed = proposal.removed_objects();
-    let confirmed = proposal.confirmed();
-    plans(connected, &proposal.environment, &proposal.objects, &removed, confirmed).await
+/// What is to be looked at.
+struct Asked<'a> {
+    objects: &'a [Object],
+    leaving: &'a [Object],
+    confirmed: BTreeSet<ObjectId>,
+    /// The objects that are asked for; all where it is `None`.
+    only: Option<BTreeSet<ObjectId>>,
+}
+
+/// Looks at what is given and what would leave; with `all` at the rest of the environment too.
+pub(super) async fn show(
+    connected: &Connected,
+    proposal: &Proposal,
+    all: bool,
+) -> Result<Shown, CliError> {
+    let leaving = proposal.removed_objects();
+    let given = proposal.given.iter().chain(&proposal.removed).cloned().collect();
+    // What changes in the Environment may change every object.
+    let all = all || moves_all(&proposal.current.objects, &proposal.objects);
+    let asked = Asked {
+        objects: &proposal.objects,
+        leaving: &leaving,
+        confirmed: proposal.confirmed(),
+        only: (!all).then_some(given),
+    };
+    plans(connected, &proposal.environment, asked).await
 }
 
 async fn plans(
     connected: &Connected,
     environment: &str,
-    objects: &[Object],
-    removed: &[Object],
-    confirmed: BTreeSet<ObjectId>,
+    asked: Asked<'_>,
 ) -> Result<Shown, CliError> {
+    let Asked { objects, leaving, confirmed, only } = asked;
     let store_id = connected.store.id().await?;
     let statuses = connected.sound_statuses(environment).await?;
     let sessions = &connected.sessions;
     let clock = connected.store.clock();
     let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
     let earlier = connected.store.objects(environment, &digests.collect()).await?;
-    let known =
-        Known { store_id: &store_id, statuses: &statuses, clock, objects: earlier, confirmed };
-    let previews = preview(sessions, environment, objects, removed, &known).await?;
+    let resources = objects.iter().chain(leaving).filter(|o| o.kind != environment::NAME);
+    let is_asked = |o: &&Object| only.as_ref().is_none_or(|only| only.contains(&o.id()));
+    let (looked, left_out): (Vec<_>, Vec<_>) = resources.partition(is_asked);
+    let bar = progress(looked.len());
+    let known = Known {
+        store_id: &store_id,
+        statuses: &statuses,
+        clock,
+        objects: earlier,
+        confirmed,
+        only: only.as_ref(),
+        looked_at: &|| bar.inc(1),
+    };
+    let previews = preview(sessions, environment, objects, leaving, &known).await?;
+    bar.finish_and_clear();
     let mut text = String::new();
     if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
@@ -128,8 +169,25 @@ async fn plans(
             }
         }
     }
-    text.push_str(&format!("{environment}: {same} as declared\n"));
+    let rest = match left_out.len() {
+        0 => String::new(),
+        others => format!("; {others} others were not looked at (--all looks at them)"),
+    };
+    text.push_str(&format!("{environment}: {same} as declared{rest}\n"));
     Ok(Shown { text, found })
+}
+
+/// Seen on a terminal alone.
+fn progress(objects: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(
+        Some(objects.try_into().unwrap_or(u64::MAX)),
+        ProgressDrawTarget::stderr(),
+    );
+    // The template is ours and does parse; without it the bar is merely plainer.
+    if let Ok(style) = ProgressStyle::with_template("looking {wide_bar} {pos}/{len} objects") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// As `diff` itself has it: 0 same, 1 differs, 2 trouble.

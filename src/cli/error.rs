@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use thiserror::Error;
 
-use crate::aws::AwsError;
+use super::out::{self, note};
+use crate::aws::{AwsError, Class};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
 use crate::store::StoreError;
@@ -25,6 +26,9 @@ pub enum CliError {
     Refused(String),
     #[error("{0}")]
     Usage(String),
+    /// The reader of standard output has gone: `trueup get | head`.
+    #[error("nobody reads the output any more")]
+    NobodyReads,
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
 }
@@ -42,16 +46,27 @@ impl CliError {
         Self::Io { what: what.into(), source }
     }
 
+    /// AWS did not answer, or was too busy: another try may find it otherwise.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Aws(error) | Self::Store(StoreError::Aws(error)) => {
+                matches!(error.class, Class::Transient | Class::Throttled | Class::Unknown)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn is_usage(&self) -> bool {
         matches!(self, Self::Usage(_))
     }
 
     pub(super) fn print(&self) {
         match self {
-            Self::Problems(problems) => {
-                eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+            Self::Problems(problems) if std::io::stderr().is_terminal() => {
+                out::beside_in_colour(&problems.render(true));
             }
-            other => eprintln!("error: {other}"),
+            Self::Problems(problems) => note!("{}", problems.render(false)),
+            other => note!("error: {other}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::out::say;
 use super::show::{self, Output, age, table};
 use super::{CliError, Connected};
 
@@ -31,9 +32,13 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
     events.reverse();
     let now = connected.store.clock().now();
     match args.output {
-        Output::Json => println!("{}", show::json(&events)),
-        Output::Yaml => println!("{}", show::yaml(&events)),
-        Output::Name => events.iter().for_each(|event| println!("{}", event.id)),
+        Output::Json => say!("{}", show::json(&events)),
+        Output::Yaml => say!("{}", show::yaml(&events)),
+        Output::Name => {
+            for event in &events {
+                say!("{}", event.id);
+            }
+        }
         Output::Table | Output::Wide => {
             let lines = events.into_iter().map(|e| {
                 let count = if e.count > 1 { format!(" (x{})", e.count) } else { String::new() };
@@ -45,7 +50,7 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
                     e.message,
                 ]
             });
-            println!(
+            say!(
                 "{}",
                 table(&["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], lines.collect())
             );

@@ -7,6 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::out::{note, say};
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
 use crate::kinds::environment;
@@ -32,15 +33,17 @@ pub(super) struct GetArgs {
 pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
     let rows = rows(connected, args).await?;
     match args.output {
-        Output::Json => println!("{}", show::json(&list(connected, &rows).await?)),
-        Output::Yaml => println!("{}", show::yaml(&list(connected, &rows).await?)),
+        Output::Json => say!("{}", show::json(&list(connected, &rows, args).await?)),
+        Output::Yaml => say!("{}", show::yaml(&list(connected, &rows, args).await?)),
         Output::Name => {
-            rows.iter().for_each(|row| println!("{}/{}", row.environment, row.entry.id()))
+            for row in &rows {
+                say!("{}/{}", row.environment, row.entry.id());
+            }
         }
         Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
-            eprintln!("nothing found; `trueup apply` records objects");
+            note!("nothing found; `trueup apply` records objects");
         }
-        Output::Table | Output::Wide => println!("{}", print_table(connected, &rows, args)),
+        Output::Table | Output::Wide => say!("{}", print_table(connected, &rows, args)),
     }
     if args.watch {
         watch(connected, args, rows).await?;
@@ -60,7 +63,7 @@ async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result
         if !changed.is_empty() {
             let shown = print_table(connected, &changed, args);
             // The header stands above the first table.
-            println!("{}", shown.lines().skip(1).collect::<Vec<_>>().join("\n"));
+            say!("{}", shown.lines().skip(1).collect::<Vec<_>>().join("\n"));
         }
         before.extend(changed.iter().map(|row| (row.key(), row.state())));
     }
@@ -158,7 +161,7 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
         match environment_rows(connected, &head).await {
             // The others are worth showing.
             Err(CliError::Store(error)) if error.is_damage() && args.environment.is_none() => {
-                eprintln!("warning: {}: {error}", head.environment);
+                note!("warning: {}: {error}", head.environment);
             }
             found => rows.extend(found?),
         }
@@ -177,7 +180,7 @@ async fn sound_heads(connected: &Connected) -> Result<Vec<Head>, CliError> {
     for (environment, head) in connected.store.heads().await? {
         match head {
             Ok(head) => sound.push(head),
-            Err(error) => eprintln!("warning: {environment}: {error}"),
+            Err(error) => note!("warning: {environment}: {error}"),
         }
     }
     Ok(sound)
@@ -260,8 +263,9 @@ fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
     table(&header, lines.collect())
 }
 
-/// Objects with their status, in the Kubernetes form.
-async fn list(connected: &Connected, rows: &[Row]) -> Result<Value, CliError> {
+/// Objects with their status, in the Kubernetes form: a List, however many there are, or the object that
+/// was asked for by its name.
+async fn list(connected: &Connected, rows: &[Row], args: &GetArgs) -> Result<Value, CliError> {
     let mut items = Vec::new();
     for row in rows {
         if row.entry.digest.is_empty() {
@@ -273,8 +277,9 @@ async fn list(connected: &Connected, rows: &[Row]) -> Result<Value, CliError> {
             items.push(with_status(object, row));
         }
     }
-    Ok(match (&items[..], rows.len()) {
-        ([one], 1) => one.clone(),
+    let is_named = args.object.as_ref().is_some_and(|object| object.contains('/'));
+    Ok(match &items[..] {
+        [one] if is_named && args.environment.is_some() => one.clone(),
         _ => json!({"apiVersion": "v1", "kind": "List", "items": items}),
     })
 }

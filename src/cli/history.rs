@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::out::{note, say};
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
 
@@ -23,14 +24,18 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
     for release in releases {
         match release {
             Ok(release) => sound.push(release),
-            Err((number, error)) => eprintln!("warning: release {number}: {error}"),
+            Err((number, error)) => note!("warning: release {number}: {error}"),
         }
     }
     let releases = sound;
     match args.output {
-        Output::Json => println!("{}", show::json(&releases)),
-        Output::Yaml => println!("{}", show::yaml(&releases)),
-        Output::Name => releases.iter().for_each(|r| println!("{}", r.number)),
+        Output::Json => say!("{}", show::json(&releases)),
+        Output::Yaml => say!("{}", show::yaml(&releases)),
+        Output::Name => {
+            for release in &releases {
+                say!("{}", release.number);
+            }
+        }
         Output::Table | Output::Wide => {
             let lines = releases.into_iter().map(|r| {
                 let current = if r.number == head.release { "*" } else { "" };
@@ -48,7 +53,7 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
                 ]
             });
             let header = ["RELEASE", "AGE", "CAUSE", "AUTHOR", "COMMIT", "DIGEST", "MESSAGE"];
-            println!("{}", table(&header, lines.collect()));
+            say!("{}", table(&header, lines.collect()));
         }
     }
     Ok(())

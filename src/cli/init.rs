@@ -3,6 +3,7 @@
 use aws_sdk_s3::types as aws;
 use clap::Args;
 
+use super::out::say;
 use super::{CliError, Connected};
 use crate::aws::{Class, Session};
 
@@ -16,11 +17,11 @@ pub(super) struct InitArgs {
 pub(super) async fn run(connected: &Connected, args: &InitArgs) -> Result<(), CliError> {
     let made = connected.store.init().await?;
     let state = if made { "made" } else { "is already there" };
-    println!("table {} {state}", connected.store.table());
+    say!("table {} {state}", connected.store.table());
     let session = connected.sessions.home().await?;
     for bucket in &args.buckets {
         let made = make_bucket(&session, bucket).await?;
-        println!("bucket {bucket} {}", if made { "made" } else { "is already there" });
+        say!("bucket {bucket} {}", if made { "made" } else { "is already there" });
     }
     Ok(())
 }

@@ -1,15 +1,18 @@
 //! The log on standard error.
 //!
 //! Guarantees: whatever filter is asked for, what the SDK and its HTTP client say of the requests that they
-//! send stays out: it has every secret in plain text. Colours only on a terminal.
+//! send stays out: it has every secret in plain text. Colours only on a terminal. What is hidden in the texts
+//! of others is shown.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::model::{visible, visible_in_colour};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
@@ -42,12 +45,10 @@ pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new(default));
     let filter = asked.and(filter_fn(is_no_wire_log));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let ansi = format == LogFormat::Human && std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || Log { has_colours: ansi });
     let layer = match format {
-        LogFormat::Human => {
-            let ansi = std::io::stderr().is_terminal();
-            lines.with_ansi(ansi).with_target(false).with_filter(filter).boxed()
-        }
+        LogFormat::Human => lines.with_ansi(ansi).with_target(false).with_filter(filter).boxed(),
         LogFormat::Json => {
             let json = lines.json().flatten_event(true);
             json.with_current_span(true).with_span_list(false).with_filter(filter).boxed()
@@ -55,4 +56,26 @@ pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
     };
     // Fails only where a subscriber is set already, which then stays.
     let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+/// Standard error. A record comes as one write.
+struct Log {
+    /// Sequences of colours are our own: tracing shows those of others.
+    has_colours: bool,
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = match self.has_colours {
+            true => visible_in_colour(&text),
+            false => visible(&text).into_owned(),
+        };
+        io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }

@@ -19,6 +19,7 @@ mod get;
 mod history;
 mod init;
 mod log;
+mod out;
 mod proposal;
 mod provenance;
 mod reconcile;
@@ -41,6 +42,7 @@ pub use connect::Connected;
 pub use error::CliError;
 
 use crate::manifest::{Scope, Set, Sources, load};
+use crate::model::has_hidden;
 
 /// Keeps AWS deployments true to their manifests.
 #[derive(Debug, Parser)]
@@ -127,11 +129,27 @@ impl ManifestArgs {
 }
 
 impl Cli {
+    /// Reads the command line. What is wrong with it, or asked for by `--help`, is printed here.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            let repeats_hidden = error.use_stderr() && has_hidden(&error.to_string());
+            if repeats_hidden {
+                out::beside(format_args!("{}", error.to_string().trim_end()));
+            } else {
+                // Where it cannot be printed, there is nobody to tell.
+                let _ = error.print();
+            }
+            code
+        })
+    }
+
     /// Does what was asked for. Errors are printed here.
     pub async fn run(self) -> ExitCode {
         let is_diff = matches!(self.verb, Verb::Diff(_));
         match self.dispatch().await {
             Ok(code) => code,
+            Err(CliError::NobodyReads) => ExitCode::SUCCESS,
             Err(error) => {
                 error.print();
                 ExitCode::from(if is_diff || error.is_usage() { 2 } else { 1 })
@@ -145,7 +163,7 @@ impl Cli {
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,
             Verb::Schema(args) => schema::run(&args)?,
-            Verb::Completion(args) => completion::run(&args),
+            Verb::Completion(args) => completion::run(&args)?,
             Verb::Run(args) => daemon::run(args, &table).await?,
             #[cfg(feature = "sandbox")]
             Verb::Sandbox(args) => sandbox::run(args, &table).await?,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::change::{check_removals, merged};
 use super::connect::Current;
+use super::out::note;
 use super::{CliError, Connected};
 use crate::kinds::environment::{self, Artifacts, EnvironmentSpec};
 use crate::manifest::package::{Package, package};
@@ -24,6 +25,8 @@ pub(super) struct Proposal {
     pub environment: String,
     pub current: Current,
     pub objects: Vec<Object>,
+    /// Those of the objects that the manifests give.
+    pub given: BTreeSet<ObjectId>,
     pub removed: Vec<ObjectId>,
     /// Objects of the environment that are confirmed by name.
     pub named: BTreeSet<ObjectId>,
@@ -94,7 +97,7 @@ pub(super) async fn propose(
     };
     set.check_with(&existing)?;
     if let Some(problems) = set.check_environments() {
-        eprintln!("{}", problems.warnings());
+        note!("{}", problems.warnings());
     }
     let environments: BTreeMap<String, EnvironmentSpec> = existing
         .iter()
@@ -109,7 +112,8 @@ pub(super) async fn propose(
     let mut proposals = Vec::new();
     for name in names {
         let current = current.remove(&name).unwrap_or_default();
-        let given = objects.iter().filter(|o| o.environment() == name).cloned().collect();
+        let given: Vec<_> = objects.iter().filter(|o| o.environment() == name).cloned().collect();
+        let ids = given.iter().map(Object::id).collect();
         let objects = merged(&current.objects, given, prune);
         let removed = check_removals(&name, &current.objects, &objects, removable)?;
         let of_this = |id: &&ObjectId| objects.iter().any(|o| o.id() == **id);
@@ -121,6 +125,7 @@ pub(super) async fn propose(
             environment: name,
             current,
             objects,
+            given: ids,
             removed,
             named,
             packages: mine,

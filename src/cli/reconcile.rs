@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::out::say;
 use super::{CliError, Connected};
 use crate::model::ObjectId;
 
@@ -16,6 +17,6 @@ pub(super) async fn run(connected: &Connected, args: &ReconcileArgs) -> Result<(
     let object = args.object.as_ref().map(ToString::to_string);
     connected.store.request_reconcile(&args.environment, object).await?;
     let what = args.object.as_ref().map_or_else(|| "every object".to_owned(), ToString::to_string);
-    println!("{}: the daemon is asked to look at {what}", args.environment);
+    say!("{}: the daemon is asked to look at {what}", args.environment);
     Ok(())
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::artifacts::check_artifacts;
 use super::change::{check_removals, moves_all};
+use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::{CliError, Connected};
 use crate::model::ObjectId;
@@ -50,7 +51,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let target = connected.store.release(name, number).await?;
     let current = connected.current_or_damage(name).await?;
     if target.digest == head.digest && current.damage.is_none() {
-        println!("{name} already has the content of release {number}");
+        say!("{name} already has the content of release {number}");
         return Ok(());
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
@@ -70,6 +71,6 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         true => String::new(),
         false => format!("; release {} is held until other content is applied", head.release),
     };
-    println!("{name} release {} has the content of release {number}{held}", release.number);
+    say!("{name} release {} has the content of release {number}{held}", release.number);
     Ok(())
 }

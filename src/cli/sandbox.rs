@@ -15,6 +15,7 @@ use super::daemon::{Daemon, holder, stop_on_signal};
 use super::get::{Row, environment_rows};
 use super::init::make_bucket;
 use super::log::{LogFormat, log_to_stderr};
+use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
 use super::{CliError, Connected};
@@ -73,7 +74,7 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
     let address = listener.local_addr().map_err(|e| CliError::io("the sandbox's port", e))?;
     let aws_stop = CancellationToken::new();
     let aws = tokio::spawn(sandbox.clone().serve(listener, aws_stop.clone()));
-    println!(
+    say!(
         "embedded AWS on http://{address} (any credentials, account {})",
         crate::sandbox::ACCOUNT_ID
     );
@@ -85,7 +86,7 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
     aws_stop.cancel();
     // Idle connections of clients may keep the server; the process need not wait for them.
     let _ = tokio::time::timeout(Duration::from_secs(2), aws).await;
-    println!("sandbox ended; nothing is left behind");
+    say!("sandbox ended; nothing is left behind");
     Ok(())
 }
 
@@ -105,19 +106,19 @@ async fn with_daemon(
     let config = Config::new(holder(), rand::random());
     let engine_stop = stop.child_token();
     let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
-    println!("daemon on http://{}\n", args.http);
+    say!("daemon on http://{}\n", args.http);
     let mut account = Account::new(&connected, &set);
     let told = async {
         account.until_ready().await?;
         summary(&connected, &account.environments).await?;
-        what_to_try(aws, args.http);
+        what_to_try(aws, args.http)?;
         account.go_on().await
     };
     tokio::select! {
         () = stop.cancelled() => {}
         told = told => told?,
     }
-    println!("\nstopping");
+    say!("\nstopping");
     daemon.ended().await
 }
 
@@ -203,12 +204,12 @@ impl<'a> Account<'a> {
                 // What was recorded while it was counted.
                 self.tell().await?;
                 let seconds = self.begun.elapsed().as_secs_f64();
-                println!("\nall {all} objects are Ready after {seconds:.1} s\n");
+                say!("\nall {all} objects are Ready after {seconds:.1} s\n");
                 return Ok(());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        println!("\nnot everything is ready yet:\n");
+        say!("\nnot everything is ready yet:\n");
         Ok(())
     }
 
@@ -238,7 +239,7 @@ impl<'a> Account<'a> {
                 Some((what, _)) if made => what,
                 _ => &event.message,
             };
-            println!(
+            say!(
                 "{seconds:6.1}s  {:12} {:16} {:15} {}",
                 event.environment,
                 event.object,
@@ -281,12 +282,12 @@ async fn summary(connected: &Connected, environments: &BTreeSet<&str>) -> Result
             ]);
         }
     }
-    println!("{}", table(&["ENVIRONMENT", "NAME", "KIND", "READY", "SYNCED", "AWS NAME"], lines));
+    say!("{}", table(&["ENVIRONMENT", "NAME", "KIND", "READY", "SYNCED", "AWS NAME"], lines));
     Ok(())
 }
 
-fn what_to_try(aws: SocketAddr, http: SocketAddr) {
-    println!(
+fn what_to_try(aws: SocketAddr, http: SocketAddr) -> Result<(), CliError> {
+    say!(
         "
 Try, in another terminal:
 
@@ -306,4 +307,5 @@ Change something behind its back, with any AWS client, and see it repaired here 
 Ctrl-C ends it. What happens goes on below.
 "
     );
+    Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::out::say;
 use crate::manifest::{crds, json_schema, kind_names};
 
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub(super) fn run(args: &SchemaArgs) -> Result<(), CliError> {
         [one] => json_schema(one).cloned().unwrap_or_default(),
         all => combined(all),
     };
-    println!("{}", pretty(&schema));
+    say!("{}", pretty(&schema));
     Ok(())
 }
 
@@ -63,7 +64,7 @@ fn write_files(kinds: &[&str], directory: &Path) -> Result<(), CliError> {
         let path = directory.join(format!("{}.json", kind.to_lowercase()));
         let text = pretty(json_schema(kind).unwrap_or(&Value::Null)) + "\n";
         std::fs::write(&path, text).map_err(|e| CliError::io(path.display().to_string(), e))?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }
@@ -71,7 +72,7 @@ fn write_files(kinds: &[&str], directory: &Path) -> Result<(), CliError> {
 fn print_crds(kinds: &[&str]) -> Result<(), CliError> {
     for crd in crds() {
         if kinds.contains(&crd["spec"]["names"]["kind"].as_str().unwrap_or_default()) {
-            println!("---\n{}", super::show::yaml(&crd));
+            say!("---\n{}", super::show::yaml(&crd));
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::{has_hidden, visible};
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     #[default]
@@ -20,7 +22,7 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| visible(cell)));
     }
     let last = header.len().saturating_sub(1);
     for (i, column) in table.column_iter_mut().enumerate() {
@@ -45,8 +47,10 @@ pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+/// Where a text has something hidden in it, as JSON, which is YAML too and can say it.
 pub(super) fn yaml(value: &impl Serialize) -> String {
-    serde_saphyr::to_string(value).unwrap_or_default().trim_end().to_owned()
+    let text = serde_saphyr::to_string(value).unwrap_or_default();
+    if has_hidden(&text) { json(value) } else { text.trim_end().to_owned() }
 }
 
 /// The first line of a text, at most so long.

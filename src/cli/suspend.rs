@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::out::say;
 use super::{CliError, Connected};
 
 #[derive(Debug, Args)]
@@ -16,6 +17,6 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     connected.store.set_suspended(&args.environment, on).await?;
     let state = if on { "suspended: it is looked at, and nothing is written" } else { "resumed" };
-    println!("{} {state}", args.environment);
+    say!("{} {state}", args.environment);
     Ok(())
 }

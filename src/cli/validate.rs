@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::out::say;
 use super::{CliError, ManifestArgs};
 use crate::manifest::Scope;
 
@@ -17,6 +18,6 @@ pub(super) fn run(args: &ValidateArgs) -> Result<(), CliError> {
     if let Some(problems) = set.check_environments() {
         return Err(problems.into());
     }
-    println!("{} objects are valid", set.len());
+    say!("{} objects are valid", set.len());
     Ok(())
 }

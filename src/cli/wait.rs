@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::get::{Row, environment_rows};
+use super::out::{note, say};
 use super::{CliError, Connected};
 use crate::model::{condition_type, parse_duration};
 
@@ -24,10 +25,16 @@ pub(super) struct WaitArgs {
 
 pub(super) async fn run(connected: &Connected, args: &WaitArgs) -> Result<(), CliError> {
     let goal = Goal::parse(&args.goal)?;
-    let waited = tokio::time::timeout(args.timeout, until(connected, args, &goal)).await;
-    match waited {
-        Ok(result) => result,
-        Err(_) => {
+    let mut trouble = None;
+    let waited =
+        tokio::time::timeout(args.timeout, until(connected, args, &goal, &mut trouble)).await;
+    match (waited, trouble) {
+        (Ok(result), _) => result,
+        (Err(_), Some(error)) => Err(CliError::refused(format!(
+            "timed out after {} s; the store could not be read: {error}",
+            args.timeout.as_secs()
+        ))),
+        (Err(_), None) => {
             let rows = rows(connected, args).await?;
             let left: Vec<_> = rows
                 .iter()
@@ -83,9 +90,28 @@ impl Goal {
     }
 }
 
-async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<(), CliError> {
+/// Looks until the goal is met or lost. `trouble` is why the store could not be read the last time: that
+/// passes, or the time runs out.
+async fn until(
+    connected: &Connected,
+    args: &WaitArgs,
+    goal: &Goal,
+    trouble: &mut Option<CliError>,
+) -> Result<(), CliError> {
     loop {
-        let rows = rows(connected, args).await?;
+        let rows = match rows(connected, args).await {
+            Ok(rows) => rows,
+            Err(error) if error.may_pass() => {
+                if trouble.is_none() {
+                    note!("warning: {error}; trying again");
+                }
+                *trouble = Some(error);
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        *trouble = None;
         // For `delete` without an object: until nothing is leaving any more.
         let concerned = |row: &&Row| match goal {
             Goal::Deleted => row.leaves || args.object.is_some(),
@@ -100,7 +126,7 @@ async fn until(connected: &Connected, args: &WaitArgs, goal: &Goal) -> Result<()
             )));
         }
         if rows.iter().filter(concerned).all(|row| goal.is_met(row)) {
-            println!("{}: {}", args.environment, args.goal);
+            say!("{}: {}", args.environment, args.goal);
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -18,6 +18,7 @@ mod backoff;
 mod dice;
 mod events;
 mod execute;
+mod follow;
 mod gauges;
 mod health;
 mod leave;

@@ -92,6 +92,10 @@ pub enum Next {
     Soon,
     /// After a backoff.
     Retry,
+    /// After a backoff that is no longer than the interval: AWS fails, and that passes.
+    Outage,
+    /// As [`Self::Outage`], or as soon as calls are not paused any more.
+    Paused,
     /// Never: the object is gone.
     Never,
 }
@@ -195,7 +199,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         Err(error) => (Next::Retry, false, Err(error)),
     };
     let result = match (&outcome, next) {
-        (Err(_), _) | (_, Next::Retry) => "error",
+        (Err(_), _) | (_, Next::Retry | Next::Outage | Next::Paused) => "error",
         (_, Next::Soon | Next::Progress) => "requeue",
         (_, Next::Resync) => "requeue_after",
         (_, Next::Never) => "success",
@@ -282,6 +286,14 @@ impl Pass<'_> {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
             Verdict::Progressing(_) => Next::Progress,
             Verdict::Waiting(_) => Next::Soon,
+            Verdict::LookFailed(error) | Verdict::WriteFailed(error) if error.is_paused() => {
+                Next::Paused
+            }
+            Verdict::LookFailed(error) | Verdict::WriteFailed(error)
+                if !error.class.is_terminal() =>
+            {
+                Next::Outage
+            }
             Verdict::Blocked(_) | Verdict::LookFailed(_) | Verdict::WriteFailed(_) => Next::Retry,
         }))
     }

@@ -17,10 +17,9 @@ use crate::plan::{Plan, Waiting};
 use crate::store::StatusRecord;
 
 /// Objects that are looked at at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// What a preview knows besides the objects.
-#[derive(Debug)]
 pub struct Known<'a> {
     pub store_id: &'a str,
     pub statuses: &'a [StatusRecord],
@@ -29,6 +28,10 @@ pub struct Known<'a> {
     pub objects: BTreeMap<String, Object>,
     /// Objects whose form was confirmed by name.
     pub confirmed: BTreeSet<ObjectId>,
+    /// The objects that are asked for; all where it is `None`.
+    pub only: Option<&'a BTreeSet<ObjectId>>,
+    /// Told after each object.
+    pub looked_at: &'a (dyn Fn() + Sync),
 }
 
 /// What would be done to one object.
@@ -75,8 +78,11 @@ pub async fn preview(
     };
     let kept = objects.iter().map(|object| (object, Intent::Keep));
     let leaving = removed.iter().map(|object| (object, Intent::Delete));
-    let subjects: Vec<_> =
-        kept.chain(leaving).filter(|(o, _)| o.kind != environment::NAME).collect();
+    let is_asked = |object: &Object| {
+        let is_named = known.only.is_none_or(|only| only.contains(&object.id()));
+        object.kind != environment::NAME && is_named
+    };
+    let subjects: Vec<_> = kept.chain(leaving).filter(|(object, _)| is_asked(object)).collect();
     let mut previews: Vec<_> = stream::iter(subjects)
         .map(|(object, intent)| work.one(object, intent))
         .buffer_unordered(AT_ONCE)
@@ -100,6 +106,7 @@ impl Work<'_> {
     async fn one(&self, object: &Object, intent: Intent) -> Preview {
         let id = object.id();
         let plan = self.plan(object, intent).await;
+        (self.known.looked_at)();
         Preview { held_back: self.held_back(object), id, plan }
     }
 

@@ -1,6 +1,6 @@
 //! The loop: watches the heads, keeps the leases, gives work out and takes it back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,16 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::backoff::{Backoffs, FAILING, WAITING};
 use super::dice::Dice;
 use super::events::Recorder;
+use super::follow::Objects;
 use super::health::Health;
 use super::metrics::EngineMetrics;
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::secrets::Secrets;
+use super::watch::{Answer, Asked};
 use super::world::{EnvironmentState, World};
 use crate::aws::Sessions;
-use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
+use crate::model::{ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{StatusRecord, Store, StoreError};
 
 /// How the engine runs.
@@ -57,6 +59,8 @@ impl Config {
 
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
+/// Over what time objects are looked at again when calls are not paused any more.
+const GO_ON_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that giving the leases back may take, all together.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -89,9 +93,15 @@ pub struct Engine {
     pub(super) unsure: BTreeSet<ObjectKey>,
     /// Objects whose brake was lifted while a pass was under way.
     pub(super) lifted: BTreeSet<ObjectKey>,
+    /// Objects whose calls were paused by a breaker.
+    pub(super) paused: BTreeSet<ObjectKey>,
     pub(super) passes: u64,
-    /// Parsed objects by digest, shared between releases and environments.
-    pub(super) objects: BTreeMap<String, Arc<Object>>,
+    pub(super) objects: Objects,
+    pub(super) asked: Asked,
+    /// The environments that have a head; `None` until the heads were read.
+    pub(super) named: Option<BTreeSet<Arc<str>>>,
+    /// Of those, the ones that were followed to an end at least once, be it an error.
+    pub(super) settled: BTreeSet<Arc<str>>,
 }
 
 impl Engine {
@@ -130,8 +140,12 @@ impl Engine {
             running: HashMap::new(),
             unsure: BTreeSet::new(),
             lifted: BTreeSet::new(),
+            paused: BTreeSet::new(),
             passes: 0,
-            objects: BTreeMap::new(),
+            objects: Objects::default(),
+            asked: Asked::default(),
+            named: None,
+            settled: BTreeSet::new(),
         })
     }
 
@@ -141,20 +155,25 @@ impl Engine {
         let mut workers: JoinSet<Report> = JoinSet::new();
         let mut watch = tokio::time::interval(self.config.watch_every);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let breakers = self.cx.sessions.breaker_closed();
+        // It is told of what closes from now on, whatever the loop does meanwhile.
+        let mut closed = std::pin::pin!(breakers.notified());
+        closed.as_mut().enable();
         loop {
+            self.health.turned();
             self.give_out(&mut workers);
             let due = self.queue.next_due().filter(|_| workers.len() < self.config.concurrency);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Some(done) = workers.join_next_with_id() => self.take_back(done),
-                _ = watch.tick() => {
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => break,
-                        () = self.watch_in_time() => {}
-                    }
+                answer = self.asked.next() => self.answered(answer),
+                () = &mut closed => {
+                    closed.set(breakers.notified());
+                    closed.as_mut().enable();
+                    self.go_on();
                 }
+                _ = watch.tick() => self.ask_for_heads(),
                 () = sleep_until(due) => {}
             }
         }
@@ -232,8 +251,7 @@ impl Engine {
             previous: environment
                 .statuses
                 .get(&key.id)
-                .and_then(|status| self.objects.get(&status.synced_digest))
-                .cloned(),
+                .and_then(|status| self.objects.get(&status.synced_digest)),
             taken_out: environment.taken_out.get(&key.id).cloned(),
             dependents,
             asked_at: environment.asked_at(&key.id),
@@ -270,6 +288,7 @@ impl Engine {
         let Some(Running { key, since, epoch }) = self.running.remove(&task) else {
             return;
         };
+        self.paused.remove(&key);
         let report = report.unwrap_or_else(Report::given_up);
         let seconds = since.elapsed().as_secs_f64();
         let metrics = &self.cx.metrics;
@@ -347,6 +366,15 @@ impl Engine {
         }
     }
 
+    /// A breaker has closed: what was paused goes on, over some seconds.
+    fn go_on(&mut self) {
+        let now = Instant::now();
+        for key in std::mem::take(&mut self.paused) {
+            let delay = self.dice.up_to(GO_ON_WITHIN);
+            self.enqueue(key, now + delay, Priority::Resync);
+        }
+    }
+
     fn schedule(&mut self, key: ObjectKey, next: Next) {
         let now = Instant::now();
         let interval = self.world.get(&key).map(|e| e.spec.interval());
@@ -373,6 +401,14 @@ impl Engine {
             }
             Next::Retry => {
                 let delay = self.failing.next(key.clone());
+                self.enqueue(key, now + delay, Priority::Resync);
+            }
+            // Nobody is blind for longer after an outage than without one.
+            Next::Outage | Next::Paused => {
+                let delay = self.failing.next(key.clone()).min(interval);
+                if next == Next::Paused {
+                    self.paused.insert(key.clone());
+                }
                 self.enqueue(key, now + delay, Priority::Resync);
             }
         }
@@ -402,6 +438,15 @@ impl Engine {
         if !workers.is_empty() {
             warn!(given_up = workers.len(), "passes were given up; the next daemon looks first");
             workers.shutdown().await;
+        }
+        // What is known of the leases is what they are given back by.
+        let deadline = Instant::now() + RELEASE_TIMEOUT;
+        while !self.asked.is_empty()
+            && let Ok(answer) = tokio::time::timeout_at(deadline, self.asked.next()).await
+        {
+            if !matches!(answer, Answer::Heads(_)) {
+                self.answered(answer);
+            }
         }
         let leases =
             self.world.environments.values().map(|e| self.cx.store.release_lease(&e.lease));

@@ -1,13 +1,16 @@
-//! Following the heads: leases, releases, requests.
+//! Following the heads: leases, releases, requests. The store is asked beside the loop (`follow.rs`); what it
+//! answers is put into the world here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
 use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
@@ -15,35 +18,107 @@ use super::runner::Engine;
 use super::world::EnvironmentState;
 use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
-use crate::store::{EventKind, Head, Lease, StoreError};
+use crate::store::{EventKind, Head, Lease, ReconcileRequest, Release, StoreError};
 
 /// The longest that one look at the heads may take.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(15);
+const HEADS_TIMEOUT: Duration = Duration::from_secs(15);
 
-impl Engine {
-    /// One look at the heads, given up where the store does not answer: work already in hand, other
-    /// environments and a stop must not wait for it.
-    pub(super) async fn watch_in_time(&mut self) {
-        self.health.turned();
-        if tokio::time::timeout(WATCH_TIMEOUT, self.watch()).await.is_err() {
-            self.health.set_store_ok(false);
-            self.cx.metrics.store_errors.inc();
-            warn!(seconds = WATCH_TIMEOUT.as_secs(), "the store does not answer");
+/// Questions to the store that are under way, each beside the loop.
+#[derive(Default)]
+pub(super) struct Asked {
+    tasks: JoinSet<Answer>,
+    /// The heads are being read.
+    heads: bool,
+    /// Environments whose lease is being taken or renewed.
+    leases: BTreeSet<Arc<str>>,
+    /// Environments whose release is being loaded.
+    releases: BTreeSet<Arc<str>>,
+}
+
+/// What the store answered.
+pub(super) enum Answer {
+    /// `None` where it did not answer in time.
+    Heads(Option<Result<Heads, StoreError>>),
+    Lease(Followed),
+    Release(Followed),
+    /// Something was told to the store, and nobody waits for it.
+    Told,
+}
+
+type Heads = Vec<(String, Result<Head, StoreError>)>;
+
+impl Asked {
+    /// The next answer; never, while nothing is asked.
+    pub async fn next(&mut self) -> Answer {
+        match self.tasks.join_next().await {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => {
+                // A question that panicked is a bug; which one it was is not known, so all may be asked
+                // again.
+                error!(%error, "a question to the store died");
+                (self.heads, self.leases, self.releases) = Default::default();
+                Answer::Told
+            }
+            None => std::future::pending().await,
         }
-        self.health.turned();
     }
 
-    /// Reads the heads; loads what moved, answers requests, renews leases.
-    async fn watch(&mut self) {
-        let heads = match self.cx.store.heads().await {
-            Ok(heads) => heads,
-            Err(error) => {
-                self.health.set_store_ok(false);
-                self.cx.metrics.store_errors.inc();
-                return warn!(%error, "the heads cannot be read");
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+}
+
+impl Engine {
+    /// Asks for the heads, unless that question is still under way.
+    pub(super) fn ask_for_heads(&mut self) {
+        if std::mem::replace(&mut self.asked.heads, true) {
+            return;
+        }
+        let store = self.cx.store.clone();
+        self.asked.tasks.spawn(async move {
+            Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, store.heads()).await.ok())
+        });
+    }
+
+    /// Takes an answer of the store.
+    pub(super) fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Heads(heads) => {
+                self.asked.heads = false;
+                self.follow_all(heads);
             }
+            Answer::Lease(followed) => {
+                self.asked.leases.remove(&followed.environment);
+                self.followed(followed);
+            }
+            Answer::Release(followed) => {
+                self.asked.releases.remove(&followed.environment);
+                self.followed(followed);
+            }
+            Answer::Told => {}
+        }
+    }
+
+    /// Asks about every environment what its head makes necessary.
+    fn follow_all(&mut self, heads: Option<Result<Heads, StoreError>>) {
+        let failed = match heads {
+            Some(Ok(heads)) => {
+                self.health.set_store_ok(true);
+                return self.follow_each(heads);
+            }
+            Some(Err(error)) => error.to_string(),
+            None => format!("no answer within {} s", HEADS_TIMEOUT.as_secs()),
         };
-        self.health.set_store_ok(true);
+        self.health.set_store_ok(false);
+        self.cx.metrics.store_errors.inc();
+        warn!(error = failed, "the heads cannot be read");
+        // The heads that are known still say whose leases to renew.
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.keep_lease(&name, None);
+        }
+    }
+
+    fn follow_each(&mut self, heads: Heads) {
         if heads.len() > ENVIRONMENTS_MAX {
             error!(most = ENVIRONMENTS_MAX, "too many environments; the last are left out");
         }
@@ -54,32 +129,139 @@ impl Engine {
         };
         for name in gone {
             let error = StoreError::Missing { what: format!("the head of {name}") };
-            self.cannot_follow(name, error).await;
+            self.cannot_follow(name, error);
         }
+        self.named = Some(
+            heads.iter().take(ENVIRONMENTS_MAX).map(|(name, _)| name.as_str().into()).collect(),
+        );
         for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
-            if self.quiet_until.get(&*name).is_some_and(|until| Instant::now() < *until) {
+            let name: Arc<str> = name.into();
+            if self.quiet_until.get(&name).is_some_and(|until| Instant::now() < *until) {
                 continue;
             }
-            let followed = match head {
-                Ok(head) => self.follow(head).await,
-                Err(error) => Err(error),
-            };
-            match followed {
-                Ok(()) => {
-                    self.health.set_followed(&name);
-                    self.cx.metrics.stopped.with_label_values(&[&*name]).set(0);
-                }
-                Err(error) => self.cannot_follow(name.into(), error).await,
+            match head {
+                Ok(head) => self.follow(name, head),
+                Err(error) => self.cannot_follow(name, error),
             }
         }
-        // One environment in trouble is seen in its own gauges; the others are worked on.
-        self.health.set_loaded();
+        self.see_loaded();
         publish(&self.world, &self.cx.metrics);
+    }
+
+    /// Asks what one environment needs to be up to its head.
+    fn follow(&mut self, name: Arc<str>, head: Head) {
+        self.keep_lease(&name, head.reconcile.as_ref());
+        let Some(known) = self.world.environments.get(&name) else {
+            return;
+        };
+        let (epoch, before) = (known.lease.epoch, known.head.clone());
+        if before.suspended != head.suspended {
+            self.suspend(&name, head.suspended);
+        }
+        if before.release != head.release {
+            self.ask_for_release(name, epoch, head);
+            return;
+        }
+        self.is_followed(&name);
+        if before.reconcile != head.reconcile {
+            self.answer(&name, &head);
+        }
+    }
+
+    /// Holds at once for what is looked at from now on, whatever is still being loaded.
+    fn suspend(&mut self, name: &Arc<str>, suspended: bool) {
+        let Some(environment) = self.world.environments.get_mut(name) else { return };
+        environment.head.suspended = suspended;
+        for id in environment.ids() {
+            let key = ObjectKey { environment: Arc::clone(name), id };
+            self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
+    fn ask_for_release(&mut self, name: Arc<str>, epoch: u64, head: Head) {
+        if self.asked.releases.insert(Arc::clone(&name)) {
+            let follower = self.follower();
+            self.asked.tasks.spawn(async move {
+                let news = follower.load(&name, epoch, head).await;
+                Answer::Release(Followed { environment: name, news })
+            });
+        }
+    }
+
+    /// Sees to it that this daemon has the environment's lease, and for long enough. A request that was made
+    /// before it is taken is answered by the first look.
+    fn keep_lease(&mut self, name: &Arc<str>, request: Option<&ReconcileRequest>) {
+        let follower = self.follower();
+        let held = self.world.environments.get(name);
+        let held = held.map(|e| (e.lease.clone(), e.oldest_look()));
+        if held.as_ref().is_some_and(|(lease, _)| !follower.is_due(lease, self.cx.clock.now())) {
+            return;
+        }
+        if !self.asked.leases.insert(Arc::clone(name)) {
+            return;
+        }
+        let (name, request) = (Arc::clone(name), request.cloned());
+        self.asked.tasks.spawn(async move {
+            let news = match held {
+                Some((lease, oldest_look)) => follower.renew(&lease, oldest_look).await,
+                None => follower.take(&name, request).await,
+            };
+            Answer::Lease(Followed { environment: name, news })
+        });
+    }
+
+    fn follower(&self) -> Follower {
+        Follower {
+            store: self.cx.store.clone(),
+            objects: self.objects.clone(),
+            holder: self.config.holder.clone(),
+            lease_for: SignedDuration::try_from(self.config.lease_for)
+                .unwrap_or(SignedDuration::MAX),
+        }
+    }
+
+    /// Puts into the world what the store said of an environment.
+    fn followed(&mut self, followed: Followed) {
+        let name = followed.environment;
+        let epoch = self.world.environments.get(&name).map(|e| e.lease.epoch);
+        match followed.news {
+            Ok(News::HeldByAnother) => self.is_followed(&name),
+            Ok(News::Taken(taken)) => self.took(&name, *taken),
+            // What comes too late is of a lease that is gone.
+            Ok(News::Renewed(lease)) if epoch == Some(lease.epoch) => self.hold(&name, lease),
+            Ok(News::Loaded { epoch: under, head, release }) if epoch == Some(under) => {
+                match self.load(&name, head, &release) {
+                    Ok(()) => self.is_followed(&name),
+                    Err(error) => self.cannot_follow(name, error),
+                }
+            }
+            Ok(News::Renewed(_) | News::Loaded { .. }) => {}
+            Err(error) => self.cannot_follow(name, error),
+        }
+    }
+
+    /// Loaded is who followed every environment once. One in trouble is seen in its own gauges; the others are
+    /// worked on.
+    fn see_loaded(&mut self) {
+        let Some(named) = &self.named else { return };
+        self.settled.retain(|name| named.contains(name));
+        if self.settled.len() == named.len() {
+            self.health.set_loaded();
+        }
+    }
+
+    fn is_followed(&mut self, name: &Arc<str>) {
+        self.settled.insert(Arc::clone(name));
+        self.see_loaded();
+        self.health.set_followed(name);
+        self.cx.metrics.stopped.with_label_values(&[&**name]).set(0);
     }
 
     /// One environment in trouble does not hold the others up. Where its records are damaged, nothing of
     /// it is touched until they are sound again.
-    async fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
+    fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
+        self.settled.insert(Arc::clone(&name));
+        self.see_loaded();
         self.cx.metrics.store_errors.inc();
         warn!(environment = %name, %error, "the environment cannot be followed");
         if error.is_damage() {
@@ -88,88 +270,33 @@ impl Engine {
             let id = ObjectId::new(environment::NAME, Arc::clone(&name));
             let key = ObjectKey { environment: Arc::clone(&name), id };
             let message = format!("nothing is written or deleted: {error}");
-            let (kind, reason) = (EventKind::Warning, "StoreDamaged");
-            self.cx.recorder.record(&key, 0, kind, reason, &message).await;
+            let recorder = self.cx.recorder.clone();
+            self.asked.tasks.spawn(async move {
+                let (kind, reason) = (EventKind::Warning, "StoreDamaged");
+                recorder.record(&key, 0, kind, reason, &message).await;
+                Answer::Told
+            });
         }
-        let unloaded = self.world.environments.get(&name).is_some_and(|e| !e.is_loaded());
+        let unloaded = self.world.environments.get(&name).is_none_or(|e| !e.is_loaded());
         if unloaded || error.is_damage() || matches!(error, StoreError::LeaseLost { .. }) {
-            self.stand_by(&name).await;
+            self.stand_by(&name);
             let pause = self.troubled.next(Arc::clone(&name));
             self.quiet_until.insert(name, Instant::now() + pause);
         }
     }
 
-    /// Brings one environment up to its head.
-    async fn follow(&mut self, head: Head) -> Result<(), StoreError> {
-        let name: Arc<str> = head.environment.as_str().into();
-        if !self.keep_lease(&name, &head).await? {
-            return Ok(());
-        }
-        let Some(known) = self.world.environments.get(&name) else {
-            return Ok(());
-        };
-        let before = known.head.clone();
-        if before.release != head.release || before.suspended != head.suspended {
-            self.load(&name, head.clone()).await?;
-        }
-        if before.reconcile != head.reconcile {
-            self.answer(&name, &head);
-        }
-        Ok(())
-    }
-
-    /// Whether this daemon may work on the environment.
-    async fn keep_lease(&mut self, name: &Arc<str>, head: &Head) -> Result<bool, StoreError> {
-        let duration =
-            SignedDuration::try_from(self.config.lease_for).unwrap_or(SignedDuration::MAX);
-        let now = self.cx.clock.now();
-        if let Some(environment) = self.world.environments.get(name) {
-            let left = environment.lease.expires_at.duration_since(now);
-            // Renewed when a third is gone: not every second, and before it is too short to write by.
-            if left > duration * 2 / 3 {
-                return Ok(true);
-            }
-            let oldest = environment.oldest_look();
-            let lease = self.cx.store.renew_lease(&environment.lease, duration, oldest).await?;
-            self.hold(name, lease);
-            return Ok(true);
-        }
-        let Some(lease) = self.cx.store.acquire_lease(name, &self.config.holder, duration).await?
-        else {
-            return Ok(false);
-        };
-        info!(environment = %name, epoch = lease.epoch, "lease taken");
-        let (mut statuses, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
-        for (id, record) in self.cx.store.statuses(name).await? {
-            match record {
-                Ok(record) => {
-                    statuses.insert(id, record);
-                }
-                Err(error) => {
-                    warn!(environment = %name, object = %id, %error, "the object is left alone");
-                    unreadable.insert(id);
-                }
-            }
-        }
-        let highest = statuses.values().map(|s| s.epoch).max().unwrap_or(0);
-        let lease = match highest > lease.epoch {
-            true => self.cx.store.raise_lease(&lease, highest).await?,
-            false => lease,
-        };
+    /// An environment that is this daemon's from now on.
+    fn took(&mut self, name: &Arc<str>, taken: Taken) {
+        let Taken { lease, statuses, unreadable, request } = taken;
         let unseen = Head {
             environment: name.to_string(),
             release: 0,
             digest: String::new(),
-            updated_at: now,
+            updated_at: self.cx.clock.now(),
             suspended: false,
             holds: Vec::new(),
-            // A request that was made before is answered by the first look.
-            reconcile: head.reconcile.clone(),
+            reconcile: request,
         };
-        let digests =
-            statuses.values().flat_map(|s| [s.spec_digest.clone(), s.synced_digest.clone()]);
-        let digests = digests.filter(|digest| !digest.is_empty()).collect();
-        self.fetch(name, &digests).await?;
         // A pass reads the record again first.
         self.unsure.extend(
             unreadable.iter().map(|id| ObjectKey { environment: Arc::clone(name), id: id.clone() }),
@@ -177,7 +304,8 @@ impl Engine {
         let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable);
         self.world.environments.insert(Arc::clone(name), state);
         self.hold(name, lease);
-        Ok(true)
+        // Its release is asked for at once, by the head as it is now.
+        self.ask_for_heads();
     }
 
     fn hold(&mut self, name: &Arc<str>, lease: Lease) {
@@ -187,16 +315,15 @@ impl Engine {
         }
     }
 
-    /// Reads a moved head's release; only objects that are new to this daemon are fetched.
-    async fn load(&mut self, name: &Arc<str>, head: Head) -> Result<(), StoreError> {
-        let release = self.cx.store.current(&head).await?;
-        let kept = release.objects.iter().map(|e| e.digest.clone());
-        let left = release.left.iter().map(|l| l.digest.clone());
-        self.fetch(name, &kept.chain(left).collect()).await?;
+    /// Puts a head's release in place of the one before.
+    fn load(&mut self, name: &Arc<str>, head: Head, release: &Release) -> Result<(), StoreError> {
         let Some(environment) = self.world.environments.get_mut(name) else {
             return Ok(());
         };
-        let changed = environment.load(head, &release, &self.objects)?;
+        // What was said since it was asked for holds.
+        let Head { suspended, reconcile, .. } = environment.head.clone();
+        let head = Head { suspended, reconcile, ..head };
+        let changed = environment.load(head, release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         self.troubled.reset(name);
         let now = Instant::now();
@@ -211,15 +338,11 @@ impl Engine {
         Ok(())
     }
 
-    async fn fetch(&mut self, name: &str, digests: &BTreeSet<String>) -> Result<(), StoreError> {
-        let missing: BTreeSet<_> =
-            digests.iter().filter(|d| !self.objects.contains_key(*d)).cloned().collect();
-        let fetched = self.cx.store.objects(name, &missing).await?;
-        self.objects.extend(fetched.into_iter().map(|(d, object)| (d, Arc::new(object))));
-        Ok(())
-    }
-
+    /// Lets go of objects that no environment uses, once nobody is loading others.
     fn forget_unused(&mut self) {
+        if !self.asked.releases.is_empty() || !self.asked.leases.is_empty() {
+            return;
+        }
         let used: BTreeSet<&String> = self
             .world
             .environments
@@ -231,11 +354,8 @@ impl Engine {
                 wanted.chain(taken_out).chain(known)
             })
             .collect();
-        let unused: Vec<_> = self.objects.keys().filter(|d| !used.contains(d)).cloned().collect();
-        for digest in unused {
-            // The Environment itself is not among the objects; reading it again costs one item.
-            self.objects.remove(&digest);
-        }
+        // The Environment itself is not among the objects; reading it again costs one item.
+        self.objects.retain(|digest| used.contains(digest));
     }
 
     /// Somebody asked for a look: every backoff and brake is lifted for it.
@@ -267,14 +387,18 @@ impl Engine {
     }
 
     /// Gives an environment up that cannot be worked on: perhaps another daemon can.
-    async fn stand_by(&mut self, name: &Arc<str>) {
+    fn stand_by(&mut self, name: &Arc<str>) {
         let lease = self.world.environments.get(name).map(|e| e.lease.clone());
         self.drop_environment(name);
-        if let Some(lease) = lease
-            && let Err(error) = self.cx.store.release_lease(&lease).await
-        {
-            warn!(environment = %name, %error, "the lease was not given back; it expires by itself");
-        }
+        let Some(lease) = lease else { return };
+        let store = self.cx.store.clone();
+        self.asked.tasks.spawn(async move {
+            if let Err(error) = store.release_lease(&lease).await {
+                let name = &lease.environment;
+                warn!(environment = %name, %error, "the lease was not given back; it expires by itself");
+            }
+            Answer::Told
+        });
     }
 
     /// Another daemon took over: nothing of the environment is touched any more.

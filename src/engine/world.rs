@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::follow::Objects;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{Head, Lease, Release, StatusRecord, StoreError};
@@ -72,7 +73,7 @@ impl EnvironmentState {
         &mut self,
         head: Head,
         release: &Release,
-        specs: &BTreeMap<String, Arc<Object>>,
+        specs: &Objects,
     ) -> Result<Vec<ObjectId>, StoreError> {
         let find = |digest: &String| {
             let what = || format!("object {digest} of release {}", release.number);
@@ -81,12 +82,12 @@ impl EnvironmentState {
         let mut objects = BTreeMap::new();
         let mut taken_out = BTreeMap::new();
         for left in &release.left {
-            let (object, digest) = (Arc::clone(find(&left.digest)?), left.digest.clone());
+            let (object, digest) = (find(&left.digest)?, left.digest.clone());
             taken_out.insert(left.id(), TakenOut { object, digest, confirmed: left.confirmed });
         }
         for entry in &release.objects {
             let wanted = Wanted {
-                object: Arc::clone(find(&entry.digest)?),
+                object: find(&entry.digest)?,
                 generation: entry.generation,
                 digest: entry.digest.clone(),
                 confirmed: entry.confirmed,

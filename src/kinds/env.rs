@@ -14,7 +14,7 @@ use crate::plan::sensitive;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_]*$"))]
+    #[schemars(length(min = 1, max = 255))]
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,

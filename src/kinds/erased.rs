@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::desired::nulls;
 use super::gate::{Passage, gate};
-use super::{Desired, Kind, Live, NameScope, Outcome, Problem};
+use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Class, Session};
 use crate::model::Common;
 use crate::plan::{Facts, Plan, check};
@@ -52,8 +52,8 @@ pub trait AnyKind: Send + Sync {
     fn name(&self) -> &'static str;
     fn holds_data(&self) -> bool;
     fn name_scope(&self) -> NameScope;
-    /// `null` in a manifest clears what it stands for.
-    fn null_clears(&self) -> bool;
+    /// What `null` in a manifest stands for.
+    fn nulls(&self) -> Nulls;
     fn fields(&self) -> &'static [&'static str];
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
@@ -89,8 +89,8 @@ impl<K: Kind> AnyKind for Erased<K> {
         K::NAME_SCOPE
     }
 
-    fn null_clears(&self) -> bool {
-        K::NULL_CLEARS
+    fn nulls(&self) -> Nulls {
+        K::NULLS
     }
 
     fn fields(&self) -> &'static [&'static str] {
@@ -141,14 +141,18 @@ async fn look<K: Kind>(
     intent: Intent,
     now: Timestamp,
 ) -> Result<Look, AwsError> {
-    let spec = K::Spec::deserialize(&desired.spec).map_err(|error| {
+    let spec = K::NULLS.stood_for(&desired.spec, &desired.aws_name);
+    let spec = K::Spec::deserialize(&spec).map_err(|error| {
         let message = format!(
             "{} is stored in a form that this version cannot read ({error}); apply its manifest again",
             desired.key
         );
         AwsError::new(Class::Invalid, "trueup", "decode", message)
     })?;
-    let cleared = if K::NULL_CLEARS { nulls(&desired.spec) } else { Vec::new() };
+    let cleared = match K::NULLS {
+        Nulls::Absent => nulls(&desired.spec),
+        Nulls::StandFor(_) => Vec::new(),
+    };
     let desired = Arc::new(Desired { cleared, ..desired.with_spec(spec) });
     let live = K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
     let (facts, passage) = gate::<K>(&desired, live.as_ref().map(Live::tags), intent, now);

@@ -17,6 +17,7 @@ mod env;
 mod erased;
 mod facet;
 mod gate;
+mod null;
 mod policy;
 mod registry;
 mod word;
@@ -33,6 +34,7 @@ pub use desired::{Comparison, Desired, Resolved, comparable, readable, split_off
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use erased::{AnyKind, AnyStep, Intent, Look};
 pub use facet::{AnyFacet, Facet, Seen, Told, Unwritable, Write};
+pub use null::Nulls;
 pub use registry::{kind, kinds};
 pub use word::{UnknownWord, text, word};
 
@@ -130,8 +132,8 @@ pub trait Kind: Send + Sync + 'static {
     const TAGS_SEEN_AT_ONCE: bool = true;
     /// Within what AWS refuses a second resource of the same name.
     const NAME_SCOPE: NameScope = NameScope::Region;
-    /// `null` in a manifest clears what it stands for; where not, it is as if unset.
-    const NULL_CLEARS: bool = false;
+    /// What `null` in a manifest stands for.
+    const NULLS: Nulls;
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

@@ -1,8 +1,9 @@
 //! Policy documents compared by meaning.
 //!
 //! Two policies are the same where they differ only in the order of statements, actions, resources
-//! or principals, in a list of one against its element, or in the two ways to write an account:
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>.
+//! or principals, in a list of one against its element, or, as a principal, in the two ways to write an
+//! account: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
+//! Anywhere else an account's number is a number.
 
 use serde_json::{Map, Value};
 
@@ -15,8 +16,7 @@ pub fn canonical(policy: &Value) -> String {
 
 fn normalized(value: &Value, key: &str) -> Value {
     match value {
-        Value::Object(map) if key == "Principal" || key == "NotPrincipal" => object(map, "AWS"),
-        Value::Object(map) => object(map, key),
+        Value::Object(map) => object(map, is_principal(key)),
         // A text becomes a list of one, which joins the list that it stands in.
         Value::Array(items) => sorted(
             items
@@ -31,7 +31,8 @@ fn normalized(value: &Value, key: &str) -> Value {
             serde_json::json!({"AWS": ["*"]})
         }
         Value::String(text) if SINGLE.contains(&key) => Value::String(text.clone()),
-        Value::String(text) => sorted(vec![Value::String(account_root(text))]),
+        Value::String(text) if key == ACCOUNTS => sorted(vec![Value::String(account(text))]),
+        Value::String(_) => sorted(vec![value.clone()]),
         // Condition values: true and "true" are the same.
         Value::Bool(_) | Value::Number(_) => sorted(vec![Value::String(value.to_string())]),
         Value::Null => Value::Null,
@@ -41,7 +42,14 @@ fn normalized(value: &Value, key: &str) -> Value {
 /// Keys whose value is one text and never a list.
 const SINGLE: [&str; 4] = ["Version", "Id", "Sid", "Effect"];
 
-fn object(map: &Map<String, Value>, key: &str) -> Value {
+/// Stands for the key `AWS` of a principal: what it lists may be accounts.
+const ACCOUNTS: &str = "Principal.AWS";
+
+fn is_principal(key: &str) -> bool {
+    key == "Principal" || key == "NotPrincipal"
+}
+
+fn object(map: &Map<String, Value>, of_principal: bool) -> Value {
     let mut out = Map::new();
     for (name, value) in map {
         let empty = value.as_str() == Some("");
@@ -49,7 +57,7 @@ fn object(map: &Map<String, Value>, key: &str) -> Value {
             continue;
         }
         let one_statement = name == "Statement" && value.is_object();
-        let context = if key == "AWS" { "AWS" } else { name.as_str() };
+        let context = if of_principal && name == "AWS" { ACCOUNTS } else { name.as_str() };
         let inner = normalized(value, context);
         let inner = if one_statement { Value::Array(vec![inner]) } else { inner };
         out.insert(name.clone(), inner);
@@ -57,10 +65,11 @@ fn object(map: &Map<String, Value>, key: &str) -> Value {
     Value::Object(out)
 }
 
-/// AWS stores an account's number as its root ARN.
-fn account_root(text: &str) -> String {
-    let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
-    if is_account { format!("arn:aws:iam::{text}:root") } else { text.to_owned() }
+/// AWS stores an account's number as its root ARN, in the account's own partition.
+fn account(text: &str) -> String {
+    let root = text.strip_prefix("arn:aws").and_then(|rest| rest.strip_suffix(":root"));
+    let number = root.and_then(|rest| rest.split_once(":iam::")).map(|(_, number)| number);
+    number.unwrap_or(text).to_owned()
 }
 
 fn sorted(mut items: Vec<Value>) -> Value {
@@ -94,6 +103,14 @@ mod tests {
                 json!({"Principal": {"AWS": ["arn:aws:iam::123456789012:root"]}}),
             ),
             (
+                json!({"Principal": {"AWS": "123456789012"}}),
+                json!({"Principal": {"AWS": "arn:aws-us-gov:iam::123456789012:root"}}),
+            ),
+            (
+                json!({"NotPrincipal": {"AWS": ["123456789012", "*"]}}),
+                json!({"NotPrincipal": {"AWS": ["*", "arn:aws-cn:iam::123456789012:root"]}}),
+            ),
+            (
                 json!({"Condition": {"Bool": {"aws:SecureTransport": false}}}),
                 json!({"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}}),
             ),
@@ -116,6 +133,18 @@ mod tests {
         ] {
             assert_ne!(base, canonical(&statement(other.clone())), "{other}");
         }
+    }
+
+    #[test]
+    fn an_account_is_its_root_as_a_principal_alone() {
+        let by = |extra: Value| canonical(&statement(extra));
+        for key in ["aws:PrincipalArn", "aws:SourceAccount"] {
+            let of = |value: &str| json!({"Condition": {"StringEquals": {key: value}}});
+            let root = by(of("arn:aws:iam::123456789012:root"));
+            assert_ne!(by(of("123456789012")), root, "{key}");
+        }
+        let federated = |value: &str| by(json!({"Principal": {"Federated": value}}));
+        assert_ne!(federated("123456789012"), federated("arn:aws:iam::123456789012:root"));
     }
 
     #[test]

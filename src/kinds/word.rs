@@ -21,6 +21,10 @@ pub struct UnknownWord {
 }
 
 impl UnknownWord {
+    pub fn new(field: &'static str, word: &str) -> Self {
+        Self { field, word: word.to_owned() }
+    }
+
     /// As the error of the call whose reply it stood in.
     pub fn in_reply(&self, service: &'static str, operation: &'static str) -> AwsError {
         AwsError::new(Class::Invalid, service, operation, self.to_string())

@@ -40,6 +40,32 @@ impl Document {
         }
     }
 
+    /// The documents of a Kubernetes List, as `get -o yaml` prints it; otherwise the document itself.
+    fn items(mut self) -> Vec<Self> {
+        let is_list = self.value["kind"] == "List" && self.value["apiVersion"] == "v1";
+        let Some(Value::Array(items)) = self.value.get_mut("items").filter(|_| is_list) else {
+            return vec![self];
+        };
+        let source = self.source;
+        let item = |value| Self { source, value, ..Self::default() };
+        let mut documents: Vec<_> = std::mem::take(items).into_iter().map(item).collect();
+        let mut give = |spans: HashMap<String, Range<usize>>, is_key: bool| {
+            for (pointer, span) in spans {
+                let Some(below) = pointer.strip_prefix("/items/") else { continue };
+                let (index, _) = below.split_once('/').unwrap_or((below, ""));
+                let document = index.parse().ok().and_then(|i: usize| documents.get_mut(i));
+                if let Some(document) = document {
+                    let at = below[index.len()..].to_owned();
+                    let spans = if is_key { &mut document.keys } else { &mut document.values };
+                    spans.insert(at, span);
+                }
+            }
+        };
+        give(self.keys, true);
+        give(self.values, false);
+        documents
+    }
+
     fn find(&self, spans: &HashMap<String, Range<usize>>, pointer: &str) -> Range<usize> {
         let mut at = pointer;
         loop {
@@ -94,7 +120,7 @@ pub(super) fn parse(index: usize, source: &Source, problems: &mut Vec<Problem>) 
         if let Some(value) = builder.value(node, String::new(), 0) {
             let mut document = builder.document;
             document.value = value;
-            documents.push(document);
+            documents.extend(document.items());
         }
     }
     documents

@@ -12,7 +12,8 @@ use super::problem::nearest;
 use super::schema::{json_schema, kind_names, validator};
 use super::shape::{Place, place};
 use super::{Problem, Problems, Source, Sources, validate};
-use crate::model::{API_VERSION, Object, Segment};
+use crate::kinds::Nulls;
+use crate::model::{API_VERSION, Object, Path, Segment};
 
 /// Objects of one set.
 const OBJECTS_MAX: usize = 50_000;
@@ -207,12 +208,21 @@ fn check(document: &Document, text: &str, problems: &mut Vec<Problem>) -> Checke
     }
 }
 
+/// A float that is a whole number, where it is one exactly.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let float = number.as_f64().filter(|_| number.is_f64())?;
+    let is_whole = float.fract() == 0.0 && float.abs() <= EXACT_MAX;
+    // Within these bounds nothing is lost.
+    is_whole.then_some(float as i64)
+}
+
 trait WithoutNulls {
     fn without_nulls(&self) -> Value;
 }
 
 impl WithoutNulls for Value {
-    /// As if what is null had not been written.
+    /// As if what is null had not been written. A whole number is one however it was written, as `128.0`.
     fn without_nulls(&self) -> Value {
         match self {
             Value::Object(map) => {
@@ -220,6 +230,7 @@ impl WithoutNulls for Value {
                 some.map(|(name, inner)| (name.clone(), inner.without_nulls())).collect()
             }
             Value::Array(items) => items.iter().map(Value::without_nulls).collect(),
+            Value::Number(number) => whole(number).map_or_else(|| self.clone(), Value::from),
             other => other.clone(),
         }
     }
@@ -239,29 +250,35 @@ fn nulls_of(
         let segments: Vec<_> = path.iter().cloned().map(Segment::Field).collect();
         if let Place::NoField { name, known: fields } = place(kind, &segments) {
             known = false;
-            let pointer: String = path
-                .iter()
-                .map(|p| format!("/{}", p.replace('~', "~0").replace('/', "~1")))
-                .collect();
-            let span = document.key_span(&format!("/spec{pointer}"));
+            let pointer = pointer(path);
+            let span = document.key_span(&pointer);
             let help = nearest(&name, fields.iter().map(String::as_str))
                 .map(|near| format!("did you mean `{near}`?"));
-            report(
-                span,
-                format!(
-                    "unknown field `{name}` in {}",
-                    readable(&format!("/spec{}", parent(&pointer)))
-                ),
-                help,
-            );
+            report(span, format!("unknown field `{name}` in {}", readable(parent(&pointer))), help);
         }
     }
-    let clears = crate::kinds::kind(kind).is_some_and(|kind| kind.null_clears());
-    match known {
-        true if clears => Ok(found),
-        true => Ok(Vec::new()),
-        false => Err(()),
+    if !known {
+        return Err(());
     }
+    let Some(nulls) = crate::kinds::kind(kind).map(|kind| kind.nulls()) else {
+        return Ok(Vec::new());
+    };
+    let path = |fields: &[String]| Path(fields.iter().cloned().map(Segment::Field).collect());
+    found.retain(|fields| !Nulls::is_unset(&path(fields)));
+    for fields in found.iter().filter(|fields| !nulls.clears(&path(fields))) {
+        known = false;
+        let title = format!("null has no meaning for `{}`", path(fields));
+        let help = "leave the field out to leave it as it is, or give the value that it shall have";
+        report(document.value_span(&pointer(fields)), title, Some(help.to_owned()));
+    }
+    if known { Ok(found) } else { Err(()) }
+}
+
+/// The JSON pointer of a field below `spec`.
+fn pointer(fields: &[String]) -> String {
+    let escaped =
+        fields.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+    format!("/spec{}", escaped.collect::<String>())
 }
 
 fn parent(pointer: &str) -> &str {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::Source;
+use crate::model::{visible, visible_in_colour};
 
 /// Problems that are shown in full; a set with more has one cause.
 const SHOWN_MAX: usize = 50;
@@ -70,13 +71,16 @@ impl Problems {
         };
         let span = within(&problem.span, &source.text);
         let snippet = Snippet::source(&source.text)
-            .path(&source.name)
+            .path(visible(&source.name))
             .annotation(AnnotationKind::Primary.span(span));
-        let mut report = Level::ERROR.primary_title(&problem.title).element(snippet);
-        if let Some(help) = &problem.help {
-            report = report.element(Level::HELP.message(help));
+        let title = visible(&problem.title);
+        let mut report = Level::ERROR.primary_title(&*title).element(snippet);
+        let help = problem.help.as_deref().map(visible);
+        if let Some(help) = &help {
+            report = report.element(Level::HELP.message(&**help));
         }
-        renderer.render(&[report])
+        // What is hidden in the lines of the source.
+        visible_in_colour(&renderer.render(&[report]))
     }
 }
 
@@ -153,6 +157,23 @@ mod tests {
 
         1 problem; nothing was stored
         ");
+    }
+
+    #[test]
+    fn nothing_of_a_manifest_works_on_the_terminal() {
+        let text = "kind: \u{1b}]0;title\u{7}\u{202e}x\n".to_owned();
+        let source = Source { name: "\u{1b}[31m.yaml".to_owned(), text, directory: ".".into() };
+        let problem = Problem {
+            source: 0,
+            span: 6..9,
+            title: "unknown kind `\u{1b}[2J`".to_owned(),
+            help: Some("did you mean `\u{1b}[2J`?".to_owned()),
+        };
+        let problems = Problems::new(vec![source], vec![problem]);
+        assert!(!crate::model::has_hidden(&problems.render(false)), "{:?}", problems.render(false));
+        let coloured = problems.render(true);
+        assert_eq!(coloured, visible_in_colour(&coloured));
+        assert!(coloured.contains("\\u001b[2J"), "{coloured:?}");
     }
 
     #[test]

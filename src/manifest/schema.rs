@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use crate::kinds::{environment, kinds};
+use crate::kinds::{Nulls, environment, kinds};
 use crate::model::API_VERSION;
 
 /// Every kind that a manifest may name.
@@ -43,7 +43,10 @@ static SCHEMAS: LazyLock<BTreeMap<&'static str, (Value, Validator)>> = LazyLock:
     specs
         .into_iter()
         .map(|(name, spec)| {
-            let schema = document_schema(name, spec.to_value());
+            let mut schema = document_schema(name, spec.to_value());
+            if let Some(kind) = kinds().iter().find(|kind| kind.name() == name) {
+                tell_nulls(&mut schema, kind.nulls());
+            }
             // The schema comes from our own types; a test compiles every one.
             let validator = jsonschema::validator_for(&schema).expect("a kind's schema is valid");
             (name, (schema, validator))
@@ -77,6 +80,26 @@ fn document_schema(kind: &str, mut spec: Value) -> Value {
     });
     tighten(&mut schema);
     schema
+}
+
+/// Says at each field what null stands for.
+fn tell_nulls(schema: &mut Value, nulls: Nulls) {
+    let Nulls::StandFor(values) = nulls else { return };
+    for (path, value) in values {
+        let mut at = "/properties/spec".to_owned();
+        for field in path.split('.') {
+            let reference = schema.pointer(&format!("{at}/$ref")).and_then(Value::as_str);
+            if let Some(target) = reference.and_then(|text| text.strip_prefix('#')) {
+                at = target.to_owned();
+            }
+            at = format!("{at}/properties/{field}");
+        }
+        if let Some(field) = schema.pointer_mut(&at) {
+            let before = field["description"].as_str().unwrap_or_default();
+            let gap = if before.is_empty() { "" } else { " " };
+            field["description"] = json!(format!("{before}{gap}null goes back to `{value}`."));
+        }
+    }
 }
 
 fn metadata_schema(kind: &str) -> Value {
@@ -193,6 +216,16 @@ mod tests {
         }
         let kinds: Vec<_> = crds().iter().map(|c| c["spec"]["names"]["kind"].clone()).collect();
         assert_eq!(kinds, kind_names());
+    }
+
+    #[test]
+    fn the_schema_says_what_null_stands_for() {
+        for kind in kinds() {
+            let Nulls::StandFor(values) = kind.nulls() else { continue };
+            let text = json_schema(kind.name()).unwrap().to_string();
+            let told = text.matches("null goes back to").count();
+            assert_eq!(told, values.len(), "{}", kind.name());
+        }
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub enum SourceError {
     Unreadable { path: String, source: std::io::Error },
     #[error("{path} has {bytes} bytes; a manifest may have {FILE_BYTES_MAX}")]
     TooLarge { path: String, bytes: u64 },
-    #[error("{path} is not UTF-8 text (byte {offset}); save it as UTF-8")]
-    NotText { path: String, offset: usize },
+    #[error("{path}:{line}:{column} is not UTF-8 text; save the file as UTF-8")]
+    NotText { path: String, line: usize, column: usize },
+    #[error("{path} is neither a file nor a directory; give a file, or - for standard input")]
+    NoFile { path: String },
     #[error("{path} holds no .yaml, .yml or .json file")]
     Empty { path: String },
     #[error("{path} holds more than {FILES_MAX} manifests")]
@@ -108,12 +110,18 @@ impl Sources {
     fn read_file(&mut self, path: &Path) -> Result<(), SourceError> {
         let name = path.display().to_string();
         let unreadable = |source| SourceError::Unreadable { path: name.clone(), source };
-        let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > FILE_BYTES_MAX {
-            return Err(SourceError::TooLarge { path: name, bytes });
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if !metadata.is_file() && !is_given_by_shell(path) {
+            return Err(SourceError::NoFile { path: name });
         }
-        let text = std::fs::read(path).map_err(unreadable)?;
+        if metadata.len() > FILE_BYTES_MAX {
+            return Err(SourceError::TooLarge { path: name, bytes: metadata.len() });
+        }
+        let mut text = Vec::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
         let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let directory = if metadata.is_file() { directory } else { PathBuf::from(".") };
         self.add(name, text, directory)
     }
 
@@ -122,11 +130,21 @@ impl Sources {
         if length > FILE_BYTES_MAX {
             return Err(SourceError::TooLarge { path: name, bytes: length });
         }
-        let text = String::from_utf8(bytes).map_err(|error| SourceError::NotText {
-            path: name.clone(),
-            offset: error.utf8_error().valid_up_to(),
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let before = String::from_utf8_lossy(valid);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+            SourceError::NotText { path: name.clone(), line, column }
         })?;
         self.0.push(Source { name, text, directory });
         Ok(())
     }
+}
+
+/// A pipe that the shell made for this call, as of `-f <(kustomize build)`: it ends when its writer does.
+fn is_given_by_shell(path: &Path) -> bool {
+    path == Path::new("/dev/stdin")
+        || path.starts_with("/dev/fd")
+        || path.starts_with("/proc/self/fd")
 }

@@ -12,6 +12,7 @@ mod object;
 mod path;
 mod reference;
 mod secret;
+mod visible;
 
 pub use clock::{Clock, parse_duration};
 pub use common::{Common, DeletionPolicy};
@@ -25,3 +26,4 @@ pub use reference::{
     secret_references,
 };
 pub use secret::Secret;
+pub use visible::{has_hidden, visible, visible_in_colour};

@@ -188,7 +188,10 @@ impl DynamoDb {
             });
             let changed = &update["Update"];
             for index in all.iter_mut().filter(|i| i["IndexName"] == changed["IndexName"]) {
-                index["ProvisionedThroughput"] = throughput(&changed["ProvisionedThroughput"]);
+                if !changed["ProvisionedThroughput"].is_null() {
+                    index["ProvisionedThroughput"] = throughput(&changed["ProvisionedThroughput"]);
+                }
+                limit(index, changed);
             }
         }
         if body["BillingMode"] == "PAY_PER_REQUEST" {
@@ -270,7 +273,30 @@ fn describe_index(index: &Value, arn: &str) -> Value {
     described["IndexStatus"] = json!("ACTIVE");
     described["IndexArn"] = json!(format!("{arn}/index/{name}"));
     described["ProvisionedThroughput"] = throughput(&index["ProvisionedThroughput"]);
+    described["WarmThroughput"] = usual_warm_throughput();
+    limit(&mut described, index);
     described
+}
+
+/// What every table and index can serve at once, on demand:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html>.
+fn usual_warm_throughput() -> Value {
+    json!({"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"})
+}
+
+/// The limits of a table or an index, as they are described. A limit that was taken away with -1 is not
+/// shown.
+fn limit(described: &mut Value, given: &Value) {
+    let mut limits = described["OnDemandThroughput"].as_object().cloned().unwrap_or_default();
+    limits.extend(given["OnDemandThroughput"].as_object().cloned().unwrap_or_default());
+    limits.retain(|_, limit| *limit != json!(-1));
+    described["OnDemandThroughput"] = if limits.is_empty() { Value::Null } else { json!(limits) };
+    for (member, units) in given["WarmThroughput"].as_object().into_iter().flatten() {
+        described["WarmThroughput"][member] = units.clone();
+    }
+    if let Value::Object(members) = described {
+        members.retain(|_, value| !value.is_null());
+    }
 }
 
 /// Under PAY_PER_REQUEST the capacity reads as 0.
@@ -290,8 +316,13 @@ fn settings(shown: &mut Map<String, Value>, body: &Value) {
     if let Some(class) = body["TableClass"].as_str() {
         shown.insert("TableClassSummary".to_owned(), json!({"TableClass": class}));
     }
-    if let Some(limits) = body["OnDemandThroughput"].as_object() {
-        shown.insert("OnDemandThroughput".to_owned(), json!(limits));
+    let mut table = json!({
+        "OnDemandThroughput": shown.get("OnDemandThroughput"),
+        "WarmThroughput": shown.get("WarmThroughput").cloned().unwrap_or_else(usual_warm_throughput),
+    });
+    limit(&mut table, body);
+    for member in ["OnDemandThroughput", "WarmThroughput"] {
+        shown.insert(member.to_owned(), table[member].clone());
     }
     if let Some(mode) = body["BillingMode"].as_str() {
         shown.insert("BillingModeSummary".to_owned(), json!({"BillingMode": mode}));

@@ -30,6 +30,7 @@ pub(super) struct Router {
     pub lag: Lag,
     pub intrusions: Intrusions,
     latency: Duration,
+    busy_for: Duration,
     s3: Arc<S3>,
     dynamodb: DynamoDb,
     lambda: Lambda,
@@ -55,6 +56,7 @@ impl Router {
             lag: Lag::default(),
             intrusions: Intrusions::default(),
             latency: behaviour.latency,
+            busy_for: behaviour.busy_for,
             dynamodb: DynamoDb::new(behaviour.busy_for),
             lambda: Lambda::new(behaviour.busy_for, clock, Arc::clone(&s3)),
             amplify: Amplify::new(behaviour.busy_for, clock, Arc::clone(&s3)),
@@ -78,6 +80,8 @@ impl Router {
         self.calls.push(call.clone());
         if let Some(first) = self.intrusions.take(&call) {
             self.serve_truly(first).await;
+            // It was made a while ago: what it changed is not busy any more.
+            tokio::time::sleep(self.busy_for).await;
         }
         match fault {
             None => Reply::Response(self.lagged(&call, request).await),

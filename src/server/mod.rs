@@ -1,8 +1,11 @@
 //! Health, metrics and version over HTTP, for probes, load balancers and Prometheus.
 //!
 //! `/livez` fails when the loop has stopped turning: restart the process. `/readyz` fails while the
-//! store cannot be read, the releases are not loaded, or an environment's records are damaged. Both list their checks with `?verbose`, as
-//! Kubernetes' API server does. Nothing here changes anything or shows a manifest.
+//! store cannot be read, the releases are not loaded, or an environment's records are damaged. Both list
+//! their checks with `?verbose`, as Kubernetes' API server does. Nothing here changes anything or shows a
+//! manifest.
+
+mod listen;
 
 use std::net::SocketAddr;
 
@@ -17,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Check, Health};
+use crate::model::visible;
 
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {source}; give another address with --http")]
@@ -49,12 +53,7 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .route("/version", get(version))
         .with_state(Served { health, registry });
-    let served = axum::serve(listener, app)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the health endpoints stopped");
-    }
+    listen::serve(listener, app, stop).await;
 }
 
 async fn livez(State(served): State<Served>, RawQuery(query): RawQuery) -> Response {
@@ -77,7 +76,9 @@ fn report(name: &str, checks: Vec<Check>, query: Option<&str>) -> Response {
     for (check, result) in &checks {
         match result {
             Ok(()) => body.push_str(&format!("[+]{check} ok\n")),
-            Err(reason) => body.push_str(&format!("[-]{check} failed: {reason}\n")),
+            Err(reason) => {
+                body.push_str(&format!("[-]{check} failed: {}\n", visible(reason)));
+            }
         }
     }
     body.push_str(&format!("{name} check {}\n", if ok { "passed" } else { "failed" }));

@@ -509,3 +509,50 @@ fn delete_table(aws: &Aws, table: &str) {
         client.delete_table().table_name(table).send().await.unwrap();
     });
 }
+
+/// The binary with its standard output put somewhere.
+fn into(stdout: impl Into<Stdio>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+    command.args(arguments).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_verb_quietly() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = into(writer, &["schema", "Function"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && err.is_empty(), "{:?} {err}", output.status);
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_an_error_and_no_panic() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = into(full, &["schema", "Function"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.starts_with("error: cannot write to standard output"), "{err}");
+}
+
+#[test]
+fn nothing_that_is_given_works_on_the_terminal() {
+    let root = tempfile::tempdir().unwrap();
+    let manifest = root.path().join("a.yaml");
+    let text = "apiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: { name: \"\\e]0;t\\a\", namespace: dev }\nspec: { partitionKey: { name: id, type: S }, \"\\e[2J\": 1 }\n";
+    std::fs::write(&manifest, text).unwrap();
+    let path = manifest.to_str().unwrap();
+    for arguments in [
+        &["validate", "-f", path][..],
+        &["validate", "-f", "\u{1b}[31m.yaml"],
+        &["\u{1b}]0;title\u{7}"],
+        &["schema", "\u{202e}Function"],
+    ] {
+        let output = into(Stdio::piped(), arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let err = String::from_utf8_lossy(&output.stderr);
+        // Of a whole sequence clap shows nothing.
+        let shows = arguments.len() == 1 || err.contains("\\u");
+        assert!(!trueup::model::has_hidden(&err) && shows, "{arguments:?}: {err:?}");
+    }
+}

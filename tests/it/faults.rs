@@ -182,3 +182,23 @@ async fn a_role_that_cannot_be_assumed_stalls_and_says_so() {
         })
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_nobody_is_blind_for_longer_than_the_interval() {
+    for fault in ["lambda:*=timeout", "lambda:*=500", "lambda:*=throttle"] {
+        let harness = with_shop().await;
+        harness.sandbox.faults().inject(fault.parse().unwrap());
+        // Long enough for a backoff of five minutes.
+        tokio::time::sleep(Duration::from_secs(1800)).await;
+        assert_ne!(harness.sandbox.faults().struck(), 0, "{fault}");
+        let blind = harness.status("shop", "Function/api").await.unwrap();
+        let ready = blind.conditions.get(condition_type::READY).unwrap();
+        assert_ne!(ready.status, trueup::model::ConditionStatus::True, "{fault}: it was seen");
+        harness.sandbox.faults().clear();
+        let begun = tokio::time::Instant::now();
+        harness.until_ready("shop").await;
+        // The interval, the breaker's pause, and the looks themselves.
+        let blind = begun.elapsed();
+        assert!(blind < Duration::from_secs(60 + 15 + 30), "{fault}: blind for {blind:?}");
+    }
+}

@@ -270,6 +270,10 @@ async fn what_somebody_uploads_before_the_version_is_published_is_not_published(
     );
     let counts = harness.sandbox.calls().counts();
     assert!(counts["lambda:PublishVersion"] > 2, "the first one was refused");
+    assert_eq!(
+        counts["lambda:UpdateFunctionCode"], 1,
+        "the foreign code was there, and is repaired"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -390,21 +394,37 @@ async fn a_role_or_a_principal_that_was_made_a_moment_ago_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_reservation_does_not_hold_back_a_permission_or_an_unchanged_layer_a_change_of_memory()
- {
+async fn a_refused_step_does_not_hold_back_those_that_do_not_need_it() {
+    let permitted = function(
+        "  alias: live\n  reservedConcurrency: 7\n  permissions: [{ id: s3, principal: s3.amazonaws.com }]\n",
+    );
+    for refused in ["PutFunctionConcurrency", "AddPermission"] {
+        let harness = with_shop().await;
+        let fault = format!("lambda:{refused}=invalid");
+        harness.sandbox.faults().inject(fault.parse().unwrap());
+        harness.apply(&permitted).await;
+        harness.until_stalled("shop", "Function/api").await;
+        assert_ne!(harness.sandbox.faults().struck(), 0, "{refused} was refused");
+        let lambda = harness.session.lambda();
+        let seen = lambda.get_function_concurrency().function_name("shop-api").send().await;
+        let reserved = seen.unwrap().reserved_concurrent_executions();
+        let (_, statements) = open_doors(&harness, Some("live")).await;
+        match refused {
+            "AddPermission" => assert_eq!((reserved, statements), (Some(7), 0)),
+            _ => assert_eq!((reserved, statements), (None, 1)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_description_sends_nothing_else() {
     let harness = with_shop().await;
-    harness.sandbox.faults().inject("lambda:PutFunctionConcurrency=invalid".parse().unwrap());
-    harness.apply(&function("  alias: live\n  reservedConcurrency: 100000\n  permissions: [{ id: s3, principal: s3.amazonaws.com }]\n")).await;
-    harness.until_stalled("shop", "Function/api").await;
-    assert_eq!(open_doors(&harness, Some("live")).await.1, 1, "the permission is there");
-    harness.sandbox.faults().clear();
+    harness.sandbox.calls().clear();
+    harness.apply(&function("  alias: live\n  description: other\n")).await;
     harness.until_ready("shop").await;
-    let sent = harness.sandbox.calls();
-    sent.clear();
-    harness.apply(&function("  alias: live\n  description: other\n  reservedConcurrency: 100000\n  permissions: [{ id: s3, principal: s3.amazonaws.com }]\n")).await;
-    harness.until_ready("shop").await;
-    let counts = sent.counts();
+    let counts = harness.sandbox.calls().counts();
     assert_eq!(counts["lambda:UpdateFunctionConfiguration"], 1);
+    assert!(!counts.contains_key("lambda:PutFunctionConcurrency"), "{counts:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,9 +60,14 @@ impl Drop for Harness {
 impl Harness {
     /// An empty account with an initialized store, at a fixed time.
     pub async fn new() -> Self {
+        Self::far(Duration::ZERO).await
+    }
+
+    /// The same, where every call takes some time on its way.
+    pub async fn far(latency: Duration) -> Self {
         crate::sweep::install();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
-        let sandbox = Sandbox::new(Behaviour::default(), clock);
+        let sandbox = Sandbox::new(Behaviour { latency, ..Behaviour::default() }, clock);
         let own = Sessions::new(&sandbox.connection(), clock, None).await;
         let session = own.home().await.unwrap();
         let store = Store::new(session.clone(), TABLE, clock);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use trueup::manifest::{Scope, Source, Sources, json_schema, load};
 
-use crate::harness::{samples, shop};
+use crate::harness::{parse, samples, shop, try_parse};
 
 fn problems(yaml: &str) -> String {
     let source =
@@ -206,8 +206,12 @@ fn files_that_are_no_manifests_are_refused_by_name() {
     let huge = write("huge.yaml", &vec![b' '; 17 * 1024 * 1024]);
     let empty = root.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let cases: [(&Path, &str); 4] = [
-        (&binary, "not UTF-8 text (byte 6)"),
+    let pipe = root.path().join("pipe.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let cases: [(&Path, &str); 6] = [
+        (&pipe, "is neither a file nor a directory"),
+        (Path::new("/dev/zero"), "is neither a file nor a directory"),
+        (&binary, ":1:7 is not UTF-8 text"),
         (&huge, "17825792 bytes"),
         (&empty, "holds no .yaml"),
         (Path::new("/nowhere.yaml"), "cannot read /nowhere.yaml"),
@@ -216,4 +220,33 @@ fn files_that_are_no_manifests_are_refused_by_name() {
         let error = Sources::default().read(path).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_whole_number_is_one_however_it_is_written() {
+    let sized =
+        |size: &str| parse(&shop().replace("memorySize: 512", &format!("memorySize: {size}")));
+    let set = sized("512.0");
+    let api = set.objects().find(|object| object.kind == "Function").unwrap();
+    assert_eq!(api.spec["memorySize"], 512);
+    assert_eq!(
+        api.digest(),
+        sized("512").objects().find(|o| o.kind == "Function").unwrap().digest()
+    );
+    let broken = try_parse(&shop().replace("memorySize: 512", "memorySize: 512.5")).unwrap_err();
+    assert!(broken.to_string().contains("memorySize: 512.5"), "{broken}");
+}
+
+#[test]
+fn a_list_is_read_as_its_items_and_problems_point_into_it() {
+    let list = |handler: &str| {
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: trueup.dev/v1alpha1\n  kind: Environment\n  metadata: {{ name: dev }}\n  spec: {{}}\n- apiVersion: trueup.dev/v1alpha1\n  kind: Table\n  metadata: {{ name: t, namespace: dev }}\n  spec:\n    {handler}: {{ name: id, type: S }}\n"
+        )
+    };
+    let set = parse(&list("partitionKey"));
+    let ids: Vec<_> = set.objects().map(|object| object.id().to_string()).collect();
+    assert_eq!(ids, ["Environment/dev", "Table/t"]);
+    let broken = problems(&list("partitonKey"));
+    assert!(broken.contains("api.yaml:12:5") && broken.contains("partitionKey"), "{broken}");
 }

@@ -5,19 +5,26 @@ use crate::model::{ObjectFieldRef, ValueFrom};
 
 use super::spec::*;
 
+/// What names of buckets do not begin or end with:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// The same page.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let forbidden = name.contains("..")
-        || name.starts_with("xn--")
-        || name.ends_with("-s3alias")
-        || name.parse::<std::net::Ipv4Addr>().is_ok();
+    let prefix = RESERVED_PREFIXES.iter().find(|prefix| name.starts_with(**prefix));
+    let suffix = RESERVED_SUFFIXES.iter().find(|suffix| name.ends_with(**suffix));
+    if let Some(reserved) = prefix.or(suffix) {
+        return Err(format!("names of buckets with `{reserved}` are reserved by AWS"));
+    }
     if (3..=63).contains(&name.len())
         && name.chars().all(legal)
         && edge(name.chars().next())
         && edge(name.chars().last())
-        && !forbidden
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err()
     {
         return Ok(());
     }
@@ -67,7 +74,26 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
         problems.push(problem.help("objectRef: { kind: Bucket, name: ..., field: name }"));
     }
     problems.extend(check_notifications(spec));
+    problems.extend(check_routing(spec));
+    if let Some(website) = &spec.website
+        && website.index_document.as_ref().is_some_and(|suffix| suffix.contains('/'))
+    {
+        let message = "the index document's name has no slash: S3 looks for it in every folder";
+        problems.push(Problem::new("website.indexDocument", message));
+    }
     problems
+}
+
+fn check_routing(spec: &BucketSpec) -> Vec<Problem> {
+    let rules = spec.website.iter().flat_map(|website| website.routing_rules.iter().flatten());
+    let both = rules.enumerate().filter(|(_, rule)| {
+        rule.redirect.replace_key_with.is_some() && rule.redirect.replace_key_prefix_with.is_some()
+    });
+    both.map(|(i, _)| {
+        let path = format!("website.routingRules[{i}].redirect");
+        Problem::new(path, "give replaceKeyWith or replaceKeyPrefixWith, not both")
+    })
+    .collect()
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html>.
@@ -113,11 +139,49 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<Problem> {
         problem("newerNoncurrentVersions", message.to_owned());
     }
     for (i, transition) in rule.transitions.iter().flatten().enumerate() {
+        let at = format!("transitions[{i}]");
         if transition.days.is_some() == transition.date.is_some() {
-            problem(&format!("transitions[{i}]"), "give either days or date".to_owned());
+            problem(&at, "give either days or date".to_owned());
+        }
+        if transition.days.is_some_and(|days| days < 30) && is_infrequent(transition.storage_class)
+        {
+            problem(&at, "objects move to this class after 30 days or later".to_owned());
+        }
+        if let (Some(moved), Some(expired)) = (transition.days, rule.expiration_days)
+            && moved >= expired
+        {
+            let message = format!("objects move after {moved} days and expire after {expired}");
+            problem(&at, message);
+        }
+    }
+    for (i, transition) in rule.noncurrent_version_transitions.iter().flatten().enumerate() {
+        let at = format!("noncurrentVersionTransitions[{i}]");
+        if transition.days < 30 && is_infrequent(transition.storage_class) {
+            problem(&at, "versions move to this class after 30 days or later".to_owned());
+        }
+    }
+    let dates = rule
+        .expiration_date
+        .iter()
+        .chain(rule.transitions.iter().flatten().filter_map(|transition| transition.date.as_ref()));
+    for date in dates.filter(|date| date.parse::<jiff::civil::Date>().is_err()) {
+        problem("", format!("`{date}` is no day"));
+    }
+    for (name, value) in rule.tags.iter().flatten() {
+        if name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256 {
+            problem(
+                "tags",
+                "the name of a tag has 1 to 128 characters, its value up to 256".to_owned(),
+            );
         }
     }
     problems
+}
+
+/// Classes that take objects from 30 days on:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html>.
+fn is_infrequent(class: TransitionClass) -> bool {
+    matches!(class, TransitionClass::StandardIa | TransitionClass::OnezoneIa)
 }
 
 /// Functions are the only objects that can be notified, by either of their ARNs.
@@ -139,6 +203,11 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, list) in lists {
         for (i, notification) in list.iter().flatten().enumerate() {
+            if let Some(event) = notification.events.iter().find(|event| !is_event(event)) {
+                let path = format!("notifications.{name}[{i}].events");
+                let problem = Problem::new(path, format!("`{event}` is no event of S3"));
+                problems.push(problem.help("events are written as s3:ObjectCreated:*"));
+            }
             if notification.arn.is_some() == notification.arn_from.is_some() {
                 let path = format!("notifications.{name}[{i}]");
                 problems.push(Problem::new(path, "give either arn or arnFrom"));
@@ -152,4 +221,26 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The families of events that S3 notifies of, and what follows them:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html>.
+/// New ones are added to families; so the word after the family is not checked.
+fn is_event(event: &str) -> bool {
+    const FAMILIES: [&str; 11] = [
+        "ReducedRedundancyLostObject",
+        "ObjectCreated",
+        "ObjectRemoved",
+        "ObjectRestore",
+        "Replication",
+        "LifecycleTransition",
+        "IntelligentTiering",
+        "ObjectAcl",
+        "LifecycleExpiration",
+        "ObjectTagging",
+        "ObjectAnnotation",
+    ];
+    let Some(name) = event.strip_prefix("s3:") else { return false };
+    let (family, kind) = name.split_once(':').unwrap_or((name, "*"));
+    FAMILIES.contains(&family) && (kind == "*" || kind.chars().all(|c| c.is_ascii_alphanumeric()))
 }

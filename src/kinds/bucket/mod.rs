@@ -20,7 +20,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, NameScope, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -32,7 +32,7 @@ impl Kind for Bucket {
     const HOLDS_DATA: bool = true;
     const TAGS_SEEN_AT_ONCE: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Partition;
-    const NULL_CLEARS: bool = true;
+    const NULLS: Nulls = Nulls::Absent;
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;

@@ -58,6 +58,7 @@ pub struct BucketEncryption {
     pub algorithm: EncryptionAlgorithm,
     /// Only with aws:kms and aws:kms:dsse; null goes back to the key that AWS manages for S3.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+$"))]
     pub kms_key_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
@@ -198,6 +199,7 @@ pub enum TransitionClass {
 #[serde(rename_all = "camelCase")]
 pub struct CorsRule {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 255))]
     pub id: Option<String>,
     #[schemars(length(min = 1))]
     pub allowed_origins: Vec<String>,
@@ -226,8 +228,10 @@ pub enum CorsMethod {
 #[serde(rename_all = "camelCase")]
 pub struct Website {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub index_document: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub error_document: Option<String>,
     /// Redirects every request; nothing else may be given beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,6 +295,7 @@ pub struct Redirect {
 #[serde(rename_all = "camelCase")]
 pub struct Logging {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 63))]
     pub target_bucket: Option<String>,
     /// The name of another Bucket object, instead of `targetBucket`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -328,6 +333,7 @@ pub struct Notification {
     #[schemars(length(min = 1, max = 255))]
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z0-9-]*:(lambda|sqs|sns):[a-z0-9-]+:\d{12}:.+$"))]
     pub arn: Option<String>,
     /// The ARN of another object, instead of `arn`.
     #[serde(skip_serializing_if = "Option::is_none")]

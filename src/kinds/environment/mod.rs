@@ -53,7 +53,7 @@ pub struct EnvironmentSpec {
 pub struct AwsTarget {
     /// The daemon's own region, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[a-z]{2}(-[a-z]+)+-\d$"))]
+    #[schemars(regex(pattern = r"^[a-z]{2,}(-[a-z]+)+-\d+$"))]
     pub region: Option<String>,
     /// Checked against the credentials before anything is written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,17 +155,45 @@ pub fn validate(spec: &Value) -> Vec<Problem> {
     problems
 }
 
-/// Tags that nobody but AWS or trueup may set.
+/// Limits of a tag: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
+
+/// Tags that nobody but AWS or trueup may set, and those that no service takes.
 pub fn check_tags(path: &str, declared: Option<&BTreeMap<String, String>>) -> Vec<Problem> {
-    let names = declared.into_iter().flat_map(BTreeMap::keys);
-    let reserved = names.filter(|n| n.starts_with(tags::PREFIX) || n.starts_with(tags::AWS_PREFIX));
-    reserved
-        .map(|name| {
-            let message =
-                format!("tags that begin with `aws:` or `trueup.dev/` are reserved, as `{name}`");
-            Problem::new(format!("{path}.{name}"), message)
-        })
-        .collect()
+    let mut problems = Vec::new();
+    for (name, value) in declared.into_iter().flatten() {
+        let mut problem = |message: String| {
+            problems.push(Problem::new(format!("{path}.{name}"), message));
+        };
+        // AWS reserves its prefix in whatever case.
+        let is_reserved = name.starts_with(tags::PREFIX)
+            || name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(tags::AWS_PREFIX));
+        if is_reserved {
+            problem(format!(
+                "tags that begin with `aws:` or `trueup.dev/` are reserved, as `{name}`"
+            ));
+        }
+        if name.is_empty() || name.chars().count() > TAG_KEY_CHARS_MAX {
+            problem(format!("the name of a tag has 1 to {TAG_KEY_CHARS_MAX} characters"));
+        }
+        if value.chars().count() > TAG_VALUE_CHARS_MAX {
+            problem(format!(
+                "the value of tag `{name}` has at most {TAG_VALUE_CHARS_MAX} characters"
+            ));
+        }
+        if let Some(other) = name.chars().chain(value.chars()).find(|c| !is_tag_char(*c)) {
+            problem(format!(
+                "tag `{name}` has the character {other:?}; letters, digits, spaces and _ . : / = + - @ \
+                 may stand in a tag"
+            ));
+        }
+    }
+    problems
+}
+
+fn is_tag_char(c: char) -> bool {
+    c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
 }
 
 pub fn schema() -> schemars::Schema {

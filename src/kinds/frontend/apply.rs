@@ -8,7 +8,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::aws::{AwsError, Class, Session};
-use crate::kinds::{Outcome, S3Location, Variables};
+use crate::kinds::{Outcome, S3Location, Variables, text};
 
 use super::compare::AppSettings;
 use super::deployed::{DEPLOYED_TAG, commit_message};
@@ -79,7 +79,9 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .create_domain_association()
                 .app_id(app)
                 .domain_name(domain.name.clone().unwrap_or_default())
-                .set_sub_domain_settings(Some(subdomains(domain)?));
+                .set_sub_domain_settings(Some(subdomains(domain)?))
+                .set_enable_auto_sub_domain(domain.auto_subdomains)
+                .set_certificate_settings(certificate(domain)?);
             session.write("amplify", "CreateDomainAssociation", call.send()).await?;
         }
         FrontendStep::UpdateDomain { app, domain } => {
@@ -87,7 +89,9 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .update_domain_association()
                 .app_id(app)
                 .domain_name(domain.name.clone().unwrap_or_default())
-                .set_sub_domain_settings(Some(subdomains(domain)?));
+                .set_sub_domain_settings(Some(subdomains(domain)?))
+                .set_enable_auto_sub_domain(domain.auto_subdomains)
+                .set_certificate_settings(certificate(domain)?);
             session.write("amplify", "UpdateDomainAssociation", call.send()).await?;
         }
         FrontendStep::DeleteDomain { app, name } => {
@@ -139,6 +143,9 @@ async fn create(
         .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
         .set_custom_headers(spec.custom_headers.clone())
         .set_iam_service_role_arn(spec.service_role.clone().filter(|r| !r.is_empty()))
+        .set_compute_role_arn(spec.compute_role.clone().filter(|r| !r.is_empty()))
+        .set_cache_config(spec.cache_config.map(cache).transpose()?)
+        .set_job_config(spec.job_config.map(job).transpose()?)
         .set_enable_basic_auth(basic_auth.as_ref().map(|_| true))
         .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
         .set_tags(Some(tags.clone().into_iter().collect()));
@@ -180,6 +187,9 @@ async fn update(
         .set_custom_rules(spec.custom_rules.as_deref().map(rules).transpose()?)
         .set_custom_headers(spec.custom_headers.clone())
         .set_iam_service_role_arn(spec.service_role.clone())
+        .set_compute_role_arn(spec.compute_role.clone())
+        .set_cache_config(spec.cache_config.map(cache).transpose()?)
+        .set_job_config(spec.job_config.map(job).transpose()?)
         .set_enable_basic_auth(settings.basic_auth.as_ref().map(Option::is_some))
         .set_basic_auth_credentials(
             settings.basic_auth.clone().flatten().map(|c| c.reveal().to_owned()),
@@ -256,20 +266,33 @@ fn subdomains(domain: &Domain) -> Result<Vec<aws::SubDomainSetting>, AwsError> {
         .collect()
 }
 
+/// What nobody declares is left out, and stays.
+fn certificate(domain: &Domain) -> Result<Option<aws::CertificateSettings>, AwsError> {
+    let Some(arn) = &domain.certificate_arn else { return Ok(None) };
+    let settings = match arn.as_str() {
+        "" => aws::CertificateSettings::builder().r#type(aws::CertificateType::AmplifyManaged),
+        arn => aws::CertificateSettings::builder()
+            .r#type(aws::CertificateType::Custom)
+            .custom_certificate_arn(arn),
+    };
+    settings.build().map(Some).map_err(|e| incomplete("UpdateDomainAssociation", &e))
+}
+
+fn cache(wanted: CacheConfig) -> Result<aws::CacheConfig, AwsError> {
+    let kind = aws::CacheConfigType::from(text(&wanted.kind).as_str());
+    aws::CacheConfig::builder().r#type(kind).build().map_err(|e| incomplete("UpdateApp", &e))
+}
+
+fn job(wanted: JobConfig) -> Result<aws::JobConfig, AwsError> {
+    let kind = aws::BuildComputeType::from(text(&wanted.build_compute_type).as_str());
+    let built = aws::JobConfig::builder().build_compute_type(kind).build();
+    built.map_err(|e| incomplete("UpdateApp", &e))
+}
+
 fn platform(wanted: Platform) -> aws::Platform {
-    match wanted {
-        Platform::Web => aws::Platform::Web,
-        Platform::WebCompute => aws::Platform::WebCompute,
-        Platform::WebDynamic => aws::Platform::WebDynamic,
-    }
+    aws::Platform::from(text(&wanted).as_str())
 }
 
 fn stage(wanted: Stage) -> aws::Stage {
-    match wanted {
-        Stage::Production => aws::Stage::Production,
-        Stage::Beta => aws::Stage::Beta,
-        Stage::Development => aws::Stage::Development,
-        Stage::Experimental => aws::Stage::Experimental,
-        Stage::PullRequest => aws::Stage::PullRequest,
-    }
+    aws::Stage::from(text(&wanted).as_str())
 }

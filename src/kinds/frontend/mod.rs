@@ -23,7 +23,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, NameScope, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -35,6 +35,23 @@ impl Kind for Frontend {
     const HOLDS_DATA: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Nothing;
     const FIELDS: &'static [&'static str] = &["name", "appId", "arn", "defaultDomain", "url"];
+
+    // What a new app has: https://docs.aws.amazon.com/amplify/latest/APIReference/API_CreateApp.html.
+    const NULLS: Nulls = Nulls::StandFor(&[
+        ("description", r#""""#),
+        ("platform", r#""WEB""#),
+        ("env", "[]"),
+        ("customRules", "[]"),
+        ("customHeaders", r#""""#),
+        ("domain", "{}"),
+        ("basicAuth", "{}"),
+        ("domain.autoSubdomains", "false"),
+        ("domain.certificateArn", r#""""#),
+        ("serviceRole", r#""""#),
+        ("computeRole", r#""""#),
+        ("cacheConfig", r#"{"type": "AMPLIFY_MANAGED"}"#),
+        ("jobConfig", r#"{"buildComputeType": "STANDARD_8GB"}"#),
+    ]);
 
     type Spec = FrontendSpec;
     type Live = LiveFrontend;

@@ -200,6 +200,17 @@ fn live_of(app: &aws::App) -> Result<LiveFrontend, UnknownWord> {
         custom_rules: Some(rules.collect()),
         custom_headers: Some(app.custom_headers().unwrap_or_default().to_owned()),
         service_role: Some(app.iam_service_role_arn().unwrap_or_default().to_owned()),
+        compute_role: Some(app.compute_role_arn().unwrap_or_default().to_owned()),
+        cache_config: app
+            .cache_config()
+            .map(|cache| word("cacheConfig.type", cache.r#type().as_str()))
+            .transpose()?
+            .map(|kind| CacheConfig { kind }),
+        job_config: app
+            .job_config()
+            .map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()))
+            .transpose()?
+            .map(|build_compute_type| JobConfig { build_compute_type }),
         ..FrontendSpec::default()
     };
     spec.common.name = Some(app.name().to_owned());
@@ -287,6 +298,14 @@ async fn live_domain(
         let domain = Domain {
             name: Some(a.domain_name().to_owned()),
             subdomains: Some(subdomains.collect()),
+            auto_subdomains: Some(a.enable_auto_sub_domain()),
+            // A certificate that Amplify makes has no ARN of ours.
+            certificate_arn: Some(
+                a.certificate()
+                    .and_then(|certificate| certificate.custom_certificate_arn())
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
         };
         let unverified = a.sub_domains().iter().filter(|s| !s.verified()).map(|s| s.dns_record());
         let certificate = a.certificate_verification_dns_record();

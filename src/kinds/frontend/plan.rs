@@ -124,7 +124,8 @@ pub(super) fn plan(
         }
         if !changes.is_empty() {
             let reconnects = changes.iter().any(|c| c.path.root() == "repository");
-            let (app, settings) = (app.clone(), Box::new(settings.clone()));
+            let fields = changes.iter().map(|change| change.path.root()).collect();
+            let (app, settings) = (app.clone(), Box::new(settings.only(&fields)));
             let step = FrontendStep::Update { app, settings, reconnects };
             plan.push(Verb::Update, "app", changes, step);
         }

@@ -51,7 +51,47 @@ pub struct FrontendSpec {
     pub basic_auth: Option<BasicAuth>,
     /// The ARN of the role that Amplify works with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
     pub service_role: Option<String>,
+    /// The ARN of the role that a server-side rendered app runs with; `""` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub compute_role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_config: Option<CacheConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_config: Option<JobConfig>,
+}
+
+/// What the responses are cached by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheConfig {
+    #[serde(rename = "type")]
+    pub kind: CacheConfigType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CacheConfigType {
+    AmplifyManaged,
+    AmplifyManagedNoCookies,
+}
+
+/// What Amplify builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobConfig {
+    pub build_compute_type: BuildComputeType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BuildComputeType {
+    #[serde(rename = "STANDARD_8GB")]
+    Standard8Gb,
+    #[serde(rename = "LARGE_16GB")]
+    Large16Gb,
+    #[serde(rename = "XLARGE_72GB")]
+    Xlarge72Gb,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,7 +113,7 @@ pub struct Build {
     pub output_directory: Option<String>,
     /// Amplify's own build specification, instead of the two above.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 25000))]
+    #[schemars(length(min = 1, max = 25000))]
     pub spec: Option<String>,
 }
 
@@ -153,18 +193,35 @@ pub struct CustomRule {
     #[schemars(regex(pattern = "^(200|301|302|404|404-200)$"))]
     pub status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub condition: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Domain {
     /// Needed unless the domain is to be removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        length(max = 64),
+        regex(
+            pattern = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]\.?$"
+        )
+    )]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 500))]
     pub subdomains: Option<Vec<Subdomain>>,
+    /// A subdomain for each branch that is connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_subdomains: Option<bool>,
+    /// The ARN of a certificate of your own in ACM; `""` goes back to one that Amplify makes and renews.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 1000),
+        regex(pattern = r"^(arn:aws[a-zA-Z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+)?$")
+    )]
+    pub certificate_arn: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -174,6 +231,7 @@ pub struct Subdomain {
     pub prefix: String,
     /// The object's own branch, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
     pub branch: Option<String>,
 }
 
@@ -183,6 +241,12 @@ pub struct BasicAuth {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_from: Option<ValueFrom>,
 }
+
+/// The most characters of a variable's value.
+const ENV_CHARS_MAX: usize = 5500;
+
+/// The most characters of a build specification.
+const BUILD_CHARS_MAX: usize = 25_000;
 
 pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -200,12 +264,25 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
             let message = "command and outputDirectory go together";
             problems.push(Problem::new("build", message));
         }
+        let length = build.specification().map_or(0, |text| text.chars().count());
+        if length > BUILD_CHARS_MAX {
+            let message = format!(
+                "the build specification has {length} characters; Amplify takes {BUILD_CHARS_MAX}"
+            );
+            problems.push(Problem::new("build", message));
+        }
     }
     if let Some(domain) = &spec.domain
         && domain.name.is_none() != domain.subdomains.is_none()
     {
         let message = "a domain needs name and subdomains";
         problems.push(Problem::new("domain", message));
+    }
+    if let Some(domain) = &spec.domain
+        && domain.name.is_none()
+        && (domain.auto_subdomains.is_some() || domain.certificate_arn.is_some())
+    {
+        problems.push(Problem::new("domain", "autoSubdomains and certificateArn go with a name"));
     }
     let token = spec.repository.as_ref().and_then(|r| r.token_from.as_ref());
     let credentials = spec.basic_auth.as_ref().and_then(|b| b.credentials_from.as_ref());
@@ -224,6 +301,16 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
             problems.push(Problem::new(format!("env[{i}].name"), message));
         }
         seen.push(&variable.name);
+        // https://docs.aws.amazon.com/amplify/latest/userguide/setting-env-vars.html
+        if variable.name.starts_with("AWS") {
+            let message =
+                format!("`{}`: Amplify takes no variables that begin with AWS", variable.name);
+            problems.push(Problem::new(format!("env[{i}].name"), message));
+        }
+        if variable.value.as_ref().is_some_and(|value| value.chars().count() > ENV_CHARS_MAX) {
+            let message = format!("a value has at most {ENV_CHARS_MAX} characters");
+            problems.push(Problem::new(format!("env[{i}].value"), message));
+        }
         if variable.value.is_some() == variable.value_from.is_some() {
             let message = format!("variable `{}` needs either value or valueFrom", variable.name);
             problems.push(Problem::new(format!("env[{i}]"), message));

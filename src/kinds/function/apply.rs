@@ -6,7 +6,7 @@ use aws_sdk_lambda::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::aws::{AwsError, Class, Session};
-use crate::kinds::{Outcome, Variables};
+use crate::kinds::{Outcome, Variables, text};
 
 use super::compare::{CODE_TAG, Settings, code_tag};
 use super::plan::{FunctionStep, Publication};
@@ -309,10 +309,12 @@ async fn put_async(
     qualifier: Option<&str>,
     wanted: &AsyncInvocation,
 ) -> Result<Outcome, AwsError> {
+    // What is left out of this call is removed.
+    let given = |arn: &Option<String>| arn.clone().filter(|arn| !arn.is_empty());
     let success =
-        wanted.on_success.as_ref().map(|arn| aws::OnSuccess::builder().destination(arn).build());
+        given(&wanted.on_success).map(|arn| aws::OnSuccess::builder().destination(arn).build());
     let failure =
-        wanted.on_failure.as_ref().map(|arn| aws::OnFailure::builder().destination(arn).build());
+        given(&wanted.on_failure).map(|arn| aws::OnFailure::builder().destination(arn).build());
     let destinations =
         aws::DestinationConfig::builder().set_on_success(success).set_on_failure(failure).build();
     let call = session
@@ -345,7 +347,8 @@ async fn add_permission(
         .set_source_account(wanted.source_account.clone())
         .set_principal_org_id(wanted.principal_org_id.clone())
         .set_function_url_auth_type(wanted.function_url_auth_type.map(auth_type))
-        .set_invoked_via_function_url(wanted.invoked_via_function_url);
+        .set_invoked_via_function_url(wanted.invoked_via_function_url)
+        .set_event_source_token(wanted.event_source_token.clone());
     session.write("lambda", "AddPermission", call.send()).await?;
     Ok(Outcome::done())
 }
@@ -357,13 +360,7 @@ fn environment(variables: &Variables) -> aws::Environment {
 }
 
 fn architectures(wanted: &[Architecture]) -> Vec<aws::Architecture> {
-    wanted
-        .iter()
-        .map(|architecture| match architecture {
-            Architecture::X86_64 => aws::Architecture::X8664,
-            Architecture::Arm64 => aws::Architecture::Arm64,
-        })
-        .collect()
+    wanted.iter().map(|kind| aws::Architecture::from(text(kind).as_str())).collect()
 }
 
 fn ephemeral_storage(wanted: EphemeralStorage) -> Result<aws::EphemeralStorage, AwsError> {
@@ -383,10 +380,7 @@ fn vpc(wanted: &Vpc) -> aws::VpcConfig {
 }
 
 fn tracing(wanted: Tracing) -> aws::TracingConfig {
-    let mode = match wanted.mode {
-        TracingMode::Active => aws::TracingMode::Active,
-        TracingMode::PassThrough => aws::TracingMode::PassThrough,
-    };
+    let mode = aws::TracingMode::from(text(&wanted.mode).as_str());
     aws::TracingConfig::builder().mode(mode).build()
 }
 
@@ -394,30 +388,21 @@ fn tracing(wanted: Tracing) -> aws::TracingConfig {
 fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
     let is_json = wanted.log_format == Some(LogFormat::Json);
     aws::LoggingConfig::builder()
-        .set_log_format(wanted.log_format.map(|f| match f {
-            LogFormat::Text => aws::LogFormat::Text,
-            LogFormat::Json => aws::LogFormat::Json,
-        }))
+        .set_log_format(wanted.log_format.map(|f| aws::LogFormat::from(text(&f).as_str())))
         .set_application_log_level(
             wanted
                 .application_log_level
                 .filter(|_| is_json)
-                .map(|level| aws::ApplicationLogLevel::from(word(level).as_str())),
+                .map(|level| aws::ApplicationLogLevel::from(text(&level).as_str())),
         )
         .set_system_log_level(
             wanted
                 .system_log_level
                 .filter(|_| is_json)
-                .map(|level| aws::SystemLogLevel::from(word(level).as_str())),
+                .map(|level| aws::SystemLogLevel::from(text(&level).as_str())),
         )
         .set_log_group(wanted.log_group.clone())
         .build()
-}
-
-/// A word of the spec, which is AWS's own.
-fn word(value: impl serde::Serialize) -> String {
-    let json = serde_json::to_value(value).unwrap_or_default();
-    json.as_str().unwrap_or_default().to_owned()
 }
 
 fn dead_letter(wanted: &DeadLetter) -> aws::DeadLetterConfig {
@@ -426,25 +411,16 @@ fn dead_letter(wanted: &DeadLetter) -> aws::DeadLetterConfig {
 }
 
 fn snap_start(wanted: SnapStart) -> aws::SnapStart {
-    let apply_on = match wanted.apply_on {
-        SnapStartOn::PublishedVersions => aws::SnapStartApplyOn::PublishedVersions,
-        SnapStartOn::None => aws::SnapStartApplyOn::None,
-    };
+    let apply_on = aws::SnapStartApplyOn::from(text(&wanted.apply_on).as_str());
     aws::SnapStart::builder().apply_on(apply_on).build()
 }
 
 fn auth_type(wanted: UrlAuthType) -> aws::FunctionUrlAuthType {
-    match wanted {
-        UrlAuthType::NONE => aws::FunctionUrlAuthType::None,
-        UrlAuthType::AwsIam => aws::FunctionUrlAuthType::AwsIam,
-    }
+    aws::FunctionUrlAuthType::from(text(&wanted).as_str())
 }
 
 fn invoke_mode(wanted: InvokeMode) -> aws::InvokeMode {
-    match wanted {
-        InvokeMode::Buffered => aws::InvokeMode::Buffered,
-        InvokeMode::ResponseStream => aws::InvokeMode::ResponseStream,
-    }
+    aws::InvokeMode::from(text(&wanted).as_str())
 }
 
 fn cors(wanted: &UrlCors) -> aws::Cors {

@@ -25,7 +25,7 @@ pub(super) const SHAPE: Shape = Shape {
         ("url.cors.allowOrigins", ListRule::Set),
         ("url.cors.exposeHeaders", ListRule::Set),
     ],
-    wholes: &[],
+    wholes: &["permissions"],
 };
 
 /// The tag that remembers which bare S3 location the code came from, and what it was then.
@@ -34,7 +34,7 @@ pub(super) const CODE_TAG: &str = "trueup.dev/code";
 /// What a create or an update of the configuration writes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The effective spec; its `env` is not used.
+    /// The effective spec, with the permissions that it implies; its `env` is not used.
     pub spec: FunctionSpec,
     pub env: Option<Variables>,
 }
@@ -77,7 +77,7 @@ pub(super) fn compare(
     }
     if let Some(permissions) = permission::declared(&desired.spec) {
         let live = permission::concerned(&desired.spec, &live.permissions);
-        declared["permissions"] = permission::comparable(&permissions, &live);
+        declared["permissions"] = json!(permissions);
         seen["permissions"] = json!(live);
     }
     let (want, have) = code(&desired.spec.code, live);
@@ -87,7 +87,7 @@ pub(super) fn compare(
     let mut effective = compared.effective.clone();
     let variables = effective["env"].take();
     if let Value::Object(fields) = &mut effective {
-        fields.retain(|field, _| !["env", "permissions"].contains(&field.as_str()));
+        fields.remove("env");
         fields.insert("code".to_owned(), json!(desired.spec.code));
     }
     let settings = Settings {

@@ -28,7 +28,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Outcome, Problem};
+use super::{Desired, Kind, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -39,6 +39,45 @@ impl Kind for Function {
     const WHOLE: &'static str = "function";
     const HOLDS_DATA: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "arn", "functionArn", "url", "version"];
+
+    // What a new function has:
+    // https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html,
+    // API_PutFunctionEventInvokeConfig.html and API_CreateFunctionUrlConfig.html.
+    const NULLS: Nulls = Nulls::StandFor(&[
+        ("description", r#""""#),
+        ("architectures", r#"["x86_64"]"#),
+        ("memorySize", "128"),
+        ("timeout", "3"),
+        ("ephemeralStorage", r#"{"size": 512}"#),
+        ("env", "[]"),
+        ("layers", "[]"),
+        ("vpc", "{}"),
+        ("vpc.ipv6AllowedForDualStack", "false"),
+        ("tracing", r#"{"mode": "PassThrough"}"#),
+        ("logging", r#"{"logFormat": "Text", "logGroup": "/aws/lambda/{name}"}"#),
+        ("logging.logFormat", r#""Text""#),
+        ("logging.logGroup", r#""/aws/lambda/{name}""#),
+        ("deadLetter", "{}"),
+        ("deadLetter.targetArn", r#""""#),
+        ("snapStart", r#"{"applyOn": "None"}"#),
+        ("kmsKeyArn", r#""""#),
+        ("reservedConcurrency", "-1"),
+        ("async", "{}"),
+        ("async.maximumRetryAttempts", "2"),
+        ("async.maximumEventAgeInSeconds", "21600"),
+        ("async.onSuccess", r#""""#),
+        ("async.onFailure", r#""""#),
+        ("url", "{}"),
+        ("url.cors", "{}"),
+        ("url.cors.allowCredentials", "false"),
+        ("url.cors.allowHeaders", "[]"),
+        ("url.cors.allowMethods", "[]"),
+        ("url.cors.allowOrigins", "[]"),
+        ("url.cors.exposeHeaders", "[]"),
+        ("url.cors.maxAge", "0"),
+        ("url.invokeMode", r#""BUFFERED""#),
+        ("permissions", "[]"),
+    ]);
 
     type Spec = FunctionSpec;
     type Live = LiveFunction;

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types as aws;
-use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Session};
 use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
 use crate::model::Secret;
 
-use super::permission;
+use super::permission::{self, Statement};
 use super::qualifier::{self, Leftover, Qualifier};
 use super::spec::*;
 
@@ -28,7 +27,7 @@ pub struct LiveFunction {
     pub image: Option<String>,
     pub env: Variables,
     pub tags: BTreeMap<String, String>,
-    pub permissions: Vec<Permission>,
+    pub permissions: Vec<Statement>,
     pub alias: Option<LiveAlias>,
     /// An alias is declared and is not there yet.
     pub awaits_alias: bool,
@@ -138,7 +137,8 @@ async fn leftover(
         left.has_async = async_settings(session, name, on).await?.is_some();
     }
     if permission::declared(asked).is_some() {
-        let ids = permissions(session, name, on).await?.into_iter().map(|p| p.id).collect();
+        let ids = permissions(session, name, on).await?.into_iter();
+        let ids = ids.map(|statement| statement.permission.id).collect();
         left.statements = qualifier::ours(desired, ids);
     }
     Ok(left)
@@ -358,7 +358,7 @@ async fn permissions(
     session: &Session,
     name: &str,
     qualifier: Option<&str>,
-) -> Result<Vec<Permission>, AwsError> {
+) -> Result<Vec<Statement>, AwsError> {
     let read = session
         .read("lambda", "GetPolicy", || {
             let call = session.lambda().get_policy().function_name(name);
@@ -366,6 +366,8 @@ async fn permissions(
         })
         .await
         .absent("ResourceNotFoundException")?;
-    let policy = read.and_then(|r| r.policy).unwrap_or_else(|| json!({}).to_string());
-    Ok(permission::from_policy(&policy))
+    let Some(read) = read else { return Ok(Vec::new()) };
+    let policy = AwsError::required("lambda", "GetPolicy", read.policy)?;
+    permission::from_policy(&policy)
+        .map_err(|error| AwsError::new(Class::Invalid, "lambda", "GetPolicy", error.to_string()))
 }

@@ -1,8 +1,25 @@
-//! Permissions and the policy statements that Lambda makes of them.
+//! Permissions and the policy statements that Lambda makes of them. Pure.
+//!
+//! Guarantees:
+//! - A statement is a whole: a condition that the manifest leaves out is asked to be absent.
+//! - What a statement says and a [`Permission`] cannot is kept beside it ([`Statement::foreign`]), so that
+//!   nobody takes such a statement for one that it is not.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::spec::{FunctionSpec, Permission, UrlAuthType};
+use crate::kinds::{UnknownWord, word};
+use crate::plan::Change;
+
+/// A statement of a function's resource policy, as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statement {
+    pub permission: Permission,
+    /// What AddPermission has no parameter for, as `Condition.IpAddress`: its names in the policy.
+    pub foreign: Vec<String>,
+}
 
 /// Statements that a URL without authentication needs; both since October 2025:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html>.
@@ -49,56 +66,128 @@ pub(super) fn is_implied(id: &str) -> bool {
 
 /// The live permissions that the spec speaks about: all where it lists them, otherwise only those
 /// that its URL implies.
-pub(super) fn concerned(spec: &FunctionSpec, live: &[Permission]) -> Vec<Permission> {
-    live.iter().filter(|p| spec.permissions.is_some() || is_implied(&p.id)).cloned().collect()
+pub(super) fn concerned(spec: &FunctionSpec, live: &[Statement]) -> Vec<Permission> {
+    let all = live.iter().map(|statement| &statement.permission);
+    all.filter(|p| spec.permissions.is_some() || is_implied(&p.id)).cloned().collect()
 }
 
-/// What is compared with the live permissions. A statement is a whole: a condition that it does not
-/// set is asked to be absent, because with another condition it permits something else.
-pub(super) fn comparable(declared: &[Permission], live: &[Permission]) -> Value {
-    let whole = |permission: &Permission| {
-        let mut whole = json!(permission);
-        let seen = live.iter().find(|p| p.id == permission.id).map(|p| json!(p));
-        for field in seen.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()) {
-            if whole.get(field).is_none() {
-                whole[field] = json!("");
-            }
-        }
-        whole
-    };
-    declared.iter().map(whole).collect()
+/// The fields of a permission that narrow whom or what it lets in.
+const NARROWING: &[&str] = &[
+    "sourceArn",
+    "sourceAccount",
+    "principalOrgId",
+    "functionUrlAuthType",
+    "invokedViaFunctionUrl",
+    "eventSourceToken",
+];
+
+/// A change that takes a condition away from a statement and puts none in its place.
+pub(super) fn opens(change: &Change) -> bool {
+    let field = change.path.0.get(2).map(|_| change.path.fields());
+    let field = field.as_deref().and_then(|path| path.strip_prefix("permissions."));
+    let is_taken_away = change.live.is_some() && change.desired.is_none();
+    is_taken_away && field.is_some_and(|field| NARROWING.contains(&field))
+}
+
+/// Why a resource policy cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("the function's resource policy is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+    #[error("the function's resource policy has no list of statements")]
+    NoStatements,
+    #[error(transparent)]
+    Word(#[from] UnknownWord),
 }
 
 /// Reads a resource policy back into permissions.
-pub(super) fn from_policy(policy: &str) -> Vec<Permission> {
-    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
-    statements.iter().map(from_statement).collect()
+pub(super) fn from_policy(policy: &str) -> Result<Vec<Statement>, Unreadable> {
+    let policy: Value = serde_json::from_str(policy)?;
+    let statements = match &policy["Statement"] {
+        Value::Array(statements) => statements.as_slice(),
+        // The policy language lets a single statement stand without its list.
+        one @ Value::Object(_) => std::slice::from_ref(one),
+        _ => return Err(Unreadable::NoStatements),
+    };
+    let read: Result<_, UnknownWord> = statements.iter().map(from_statement).collect();
+    Ok(read?)
 }
 
-fn from_statement(statement: &Value) -> Permission {
+/// The conditions that AddPermission makes, by their keys in small letters, and the operators that it was
+/// seen to write them with:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-function-services.html>.
+const CONDITIONS: &[(&str, &[&str])] = &[
+    ("aws:sourcearn", &["ArnLike", "StringLike"]),
+    ("aws:sourceaccount", &["StringEquals"]),
+    ("aws:principalorgid", &["StringEquals"]),
+    ("lambda:functionurlauthtype", &["StringEquals"]),
+    ("lambda:invokedviafunctionurl", &["Bool"]),
+    ("lambda:eventsourcetoken", &["StringEquals"]),
+];
+
+fn from_statement(statement: &Value) -> Result<Statement, UnknownWord> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let condition = |key: &str| {
-        let operators = statement["Condition"].as_object()?;
-        let mut values = operators.values().filter_map(|o| o.as_object()).flatten();
-        let (_, value) = values.find(|(name, _)| name.eq_ignore_ascii_case(key))?;
-        value.as_str().map(str::to_owned).or_else(|| Some(value.to_string()))
-    };
+    let mut foreign = Vec::new();
+    let mut conditions = BTreeMap::new();
+    for (operator, keys) in statement["Condition"].as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            let name = key.to_ascii_lowercase();
+            let is_ours = CONDITIONS
+                .iter()
+                .any(|(known, by)| *known == name && by.contains(&operator.as_str()));
+            // One value stands by itself or alone in a list.
+            let single = match value {
+                Value::Array(values) if values.len() == 1 => &values[0],
+                other => other,
+            };
+            match single {
+                Value::String(value) if is_ours => conditions.insert(name, value.clone()),
+                Value::Bool(value) if is_ours => conditions.insert(name, value.to_string()),
+                _ => {
+                    foreign.push(format!("Condition.{operator}.{key}"));
+                    None
+                }
+            };
+        }
+    }
     let principal = match &statement["Principal"] {
-        Value::Object(map) => map.values().next().and_then(text).unwrap_or_default(),
+        Value::Object(map) => match (map.len(), map.values().next().and_then(text)) {
+            (1, Some(principal)) => principal,
+            _ => {
+                foreign.push("Principal".to_owned());
+                statement["Principal"].to_string()
+            }
+        },
         other => text(other).unwrap_or_default(),
     };
-    Permission {
+    if statement["Action"].is_array() {
+        foreign.push("Action".to_owned());
+    }
+    for member in ["NotAction", "NotPrincipal", "NotResource"] {
+        if !statement[member].is_null() {
+            foreign.push(member.to_owned());
+        }
+    }
+    if statement["Effect"] == "Deny" {
+        foreign.push("Effect".to_owned());
+    }
+    let auth_type = conditions.remove("lambda:functionurlauthtype");
+    let permission = Permission {
         id: text(&statement["Sid"]).unwrap_or_default(),
         action: text(&statement["Action"]),
         principal: account_number(&principal),
-        source_arn: condition("aws:SourceArn"),
-        source_account: condition("aws:SourceAccount"),
-        principal_org_id: condition("aws:PrincipalOrgID"),
-        function_url_auth_type: condition("lambda:FunctionUrlAuthType")
-            .and_then(|t| serde_json::from_value(json!(t)).ok()),
-        invoked_via_function_url: condition("lambda:InvokedViaFunctionUrl").map(|v| v == "true"),
-    }
+        source_arn: conditions.remove("aws:sourcearn"),
+        source_account: conditions.remove("aws:sourceaccount"),
+        principal_org_id: conditions.remove("aws:principalorgid"),
+        function_url_auth_type: auth_type
+            .map(|kind| word("permissions.functionUrlAuthType", &kind))
+            .transpose()?,
+        invoked_via_function_url: conditions
+            .remove("lambda:invokedviafunctionurl")
+            .map(|value| value.eq_ignore_ascii_case("true")),
+        event_source_token: conditions.remove("lambda:eventsourcetoken"),
+    };
+    Ok(Statement { permission, foreign })
 }
 
 /// An account given by its number comes back as its root ARN.
@@ -111,6 +200,7 @@ fn account_number(principal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_policy_reads_back_as_the_permissions_that_made_it() {
@@ -120,11 +210,56 @@ mod tests {
             {"Sid": "other", "Action": INVOKE, "Principal": {"AWS": "arn:aws:iam::210987654321:root"}},
             {"Sid": "url", "Action": "lambda:InvokeFunctionUrl", "Principal": "*", "Condition": {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}}},
         ]});
-        let read = from_policy(&policy.to_string());
-        assert_eq!(read[0].source_arn.as_deref(), Some("arn:aws:s3:::b"));
-        assert_eq!(read[0].source_account.as_deref(), Some("123456789012"));
-        assert_eq!(read[1].principal, "210987654321");
-        assert_eq!(read[2].function_url_auth_type, Some(UrlAuthType::NONE));
+        let read = permissions_of(&policy);
+        assert_eq!(read[0].permission.source_arn.as_deref(), Some("arn:aws:s3:::b"));
+        assert_eq!(read[0].permission.source_account.as_deref(), Some("123456789012"));
+        assert_eq!(read[1].permission.principal, "210987654321");
+        assert_eq!(read[2].permission.function_url_auth_type, Some(UrlAuthType::NONE));
+        assert!(read.iter().all(|statement| statement.foreign.is_empty()), "{read:?}");
+    }
+
+    fn permissions_of(policy: &Value) -> Vec<Statement> {
+        from_policy(&policy.to_string()).expect("a readable policy")
+    }
+
+    #[test]
+    fn what_a_permission_cannot_say_is_named() {
+        for (statement, foreign) in [
+            (
+                json!({"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}),
+                "Condition.IpAddress.aws:SourceIp",
+            ),
+            (
+                json!({"Condition": {"StringNotEquals": {"AWS:SourceAccount": "123456789012"}}}),
+                "Condition.StringNotEquals.AWS:SourceAccount",
+            ),
+            (
+                json!({"Condition": {"ArnLike": {"AWS:SourceArn": ["a", "b"]}}}),
+                "Condition.ArnLike.AWS:SourceArn",
+            ),
+            (json!({"Action": ["lambda:InvokeFunction", "lambda:GetFunction"]}), "Action"),
+            (json!({"Principal": {"AWS": ["a", "b"]}}), "Principal"),
+            (json!({"Effect": "Deny"}), "Effect"),
+        ] {
+            let mut whole =
+                json!({"Sid": "x", "Effect": "Allow", "Action": INVOKE, "Principal": "*"});
+            for (member, value) in statement.as_object().unwrap() {
+                whole[member] = value.clone();
+            }
+            let read = permissions_of(&json!({"Statement": whole}));
+            assert_eq!(read[0].foreign, [foreign]);
+        }
+        let token =
+            json!({"Sid": "x", "Condition": {"StringEquals": {"lambda:EventSourceToken": "t"}}});
+        let read = permissions_of(&json!({"Statement": [token]}));
+        assert_eq!(read[0].permission.event_source_token.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_is_not_an_empty_one() {
+        for policy in ["", "not json", "{}", r#"{"Statement": "x"}"#] {
+            assert!(from_policy(policy).is_err(), "{policy}");
+        }
     }
 
     #[test]
@@ -139,6 +274,8 @@ mod tests {
         assert_eq!(implied.len(), 2);
         let by_hand = Permission { id: "by-hand".to_owned(), ..Permission::default() };
         let live = [implied.clone(), vec![by_hand]].concat();
+        let live = live.into_iter().map(|permission| Statement { permission, foreign: vec![] });
+        let live: Vec<_> = live.collect();
         assert_eq!(concerned(&spec, &live), implied);
         spec.permissions = Some(Vec::new());
         assert_eq!(concerned(&spec, &live).len(), 3);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::kinds::{Desired, split_off};
 use crate::model::Segment;
-use crate::plan::{Change, Plan, Verb};
+use crate::plan::{Blocked, Change, Plan, Verb};
 
-use super::compare::{Settings, compare};
+use super::compare::{SHAPE, Settings, compare};
 use super::observe::LiveFunction;
 use super::permission;
 use super::qualifier;
@@ -80,7 +80,8 @@ pub(super) fn plan(
     };
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
-    let mut plan = Plan::default();
+    let opening = changes.iter().filter(|change| permission::opens(change));
+    let mut plan = Plan { blocked: desired.unasked(opening, &SHAPE), ..Plan::default() };
     let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
@@ -156,7 +157,9 @@ fn push_settings(
     let code = split_off(changes, CODE);
     if !code.is_empty() {
         let spec = &settings.spec;
-        let step = FunctionStep::UpdateCode(spec.code.clone(), spec.architectures.clone());
+        // AWS does not say whether an update without them keeps them; so they are always given.
+        let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
+        let step = FunctionStep::UpdateCode(spec.code.clone(), architectures);
         plan.push(Verb::Update, "code", code, step);
     }
     let tags = split_off(changes, &["tags"]);
@@ -245,32 +248,48 @@ fn push_facets(
         };
         plan.push(verb, "url", url, step).stands_alone();
     }
-    push_permissions(plan, changes, desired, seen);
+    push_permissions(plan, changes, settings, desired, seen);
+}
+
+fn not_writable(id: &str, foreign: &[String]) -> Blocked {
+    let message = format!(
+        "permissions[{id}] differs, and its live statement has {}, which trueup cannot write again. Nothing \
+         of it was written. Give the permission another id, or remove the statement by hand",
+        foreign.join(", ")
+    );
+    Blocked { reason: "NotWritable", message }
 }
 
 /// A statement cannot be changed: it is removed and added again.
 fn push_permissions(
     plan: &mut Plan<FunctionStep>,
     changes: &mut Vec<Change>,
+    settings: &Settings,
     desired: &Desired<FunctionSpec>,
     seen: &LiveFunction,
 ) {
     let qualifier = || desired.spec.alias.clone();
-    let wanted = permission::declared(&desired.spec).unwrap_or_default();
+    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
     let mut by_id: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     for change in split_off(changes, &["permissions"]) {
         match change.path.0.get(1) {
             Some(Segment::Element(id)) => by_id.entry(id.clone()).or_default().push(change),
             // Declared empty as a whole.
             _ => {
-                for permission in &seen.permissions {
-                    by_id.entry(permission.id.clone()).or_default().push(change.clone());
+                for statement in &seen.permissions {
+                    by_id.entry(statement.permission.id.clone()).or_default().push(change.clone());
                 }
             }
         }
     }
     for (id, changes) in by_id {
-        if seen.permissions.iter().any(|p| p.id == id) {
+        let live = seen.permissions.iter().find(|statement| statement.permission.id == id);
+        let is_wanted = wanted.iter().any(|permission| permission.id == id);
+        if let Some(statement) = live.filter(|live| is_wanted && !live.foreign.is_empty()) {
+            plan.blocked.get_or_insert_with(|| not_writable(&id, &statement.foreign));
+            continue;
+        }
+        if live.is_some() {
             let step = FunctionStep::RemovePermission(qualifier(), id.clone());
             plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step)
                 .stands_alone();
@@ -290,6 +309,7 @@ pub(super) fn plan_deletion() -> Plan<FunctionStep> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::permission::Statement;
     use super::*;
     use crate::model::Secret;
     use crate::plan::render_plan;
@@ -389,30 +409,85 @@ mod tests {
         let permission = |source: &str| json!({"permissions": [{"id": "s3", "principal": "s3.amazonaws.com", "sourceArn": source}]});
         let desired = Desired::sample("Function", function(permission("arn:aws:s3:::new")));
         let mut seen = live(json!({}), &desired);
-        seen.permissions =
-            serde_json::from_value(permission("arn:aws:s3:::old")["permissions"].clone()).unwrap();
-        seen.permissions[0].action = Some("lambda:InvokeFunction".to_owned());
+        seen.permissions = statements(permission("arn:aws:s3:::old")["permissions"].clone());
         let plan = plan(&desired, Some(&seen));
         assert_eq!(plan.outline(), ["Delete permission s3", "Create permission s3"]);
     }
 
+    /// Live statements of these permissions.
+    fn statements(permissions: Value) -> Vec<Statement> {
+        let read: Vec<Permission> = serde_json::from_value(permissions).unwrap();
+        let whole = |mut permission: Permission| {
+            permission.action.get_or_insert_with(|| "lambda:InvokeFunction".to_owned());
+            Statement { permission, foreign: Vec::new() }
+        };
+        read.into_iter().map(whole).collect()
+    }
+
+    const S3: &str =
+        r#"{"id": "s3", "principal": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::b"}"#;
+
     #[test]
-    fn a_condition_that_nobody_declared_makes_another_permission() {
-        let declared =
-            json!({"id": "s3", "principal": "s3.amazonaws.com", "sourceArn": "arn:aws:s3:::b"});
-        for (ignore, expected) in [
-            ("timeout", vec!["Delete permission s3", "Create permission s3"]),
-            ("permissions[s3].sourceAccount", vec![]),
+    fn a_condition_that_nobody_declared_is_not_taken_away_without_being_asked_for() {
+        let s3: Value = serde_json::from_str(S3).unwrap();
+        let mut desired = Desired::sample("Function", function(json!({"permissions": [s3]})));
+        let mut seen = live(json!({}), &desired);
+        seen.permissions = statements(json!([s3]));
+        assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0], "the same");
+        for (field, value) in [
+            ("sourceAccount", json!("123456789012")),
+            ("principalOrgId", json!("o-a1b2c3d4e5")),
+            ("eventSourceToken", json!("token")),
         ] {
-            let spec = json!({"permissions": [declared]});
-            let mut desired = Desired::sample("Function", function(spec));
-            desired.ignore = vec![ignore.parse().unwrap()];
-            let mut seen = live(json!({}), &desired);
-            seen.permissions = serde_json::from_value(json!([declared])).unwrap();
-            seen.permissions[0].action = Some("lambda:InvokeFunction".to_owned());
-            assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0], "the same");
-            seen.permissions[0].source_account = Some("123456789012".to_owned());
-            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{ignore}");
+            let mut narrower = s3.clone();
+            narrower[field] = value;
+            seen.permissions = statements(json!([narrower]));
+            let asked = plan(&desired, Some(&seen));
+            let blocked = asked.blocked.expect("it is asked");
+            assert_eq!(blocked.reason, "ConfirmationNeeded");
+            assert!(blocked.message.contains(&format!("permissions[s3].{field}")), "{blocked:?}");
+        }
+        desired.confirmed = true;
+        let rewritten = ["Delete permission s3", "Create permission s3"];
+        assert_eq!(plan(&desired, Some(&seen)).outline(), rewritten, "confirmed");
+        desired.confirmed = false;
+        desired.previous =
+            Some(json!({"permissions": [{"id": "s3", "eventSourceToken": "token"}]}));
+        assert_eq!(plan(&desired, Some(&seen)).outline(), rewritten, "taken out of the manifest");
+    }
+
+    #[test]
+    fn an_ignored_condition_goes_through_a_rewrite() {
+        let mut s3: Value = serde_json::from_str(S3).unwrap();
+        let mut desired = Desired::sample("Function", function(json!({"permissions": [s3]})));
+        desired.ignore = vec!["permissions[s3].sourceAccount".parse().unwrap()];
+        let mut seen = live(json!({}), &desired);
+        s3["sourceAccount"] = json!("123456789012");
+        seen.permissions = statements(json!([s3]));
+        assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0]);
+        s3["sourceArn"] = json!("arn:aws:s3:::another");
+        seen.permissions = statements(json!([s3]));
+        let plan = plan(&desired, Some(&seen));
+        let FunctionStep::AddPermission(_, written) = &plan.steps[1].call else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(written.source_account.as_deref(), Some("123456789012"));
+        assert_eq!(written.source_arn.as_deref(), Some("arn:aws:s3:::b"));
+    }
+
+    #[test]
+    fn a_statement_that_trueup_cannot_write_again_is_left_and_named() {
+        let s3: Value = serde_json::from_str(S3).unwrap();
+        let desired = Desired::sample("Function", function(json!({"permissions": [s3]})));
+        let mut seen = live(json!({}), &desired);
+        let mut other = s3.clone();
+        other["sourceArn"] = json!("arn:aws:s3:::another");
+        seen.permissions = statements(json!([other]));
+        seen.permissions[0].foreign = vec!["Condition.IpAddress.aws:SourceIp".to_owned()];
+        let blocked = plan(&desired, Some(&seen)).blocked.expect("it is not written");
+        assert_eq!(blocked.reason, "NotWritable");
+        for part in ["permissions[s3]", "Condition.IpAddress.aws:SourceIp"] {
+            assert!(blocked.message.contains(part), "{blocked:?}");
         }
     }
 
@@ -554,8 +629,7 @@ mod tests {
         ] {
             let desired = Desired::sample("Function", function(json!({ "permissions": declared })));
             let mut seen = live(json!({}), &desired);
-            seen.permissions =
-                serde_json::from_value(json!([permission("a"), permission("b")])).unwrap();
+            seen.permissions = statements(json!([permission("a"), permission("b")]));
             assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{declared}");
         }
     }

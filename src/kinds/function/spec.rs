@@ -22,17 +22,22 @@ pub struct FunctionSpec {
     pub description: Option<String>,
     /// As `nodejs22.x`; not with `code.image`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        length(max = 64),
+        regex(pattern = r"^(nodejs|python|java|dotnet|dotnetcore|ruby|go|provided)[0-9a-z.-]*$")
+    )]
     pub runtime: Option<String>,
     /// As `main.handler`; not with `code.image`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(max = 128), regex(pattern = r"^\S+$"))]
     pub handler: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     pub architectures: Option<Vec<Architecture>>,
     /// The ARN of the execution role.
-    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$"))]
+    #[schemars(regex(
+        pattern = r"^arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$"
+    ))]
     pub role: String,
     /// MB.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +54,15 @@ pub struct FunctionSpec {
     pub env: Option<Vec<EnvVar>>,
     /// ARNs of layer versions, in the order in which they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 5))]
+    #[schemars(
+        length(max = 5),
+        inner(
+            length(max = 140),
+            regex(
+                pattern = r"^arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+$"
+            )
+        )
+    )]
     pub layers: Option<Vec<String>>,
     /// `{}` takes the function out of its VPC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,8 +76,9 @@ pub struct FunctionSpec {
     pub dead_letter: Option<DeadLetter>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snap_start: Option<SnapStart>,
-    /// The key that encrypts the environment variables; `""` goes back to Lambda's own.
+    /// The ARN of the key that encrypts the environment variables; `""` goes back to Lambda's own.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)?$"))]
     pub kms_key_arn: Option<String>,
     /// Executions set aside for this function; 0 stops it, -1 removes the reservation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +96,7 @@ pub struct FunctionSpec {
     pub permissions: Option<Vec<Permission>>,
     /// A version is published for each change, and this alias moved to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z_-][a-zA-Z0-9_-]*$"))]
+    #[schemars(length(max = 128), regex(pattern = r"^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$"))]
     pub alias: Option<String>,
     pub code: Code,
 }
@@ -138,6 +152,7 @@ pub struct FunctionLogging {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_log_level: Option<SystemLogLevel>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), regex(pattern = r"^[.\-_/#A-Za-z0-9]+$"))]
     pub log_group: Option<String>,
 }
 
@@ -172,6 +187,7 @@ pub enum SystemLogLevel {
 pub struct DeadLetter {
     /// The ARN of a queue or topic.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)?$"))]
     pub target_arn: Option<String>,
 }
 
@@ -198,9 +214,21 @@ pub struct AsyncInvocation {
     pub maximum_event_age_in_seconds: Option<i32>,
     /// The ARN of where successful invocations are recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 350),
+        regex(
+            pattern = r"^$|^kafka://[^.][a-zA-Z0-9\-_.]{0,248}$|^arn:aws[a-zA-Z0-9-]*:[a-zA-Z0-9-]+:([a-z]{2,}(-[a-z]+)+-\d+)?:(\d{12})?:.*$"
+        )
+    )]
     pub on_success: Option<String>,
     /// The ARN of where failed invocations are recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 350),
+        regex(
+            pattern = r"^$|^kafka://[^.][a-zA-Z0-9\-_.]{0,248}$|^arn:aws[a-zA-Z0-9-]*:[a-zA-Z0-9-]+:([a-z]{2,}(-[a-z]+)+-\d+)?:(\d{12})?:.*$"
+        )
+    )]
     pub on_failure: Option<String>,
 }
 
@@ -236,16 +264,16 @@ pub struct UrlCors {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_credentials: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(max = 1024)))]
     pub allow_headers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 6))]
+    #[schemars(length(max = 6), inner(length(max = 6)))]
     pub allow_methods: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
     pub allow_origins: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(max = 1024)))]
     pub expose_headers: Option<Vec<String>>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -262,20 +290,30 @@ pub struct Permission {
     pub id: String,
     /// `lambda:InvokeFunction`, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(lambda:[*]|lambda:[a-zA-Z]+|[*])$"))]
     pub action: Option<String>,
     /// A service as `s3.amazonaws.com`, an account's number, the ARN of a principal, or `*`.
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(regex(pattern = r"^\S+$"))]
     pub principal: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(
+        pattern = r"^arn:aws[a-zA-Z0-9-]*:[a-zA-Z0-9-]+:([a-z]{2,}(-[a-z]+)+-\d+)?:(\d{12})?:.*$"
+    ))]
     pub source_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d{12}$"))]
     pub source_account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^o-[a-z0-9]{10,32}$"))]
     pub principal_org_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_url_auth_type: Option<UrlAuthType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invoked_via_function_url: Option<bool>,
+    /// A token that an Alexa Smart Home skill has to give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256), regex(pattern = r"^[a-zA-Z0-9._\-]+$"))]
+    pub event_source_token: Option<String>,
 }
 
 /// Where the code comes from. Exactly one of the fields is given.
@@ -367,6 +405,12 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
     problems
 }
 
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_Environment.html>.
+fn is_env_name(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    begins && name.len() >= 2 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn check_env(env: &[EnvVar]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = Vec::new();
@@ -380,6 +424,14 @@ fn check_env(env: &[EnvVar]) -> Vec<Problem> {
             problems.push(Problem::new(format!("{path}.name"), message));
         }
         seen.push(name);
+        if !is_env_name(name) {
+            let problem =
+                Problem::new(format!("{path}.name"), format!("`{name}` is no name of a variable"));
+            problems.push(
+                problem
+                    .help("it has at least two letters, digits or `_`, and begins with a letter"),
+            );
+        }
         if RESERVED_ENV.contains(&name) {
             let message = format!("`{name}` is set by Lambda itself and cannot be given");
             problems.push(Problem::new(format!("{path}.name"), message));

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::aws::{AwsError, Class, Session};
-use crate::kinds::Outcome;
+use crate::kinds::{Outcome, text};
 
+use super::index::IndexUpdate;
 use super::plan::TableStep;
 use super::spec::*;
 
@@ -77,8 +78,11 @@ pub(super) async fn apply(
         TableStep::OnDemandThroughput(wanted) => {
             send(session, update().on_demand_throughput(on_demand(*wanted))).await
         }
-        TableStep::IndexThroughput(index, wanted) => {
-            let change = index_throughput(index, *wanted)?;
+        TableStep::WarmThroughput(wanted) => {
+            send(session, update().warm_throughput(warm(*wanted))).await
+        }
+        TableStep::UpdateIndex(index, wanted) => {
+            let change = index_update(index, wanted)?;
             send(session, update().global_secondary_index_updates(change)).await
         }
         TableStep::DeleteIndex(index) => {
@@ -111,42 +115,43 @@ async fn create(
 ) -> Result<Outcome, AwsError> {
     let mode = spec.billing_mode().unwrap_or(BillingMode::PayPerRequest);
     let capacity = spec.billing.as_ref().and_then(|b| b.throughput);
-    let mut keys = vec![&spec.partition_key];
-    keys.extend(&spec.sort_key);
+    let mut keys: Vec<_> = own_key(&spec.partition_key, spec.sort_key.as_ref()).collect();
     let mut call = session
         .dynamodb()
         .create_table()
         .table_name(name)
-        .set_key_schema(Some(key_schema(&spec.partition_key, spec.sort_key.as_ref())?))
+        .set_key_schema(Some(key_schema(keys.iter().copied())?))
         .billing_mode(billing_mode(mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?)
         .set_on_demand_throughput(spec.on_demand_throughput.map(on_demand))
+        .set_warm_throughput(spec.warm_throughput.map(warm))
         .set_table_class(spec.table_class.map(table_class))
         .set_deletion_protection_enabled(spec.deletion_protection)
         .set_tags(Some(tags(wanted_tags)?));
     for index in spec.global_secondary_indexes.iter().flatten() {
-        keys.push(&index.partition_key);
-        keys.extend(&index.sort_key);
+        keys.extend(index.keys());
         let index = aws::GlobalSecondaryIndex::builder()
             .index_name(&index.name)
-            .set_key_schema(Some(key_schema(&index.partition_key, index.sort_key.as_ref())?))
+            .set_key_schema(Some(key_schema(index.keys())?))
             .projection(projection(&index.projection))
             .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
+            .set_on_demand_throughput(index.on_demand_throughput.map(on_demand))
+            .set_warm_throughput(index.warm_throughput.map(warm))
             .build()
             .map_err(|e| incomplete("CreateTable", &e))?;
         call = call.global_secondary_indexes(index);
     }
     for index in spec.local_secondary_indexes.iter().flatten() {
-        keys.push(&index.sort_key);
+        keys.push((KeyPart::Sort, &index.sort_key));
         let index = aws::LocalSecondaryIndex::builder()
             .index_name(&index.name)
-            .set_key_schema(Some(key_schema(&spec.partition_key, Some(&index.sort_key))?))
+            .set_key_schema(Some(key_schema(own_key(&spec.partition_key, Some(&index.sort_key)))?))
             .projection(projection(&index.projection))
             .build()
             .map_err(|e| incomplete("CreateTable", &e))?;
         call = call.local_secondary_indexes(index);
     }
-    call = call.set_attribute_definitions(Some(attribute_definitions(&keys)?));
+    call = call.set_attribute_definitions(Some(attribute_definitions(keys.into_iter())?));
     if let Some(wanted) = spec.stream.filter(|s| s.enabled) {
         call = call.stream_specification(stream(wanted)?);
     }
@@ -161,18 +166,18 @@ fn create_index(
     call: UpdateTableFluentBuilder,
     index: &GlobalIndex,
 ) -> Result<UpdateTableFluentBuilder, AwsError> {
-    let mut keys = vec![&index.partition_key];
-    keys.extend(&index.sort_key);
     let create = aws::CreateGlobalSecondaryIndexAction::builder()
         .index_name(&index.name)
-        .set_key_schema(Some(key_schema(&index.partition_key, index.sort_key.as_ref())?))
+        .set_key_schema(Some(key_schema(index.keys())?))
         .projection(projection(&index.projection))
         .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
+        .set_on_demand_throughput(index.on_demand_throughput.map(on_demand))
+        .set_warm_throughput(index.warm_throughput.map(warm))
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))?;
     let change = aws::GlobalSecondaryIndexUpdate::builder().create(create).build();
     Ok(call
-        .set_attribute_definitions(Some(attribute_definitions(&keys)?))
+        .set_attribute_definitions(Some(attribute_definitions(index.keys())?))
         .global_secondary_index_updates(change))
 }
 
@@ -187,54 +192,61 @@ fn billing(
         .billing_mode(billing_mode(wanted.mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?);
     for (index, wanted) in indexes {
-        call = call.global_secondary_index_updates(index_throughput(index, *wanted)?);
+        let update = IndexUpdate { throughput: Some(*wanted), ..IndexUpdate::default() };
+        call = call.global_secondary_index_updates(index_update(index, &update)?);
     }
     Ok(call)
 }
 
-fn index_throughput(
+fn index_update(
     index: &str,
-    wanted: Throughput,
+    wanted: &IndexUpdate,
 ) -> Result<aws::GlobalSecondaryIndexUpdate, AwsError> {
     let update = aws::UpdateGlobalSecondaryIndexAction::builder()
         .index_name(index)
-        .provisioned_throughput(provisioned(wanted)?)
+        .set_provisioned_throughput(wanted.throughput.map(provisioned).transpose()?)
+        .set_on_demand_throughput(wanted.on_demand_throughput.map(on_demand))
+        .set_warm_throughput(wanted.warm_throughput.map(warm))
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))?;
     Ok(aws::GlobalSecondaryIndexUpdate::builder().update(update).build())
 }
 
-fn key_schema(
-    partition: &KeyAttribute,
-    sort: Option<&KeyAttribute>,
+/// The key of the table itself, or of a local index.
+fn own_key<'a>(
+    partition: &'a KeyAttribute,
+    sort: Option<&'a KeyAttribute>,
+) -> impl Iterator<Item = (KeyPart, &'a KeyAttribute)> {
+    let sort = sort.into_iter().map(|key| (KeyPart::Sort, key));
+    std::iter::once((KeyPart::Partition, partition)).chain(sort)
+}
+
+fn key_schema<'a>(
+    keys: impl Iterator<Item = (KeyPart, &'a KeyAttribute)>,
 ) -> Result<Vec<aws::KeySchemaElement>, AwsError> {
-    let element = |key: &KeyAttribute, kind: aws::KeyType| {
+    keys.map(|(part, key)| {
+        let kind = match part {
+            KeyPart::Partition => aws::KeyType::Hash,
+            KeyPart::Sort => aws::KeyType::Range,
+        };
         aws::KeySchemaElement::builder()
             .attribute_name(&key.name)
             .key_type(kind)
             .build()
             .map_err(|e| incomplete("CreateTable", &e))
-    };
-    let mut schema = vec![element(partition, aws::KeyType::Hash)?];
-    if let Some(sort) = sort {
-        schema.push(element(sort, aws::KeyType::Range)?);
-    }
-    Ok(schema)
+    })
+    .collect()
 }
 
-fn attribute_definitions(
-    keys: &[&KeyAttribute],
+fn attribute_definitions<'a>(
+    keys: impl Iterator<Item = (KeyPart, &'a KeyAttribute)>,
 ) -> Result<Vec<aws::AttributeDefinition>, AwsError> {
     let unique: BTreeMap<&str, AttributeType> =
-        keys.iter().map(|key| (key.name.as_str(), key.kind)).collect();
+        keys.map(|(_, key)| (key.name.as_str(), key.kind)).collect();
     unique
         .into_iter()
         .map(|(name, kind)| {
-            let kind = match kind {
-                AttributeType::S => aws::ScalarAttributeType::S,
-                AttributeType::N => aws::ScalarAttributeType::N,
-                AttributeType::B => aws::ScalarAttributeType::B,
-            };
+            let kind = aws::ScalarAttributeType::from(text(&kind).as_str());
             aws::AttributeDefinition::builder()
                 .attribute_name(name)
                 .attribute_type(kind)
@@ -245,13 +257,8 @@ fn attribute_definitions(
 }
 
 fn projection(wanted: &Projection) -> aws::Projection {
-    let kind = match wanted.kind {
-        ProjectionType::All => aws::ProjectionType::All,
-        ProjectionType::KeysOnly => aws::ProjectionType::KeysOnly,
-        ProjectionType::Include => aws::ProjectionType::Include,
-    };
     aws::Projection::builder()
-        .projection_type(kind)
+        .projection_type(aws::ProjectionType::from(text(&wanted.kind).as_str()))
         .set_non_key_attributes(wanted.non_key_attributes.clone())
         .build()
 }
@@ -271,27 +278,23 @@ fn on_demand(wanted: OnDemandThroughput) -> aws::OnDemandThroughput {
         .build()
 }
 
+fn warm(wanted: WarmThroughput) -> aws::WarmThroughput {
+    aws::WarmThroughput::builder()
+        .set_read_units_per_second(wanted.read_units_per_second)
+        .set_write_units_per_second(wanted.write_units_per_second)
+        .build()
+}
+
 fn billing_mode(mode: BillingMode) -> aws::BillingMode {
-    match mode {
-        BillingMode::Provisioned => aws::BillingMode::Provisioned,
-        BillingMode::PayPerRequest => aws::BillingMode::PayPerRequest,
-    }
+    aws::BillingMode::from(text(&mode).as_str())
 }
 
 fn table_class(class: TableClass) -> aws::TableClass {
-    match class {
-        TableClass::Standard => aws::TableClass::Standard,
-        TableClass::StandardInfrequentAccess => aws::TableClass::StandardInfrequentAccess,
-    }
+    aws::TableClass::from(text(&class).as_str())
 }
 
 fn stream(wanted: Stream) -> Result<aws::StreamSpecification, AwsError> {
-    let view = wanted.view_type.map(|view| match view {
-        StreamView::NewImage => aws::StreamViewType::NewImage,
-        StreamView::OldImage => aws::StreamViewType::OldImage,
-        StreamView::NewAndOldImages => aws::StreamViewType::NewAndOldImages,
-        StreamView::KeysOnly => aws::StreamViewType::KeysOnly,
-    });
+    let view = wanted.view_type.map(|view| aws::StreamViewType::from(text(&view).as_str()));
     aws::StreamSpecification::builder()
         .stream_enabled(wanted.enabled)
         .set_stream_view_type(view)

@@ -7,11 +7,12 @@
 //! settings, updates, creates), and execution stops at the first that AWS is still busy with.
 
 mod apply;
-mod keys;
+mod index;
 mod observe;
 mod plan;
 mod spec;
 
+pub use index::IndexUpdate;
 pub use observe::LiveTable;
 pub use plan::TableStep;
 pub use spec::*;
@@ -19,7 +20,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Outcome, Problem};
+use super::{Desired, Kind, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Session};
 use crate::plan::Plan;
 
@@ -32,6 +33,23 @@ impl Kind for Table {
     // ListTagsOfResource is eventually consistent, and may show no tags for some seconds.
     const TAGS_SEEN_AT_ONCE: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "arn", "streamArn"];
+
+    // What a new table has: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html;
+    // a limit goes with -1: API_OnDemandThroughput.html; backups reach back 35 days:
+    // API_PointInTimeRecoverySpecification.html.
+    const NULLS: Nulls = Nulls::StandFor(&[
+        ("globalSecondaryIndexes", "[]"),
+        ("stream", r#"{"enabled": false}"#),
+        ("ttl", r#"{"enabled": false, "attribute": ""}"#),
+        ("pointInTimeRecovery", r#"{"enabled": false}"#),
+        ("pointInTimeRecovery.recoveryPeriodInDays", "35"),
+        ("encryption", r#"{"type": "AWS_OWNED"}"#),
+        ("tableClass", r#""STANDARD""#),
+        ("deletionProtection", "false"),
+        ("onDemandThroughput", r#"{"maxReadRequestUnits": -1, "maxWriteRequestUnits": -1}"#),
+        ("onDemandThroughput.maxReadRequestUnits", "-1"),
+        ("onDemandThroughput.maxWriteRequestUnits", "-1"),
+    ]);
 
     type Spec = TableSpec;
     type Live = LiveTable;

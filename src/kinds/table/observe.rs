@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types as aws;
 
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Class, Session};
 use crate::kinds::{Desired, Live, UnknownWord, word};
 
 use super::spec::*;
@@ -153,10 +153,11 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
         tags.extend(page.tags().iter().map(|t| (t.key().to_owned(), t.value().to_owned())));
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
-            break;
+            return Ok(tags);
         }
     }
-    Ok(tags)
+    let message = format!("the table has more than {TAG_PAGES_MAX} pages of tags");
+    Err(AwsError::new(Class::Invalid, "dynamodb", "ListTagsOfResource", message))
 }
 
 async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive>, AwsError> {
@@ -166,10 +167,14 @@ async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive
         })
         .await?;
     let ttl = described.time_to_live_description;
-    let enabled = matches!(
-        ttl.as_ref().and_then(|t| t.time_to_live_status()),
-        Some(aws::TimeToLiveStatus::Enabled | aws::TimeToLiveStatus::Enabling)
-    );
+    let enabled = match ttl.as_ref().and_then(|t| t.time_to_live_status()) {
+        Some(aws::TimeToLiveStatus::Enabled | aws::TimeToLiveStatus::Enabling) => true,
+        None | Some(aws::TimeToLiveStatus::Disabled | aws::TimeToLiveStatus::Disabling) => false,
+        Some(other) => {
+            let unknown = UnknownWord::new("ttl", other.as_str());
+            return Err(unknown.in_reply("dynamodb", "DescribeTimeToLive"));
+        }
+    };
     let attribute = ttl.and_then(|t| t.attribute_name).unwrap_or_default();
     Ok(Some(TimeToLive { enabled, attribute }))
 }
@@ -184,12 +189,19 @@ async fn point_in_time_recovery(
         })
         .await?;
     let backups = described.continuous_backups_description;
-    let recovery = backups.and_then(|b| b.point_in_time_recovery_description);
-    Ok(recovery.map(|r| PointInTimeRecovery {
-        enabled: r.point_in_time_recovery_status()
-            == Some(&aws::PointInTimeRecoveryStatus::Enabled),
-        recovery_period_in_days: r.recovery_period_in_days(),
-    }))
+    let Some(recovery) = backups.and_then(|b| b.point_in_time_recovery_description) else {
+        return Ok(None);
+    };
+    let enabled = match recovery.point_in_time_recovery_status() {
+        Some(aws::PointInTimeRecoveryStatus::Enabled) => true,
+        None | Some(aws::PointInTimeRecoveryStatus::Disabled) => false,
+        Some(other) => {
+            let unknown = UnknownWord::new("pointInTimeRecovery", other.as_str());
+            return Err(unknown.in_reply("dynamodb", "DescribeContinuousBackups"));
+        }
+    };
+    let recovery_period_in_days = recovery.recovery_period_in_days();
+    Ok(Some(PointInTimeRecovery { enabled, recovery_period_in_days }))
 }
 
 fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
@@ -199,24 +211,42 @@ fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
             word("a key attribute's type", definition.attribute_type().as_str())?;
         attributes.insert(definition.attribute_name(), kind);
     }
+    let attribute = |name: &str| {
+        let kind = attributes.get(name).copied().unwrap_or_default();
+        KeyAttribute { name: name.to_owned(), kind }
+    };
     let keys = |schema: &[aws::KeySchemaElement]| -> (KeyAttribute, Option<KeyAttribute>) {
         let find = |kind: aws::KeyType| {
             let element = schema.iter().find(|k| *k.key_type() == kind)?;
-            let name = element.attribute_name();
-            let kind = attributes.get(name).copied().unwrap_or_default();
-            Some(KeyAttribute { name: name.to_owned(), kind })
+            Some(attribute(element.attribute_name()))
         };
         (find(aws::KeyType::Hash).unwrap_or_default(), find(aws::KeyType::Range))
     };
     let (partition_key, sort_key) = keys(table.key_schema());
+    // An index may have several attributes of each kind:
+    // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateGlobalSecondaryIndexAction.html.
+    let further = |schema: &[aws::KeySchemaElement], kind: aws::KeyType| {
+        let of_kind = schema.iter().filter(|key| *key.key_type() == kind).skip(1);
+        let keys = of_kind.map(|key| attribute(key.attribute_name()));
+        Some(keys.collect::<Vec<_>>()).filter(|keys| !keys.is_empty())
+    };
     let global = table.global_secondary_indexes().iter().map(|index| {
-        let (partition_key, sort_key) = keys(index.key_schema());
+        let schema = index.key_schema();
+        let (partition_key, sort_key) = keys(schema);
+        let warm = index.warm_throughput();
         Ok(GlobalIndex {
             name: index.index_name().unwrap_or_default().to_owned(),
             partition_key,
+            additional_partition_keys: further(schema, aws::KeyType::Hash),
             sort_key,
+            additional_sort_keys: further(schema, aws::KeyType::Range),
             projection: projection(index.projection())?,
             throughput: index.provisioned_throughput().and_then(throughput),
+            on_demand_throughput: Some(on_demand(index.on_demand_throughput())),
+            warm_throughput: warm.map(|warm| WarmThroughput {
+                read_units_per_second: warm.read_units_per_second(),
+                write_units_per_second: warm.write_units_per_second(),
+            }),
         })
     });
     let local = table.local_secondary_indexes().iter().map(|index| {
@@ -236,7 +266,11 @@ fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
         encryption: Some(encryption(table)?),
         table_class: Some(table_class(table)?),
         deletion_protection: Some(table.deletion_protection_enabled().unwrap_or(false)),
-        on_demand_throughput: Some(on_demand(table)),
+        on_demand_throughput: Some(on_demand(table.on_demand_throughput())),
+        warm_throughput: table.warm_throughput().map(|warm| WarmThroughput {
+            read_units_per_second: warm.read_units_per_second(),
+            write_units_per_second: warm.write_units_per_second(),
+        }),
         ..TableSpec::default()
     })
 }
@@ -261,8 +295,7 @@ fn billing(table: &aws::TableDescription) -> Result<Billing, UnknownWord> {
 
 /// No limit is -1, which DynamoDB takes and does not show:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html>.
-fn on_demand(table: &aws::TableDescription) -> OnDemandThroughput {
-    let limits = table.on_demand_throughput();
+fn on_demand(limits: Option<&aws::OnDemandThroughput>) -> OnDemandThroughput {
     OnDemandThroughput {
         max_read_request_units: limits.and_then(|t| t.max_read_request_units()).or(Some(-1)),
         max_write_request_units: limits.and_then(|t| t.max_write_request_units()).or(Some(-1)),

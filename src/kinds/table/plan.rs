@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::kinds::{Desired, comparable, split_off};
-use crate::model::Segment;
+use crate::model::Path;
 use crate::plan::{Change, ListRule, Plan, Shape, Verb};
 
-use super::keys::undeclared_sort_keys;
+use super::index::{IndexPlan, IndexUpdate, as_asked_for};
 use super::observe::LiveTable;
 use super::spec::*;
 
@@ -24,8 +24,8 @@ pub enum TableStep {
     Encryption(TableEncryption),
     Stream(Stream),
     OnDemandThroughput(OnDemandThroughput),
-    IndexThroughput(String, Throughput),
-    /// The index, and the table's key attributes for reference.
+    WarmThroughput(WarmThroughput),
+    UpdateIndex(String, IndexUpdate),
     CreateIndex(Box<GlobalIndex>),
     TimeToLive(TimeToLive),
     PointInTimeRecovery(PointInTimeRecovery),
@@ -34,14 +34,14 @@ pub enum TableStep {
     Delete,
 }
 
-const SHAPE: Shape = Shape {
+pub(super) const SHAPE: Shape = Shape {
     lists: &[
         ("globalSecondaryIndexes", ListRule::Keyed("name")),
         ("localSecondaryIndexes", ListRule::Keyed("name")),
         ("globalSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
         ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
     ],
-    wholes: &[],
+    wholes: &["globalSecondaryIndexes", "localSecondaryIndexes"],
 };
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
@@ -49,13 +49,13 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         return plan_creation(desired);
     };
     let declared = comparable(&normalized(&desired.spec), &desired.tags);
-    let seen = comparable(&normalized(&live.spec), &live.tags);
-    let mut compared = desired.compare(declared, &seen, &SHAPE);
-    let mut want: TableSpec = match compared.effective_spec() {
+    let seen = normalized(&as_asked_for(&live.spec, &desired.spec));
+    let mut compared = desired.compare(declared, &comparable(&seen, &live.tags), &SHAPE);
+    let want: TableSpec = match compared.effective_spec() {
         Ok(want) => want,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
-    compared.changes.extend(undeclared_sort_keys(desired, &live.spec, &mut want));
+    compared.changes.extend(undeclared_sort_key(desired, &live.spec));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(failure) = &live.failure {
         plan.blocked = Plan::<()>::blocked("TableUnusable", failure.clone()).blocked;
@@ -82,6 +82,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         return plan;
     }
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
+    plan.blocked = IndexPlan::unasked(desired, &live.spec, &indexes);
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     index_plan.push_deletions(&mut plan);
     push_billing(&mut plan, &want, index_plan.throughputs(), &mut changes);
@@ -117,6 +118,14 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     plan
 }
 
+/// A table that the manifest gives no sort key has none: with one it is another table.
+fn undeclared_sort_key(desired: &Desired<TableSpec>, live: &TableSpec) -> Option<Change> {
+    let path = Path::default().field("sortKey");
+    let is_asked = desired.spec.sort_key.is_some() || desired.ignore.contains(&path);
+    let key = live.sort_key.as_ref().filter(|_| !is_asked)?;
+    Some(Change { path, live: Some(json!(key)), desired: None })
+}
+
 /// What is off has no further fields: what means nothing is not compared.
 fn normalized(spec: &TableSpec) -> TableSpec {
     let mut spec = spec.clone();
@@ -133,6 +142,11 @@ fn normalized(spec: &TableSpec) -> TableSpec {
     }
     if let Some(recovery) = spec.point_in_time_recovery.as_mut().filter(|p| !p.enabled) {
         recovery.recovery_period_in_days = None;
+    }
+    for index in spec.global_secondary_indexes.iter_mut().flatten() {
+        index.on_demand_throughput.take_if(|limits| limits.is_unlimited());
+        index.additional_partition_keys.take_if(|keys| keys.is_empty());
+        index.additional_sort_keys.take_if(|keys| keys.is_empty());
     }
     spec
 }
@@ -169,6 +183,11 @@ fn push_settings(
         &["onDemandThroughput"],
         "on-demand throughput",
         want.on_demand_throughput.map(TableStep::OnDemandThroughput),
+    );
+    push(
+        &["warmThroughput"],
+        "warm throughput",
+        want.warm_throughput.map(TableStep::WarmThroughput),
     );
     push(&["tableClass"], "table class", want.table_class.map(TableStep::Class));
     push(
@@ -209,88 +228,6 @@ fn push_facets(
     if let (false, Some(want)) = (recovery.is_empty(), want.point_in_time_recovery) {
         let step = TableStep::PointInTimeRecovery(want);
         plan.push(Verb::Update, "point-in-time recovery", recovery, step);
-    }
-}
-
-/// The changes of the global indexes, by index and by what AWS can do about them.
-struct IndexPlan {
-    /// Name and changes; made again below where they are still wanted.
-    deletions: Vec<(String, Vec<Change>)>,
-    updates: Vec<(String, Throughput, Vec<Change>)>,
-    creations: Vec<(GlobalIndex, Vec<Change>)>,
-}
-
-impl IndexPlan {
-    fn new(want: &TableSpec, live: &TableSpec, changes: Vec<Change>) -> Self {
-        let mut by_index: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-        for change in changes {
-            match change.path.0.get(1) {
-                Some(Segment::Element(name)) => {
-                    by_index.entry(name.clone()).or_default().push(change)
-                }
-                // The list as a whole was declared empty.
-                _ => {
-                    for index in live.global_secondary_indexes.iter().flatten() {
-                        by_index.entry(index.name.clone()).or_default().push(change.clone());
-                    }
-                }
-            }
-        }
-        let find = |spec: &TableSpec, name: &str| {
-            let mut indexes = spec.global_secondary_indexes.iter().flatten();
-            indexes.find(|index| index.name == name).cloned()
-        };
-        let mut plan = Self { deletions: Vec::new(), updates: Vec::new(), creations: Vec::new() };
-        for (name, changes) in by_index {
-            let (wanted, exists) = (find(want, &name), find(live, &name).is_some());
-            let throughput_only = changes
-                .iter()
-                .all(|c| matches!(c.path.0.get(2), Some(Segment::Field(f)) if f == "throughput"));
-            match wanted {
-                Some(index) if exists && throughput_only => {
-                    if let Some(throughput) = index.throughput {
-                        plan.updates.push((name, throughput, changes));
-                    }
-                }
-                // Keys and projection are for life: the index is made again.
-                Some(index) if exists => {
-                    plan.deletions.push((name, changes.clone()));
-                    plan.creations.push((index, changes));
-                }
-                Some(index) => plan.creations.push((index, changes)),
-                None => plan.deletions.push((name, changes)),
-            }
-        }
-        plan
-    }
-
-    /// Of indexes that stay.
-    fn throughputs(&self) -> Vec<(String, Throughput)> {
-        self.updates.iter().map(|(name, throughput, _)| (name.clone(), *throughput)).collect()
-    }
-
-    fn push_deletions(&self, plan: &mut Plan<TableStep>) {
-        for (name, changes) in &self.deletions {
-            let step = TableStep::DeleteIndex(name.clone());
-            plan.push(Verb::Delete, format!("index {name}"), changes.clone(), step);
-        }
-    }
-
-    fn push_updates(&self, plan: &mut Plan<TableStep>, want: &TableSpec) {
-        // A change of billing mode sets every index's throughput in its own call.
-        let covered = plan.steps.iter().any(|s| matches!(s.call, TableStep::Billing(..)))
-            && want.billing_mode() == Some(BillingMode::Provisioned);
-        for (name, throughput, changes) in self.updates.iter().filter(|_| !covered) {
-            let step = TableStep::IndexThroughput(name.clone(), *throughput);
-            plan.push(Verb::Update, format!("index {name}"), changes.clone(), step);
-        }
-    }
-
-    fn push_creations(&self, plan: &mut Plan<TableStep>) {
-        for (index, changes) in &self.creations {
-            let step = TableStep::CreateIndex(Box::new(index.clone()));
-            plan.push(Verb::Create, format!("index {}", index.name), changes.clone(), step);
-        }
     }
 }
 

@@ -46,6 +46,10 @@ pub struct TableSpec {
     pub deletion_protection: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What the table can serve at once. A floor: DynamoDB raises it as the use grows, and it can never
+    /// be lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<WarmThroughput>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,12 +75,43 @@ pub struct GlobalIndex {
     #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub name: String,
     pub partition_key: KeyAttribute,
+    /// Further attributes of the partition key, in their order: an index may have four in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    pub additional_partition_keys: Option<Vec<KeyAttribute>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_key: Option<KeyAttribute>,
+    /// Further attributes of the sort key, in their order: an index may have four in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3))]
+    pub additional_sort_keys: Option<Vec<KeyAttribute>>,
     pub projection: Projection,
     /// Only with `billing.mode: PROVISIONED`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput: Option<Throughput>,
+    /// Only with `billing.mode: PAY_PER_REQUEST`. Where it is not given, the index has no limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What the index can serve at once: a floor, as the table's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_throughput: Option<WarmThroughput>,
+}
+
+impl GlobalIndex {
+    /// The attributes of its key with what each is for, in DynamoDB's order.
+    pub fn keys(&self) -> impl Iterator<Item = (KeyPart, &KeyAttribute)> {
+        let partition = std::iter::once(&self.partition_key)
+            .chain(self.additional_partition_keys.iter().flatten());
+        let sort = self.sort_key.iter().chain(self.additional_sort_keys.iter().flatten());
+        partition.map(|key| (KeyPart::Partition, key)).chain(sort.map(|key| (KeyPart::Sort, key)))
+    }
+}
+
+/// What an attribute of a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPart {
+    Partition,
+    Sort,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,7 +130,7 @@ pub struct Projection {
     pub kind: ProjectionType,
     /// Only with type INCLUDE.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 20))]
+    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 255)))]
     pub non_key_attributes: Option<Vec<String>>,
 }
 
@@ -201,16 +236,59 @@ pub enum TableClass {
     StandardInfrequentAccess,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OnDemandThroughput {
-    /// -1 is no limit.
+    /// At least 1; -1 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub max_read_request_units: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub max_write_request_units: Option<i64>,
+}
+
+/// Only raised, never lowered:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WarmThroughput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub read_units_per_second: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub write_units_per_second: Option<i64>,
+}
+
+impl WarmThroughput {
+    /// What a table or an index has where it never had more, of both kinds of billing the larger:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html>.
+    pub const USUAL: Self =
+        Self { read_units_per_second: Some(12_000), write_units_per_second: Some(4_000) };
+
+    /// As seen by who asks for `floor`: what is above it is as asked for.
+    pub fn at_most(self, floor: Self) -> Self {
+        let capped = |live: Option<i64>, floor: Option<i64>| match (live, floor) {
+            (Some(live), Some(floor)) => Some(live.min(floor)),
+            (live, _) => live,
+        };
+        Self {
+            read_units_per_second: capped(self.read_units_per_second, floor.read_units_per_second),
+            write_units_per_second: capped(
+                self.write_units_per_second,
+                floor.write_units_per_second,
+            ),
+        }
+    }
+}
+
+impl OnDemandThroughput {
+    /// -1 is no limit.
+    pub fn is_unlimited(&self) -> bool {
+        let is_none = |limit: Option<i64>| limit.is_none_or(|limit| limit < 0);
+        is_none(self.max_read_request_units) && is_none(self.max_write_request_units)
+    }
 }
 
 impl TableSpec {
@@ -235,11 +313,25 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         let at = format!("globalSecondaryIndexes[{i}]");
         attributes.push((format!("{at}.partitionKey"), &index.partition_key));
         attributes.extend(index.sort_key.iter().map(|key| (format!("{at}.sortKey"), key)));
+        for (field, keys) in [
+            ("additionalPartitionKeys", &index.additional_partition_keys),
+            ("additionalSortKeys", &index.additional_sort_keys),
+        ] {
+            let keys = keys.iter().flatten().enumerate();
+            attributes.extend(keys.map(|(j, key)| (format!("{at}.{field}[{j}]"), key)));
+        }
+        problems.extend(check_index_keys(&at, index));
+        problems.extend(check_limits(&at, index.on_demand_throughput));
+        problems.extend(check_warm(&at, index.warm_throughput));
         problems.extend(check_projection(&at, &index.projection));
     }
     for (i, index) in spec.local_secondary_indexes.iter().flatten().enumerate() {
         let at = format!("localSecondaryIndexes[{i}]");
         attributes.push((format!("{at}.sortKey"), &index.sort_key));
+        if index.sort_key.name == spec.partition_key.name {
+            let message = "the sort key is another attribute than the table's partition key";
+            problems.push(Problem::new(format!("{at}.sortKey.name"), message));
+        }
         problems.extend(check_projection(&at, &index.projection));
     }
     if spec.sort_key.as_ref().is_some_and(|key| key.name == spec.partition_key.name) {
@@ -251,7 +343,10 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
         problems.push(Problem::new("onDemandThroughput", message));
     }
+    problems.extend(check_limits("", spec.on_demand_throughput));
+    problems.extend(check_warm("", spec.warm_throughput));
     problems.extend(check_types_agree(&attributes));
+    problems.extend(check_projected(spec));
     problems.extend(check_index_names(spec));
     problems.extend(check_capacity(spec));
     if spec.local_secondary_indexes.as_ref().is_some_and(|l| !l.is_empty())
@@ -284,6 +379,71 @@ fn check_projection(at: &str, projection: &Projection) -> Option<Problem> {
         }
         _ => None,
     }
+}
+
+fn check_index_keys(at: &str, index: &GlobalIndex) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if index.sort_key.is_none()
+        && index.additional_sort_keys.as_ref().is_some_and(|k| !k.is_empty())
+    {
+        let message = "additionalSortKeys follow a sortKey";
+        problems.push(Problem::new(format!("{at}.additionalSortKeys"), message));
+    }
+    let names: Vec<_> = index.keys().map(|(_, key)| &key.name).collect();
+    if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        let message = format!("attribute `{}` is in the index's key twice", twice.1);
+        problems.push(Problem::new(at, message));
+    }
+    problems
+}
+
+/// A limit is at least 1, or -1 where there is none; at least one is named:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html>.
+fn check_limits(at: &str, limits: Option<OnDemandThroughput>) -> Vec<Problem> {
+    let Some(limits) = limits else { return Vec::new() };
+    let path = |field: &str| join(at, &format!("onDemandThroughput{field}"));
+    let mut problems = Vec::new();
+    for (field, limit) in [
+        (".maxReadRequestUnits", limits.max_read_request_units),
+        (".maxWriteRequestUnits", limits.max_write_request_units),
+    ] {
+        if limit == Some(0) {
+            let problem = Problem::new(path(field), "a limit is at least 1");
+            problems.push(problem.help("-1 takes the limit away"));
+        }
+    }
+    if limits == OnDemandThroughput::default() {
+        let message = "onDemandThroughput needs maxReadRequestUnits, maxWriteRequestUnits, or both";
+        problems.push(Problem::new(path(""), message));
+    }
+    problems
+}
+
+fn check_warm(at: &str, warm: Option<WarmThroughput>) -> Option<Problem> {
+    let message = "warmThroughput needs readUnitsPerSecond, writeUnitsPerSecond, or both";
+    (warm == Some(WarmThroughput::default()))
+        .then(|| Problem::new(join(at, "warmThroughput"), message))
+}
+
+fn join(at: &str, field: &str) -> String {
+    if at.is_empty() { field.to_owned() } else { format!("{at}.{field}") }
+}
+
+/// The most attributes that all indexes of a table together may project by name:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>.
+const PROJECTED_MAX: usize = 100;
+
+fn check_projected(spec: &TableSpec) -> Option<Problem> {
+    let global = spec.global_secondary_indexes.iter().flatten().map(|index| &index.projection);
+    let local = spec.local_secondary_indexes.iter().flatten().map(|index| &index.projection);
+    let projected: usize = global
+        .chain(local)
+        .map(|projection| projection.non_key_attributes.as_ref().map_or(0, Vec::len))
+        .sum();
+    let message = format!(
+        "the indexes project {projected} attributes by name; DynamoDB allows {PROJECTED_MAX} in a table"
+    );
+    (projected > PROJECTED_MAX).then(|| Problem::new("", message))
 }
 
 /// An attribute has one type in a table, wherever it is a key.
@@ -339,13 +499,17 @@ fn check_capacity(spec: &TableSpec) -> Vec<Problem> {
         match (mode, index.throughput) {
             (Some(BillingMode::Provisioned), None) => {
                 let message = "an index of a PROVISIONED table needs its own throughput";
-                problems.push(Problem::new(path, message));
+                problems.push(Problem::new(&path, message));
             }
             (Some(BillingMode::PayPerRequest), Some(_)) => {
                 let message = "throughput goes with billing mode PROVISIONED";
                 problems.push(Problem::new(format!("{path}.throughput"), message));
             }
             _ => {}
+        }
+        if mode == Some(BillingMode::Provisioned) && index.on_demand_throughput.is_some() {
+            let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
+            problems.push(Problem::new(format!("{path}.onDemandThroughput"), message));
         }
     }
     problems

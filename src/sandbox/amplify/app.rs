@@ -33,7 +33,7 @@ struct Job {
 }
 
 /// Members of CreateApp and UpdateApp that are shown as they were given.
-const APP: [&str; 9] = [
+const APP: [&str; 12] = [
     "name",
     "description",
     "repository",
@@ -43,6 +43,9 @@ const APP: [&str; 9] = [
     "customHeaders",
     "iamServiceRoleArn",
     "basicAuthCredentials",
+    "computeRoleArn",
+    "cacheConfig",
+    "jobConfig",
 ];
 
 impl App {
@@ -61,6 +64,8 @@ impl App {
             "environmentVariables": {},
             "defaultDomain": format!("{id}.amplifyapp.com"),
             "enableBranchAutoBuild": false,
+            "cacheConfig": {"type": "AMPLIFY_MANAGED"},
+            "jobConfig": {"buildComputeType": "STANDARD_8GB"},
             "enableBasicAuth": false,
         });
         let mut app = Self {
@@ -240,14 +245,26 @@ impl App {
                 |s| json!({"subDomainSetting": s, "verified": true, "dnsRecord": " CNAME sandbox"}),
             )
             .collect();
-        let domain = json!({
+        // What an update leaves out stays.
+        let before = self.domains.get(&name).cloned().unwrap_or_default();
+        let certificate = match &asked.body["certificateSettings"] {
+            Value::Null => before["certificate"].clone(),
+            settings => settings.clone(),
+        };
+        let automatic = asked.body["enableAutoSubDomain"].as_bool();
+        let automatic = automatic.or(before["enableAutoSubDomain"].as_bool()).unwrap_or(false);
+        let mut domain = json!({
             "domainAssociationArn": format!("{}/domains/{name}", self.arn),
             "domainName": name,
-            "enableAutoSubDomain": false,
+            "enableAutoSubDomain": automatic,
             "domainStatus": "AVAILABLE",
             "statusReason": "",
             "subDomains": subdomains,
+            "certificate": {"type": "AMPLIFY_MANAGED"},
         });
+        if !certificate.is_null() {
+            domain["certificate"] = certificate;
+        }
         self.domains.insert(name, domain.clone());
         Ok((200, json!({"domainAssociation": domain})))
     }

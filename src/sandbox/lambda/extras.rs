@@ -60,6 +60,7 @@ impl Function {
             ("PrincipalOrgID", "StringEquals", "aws:PrincipalOrgID"),
             ("FunctionUrlAuthType", "StringEquals", "lambda:FunctionUrlAuthType"),
             ("InvokedViaFunctionUrl", "Bool", "lambda:InvokedViaFunctionUrl"),
+            ("EventSourceToken", "StringEquals", "lambda:EventSourceToken"),
         ];
         for (member, operator, key) in conditions {
             match &body[member] {

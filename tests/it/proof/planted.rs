@@ -27,12 +27,12 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 48] = [
+const BUGS: [Bug; 57] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
-        good: "        _ => false,\n    };\n    let facts",
-        bad: "        _ => live.is_some(),\n    };\n    let facts",
+        good: "(Some(Whose::Nobodys | Whose::Named), Intent::Keep) => desired.adopt,",
+        bad: "(Some(Whose::Nobodys | Whose::Named), Intent::Keep) => true,",
         caught_by: "ownership::a_foreign_resource",
     },
     Bug {
@@ -106,7 +106,7 @@ const BUGS: [Bug; 48] = [
         file: "engine/execute.rs",
         good: "            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });\n            self.record.deleted = false;\n            self.put().await?;",
         bad: "            self.record.intent = None;",
-        caught_by: "proof::crash::a_crash_anywhere_in_a_buckets",
+        caught_by: "proof::stale",
     },
     Bug {
         name: "what was made a moment ago and is not seen is made again",
@@ -365,6 +365,69 @@ const BUGS: [Bug; 48] = [
         file: "model/secret.rs",
         good: "        let mut forms: Vec<_> = self.forms().into_iter().filter(|form| !form.is_empty()).collect();",
         bad: "        let mut forms: Vec<_> = self.forms().into_iter().filter(|form| *form == self.0).collect();",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a condition of a permission is taken away without being asked for",
+        file: "kinds/function/plan.rs",
+        good: "blocked: desired.unasked(opening, &SHAPE), ",
+        bad: "blocked: desired.unasked(opening.take(0), &SHAPE), ",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "an index loses what it had when it is made again",
+        file: "kinds/table/index.rs",
+        good: "desired.unasked(lost.iter(), &SHAPE)",
+        bad: "desired.unasked(lost.iter().take(0), &SHAPE)",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "an index's key is its first attribute",
+        file: "kinds/table/observe.rs",
+        good: "additional_partition_keys: further(schema, aws::KeyType::Hash),",
+        bad: "additional_partition_keys: further(schema, aws::KeyType::Hash).filter(|_| false),",
+        caught_by: "proof::drift::table",
+    },
+    Bug {
+        name: "a policy that cannot be read is an empty one",
+        file: "kinds/function/permission.rs",
+        good: "        _ => return Err(Unreadable::NoStatements),",
+        bad: "        _ => &[],",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a reply has no bound",
+        file: "aws/reply.rs",
+        good: "        if body.bytes().is_none() {",
+        bad: "        if body.bytes().is_some_and(|bytes| bytes.is_empty()) {",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "an outage is backed off from as a refusal is",
+        file: "engine/runner.rs",
+        good: "let delay = self.failing.next(key.clone()).min(interval);",
+        bad: "let delay = self.failing.next(key.clone());",
+        caught_by: "faults::after_an_outage",
+    },
+    Bug {
+        name: "a suspension waits for the release that comes with it",
+        file: "engine/watch.rs",
+        good: "        environment.head.suspended = suspended;\n",
+        bad: "",
+        caught_by: "drift::a_suspended_environment",
+    },
+    Bug {
+        name: "texts of others work on the terminal",
+        file: "model/visible.rs",
+        good: "is_control || is_bidi ||",
+        bad: "is_bidi ||",
+        caught_by: "binary::nothing_that_is_given",
+    },
+    Bug {
+        name: "null is read as nothing said",
+        file: "kinds/null.rs",
+        good: "*value = read.unwrap_or_default();",
+        bad: "*value = read.filter(|_| false).unwrap_or_default();",
         caught_by: "--lib",
     },
 ];

@@ -16,6 +16,13 @@ fn domain(field: &'static str, named: &'static str, settings: Value) -> Row {
     Row::new(field, named, rest("amplify", "POST", "/apps/{app}/domains/a.com", body))
 }
 
+/// Settings of the domain beside its subdomains.
+fn certified(field: &'static str, settings: Value) -> Row {
+    let subdomains = json!({"subDomainSettings": [{"prefix": "www", "branchName": "main"}]});
+    let body = with(&subdomains, &settings);
+    Row::new(field, field, rest("amplify", "POST", "/apps/{app}/domains/a.com", body))
+}
+
 fn bare() -> Value {
     json!({"artifact": {"s3": {"bucket": ARTIFACTS, "key": "web.zip"}}, "branch": {"name": "main"}})
 }
@@ -35,7 +42,13 @@ fn full() -> Value {
             "env": [{"name": "STAGE", "value": "proof"}, {"name": "LEVEL", "value": "1"}],
             "customRules": [{"source": "/<*>", "target": "/index.html", "status": "404-200", "condition": "<US>"}],
             "customHeaders": "customHeaders: []",
-            "domain": {"name": "a.com", "subdomains": [{"prefix": "www", "branch": "main"}]},
+            "domain": {
+                "name": "a.com", "subdomains": [{"prefix": "www", "branch": "main"}], "autoSubdomains": true,
+                "certificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/a",
+            },
+            "computeRole": "arn:aws:iam::123456789012:role/render",
+            "cacheConfig": {"type": "AMPLIFY_MANAGED"},
+            "jobConfig": {"buildComputeType": "LARGE_16GB"},
             "basicAuth": {"credentialsFrom": secret("first")},
             "serviceRole": "arn:aws:iam::123456789012:role/amplify",
             "tags": {"team": "storefront"},
@@ -57,7 +70,10 @@ fn variants() -> Vec<(&'static str, Value)> {
         ),
         (
             "another description",
-            json!({"description": "", "serviceRole": "arn:aws:iam::123456789012:role/other"}),
+            json!({
+                "description": "", "serviceRole": "arn:aws:iam::123456789012:role/other", "computeRole": "",
+                "cacheConfig": {"type": "AMPLIFY_MANAGED_NO_COOKIES"}, "jobConfig": {"buildComputeType": "XLARGE_72GB"},
+            }),
         ),
         ("another platform", json!({"platform": "WEB_COMPUTE"})),
         (
@@ -81,7 +97,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("no domain", json!({"domain": {}, "basicAuth": {}})),
         (
             "more subdomains",
-            json!({"domain": {"name": "a.com", "subdomains": [{"prefix": "", "branch": "main"}, {"prefix": "shop", "branch": "main"}]}}),
+            json!({"domain": {"name": "a.com", "subdomains": [{"prefix": "", "branch": "main"}, {"prefix": "shop", "branch": "main"}], "autoSubdomains": false, "certificateArn": ""}}),
         ),
         (
             "another login",
@@ -163,6 +179,26 @@ fn rows() -> Vec<Row> {
             "serviceRole",
             "serviceRole",
             json!({"iamServiceRoleArn": "arn:aws:iam::123456789012:role/by-hand"}),
+        ),
+        app(
+            "computeRole",
+            "computeRole",
+            json!({"computeRoleArn": "arn:aws:iam::123456789012:role/by-hand"}),
+        ),
+        app(
+            "cacheConfig.type",
+            "cacheConfig.type",
+            json!({"cacheConfig": {"type": "AMPLIFY_MANAGED_NO_COOKIES"}}),
+        ),
+        app(
+            "jobConfig.buildComputeType",
+            "jobConfig.buildComputeType",
+            json!({"jobConfig": {"buildComputeType": "STANDARD_8GB"}}),
+        ),
+        certified("domain.autoSubdomains", json!({"enableAutoSubDomain": false})),
+        certified(
+            "domain.certificateArn",
+            json!({"certificateSettings": {"type": "AMPLIFY_MANAGED"}}),
         ),
         branch("branch.stage", "branch.stage", json!({"stage": "DEVELOPMENT"})),
         branch("branch.framework", "branch.framework", json!({"framework": "Svelte"})),

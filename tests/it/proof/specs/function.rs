@@ -49,6 +49,12 @@ fn permission(field: &'static str, named: &'static str, changed: Value) -> Row {
     Row::new(field, named, remove).then(add)
 }
 
+/// A statement with no other conditions than these: others would be asked about, not repaired.
+fn alone(changed: Value) -> Value {
+    let without = json!({"SourceArn": null, "SourceAccount": null, "PrincipalOrgID": null});
+    with(&without, &changed)
+}
+
 pub fn bare() -> Value {
     json!({
         "runtime": "nodejs22.x", "handler": "main.handler",
@@ -209,10 +215,12 @@ fn rows() -> Vec<Row> {
         permission("permissions[].sourceArn", "permissions[s3].sourceArn", json!({"SourceArn": "arn:aws:s3:::others"})),
         permission("permissions[].sourceAccount", "permissions[s3].sourceAccount", json!({"SourceAccount": "999999999999"})),
         permission("permissions[].principalOrgId", "permissions[s3].principalOrgId", json!({"PrincipalOrgID": "o-zzzzzzzzzz"})),
-        permission("permissions[].functionUrlAuthType", "permissions[s3].functionUrlAuthType", json!({"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}))
+        permission("permissions[].functionUrlAuthType", "permissions[s3].functionUrlAuthType", alone(json!({"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"})))
             .on(&json!({"permissions": [{"id": "s3", "principal": "s3.amazonaws.com", "action": "lambda:InvokeFunctionUrl", "functionUrlAuthType": "AWS_IAM"}]})),
-        permission("permissions[].invokedViaFunctionUrl", "permissions[s3].invokedViaFunctionUrl", json!({"InvokedViaFunctionUrl": false}))
+        permission("permissions[].invokedViaFunctionUrl", "permissions[s3].invokedViaFunctionUrl", alone(json!({"InvokedViaFunctionUrl": false})))
             .on(&json!({"permissions": [{"id": "s3", "principal": "s3.amazonaws.com", "action": "lambda:InvokeFunction", "invokedViaFunctionUrl": true}]})),
+        permission("permissions[].eventSourceToken", "permissions[s3].eventSourceToken", alone(json!({"Principal": "alexa-connectedhome.amazon.com", "EventSourceToken": "by-hand"})))
+            .on(&json!({"permissions": [{"id": "s3", "principal": "alexa-connectedhome.amazon.com", "action": "lambda:InvokeFunction", "eventSourceToken": "token"}]})),
         Row::new("permissions[].id", "permissions[s3]", rest("lambda", "DELETE", STATEMENT, Value::Null)),
         Row::new("permissions[].id", "permissions[by-hand]", rest("lambda", "POST", POLICY, json!({"StatementId": "by-hand", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"}))),
         Row::new("alias", "alias", rest("lambda", "DELETE", "/2015-03-31/functions/{name}/aliases/live", Value::Null)),

@@ -46,6 +46,23 @@ fn by_status() -> Value {
     })
 }
 
+fn limits() -> Value {
+    json!({
+        "onDemandThroughput": {"maxReadRequestUnits": 100, "maxWriteRequestUnits": 50},
+        "warmThroughput": {"readUnitsPerSecond": 20_000, "writeUnitsPerSecond": 8_000},
+    })
+}
+
+fn several_keys() -> Value {
+    let further = |name: &str, kind: &str| json!([{"name": name, "type": kind}]);
+    with(
+        &by_status(),
+        &json!({
+            "additionalPartitionKeys": further("shop", "S"), "additionalSortKeys": further("seq", "N"),
+        }),
+    )
+}
+
 fn full() -> Value {
     with(
         &bare(),
@@ -95,6 +112,12 @@ fn variants() -> Vec<(&'static str, Value)> {
             "a changed index",
             json!({"globalSecondaryIndexes": [with(&by_status(), &json!({"projection": {"type": "ALL"}, "sortKey": null}))]}),
         ),
+        // Warm throughput is never lowered: what a table had before it would show.
+        (
+            "an index with limits",
+            json!({"globalSecondaryIndexes": [with(&by_status(), &with(&limits(), &json!({"warmThroughput": null})))]}),
+        ),
+        ("an index of several keys", json!({"globalSecondaryIndexes": [several_keys()]})),
         ("provisioned", on_provision(5, 5, json!([]))),
         (
             "provisioned with an index",
@@ -142,6 +165,26 @@ fn rows() -> Vec<Row> {
         "globalSecondaryIndexes": [provisioned_index("byStatus", 3, 4)],
     });
     let throughput = |read, write| json!({"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "byStatus", "ProvisionedThroughput": capacity(read, write)}}]});
+    let limit = |limits: Value| json!({"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "byStatus", "OnDemandThroughput": limits}}]});
+    let limited = json!({"globalSecondaryIndexes": [with(&by_status(), &limits())]});
+    let several = json!({"globalSecondaryIndexes": [several_keys()]});
+    let four_keys = |shop: (&str, &str), seq: (&str, &str)| {
+        let all = [
+            ("status", "S", "HASH"),
+            (shop.0, shop.1, "HASH"),
+            ("at", "N", "RANGE"),
+            (seq.0, seq.1, "RANGE"),
+        ];
+        let schema: Value = all
+            .iter()
+            .map(|(name, _, part)| json!({"AttributeName": name, "KeyType": part}))
+            .collect();
+        let types: Value = all
+            .iter()
+            .map(|(name, kind, _)| json!({"AttributeName": name, "AttributeType": kind}))
+            .collect();
+        json!({"KeySchema": schema, "types": types})
+    };
     let keys = |hash: &str, range: &str| json!([{"AttributeName": hash, "KeyType": "HASH"}, {"AttributeName": range, "KeyType": "RANGE"}]);
     let status_is = |kind: &str, at: &str| json!([{"AttributeName": "status", "AttributeType": kind}, {"AttributeName": "at", "AttributeType": at}]);
     let ttl = |on: bool, attribute: &str| {
@@ -171,6 +214,12 @@ fn rows() -> Vec<Row> {
         index("globalSecondaryIndexes[].projection.nonKeyAttributes[]", "globalSecondaryIndexes[byStatus].projection.nonKeyAttributes", json!({"Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["total"]}})),
         update("globalSecondaryIndexes[].throughput.readCapacityUnits", "globalSecondaryIndexes[byStatus].throughput.readCapacityUnits", throughput(9, 4)).on(&metered),
         update("globalSecondaryIndexes[].throughput.writeCapacityUnits", "globalSecondaryIndexes[byStatus].throughput.writeCapacityUnits", throughput(3, 9)).on(&metered),
+        update("globalSecondaryIndexes[].onDemandThroughput.maxReadRequestUnits", "globalSecondaryIndexes[byStatus].onDemandThroughput.maxReadRequestUnits", limit(json!({"MaxReadRequestUnits": 7}))).on(&limited),
+        update("globalSecondaryIndexes[].onDemandThroughput.maxWriteRequestUnits", "globalSecondaryIndexes[byStatus].onDemandThroughput.maxWriteRequestUnits", limit(json!({"MaxWriteRequestUnits": -1}))).on(&limited),
+        index("globalSecondaryIndexes[].additionalPartitionKeys[].name", "globalSecondaryIndexes[byStatus].additionalPartitionKeys[0].name", four_keys(("other", "S"), ("seq", "N"))).on(&several),
+        index("globalSecondaryIndexes[].additionalPartitionKeys[].type", "globalSecondaryIndexes[byStatus].additionalPartitionKeys[0].type", four_keys(("shop", "N"), ("seq", "N"))).on(&several),
+        index("globalSecondaryIndexes[].additionalSortKeys[].name", "globalSecondaryIndexes[byStatus].additionalSortKeys[0].name", four_keys(("shop", "S"), ("other", "N"))).on(&several),
+        index("globalSecondaryIndexes[].additionalSortKeys[].type", "globalSecondaryIndexes[byStatus].additionalSortKeys[0].type", four_keys(("shop", "S"), ("seq", "S"))).on(&several),
         update("billing.mode", "billing.mode", json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity(5, 5)})),
         update("billing.throughput.readCapacityUnits", "billing.throughput.readCapacityUnits", json!({"ProvisionedThroughput": capacity(9, 6)})).on(&metered),
         update("billing.throughput.writeCapacityUnits", "billing.throughput.writeCapacityUnits", json!({"ProvisionedThroughput": capacity(5, 9)})).on(&metered),
@@ -194,6 +243,16 @@ fn rows() -> Vec<Row> {
 
 pub fn proof() -> Proof {
     let mut exempt = ours();
+    let floor = "is a floor: AWS never lowers it, and what is above it is no drift";
+    exempt.extend(
+        [
+            "warmThroughput.readUnitsPerSecond",
+            "warmThroughput.writeUnitsPerSecond",
+            "globalSecondaryIndexes[].warmThroughput.readUnitsPerSecond",
+            "globalSecondaryIndexes[].warmThroughput.writeUnitsPerSecond",
+        ]
+        .map(|field| (field, floor)),
+    );
     let for_life = "is made with the table; DynamoDB has no call that changes it";
     exempt.extend(
         [

@@ -1,0 +1,48 @@
+//! Where a verb's words go.
+//!
+//! Guarantees:
+//! - What is hidden in texts of others is shown: no manifest, argument or message of AWS works on the
+//!   terminal.
+//! - A reader that has seen enough (`trueup get | head`) ends the verb quietly; an output that cannot be
+//!   written to is an error.
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+
+use super::CliError;
+use crate::model::{visible, visible_in_colour};
+
+/// Prints a line to standard output, which is what was asked for.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::out::line(format_args!($($text)*))? };
+}
+pub(super) use say;
+
+pub(super) fn line(text: Arguments<'_>) -> Result<(), CliError> {
+    print(&format!("{text}\n"))
+}
+
+/// Prints a text that has its own line ends.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(visible(text).as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => CliError::NobodyReads,
+        _ => CliError::io("cannot write to standard output", error),
+    })
+}
+
+/// Tells something beside: a line on standard error. Where nobody can be told, nothing more can be done.
+macro_rules! note {
+    ($($text:tt)*) => { $crate::cli::out::beside(format_args!($($text)*)) };
+}
+pub(super) use note;
+
+pub(super) fn beside(text: Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "{}", visible(&text.to_string()));
+}
+
+/// As [`beside`], of a text with colours of ours.
+pub(super) fn beside_in_colour(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", visible_in_colour(text));
+}

@@ -1,0 +1,185 @@
+//! What is asked of the store for one environment, beside the loop: to have its lease, and to know its
+//! release. Nothing here decides what becomes of it.
+//!
+//! Guarantees:
+//! - No environment waits for another, and the loop for none: a store that is far or slow delays what it is
+//!   asked for and nothing else.
+//! - A lease is renewed while an environment is loaded, however long that takes.
+//! - What was fetched stays: loading goes on where it stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use tracing::{info, warn};
+
+use crate::model::{Object, ObjectId};
+use crate::store::{Head, Lease, ReconcileRequest, Release, StatusRecord, Store, StoreError};
+
+/// Objects that are fetched by one call of the store; DynamoDB's own batches hold as many.
+const FETCHED_TOGETHER: usize = 100;
+
+/// Calls for objects that are under way at once, of one environment.
+const FETCHES_AT_ONCE: usize = 8;
+
+/// Parsed objects by content address, shared between releases, environments and those who load them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Objects(Arc<Mutex<BTreeMap<String, Arc<Object>>>>);
+
+impl Objects {
+    pub fn get(&self, digest: &str) -> Option<Arc<Object>> {
+        self.lock().get(digest).cloned()
+    }
+
+    /// Keeps those that are still used.
+    pub fn retain(&self, is_used: impl Fn(&String) -> bool) {
+        self.lock().retain(|digest, _| is_used(digest));
+    }
+
+    fn missing(&self, digests: &BTreeSet<String>) -> Vec<String> {
+        let known = self.lock();
+        digests.iter().filter(|digest| !known.contains_key(*digest)).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Object>>> {
+        // An insertion is whole or did not happen.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a follower needs to ask the store.
+#[derive(Clone)]
+pub(super) struct Follower {
+    pub store: Store,
+    pub objects: Objects,
+    pub holder: String,
+    pub lease_for: SignedDuration,
+}
+
+/// What came of asking, by environment.
+pub(super) struct Followed {
+    pub environment: Arc<str>,
+    pub news: Result<News, StoreError>,
+}
+
+pub(super) enum News {
+    /// Another daemon has the lease.
+    HeldByAnother,
+    Taken(Box<Taken>),
+    /// The lease that was held under this epoch, renewed.
+    Renewed(Lease),
+    /// A head's release, with every object of it in [`Objects`], for the holder of this epoch.
+    Loaded {
+        epoch: u64,
+        head: Head,
+        release: Box<Release>,
+    },
+}
+
+/// An environment whose lease was taken, with what is recorded of its objects.
+pub(super) struct Taken {
+    pub lease: Lease,
+    pub statuses: BTreeMap<ObjectId, StatusRecord>,
+    /// Objects whose record cannot be read.
+    pub unreadable: BTreeSet<ObjectId>,
+    /// What somebody asked for before.
+    pub request: Option<ReconcileRequest>,
+}
+
+impl Follower {
+    /// Takes the lease of an environment that nobody holds, and reads its records.
+    pub async fn take(
+        &self,
+        name: &str,
+        request: Option<ReconcileRequest>,
+    ) -> Result<News, StoreError> {
+        let taken = self.store.acquire_lease(name, &self.holder, self.lease_for).await?;
+        let Some(mut lease) = taken else { return Ok(News::HeldByAnother) };
+        info!(environment = %name, epoch = lease.epoch, "lease taken");
+        let (mut statuses, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+        for (id, record) in self.store.statuses(name).await? {
+            match record {
+                Ok(record) => {
+                    statuses.insert(id, record);
+                }
+                Err(error) => {
+                    warn!(environment = %name, object = %id, %error, "the object is left alone");
+                    unreadable.insert(id);
+                }
+            }
+        }
+        let highest = statuses.values().map(|s| s.epoch).max().unwrap_or(0);
+        if highest > lease.epoch {
+            lease = self.store.raise_lease(&lease, highest).await?;
+        }
+        let digests =
+            statuses.values().flat_map(|s| [s.spec_digest.clone(), s.synced_digest.clone()]);
+        let digests = digests.filter(|digest| !digest.is_empty()).collect();
+        let lease = self.fetch_under(name, &digests, lease).await?;
+        Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, request })))
+    }
+
+    /// Renews a lease that is held.
+    pub async fn renew(
+        &self,
+        lease: &Lease,
+        oldest_look: Option<Timestamp>,
+    ) -> Result<News, StoreError> {
+        let renewed = self.store.renew_lease(lease, self.lease_for, oldest_look).await?;
+        Ok(News::Renewed(renewed))
+    }
+
+    /// Reads a moved head's release; only objects that are new to this daemon are fetched.
+    pub async fn load(&self, name: &str, epoch: u64, head: Head) -> Result<News, StoreError> {
+        let release = self.store.current(&head).await?;
+        let kept = release.objects.iter().map(|e| e.digest.clone());
+        let left = release.left.iter().map(|l| l.digest.clone());
+        self.fetch(name, &kept.chain(left).collect()).await?;
+        Ok(News::Loaded { epoch, head, release: Box::new(release) })
+    }
+
+    /// Whether a lease should be renewed: when a third is gone, which is not every second, and before it is
+    /// too short to write by.
+    pub fn is_due(&self, lease: &Lease, now: Timestamp) -> bool {
+        lease.expires_at.duration_since(now) <= self.lease_for * 2 / 3
+    }
+
+    /// Fetches while nobody else renews the lease.
+    async fn fetch_under(
+        &self,
+        name: &str,
+        digests: &BTreeSet<String>,
+        mut lease: Lease,
+    ) -> Result<Lease, StoreError> {
+        let missing = self.objects.missing(digests);
+        for some in missing.chunks(FETCHED_TOGETHER * FETCHES_AT_ONCE) {
+            if self.is_due(&lease, self.store.clock().now()) {
+                let looked = lease.oldest_look;
+                lease = self.store.renew_lease(&lease, self.lease_for, looked).await?;
+            }
+            self.fetch(name, &some.iter().cloned().collect()).await?;
+        }
+        Ok(lease)
+    }
+
+    async fn fetch(&self, name: &str, digests: &BTreeSet<String>) -> Result<(), StoreError> {
+        let missing = self.objects.missing(digests);
+        let batches: Vec<BTreeSet<String>> =
+            missing.chunks(FETCHED_TOGETHER).map(|some| some.iter().cloned().collect()).collect();
+        let mut fetched = stream::iter(batches)
+            .map(|batch| async move { self.store.objects(name, &batch).await })
+            .buffer_unordered(FETCHES_AT_ONCE);
+        let mut failed = None;
+        while let Some(batch) = fetched.next().await {
+            match batch {
+                Ok(batch) => {
+                    let shared = batch.into_iter().map(|(digest, o)| (digest, Arc::new(o)));
+                    self.objects.lock().extend(shared);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}

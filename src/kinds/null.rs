@@ -1,0 +1,91 @@
+//! What `null` in a manifest stands for: the way back to what AWS itself gives a new resource.
+//!
+//! Guarantees: a field that null cannot clear is known as such, so that nobody writes a null that does
+//! nothing.
+
+use serde_json::Value;
+
+use crate::model::Path;
+
+/// How a kind reads null.
+#[derive(Clone, Copy, Debug)]
+pub enum Nulls {
+    /// The setting is asked to be absent, whichever it is.
+    Absent,
+    /// AWS's own value, by the path of the field. It is JSON; `{name}` in it is the resource's name in AWS.
+    StandFor(&'static [(&'static str, &'static str)]),
+}
+
+/// Fields of every kind that say something to trueup and not to AWS: null is as if they were left out.
+const OURS: &[&str] = &["name", "deletionPolicy", "tags", "ignore"];
+
+impl Nulls {
+    /// Whether null means anything at a path below `spec`.
+    pub fn clears(self, path: &Path) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::StandFor(_) => self.text(path).is_some(),
+        }
+    }
+
+    /// Whether null at a path is as if the field were left out.
+    pub fn is_unset(path: &Path) -> bool {
+        OURS.contains(&path.root())
+    }
+
+    /// What null at a path stands for, in words for people.
+    pub fn text(self, path: &Path) -> Option<&'static str> {
+        let Self::StandFor(values) = self else { return None };
+        let fields = path.to_string();
+        values.iter().find(|(at, _)| *at == fields).map(|(_, value)| *value)
+    }
+
+    /// The spec with AWS's own values in the places of the nulls.
+    pub(super) fn stood_for(self, spec: &Value, aws_name: &str) -> Value {
+        let mut spec = spec.clone();
+        if let Self::StandFor(_) = self {
+            self.fill(&mut spec, &Path::default(), aws_name);
+        }
+        spec
+    }
+
+    fn fill(self, spec: &mut Value, at: &Path, aws_name: &str) {
+        let Value::Object(fields) = spec else { return };
+        for (name, value) in fields.iter_mut() {
+            let here = at.field(name);
+            match value {
+                Value::Null => {
+                    let text = self.text(&here).map(|text| text.replace("{name}", aws_name));
+                    // The tables are our own; a test reads every value of them.
+                    let read = text.and_then(|text| serde_json::from_str(&text).ok());
+                    *value = read.unwrap_or_default();
+                }
+                value => self.fill(value, &here, aws_name),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::kinds;
+    use serde_json::json;
+
+    #[test]
+    fn every_value_that_null_stands_for_is_a_value_of_its_field() {
+        for kind in kinds() {
+            let Nulls::StandFor(values) = kind.nulls() else { continue };
+            for (path, text) in values {
+                let mut spec = Value::Null;
+                for field in path.rsplit('.') {
+                    spec = json!({ field: spec });
+                }
+                let stood = kind.nulls().stood_for(&spec, "api");
+                let pointer = format!("/{}", path.replace('.', "/"));
+                let value: Value = serde_json::from_str(&text.replace("{name}", "api")).unwrap();
+                assert_eq!(stood.pointer(&pointer), Some(&value), "{} {path}", kind.name());
+            }
+        }
+    }
+}

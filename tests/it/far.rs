@@ -1,0 +1,60 @@
+//! A store that is far away, or slow: environments do not wait for each other, and loading comes to its end.
+
+use std::time::Duration;
+
+use crate::harness::Harness;
+
+fn environment(name: &str) -> String {
+    format!(
+        "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: {name} }}\n\
+         spec: {{ reconcile: {{ interval: 60s }} }}\n"
+    )
+}
+
+fn table(environment: &str, name: &str) -> String {
+    format!(
+        "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\n\
+         metadata: {{ name: {name}, namespace: {environment} }}\n\
+         spec: {{ partitionKey: {{ name: id, type: S }} }}\n"
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_environments_keep_their_leases_and_become_ready() {
+    let mut harness = Harness::far(Duration::from_millis(300)).await;
+    let names: Vec<_> = (0..60).map(|i| format!("e{i}")).collect();
+    for name in &names {
+        harness.apply(&(environment(name) + &table(name, "t"))).await;
+    }
+    harness.start().await;
+    for name in &names {
+        harness.until_ready(name).await;
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for name in &names {
+        let lease = harness.store.lease(name).await.unwrap().unwrap();
+        assert_eq!(lease.epoch, 1, "{name}: the lease was never lost");
+        let looked = lease.oldest_look.unwrap();
+        let age = harness.store.clock().now().duration_since(looked).as_secs();
+        assert!(age < 200, "{name} was looked at {age} s ago");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_takes_longer_to_load_than_a_lease_lasts_is_loaded() {
+    // 26 batches of objects, at 15 seconds a call: 60 seconds, 8 of them at once.
+    let mut harness = Harness::far(Duration::from_secs(12)).await;
+    let tables: String = (0..2500).map(|i| table("shop", &format!("t{i}"))).collect();
+    harness.apply(&(environment("shop") + &tables)).await;
+    harness.start().await;
+    let begun = tokio::time::Instant::now();
+    harness
+        .until("the release is loaded", || async {
+            harness.health.ready().iter().all(|(_, check)| check.is_ok())
+        })
+        .await;
+    assert!(begun.elapsed() > Duration::from_secs(60), "it was slow: {:?}", begun.elapsed());
+    let lease = harness.store.lease("shop").await.unwrap().unwrap();
+    assert_eq!(lease.epoch, 1, "the lease was kept meanwhile");
+    harness.kill();
+}

@@ -1,0 +1,122 @@
+//! Values at and beyond the limits of AWS's models: what AWS refuses, validation refuses, and what AWS takes,
+//! it takes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use trueup::manifest::{Scope, Source, Sources, load};
+
+use crate::proof::figure;
+use crate::python;
+
+type Is = fn(&Value) -> bool;
+
+/// Where validation is on purpose another than the model, and why.
+const ON_PURPOSE: &[(&str, Is, &str)] = &[
+    (
+        "/memorySize",
+        |value| value.as_i64().is_some_and(|mb| mb > 10_240),
+        "more than 10,240 MB is for functions on capacity providers, which trueup does not make: \
+         https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
+    ),
+    (
+        "/reservedConcurrency",
+        |value| *value == json!(-1),
+        "-1 removes the reservation: a call of its own",
+    ),
+];
+
+/// A valid spec of a kind that has every field that is tried.
+fn base(kind: &str) -> Value {
+    match kind {
+        "Function" => json!({
+            "description": "d", "runtime": "nodejs22.x", "handler": "main.handler", "timeout": 3, "memorySize": 128,
+            "role": "arn:aws:iam::123456789012:role/api", "ephemeralStorage": {"size": 512},
+            "architectures": ["arm64"], "layers": ["arn:aws:lambda:us-east-1:123456789012:layer:l:1"],
+            "kmsKeyArn": "", "deadLetter": {"targetArn": ""}, "env": [{"name": "NAME", "value": "v"}],
+            "tracing": {"mode": "Active"}, "snapStart": {"applyOn": "None"}, "alias": "live",
+            "logging": {"logFormat": "JSON"}, "reservedConcurrency": 1, "async": {},
+            "url": {"authType": "NONE", "cors": {
+                "allowHeaders": ["*"], "allowMethods": ["*"], "allowOrigins": ["*"], "exposeHeaders": ["*"],
+            }},
+            "permissions": [{"id": "s3", "principal": "s3.amazonaws.com"}],
+            "code": {"s3": {"bucket": "artifacts", "key": "api.zip"}},
+        }),
+        "Table" => json!({
+            "partitionKey": {"name": "zz-id", "type": "S"}, "ttl": {"attribute": "zz-until"},
+            "globalSecondaryIndexes": [{
+                "name": "zz-by", "partitionKey": {"name": "zz-shop", "type": "S"},
+                "additionalPartitionKeys": [{"name": "zz-market", "type": "S"}],
+                "projection": {"type": "INCLUDE", "nonKeyAttributes": ["zz-total"]},
+            }],
+            "pointInTimeRecovery": {"enabled": true}, "stream": {"enabled": true, "viewType": "KEYS_ONLY"},
+        }),
+        _ => json!({
+            "description": "d", "branch": {"name": "main"}, "build": {"spec": "version: 1"},
+            "customRules": [{"source": "/a", "target": "/b"}], "env": [{"name": "NAME", "value": "v"}],
+            "domain": {"name": "example.com", "subdomains": [{"prefix": "www", "branch": "main"}]},
+        }),
+    }
+}
+
+/// Puts a value at a pointer; objects on the way are made.
+fn put(spec: &mut Value, pointer: &str, value: Value) {
+    let (first, rest) = pointer[1..].split_once('/').unwrap_or((&pointer[1..], ""));
+    let inner = match spec {
+        Value::Array(items) => &mut items[first.parse::<usize>().unwrap()],
+        other => &mut other[first],
+    };
+    match rest {
+        "" => *inner = value,
+        rest => put(inner, &format!("/{rest}"), value),
+    }
+}
+
+/// Why a spec is refused; `None` where it is taken.
+fn refusal(kind: &str, spec: &Value) -> Option<String> {
+    let manifest = json!({
+        "apiVersion": "trueup.dev/v1alpha1", "kind": kind, "metadata": {"name": "it", "namespace": "dev"},
+        "spec": spec,
+    });
+    let text = manifest.to_string();
+    let source = Source { name: "it.json".to_owned(), text, directory: ".".into() };
+    load(Sources(vec![source]), None, Scope::Part).err().map(|problems| problems.to_string())
+}
+
+#[test]
+fn what_aws_refuses_is_refused_and_what_it_takes_is_taken() {
+    let Some(bin) = python::bin() else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/witness/boundaries.py");
+    let output = Command::new(bin.join("python")).arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for kind in ["Function", "Table", "Frontend"] {
+        assert_eq!(refusal(kind, &base(kind)), None, "the base of {kind}");
+    }
+    let (mut tried, mut on_purpose, mut wrong) = (0, 0, Vec::new());
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let (kind, path) = (line["kind"].as_str().unwrap(), line["path"].as_str().unwrap());
+        let mut spec = base(kind);
+        put(&mut spec, path, line["value"].clone());
+        let refusal = refusal(kind, &spec);
+        tried += 1;
+        if refusal.is_none() == line["accepted"].as_bool().unwrap() {
+            continue;
+        }
+        if ON_PURPOSE.iter().any(|(at, is_it, _)| *at == path && is_it(&line["value"])) {
+            on_purpose += 1;
+            continue;
+        }
+        let value: String = line["value"].to_string().chars().take(60).collect();
+        let said = refusal.map_or("is taken", |_| "is refused");
+        wrong.push(format!("{kind} {path} ({}): {value} {said}", line["shape"]));
+    }
+    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    figure(
+        "boundaries",
+        &format!(
+            "{tried} values at the limits of AWS's models: 0 differences, {on_purpose} on purpose"
+        ),
+    );
+}
