@@ -26,9 +26,6 @@ pub enum CliError {
     Refused(String),
     #[error("{0}")]
     Usage(String),
-    /// The reader of standard output has gone: `trueup get | head`.
-    #[error("nobody reads the output any more")]
-    NobodyReads,
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::out::{note, say};
+use super::out::{self, note, say};
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
 use crate::kinds::environment;
@@ -55,7 +55,7 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
 async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result<(), CliError> {
     let mut before: BTreeMap<String, Vec<String>> =
         first.iter().map(|row| (row.key(), row.state())).collect();
-    loop {
+    while !out::nobody_reads() {
         tokio::time::sleep(WATCH_EVERY).await;
         let rows = rows(connected, args).await?;
         let changed: Vec<_> =
@@ -67,6 +67,7 @@ async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result
         }
         before.extend(changed.iter().map(|row| (row.key(), row.state())));
     }
+    Ok(())
 }
 
 /// One object of a release with what is known of it.

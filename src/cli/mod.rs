@@ -149,7 +149,6 @@ impl Cli {
         let is_diff = matches!(self.verb, Verb::Diff(_));
         match self.dispatch().await {
             Ok(code) => code,
-            Err(CliError::NobodyReads) => ExitCode::SUCCESS,
             Err(error) => {
                 error.print();
                 ExitCode::from(if is_diff || error.is_usage() { 2 } else { 1 })

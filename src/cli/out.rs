@@ -3,11 +3,12 @@
 //! Guarantees:
 //! - What is hidden in texts of others is shown: no manifest, argument or message of AWS works on the
 //!   terminal.
-//! - A reader that has seen enough (`trueup get | head`) ends the verb quietly; an output that cannot be
-//!   written to is an error.
+//! - A reader that has seen enough (`trueup get | head`) stops nothing that the verb does; an output that
+//!   cannot be written to is an error.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::CliError;
 use crate::model::{visible, visible_in_colour};
@@ -26,10 +27,21 @@ pub(super) fn line(text: Arguments<'_>) -> Result<(), CliError> {
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     let written = out.write_all(visible(text).as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => CliError::NobodyReads,
-        _ => CliError::io("cannot write to standard output", error),
-    })
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            NOBODY_READS.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Err(error) => Err(CliError::io("cannot write to standard output", error)),
+    }
+}
+
+static NOBODY_READS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the reader of standard output has gone: who only prints may end.
+pub(super) fn nobody_reads() -> bool {
+    NOBODY_READS.load(Ordering::Relaxed)
 }
 
 /// Tells something beside: a line on standard error. Where nobody can be told, nothing more can be done.

@@ -60,6 +60,8 @@ pub(super) struct Follower {
 /// What came of asking, by environment.
 pub(super) struct Followed {
     pub environment: Arc<str>,
+    /// Of the lease that it was asked under; `None` where there was none.
+    pub epoch: Option<u64>,
     pub news: Result<News, StoreError>,
 }
 
@@ -67,11 +69,9 @@ pub(super) enum News {
     /// Another daemon has the lease.
     HeldByAnother,
     Taken(Box<Taken>),
-    /// The lease that was held under this epoch, renewed.
     Renewed(Lease),
-    /// A head's release, with every object of it in [`Objects`], for the holder of this epoch.
+    /// A head's release, with every object of it in [`Objects`].
     Loaded {
-        epoch: u64,
         head: Head,
         release: Box<Release>,
     },
@@ -131,12 +131,12 @@ impl Follower {
     }
 
     /// Reads a moved head's release; only objects that are new to this daemon are fetched.
-    pub async fn load(&self, name: &str, epoch: u64, head: Head) -> Result<News, StoreError> {
+    pub async fn load(&self, name: &str, head: Head) -> Result<News, StoreError> {
         let release = self.store.current(&head).await?;
         let kept = release.objects.iter().map(|e| e.digest.clone());
         let left = release.left.iter().map(|l| l.digest.clone());
         self.fetch(name, &kept.chain(left).collect()).await?;
-        Ok(News::Loaded { epoch, head, release: Box::new(release) })
+        Ok(News::Loaded { head, release: Box::new(release) })
     }
 
     /// Whether a lease should be renewed: when a third is gone, which is not every second, and before it is

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -137,6 +137,9 @@ impl Engine {
         for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
             let name: Arc<str> = name.into();
             if self.quiet_until.get(&name).is_some_and(|until| Instant::now() < *until) {
+                if self.world.environments.contains_key(&name) {
+                    self.keep_lease(&name, None);
+                }
                 continue;
             }
             match head {
@@ -155,10 +158,12 @@ impl Engine {
             return;
         };
         let (epoch, before) = (known.lease.epoch, known.head.clone());
-        if before.suspended != head.suspended {
+        // Writing again waits for the release that is to be written.
+        let is_loaded = before.release == head.release;
+        if before.suspended != head.suspended && (head.suspended || is_loaded) {
             self.suspend(&name, head.suspended);
         }
-        if before.release != head.release {
+        if !is_loaded {
             self.ask_for_release(name, epoch, head);
             return;
         }
@@ -182,8 +187,8 @@ impl Engine {
         if self.asked.releases.insert(Arc::clone(&name)) {
             let follower = self.follower();
             self.asked.tasks.spawn(async move {
-                let news = follower.load(&name, epoch, head).await;
-                Answer::Release(Followed { environment: name, news })
+                let news = follower.load(&name, head).await;
+                Answer::Release(Followed { environment: name, epoch: Some(epoch), news })
             });
         }
     }
@@ -201,12 +206,13 @@ impl Engine {
             return;
         }
         let (name, request) = (Arc::clone(name), request.cloned());
+        let epoch = held.as_ref().map(|(lease, _)| lease.epoch);
         self.asked.tasks.spawn(async move {
             let news = match held {
                 Some((lease, oldest_look)) => follower.renew(&lease, oldest_look).await,
                 None => follower.take(&name, request).await,
             };
-            Answer::Lease(Followed { environment: name, news })
+            Answer::Lease(Followed { environment: name, epoch, news })
         });
     }
 
@@ -223,19 +229,18 @@ impl Engine {
     /// Puts into the world what the store said of an environment.
     fn followed(&mut self, followed: Followed) {
         let name = followed.environment;
-        let epoch = self.world.environments.get(&name).map(|e| e.lease.epoch);
+        if followed.epoch != self.world.environments.get(&name).map(|e| e.lease.epoch) {
+            // It comes too late: it is of a lease that is gone.
+            return;
+        }
         match followed.news {
             Ok(News::HeldByAnother) => self.is_followed(&name),
             Ok(News::Taken(taken)) => self.took(&name, *taken),
-            // What comes too late is of a lease that is gone.
-            Ok(News::Renewed(lease)) if epoch == Some(lease.epoch) => self.hold(&name, lease),
-            Ok(News::Loaded { epoch: under, head, release }) if epoch == Some(under) => {
-                match self.load(&name, head, &release) {
-                    Ok(()) => self.is_followed(&name),
-                    Err(error) => self.cannot_follow(name, error),
-                }
-            }
-            Ok(News::Renewed(_) | News::Loaded { .. }) => {}
+            Ok(News::Renewed(lease)) => self.hold(&name, lease),
+            Ok(News::Loaded { head, release }) => match self.load(&name, head, &release) {
+                Ok(()) => self.is_followed(&name),
+                Err(error) => self.cannot_follow(name, error),
+            },
             Err(error) => self.cannot_follow(name, error),
         }
     }
@@ -277,7 +282,7 @@ impl Engine {
                 Answer::Told
             });
         }
-        let unloaded = self.world.environments.get(&name).is_none_or(|e| !e.is_loaded());
+        let unloaded = self.world.environments.get(&name).is_some_and(|e| !e.is_loaded());
         if unloaded || error.is_damage() || matches!(error, StoreError::LeaseLost { .. }) {
             self.stand_by(&name);
             let pause = self.troubled.next(Arc::clone(&name));
@@ -414,7 +419,10 @@ impl Engine {
                 self.unsure.remove(&key);
             }
         }
-        self.lease_ends.remove(name);
+        // Passes under way take no further step.
+        if let Some(end) = self.lease_ends.remove(name) {
+            end.set(Timestamp::UNIX_EPOCH);
+        }
         self.cx.metrics.forget_environment(name);
         self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }

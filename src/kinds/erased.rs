@@ -106,7 +106,8 @@ impl<K: Kind> AnyKind for Erased<K> {
     }
 
     fn validate(&self, spec: &Value) -> Vec<Problem> {
-        match K::Spec::deserialize(spec) {
+        // The name stands for one that is not known yet.
+        match K::Spec::deserialize(K::NULLS.stood_for(spec, "name")) {
             Ok(spec) => K::validate(&spec),
             Err(error) => vec![Problem::new("", error.to_string())],
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, shop};
 
 fn environment(name: &str) -> String {
     format!(
@@ -57,4 +57,27 @@ async fn a_release_that_takes_longer_to_load_than_a_lease_lasts_is_loaded() {
     let lease = harness.store.lease("shop").await.unwrap().unwrap();
     assert_eq!(lease.epoch, 1, "the lease was kept meanwhile");
     harness.kill();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_waits_for_the_release_that_was_applied_before_it() {
+    let mut harness = Harness::far(Duration::from_secs(1)).await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    harness.store.set_suspended("shop", true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    // What the suspended release would repair.
+    let by_hand = "{\"MemorySize\":333}";
+    let path = "/2015-03-31/functions/shop-api/configuration";
+    let (status, body) = harness.sandbox.ask("lambda", "PUT", path, "", by_hand).await;
+    assert_eq!(status, 200, "{body}");
+    harness.sandbox.calls().clear();
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    harness.store.set_suspended("shop", false).await.unwrap();
+    harness.until_ready("shop").await;
+    let counts = harness.sandbox.calls().counts();
+    assert_eq!(counts["lambda:UpdateFunctionConfiguration"], 1, "the new release, and no other");
 }

@@ -113,7 +113,8 @@ pub(super) async fn observe(
     let Some(app) = find(session, desired).await? else {
         return Ok(None);
     };
-    let mut live = live_of(&app).map_err(|unknown| unknown.in_reply("amplify", "GetApp"))?;
+    let mut live =
+        live_of(&app, &desired.spec).map_err(|unknown| unknown.in_reply("amplify", "GetApp"))?;
     let name = &desired.spec.branch.name;
     if let Some(found) = branch(session, &live.app_id, name).await? {
         live.spec.branch = BranchSpec {
@@ -185,7 +186,7 @@ fn stage(text: &str) -> Result<Option<Stage>, UnknownWord> {
     if text == "NONE" { Ok(None) } else { word("branch.stage", text).map(Some) }
 }
 
-fn live_of(app: &aws::App) -> Result<LiveFrontend, UnknownWord> {
+fn live_of(app: &aws::App, asked: &FrontendSpec) -> Result<LiveFrontend, UnknownWord> {
     let rules = app.custom_rules().iter().map(|rule| CustomRule {
         source: rule.source().to_owned(),
         target: rule.target().to_owned(),
@@ -203,11 +204,13 @@ fn live_of(app: &aws::App) -> Result<LiveFrontend, UnknownWord> {
         compute_role: Some(app.compute_role_arn().unwrap_or_default().to_owned()),
         cache_config: app
             .cache_config()
+            .filter(|_| asked.cache_config.is_some())
             .map(|cache| word("cacheConfig.type", cache.r#type().as_str()))
             .transpose()?
             .map(|kind| CacheConfig { kind }),
         job_config: app
             .job_config()
+            .filter(|_| asked.job_config.is_some())
             .map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()))
             .transpose()?
             .map(|build_compute_type| JobConfig { build_compute_type }),

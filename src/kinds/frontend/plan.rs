@@ -146,7 +146,8 @@ pub(super) fn plan(
         plan.push(Verb::Update, format!("branch {}", desired.spec.branch.name), branch, step);
     }
     if !domain.is_empty() {
-        push_domain(&mut plan, &app, &settings.spec, seen, domain);
+        let asked = desired.spec.domain.as_ref();
+        push_domain(&mut plan, &app, &settings.spec, asked, seen, domain);
     }
     push_release(&mut plan, desired, seen, now);
     if plan.steps.is_empty() && plan.blocked.is_none() {
@@ -165,11 +166,15 @@ fn push_domain(
     plan: &mut Plan<FrontendStep>,
     app: &str,
     spec: &FrontendSpec,
+    asked: Option<&Domain>,
     seen: &LiveFrontend,
     changes: Vec<Change>,
 ) {
     let app = app.to_owned();
-    let domain = spec.domain.clone().unwrap_or_default();
+    let mut domain = spec.domain.clone().unwrap_or_default();
+    // What nobody declares is left out of the call, and stays.
+    domain.auto_subdomains.take_if(|_| asked.is_none_or(|asked| asked.auto_subdomains.is_none()));
+    domain.certificate_arn.take_if(|_| asked.is_none_or(|asked| asked.certificate_arn.is_none()));
     let before = seen.spec.domain.as_ref().and_then(|d| d.name.clone());
     match (&domain.name, before) {
         (None, Some(name)) => {

@@ -71,6 +71,12 @@ pub(super) fn compare(
             }
         }
     }
+    settle_cors(&mut declared, &mut seen);
+    // Destinations that shall not be there are not, where nothing is set at all.
+    let is_cleared = |value: &Value| value.as_object().is_some_and(|o| o.values().all(|v| v == ""));
+    if is_cleared(&declared["async"]) && seen["async"].is_null() {
+        declared["async"] = json!({});
+    }
     if let Some(env) = &env {
         declared["env"] = env.comparable();
         seen["env"] = env.comparable_live(&live.env);
@@ -95,6 +101,24 @@ pub(super) fn compare(
         env: env.map(|env| env.effective(&variables, &live.env)),
     };
     Ok((compared, settings))
+}
+
+/// What CORS has where nothing is set: AWS may show it or not.
+fn settle_cors(declared: &mut Value, seen: &mut Value) {
+    let Some(Value::Object(wanted)) = declared.pointer_mut("/url/cors") else { return };
+    let usual = |field: &str| match field {
+        "allowCredentials" => json!(false),
+        "maxAge" => json!(0),
+        _ => json!([]),
+    };
+    if wanted.iter().all(|(field, value)| *value == usual(field)) {
+        wanted.clear();
+    }
+    if let Some(Value::Object(live)) = seen.pointer_mut("/url/cors") {
+        for field in wanted.keys() {
+            live.entry(field.clone()).or_insert_with(|| usual(field));
+        }
+    }
 }
 
 /// Code compares by its image, by its digest, or by where it came from when it was last deployed.

@@ -264,16 +264,16 @@ pub struct UrlCors {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_credentials: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100), inner(length(max = 1024)))]
+    #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
     pub allow_headers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 6), inner(length(max = 6)))]
+    #[schemars(length(max = 6), inner(length(max = 6), regex(pattern = r"^[^\n]*$")))]
     pub allow_methods: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 253), regex(pattern = r"^[^\n]*$")))]
     pub allow_origins: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100), inner(length(max = 1024)))]
+    #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
     pub expose_headers: Option<Vec<String>>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]

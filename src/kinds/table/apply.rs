@@ -123,7 +123,7 @@ async fn create(
         .set_key_schema(Some(key_schema(keys.iter().copied())?))
         .billing_mode(billing_mode(mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?)
-        .set_on_demand_throughput(spec.on_demand_throughput.map(on_demand))
+        .set_on_demand_throughput(limits(spec.on_demand_throughput))
         .set_warm_throughput(spec.warm_throughput.map(warm))
         .set_table_class(spec.table_class.map(table_class))
         .set_deletion_protection_enabled(spec.deletion_protection)
@@ -135,7 +135,7 @@ async fn create(
             .set_key_schema(Some(key_schema(index.keys())?))
             .projection(projection(&index.projection))
             .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
-            .set_on_demand_throughput(index.on_demand_throughput.map(on_demand))
+            .set_on_demand_throughput(limits(index.on_demand_throughput))
             .set_warm_throughput(index.warm_throughput.map(warm))
             .build()
             .map_err(|e| incomplete("CreateTable", &e))?;
@@ -171,7 +171,7 @@ fn create_index(
         .set_key_schema(Some(key_schema(index.keys())?))
         .projection(projection(&index.projection))
         .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
-        .set_on_demand_throughput(index.on_demand_throughput.map(on_demand))
+        .set_on_demand_throughput(limits(index.on_demand_throughput))
         .set_warm_throughput(index.warm_throughput.map(warm))
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))?;
@@ -269,6 +269,11 @@ fn provisioned(wanted: Throughput) -> Result<aws::ProvisionedThroughput, AwsErro
         .write_capacity_units(wanted.write_capacity_units)
         .build()
         .map_err(|e| incomplete("UpdateTable", &e))
+}
+
+/// What is new has no limits to take away.
+fn limits(wanted: Option<OnDemandThroughput>) -> Option<aws::OnDemandThroughput> {
+    wanted.filter(|limits| !limits.is_unlimited()).map(on_demand)
 }
 
 fn on_demand(wanted: OnDemandThroughput) -> aws::OnDemandThroughput {

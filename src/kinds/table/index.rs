@@ -78,11 +78,14 @@ impl IndexPlan {
         live: &TableSpec,
         changes: &[Change],
     ) -> Option<Blocked> {
-        let mut lost: Vec<Change> = changes
-            .iter()
-            .filter(|c| field(c) == Some("onDemandThroughput") && c.desired.is_none())
-            .cloned()
-            .collect();
+        let lifts = |change: &&Change| {
+            field(change) == Some("onDemandThroughput")
+                && change.desired.is_none()
+                && !says_no_limit(&desired.spec, change)
+        };
+        let mut lost: Vec<Change> = changes.iter().filter(lifts).cloned().collect();
+        // A key of several attributes is another index, which an earlier version took for the declared one.
+        lost.extend(changes.iter().filter(|c| is_undeclared_key(c)).cloned());
         for index in live.global_secondary_indexes.iter().flatten() {
             let at = Path::default().field("globalSecondaryIndexes").element(&index.name);
             let is_made_again =
@@ -115,7 +118,8 @@ impl IndexPlan {
             let (wanted, exists) = (named(want, &name).cloned(), named(live, &name).is_some());
             match wanted {
                 Some(index) if exists && changes.iter().all(is_changeable) => {
-                    let update = update_of(&index, &changes);
+                    let warm = named(live, &name).and_then(|index| index.warm_throughput);
+                    let update = update_of(&index, warm, &changes);
                     plan.updates.push((name, update, changes));
                 }
                 // Keys and projection are for life: the index is made again.
@@ -167,6 +171,26 @@ impl IndexPlan {
     }
 }
 
+/// Whether the manifest says of a limit that there is none.
+fn says_no_limit(declared: &TableSpec, change: &Change) -> bool {
+    let Some(Segment::Element(name)) = change.path.0.get(1) else { return false };
+    let limits = named(declared, name).and_then(|index| index.on_demand_throughput);
+    limits.is_some_and(|limits| match change.path.0.get(3) {
+        Some(Segment::Field(field)) if field == "maxReadRequestUnits" => {
+            limits.max_read_request_units.is_some()
+        }
+        Some(Segment::Field(field)) if field == "maxWriteRequestUnits" => {
+            limits.max_write_request_units.is_some()
+        }
+        _ => limits.is_unlimited(),
+    })
+}
+
+fn is_undeclared_key(change: &Change) -> bool {
+    change.desired.is_none()
+        && matches!(field(change), Some("additionalPartitionKeys" | "additionalSortKeys"))
+}
+
 /// What an index has, its manifest does not name, and making it again would lose.
 fn lost_with(
     live: &GlobalIndex,
@@ -186,8 +210,9 @@ fn lost_with(
         lost.push(taken("throughput", json!(throughput)));
     }
     // What every index has comes back by itself.
-    let floor = asked.warm_throughput.unwrap_or(WarmThroughput::USUAL);
-    if let Some(warm) = live.warm_throughput.filter(|warm| warm.at_most(floor) != *warm) {
+    let floor = asked.warm_throughput.unwrap_or_default().or(WarmThroughput::USUAL);
+    let live_warm = live.warm_throughput.map(|warm| warm.or(floor));
+    if let Some(warm) = live_warm.filter(|warm| warm.at_most(floor) != *warm) {
         lost.push(taken("warmThroughput", json!(warm)));
     }
     lost
@@ -195,7 +220,11 @@ fn lost_with(
 
 /// What one call sets of an index: what changes, and nothing else. A limit that is not declared is taken
 /// away with -1.
-fn update_of(wanted: &GlobalIndex, changes: &[Change]) -> IndexUpdate {
+fn update_of(
+    wanted: &GlobalIndex,
+    live_warm: Option<WarmThroughput>,
+    changes: &[Change],
+) -> IndexUpdate {
     let has = |name: &str| changes.iter().any(|change| field(change) == Some(name));
     let limits = wanted.on_demand_throughput.unwrap_or_default();
     let limits = OnDemandThroughput {
@@ -205,7 +234,10 @@ fn update_of(wanted: &GlobalIndex, changes: &[Change]) -> IndexUpdate {
     IndexUpdate {
         throughput: wanted.throughput.filter(|_| has("throughput")),
         on_demand_throughput: has("onDemandThroughput").then_some(limits),
-        warm_throughput: wanted.warm_throughput.filter(|_| has("warmThroughput")),
+        warm_throughput: wanted
+            .warm_throughput
+            .filter(|_| has("warmThroughput"))
+            .map(|warm| warm.at_least(live_warm)),
     }
 }
 
@@ -252,7 +284,9 @@ mod tests {
         };
         let two = json!({"additionalPartitionKeys": keys(&["shop"])});
         assert_eq!(outline(two.clone(), two.clone()), [""; 0]);
-        assert_eq!(outline(json!({}), two.clone()), MADE_AGAIN, "one more than declared");
+        let more = planned(&Desired::sample("Table", by(json!({}))), two.clone());
+        assert_eq!(more.changes.len(), 1, "one more than declared is a difference");
+        assert!(more.blocked.unwrap().message.contains("additionalPartitionKeys"), "and is asked");
         assert_eq!(outline(two.clone(), json!({})), MADE_AGAIN, "one less");
         let other = json!({"additionalPartitionKeys": keys(&["market"])});
         assert_eq!(outline(two, other), MADE_AGAIN);
@@ -266,6 +300,13 @@ mod tests {
         assert_eq!(outline(limits(10), limits(10)), [""; 0]);
         assert_eq!(outline(limits(10), limits(20)), ["Update index by"]);
         assert_eq!(outline(limits(-1), json!({})), [""; 0], "no limit reads as none");
+        let other = |read: i64, write: i64| json!({"onDemandThroughput": {"maxReadRequestUnits": read, "maxWriteRequestUnits": write}});
+        assert_eq!(outline(limits(10), other(10, -1)), [""; 0], "as AWS is read");
+        assert_eq!(
+            outline(other(-1, -1), limits(10)),
+            ["Update index by"],
+            "it says that there is none"
+        );
         let desired = Desired::sample("Table", by(limits(10)));
         let plan = planned(
             &desired,
@@ -282,6 +323,20 @@ mod tests {
         let warm = |read: i64| json!({"warmThroughput": {"readUnitsPerSecond": read}});
         assert_eq!(outline(warm(13_000), warm(20_000)), [""; 0], "it cannot be lowered");
         assert_eq!(outline(warm(20_000), warm(13_000)), ["Update index by"]);
+        let both = |read: i64, write: i64| json!({"warmThroughput": {"readUnitsPerSecond": read, "writeUnitsPerSecond": write}});
+        assert_eq!(
+            outline(warm(13_000), both(13_000, 4_000)),
+            [""; 0],
+            "of the other nothing is asked"
+        );
+        let plan =
+            planned(&Desired::sample("Table", by(both(20_000, 4_000))), both(13_000, 50_000));
+        let TableStep::UpdateIndex(_, update) = &plan.steps[0].call else { panic!("{plan:?}") };
+        assert_eq!(
+            update.warm_throughput.unwrap().write_units_per_second,
+            Some(50_000),
+            "not lowered"
+        );
         assert_eq!(outline(json!({}), warm(20_000)), [""; 0], "DynamoDB raises it by itself");
     }
 

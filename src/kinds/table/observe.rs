@@ -128,6 +128,18 @@ fn busy(table: &aws::TableDescription) -> Option<String> {
     {
         return Some(format!("the encryption is {status}"));
     }
+    let warming = table.warm_throughput().and_then(|warm| warm.status());
+    if warming == Some(&aws::TableStatus::Updating) {
+        return Some("the warm throughput is UPDATING".to_owned());
+    }
+    let warming = |index: &&aws::GlobalSecondaryIndexDescription| {
+        let status = index.warm_throughput().and_then(|warm| warm.status());
+        status == Some(&aws::IndexStatus::Updating)
+    };
+    if let Some(index) = table.global_secondary_indexes().iter().find(warming) {
+        let name = index.index_name().unwrap_or_default();
+        return Some(format!("the warm throughput of index {name} is UPDATING"));
+    }
     let busy = |index: &&aws::GlobalSecondaryIndexDescription| {
         index.index_status().is_some_and(|s| *s != aws::IndexStatus::Active)
     };

@@ -144,7 +144,8 @@ fn normalized(spec: &TableSpec) -> TableSpec {
         recovery.recovery_period_in_days = None;
     }
     for index in spec.global_secondary_indexes.iter_mut().flatten() {
-        index.on_demand_throughput.take_if(|limits| limits.is_unlimited());
+        index.on_demand_throughput =
+            index.on_demand_throughput.map(|l| l.without_unlimited()).filter(|l| !l.is_unlimited());
         index.additional_partition_keys.take_if(|keys| keys.is_empty());
         index.additional_sort_keys.take_if(|keys| keys.is_empty());
     }
@@ -187,7 +188,8 @@ fn push_settings(
     push(
         &["warmThroughput"],
         "warm throughput",
-        want.warm_throughput.map(TableStep::WarmThroughput),
+        want.warm_throughput
+            .map(|warm| TableStep::WarmThroughput(warm.at_least(live.warm_throughput))),
     );
     push(&["tableClass"], "table class", want.table_class.map(TableStep::Class));
     push(

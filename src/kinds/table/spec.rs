@@ -267,12 +267,10 @@ impl WarmThroughput {
     pub const USUAL: Self =
         Self { read_units_per_second: Some(12_000), write_units_per_second: Some(4_000) };
 
-    /// As seen by who asks for `floor`: what is above it is as asked for.
+    /// As seen by who asks for `floor`: what is above it is as asked for, and of what is not asked for nothing
+    /// is seen.
     pub fn at_most(self, floor: Self) -> Self {
-        let capped = |live: Option<i64>, floor: Option<i64>| match (live, floor) {
-            (Some(live), Some(floor)) => Some(live.min(floor)),
-            (live, _) => live,
-        };
+        let capped = |live: Option<i64>, floor: Option<i64>| floor.and_then(|f| Some(live?.min(f)));
         Self {
             read_units_per_second: capped(self.read_units_per_second, floor.read_units_per_second),
             write_units_per_second: capped(
@@ -281,9 +279,35 @@ impl WarmThroughput {
             ),
         }
     }
+
+    /// Of each the larger: AWS refuses to lower either.
+    pub fn at_least(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        Self {
+            read_units_per_second: self.read_units_per_second.max(other.read_units_per_second),
+            write_units_per_second: self.write_units_per_second.max(other.write_units_per_second),
+        }
+    }
+
+    /// With another's where it says nothing.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            read_units_per_second: self.read_units_per_second.or(other.read_units_per_second),
+            write_units_per_second: self.write_units_per_second.or(other.write_units_per_second),
+        }
+    }
 }
 
 impl OnDemandThroughput {
+    /// Only the limits that there are.
+    pub fn without_unlimited(self) -> Self {
+        let limit = |limit: Option<i64>| limit.filter(|limit| *limit >= 0);
+        Self {
+            max_read_request_units: limit(self.max_read_request_units),
+            max_write_request_units: limit(self.max_write_request_units),
+        }
+    }
+
     /// -1 is no limit.
     pub fn is_unlimited(&self) -> bool {
         let is_none = |limit: Option<i64>| limit.is_none_or(|limit| limit < 0);
@@ -338,7 +362,9 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         let message = "the sort key is another attribute than the partition key";
         problems.push(Problem::new("sortKey.name", message));
     }
-    if spec.billing_mode() == Some(BillingMode::Provisioned) && spec.on_demand_throughput.is_some()
+    let has_limits = |limits: Option<OnDemandThroughput>| limits.is_some_and(|l| !l.is_unlimited());
+    if spec.billing_mode() == Some(BillingMode::Provisioned)
+        && has_limits(spec.on_demand_throughput)
     {
         let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
         problems.push(Problem::new("onDemandThroughput", message));
