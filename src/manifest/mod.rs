@@ -9,6 +9,7 @@
 //! - Nothing here writes to the store.
 
 mod document;
+mod kustomize;
 mod load;
 pub mod package;
 mod problem;

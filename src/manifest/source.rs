@@ -2,10 +2,11 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use thiserror::Error;
 use walkdir::WalkDir;
+
+use super::kustomize;
 
 /// A manifest file is text for people; beyond this it is something else.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -88,23 +89,15 @@ impl Sources {
 
     /// Builds a kustomization with whichever of the two tools is installed.
     pub fn kustomize(&mut self, directory: &Path) -> Result<(), SourceError> {
-        let tools: [(&str, &[&str]); 2] = [("kubectl", &["kustomize"]), ("kustomize", &["build"])];
-        for (tool, arguments) in tools {
-            let output = match Command::new(tool).args(arguments).arg(directory).output() {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(source) => {
-                    return Err(SourceError::Unreadable { path: tool.to_owned(), source });
-                }
-                Ok(output) => output,
-            };
-            let command = format!("{tool} {} {}", arguments.join(" "), directory.display());
-            if !output.status.success() {
-                let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                return Err(SourceError::Kustomize { command, message });
-            }
-            return self.add(format!("<{command}>"), output.stdout, directory.to_owned());
+        let built = match kustomize::with_origins(directory)? {
+            Some(documents) => documents,
+            // A tool that is too old for origins, or what cannot be built, which it says itself.
+            None => vec![kustomize::plain(directory)?],
+        };
+        for Source { name, text, directory } in built {
+            self.add(name, text.into_bytes(), directory)?;
         }
-        Err(SourceError::NoKustomize)
+        Ok(())
     }
 
     fn read_file(&mut self, path: &Path) -> Result<(), SourceError> {

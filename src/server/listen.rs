@@ -66,14 +66,15 @@ async fn answer(stream: TcpStream, app: Router, stop: CancellationToken) {
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let served = tokio::time::timeout(CONNECTION_TIMEOUT, async {
+    let served = tokio::time::timeout(CONNECTION_TIMEOUT + HEAD_TIMEOUT, async {
         tokio::select! {
-            served = connection.as_mut() => served,
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            served = connection.as_mut() => return served,
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(CONNECTION_TIMEOUT) => {}
         }
+        // What is being answered is answered.
+        connection.as_mut().graceful_shutdown();
+        connection.await
     });
     if let Ok(Err(error)) = served.await {
         debug!(%error, "a connection to the endpoints ended early");

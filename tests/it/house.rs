@@ -39,15 +39,46 @@ fn floor(room: &str) -> Option<u32> {
     FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
 }
 
+/// The rooms that a text names after `crate::`, also in a list: `crate::{aws, model::Path}`.
+fn imported(text: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(char::is_ascii_lowercase).collect::<String>();
+    let mut out = Vec::new();
+    for (i, found) in text.match_indices("crate::") {
+        let rest = &text[i + found.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            out.push(word(rest));
+            continue;
+        };
+        let (mut depth, mut begins) = (1, true);
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 1 && begins && c.is_ascii_lowercase() => out.push(word(&list[at..])),
+                _ => {}
+            }
+            begins = c == ',' || (begins && c.is_whitespace());
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn a_list_of_imports_is_read_to_its_end() {
+    let text = "use crate::{aws, kinds::{kind, Kind}, engine};\nlet a = crate::model::Path::new();";
+    assert_eq!(imported(text), ["aws", "kinds", "engine", "model"]);
+}
+
 #[test]
 fn imports_point_only_down() {
     let mut broken = Vec::new();
     for (path, text) in sources() {
         let room = path.iter().next().unwrap().to_string_lossy().into_owned();
         let Some(own) = floor(&room) else { continue };
-        for (i, _) in code(&text).match_indices("crate::") {
-            let target: String =
-                text[i + 7..].chars().take_while(|c| c.is_ascii_lowercase()).collect();
+        for target in imported(code(&text)) {
             let upward = match floor(&target) {
                 Some(theirs) => theirs > own || (theirs == own && target != room),
                 None => target == "sandbox" && room != "cli",
@@ -77,15 +108,39 @@ fn planning_is_pure() {
     assert_eq!(impure, [""; 0]);
 }
 
+/// Where a service's SDK may be named and a session's client of it be called.
+const CALLERS: [(&str, &[&str]); 7] = [
+    ("lambda", &["kinds/function/observe.rs", "kinds/function/apply.rs"]),
+    ("amplify", &["kinds/frontend/observe.rs", "kinds/frontend/apply.rs"]),
+    ("dynamodb", &["kinds/table/observe.rs", "kinds/table/apply.rs", "store/"]),
+    (
+        "s3",
+        &[
+            "kinds/bucket/observe.rs",
+            "kinds/bucket/apply.rs",
+            "kinds/bucket/facets/",
+            // A deployment is given a presigned address of its artifact.
+            "kinds/frontend/apply.rs",
+            "cli/artifacts.rs",
+            "cli/init.rs",
+            "cli/upload.rs",
+        ],
+    ),
+    ("secretsmanager", &["engine/secrets.rs", "cli/sandbox.rs"]),
+    ("ssm", &["engine/secrets.rs", "cli/sandbox.rs"]),
+    ("sts", &[]),
+];
+
 #[test]
 fn a_services_sdk_is_called_only_where_its_kind_observes_and_applies() {
     let mut strays = Vec::new();
     for (path, text) in sources() {
-        let may = path.ends_with("observe.rs") || path.ends_with("apply.rs");
-        for sdk in ["aws_sdk_lambda", "aws_sdk_amplify"] {
-            let allowed = may || path.ends_with("aws/session.rs");
-            if !allowed && code(&text).contains(sdk) {
-                strays.push(format!("{} uses {sdk}", path.display()));
+        let path = path.to_string_lossy().into_owned();
+        for (service, callers) in CALLERS {
+            let allowed = path == "aws/session.rs" || callers.iter().any(|c| path.starts_with(c));
+            let names = [format!("aws_sdk_{service}"), format!(".{service}()")];
+            if !allowed && names.iter().any(|name| code(&text).contains(name.as_str())) {
+                strays.push(format!("{path} uses {service}"));
             }
         }
     }

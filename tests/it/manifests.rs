@@ -250,3 +250,39 @@ fn a_list_is_read_as_its_items_and_problems_point_into_it() {
     let broken = problems(&list("partitonKey"));
     assert!(broken.contains("api.yaml:12:5") && broken.contains("partitionKey"), "{broken}");
 }
+
+#[test]
+fn a_path_of_a_kustomization_is_relative_to_the_manifest_that_says_it() {
+    use trueup::kinds::environment::Artifacts;
+    use trueup::manifest::package::package;
+    let root = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let function = "apiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: api }\nspec:\n  runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  code: { path: ../dist/api }\n";
+    write("base/api.yaml", function);
+    write("base/kustomization.yaml", "resources: [api.yaml]\n");
+    write("dist/api/main.js", "of the base");
+    write("overlays/dev/build/main.js", "of the overlay");
+    let overlay = "namespace: dev\nresources: [../../base]\n";
+    let patch = "patches:\n  - target: { kind: Function }\n    patch: |-\n      - { op: replace, path: /spec/code/path, value: build }\n";
+    let artifacts = |_: &str| Some(Artifacts { bucket: "artifacts".to_owned(), prefix: None });
+    let key = |kustomization: &str| {
+        write("overlays/dev/kustomization.yaml", kustomization);
+        let mut sources = Sources::default();
+        sources.kustomize(&root.path().join("overlays/dev"))?;
+        let set = load(sources, None, Scope::Part).unwrap();
+        Ok::<_, trueup::manifest::SourceError>(package(&set, artifacts).unwrap().1[0].key.clone())
+    };
+    let of_base = match key(overlay) {
+        Err(trueup::manifest::SourceError::NoKustomize) => {
+            crate::proof::figure("kustomize", "SKIPPED: neither kubectl nor kustomize is here");
+            return;
+        }
+        key => key.unwrap(),
+    };
+    let of_overlay = key(&format!("{overlay}{patch}")).unwrap();
+    assert_ne!(of_base, of_overlay, "each found its own code");
+}
