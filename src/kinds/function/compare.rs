@@ -103,7 +103,8 @@ pub(super) fn compare(
     Ok((compared, settings))
 }
 
-/// What CORS has where nothing is set: AWS may show it or not.
+/// What CORS has where nothing is set: AWS may show it or not. What is declared stays what it is: one usual value
+/// among others clears nothing.
 fn settle_cors(declared: &mut Value, seen: &mut Value) {
     let Some(Value::Object(wanted)) = declared.pointer_mut("/url/cors") else { return };
     let usual = |field: &str| match field {
@@ -111,13 +112,14 @@ fn settle_cors(declared: &mut Value, seen: &mut Value) {
         "maxAge" => json!(0),
         _ => json!([]),
     };
-    if wanted.iter().all(|(field, value)| *value == usual(field)) {
-        wanted.clear();
-    }
-    if let Some(Value::Object(live)) = seen.pointer_mut("/url/cors") {
-        for field in wanted.keys() {
-            live.entry(field.clone()).or_insert_with(|| usual(field));
+    match seen.pointer_mut("/url/cors") {
+        Some(Value::Object(live)) => {
+            for field in wanted.keys() {
+                live.entry(field.clone()).or_insert_with(|| usual(field));
+            }
         }
+        _ if wanted.iter().all(|(field, value)| *value == usual(field)) => wanted.clear(),
+        _ => {}
     }
 }
 
