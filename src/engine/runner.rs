@@ -59,6 +59,8 @@ impl Config {
 
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
+/// However short the interval: what fails is not asked more often than this in the end.
+const OUTAGE_LONGEST: Duration = Duration::from_secs(30);
 /// Over what time objects are looked at again when calls are not paused any more.
 const GO_ON_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that giving the leases back may take, all together.
@@ -405,7 +407,7 @@ impl Engine {
             }
             // Nobody is blind for longer after an outage than without one.
             Next::Outage | Next::Paused => {
-                let delay = self.failing.next(key.clone()).min(interval);
+                let delay = self.failing.next(key.clone()).min(interval.max(OUTAGE_LONGEST));
                 if next == Next::Paused {
                     self.paused.insert(key.clone());
                 }

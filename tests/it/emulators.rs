@@ -19,7 +19,7 @@ use crate::harness::{ARTIFACTS, parse, release};
 use crate::python;
 
 /// What a busy machine may take; nothing is measured.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A server of one of the packages, on loopback, that does not outlive its test.
 struct Server {

@@ -405,7 +405,7 @@ const BUGS: [Bug; 57] = [
     Bug {
         name: "an outage is backed off from as a refusal is",
         file: "engine/runner.rs",
-        good: "let delay = self.failing.next(key.clone()).min(interval);",
+        good: "let delay = self.failing.next(key.clone()).min(interval.max(OUTAGE_LONGEST));",
         bad: "let delay = self.failing.next(key.clone());",
         caught_by: "faults::after_an_outage",
     },
