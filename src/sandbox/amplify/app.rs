@@ -87,6 +87,8 @@ impl App {
                 self.fields.insert(member.to_owned(), body[member].clone());
             }
         }
+        // No role is not shown.
+        self.fields.retain(|member, value| member != "computeRoleArn" || *value != json!(""));
         if let Some(on) = body["enableBasicAuth"].as_bool() {
             self.fields.insert("enableBasicAuth".to_owned(), json!(on));
         }
