@@ -460,7 +460,7 @@ impl Copy {
         };
         // One from before may be there.
         let _ = std::fs::remove_dir_all(&it.root);
-        for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches"] {
+        for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches", "docs"] {
             for entry in walkdir::WalkDir::new(root().join(part)) {
                 let entry = entry.unwrap();
                 let to = it.root.join(entry.path().strip_prefix(root()).unwrap());
