@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::change::moves_all;
-use super::out;
-use super::out::say;
+use super::out::{self, say};
 use super::proposal::{Proposal, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;

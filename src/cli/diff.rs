@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::change::moves_all;
 use super::out;
@@ -133,9 +132,10 @@ async fn plans(
     let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
     let earlier = connected.store.objects(environment, &digests.collect()).await?;
     let resources = objects.iter().chain(leaving).filter(|o| o.kind != environment::NAME);
-    let is_asked = |o: &&Object| only.as_ref().is_none_or(|only| only.contains(&o.id()));
-    let (looked, left_out): (Vec<_>, Vec<_>) = resources.partition(is_asked);
-    let bar = progress(looked.len());
+    let all = resources.count();
+    let is_resource = |id: &&ObjectId| *id.kind != *environment::NAME;
+    let asked = only.as_ref().map_or(all, |only| only.iter().filter(is_resource).count());
+    let bar = out::progress(asked, "looking {wide_bar} {pos}/{len} objects");
     let known = Known {
         store_id: &store_id,
         statuses: &statuses,
@@ -147,6 +147,7 @@ async fn plans(
     };
     let previews = preview(sessions, environment, objects, leaving, &known).await?;
     bar.finish_and_clear();
+    let left_out = all - previews.len();
     let mut text = String::new();
     if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
@@ -169,25 +170,14 @@ async fn plans(
             }
         }
     }
-    let rest = match left_out.len() {
+    let rest = match left_out {
         0 => String::new(),
-        others => format!("; {others} others were not looked at (--all looks at them)"),
+        others => {
+            format!("; {others} others were not looked at (`trueup diff --all` looks at them)")
+        }
     };
     text.push_str(&format!("{environment}: {same} as declared{rest}\n"));
     Ok(Shown { text, found })
-}
-
-/// Seen on a terminal alone.
-fn progress(objects: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(
-        Some(objects.try_into().unwrap_or(u64::MAX)),
-        ProgressDrawTarget::stderr(),
-    );
-    // The template is ours and does parse; without it the bar is merely plainer.
-    if let Ok(style) = ProgressStyle::with_template("looking {wide_bar} {pos}/{len} objects") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// As `diff` itself has it: 0 same, 1 differs, 2 trouble.

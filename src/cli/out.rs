@@ -10,6 +10,8 @@ use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
 use super::CliError;
 use crate::model::{visible, visible_in_colour};
 
@@ -57,4 +59,15 @@ pub(super) fn beside(text: Arguments<'_>) {
 /// As [`beside`], of a text with colours of ours.
 pub(super) fn beside_in_colour(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible_in_colour(text));
+}
+
+/// A bar on standard error, which is seen on a terminal alone.
+pub(super) fn progress<N: TryInto<u64>>(length: N, template: &str) -> ProgressBar {
+    let length = length.try_into().unwrap_or(u64::MAX);
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+    // The templates are ours and do parse; without one the bar is merely plainer.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -7,9 +7,8 @@ use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::CliError;
+use super::{CliError, out};
 use crate::aws::{Absent, Class, Session};
 use crate::manifest::package::Package;
 
@@ -18,14 +17,8 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Uploads what is not there yet. Returns how many were.
 pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<usize, CliError> {
-    let bar = ProgressBar::with_draw_target(
-        Some(packages.iter().map(|p| p.bytes).sum()),
-        ProgressDrawTarget::stderr(),
-    );
-    // The template is ours and does parse; without it the bar is merely plainer.
-    if let Ok(style) = ProgressStyle::with_template("{msg:30} {wide_bar} {bytes}/{total_bytes}") {
-        bar.set_style(style);
-    }
+    let bytes: u64 = packages.iter().map(|p| p.bytes).sum();
+    let bar = out::progress(bytes, "{msg:30} {wide_bar} {bytes}/{total_bytes}");
     let mut uploaded = 0;
     for package in packages {
         bar.set_message(package.object.to_string());

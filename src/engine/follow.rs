@@ -4,7 +4,7 @@
 //! Guarantees:
 //! - No environment waits for another, and the loop for none: a store that is far or slow delays what it is
 //!   asked for and nothing else.
-//! - A lease is renewed while an environment is loaded, however long that takes.
+//! - A lease is renewed while an environment's objects are fetched, however long that takes.
 //! - What was fetched stays: loading goes on where it stopped.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -92,7 +92,7 @@ pub enum Next {
     Soon,
     /// After a backoff.
     Retry,
-    /// After a backoff that is no longer than the interval: AWS fails, and that passes.
+    /// After a backoff that is capped near the interval: AWS fails, and that passes.
     Outage,
     /// As [`Self::Outage`], or as soon as calls are not paused any more.
     Paused,

@@ -56,7 +56,7 @@ pub struct Desired<S> {
     /// The spec that the resource was last seen to be in full accord with: what it declares was declared by
     /// somebody.
     pub previous: Option<Value>,
-    /// Somebody confirmed this form of the object by its name: it may open or delete more than is live.
+    /// Somebody confirmed this form of the object by its name: it may delete, open or lose what is live.
     pub confirmed: bool,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
     pub tags: BTreeMap<String, String>,
@@ -124,7 +124,7 @@ impl<S> Desired<S> {
             || self.cleared.iter().any(|path| path.root() == field)
     }
 
-    /// Of changes that would open or delete more than is live, those that nobody asked for: the manifest
+    /// Of changes that would delete, open or lose what is live, those that nobody asked for: the manifest
     /// neither says what is wanted there nor did so when the resource was last as declared. They are asked
     /// for, not made.
     pub fn unasked<'a>(
@@ -141,9 +141,9 @@ impl<S> Desired<S> {
         }
         let paths: Vec<_> = unasked.iter().map(|change| change.path.to_string()).collect();
         let message = format!(
-            "{} is set on the live resource and by no manifest, and taking it away would open or delete \
-             more than now. Nothing was written. Declare it, or confirm that it goes with `trueup apply \
-             --confirm {}`",
+            "{} is set on the live resource and in no manifest. This change would take it away, and so delete, \
+             open or lose something. Nothing was written. Declare it in the manifest, or confirm that it \
+             goes with `trueup apply --confirm {}`",
             paths.join(", "),
             self.key.id
         );

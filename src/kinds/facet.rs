@@ -121,6 +121,7 @@ impl<F: Facet> AnyFacet<F::Of> for Told<F> {
 
     #[cfg(test)]
     fn saying(&self, words: &Value) -> Seen<F::Of> {
+        // Only the planners' tests call this, with words of their own.
         let words = F::Words::deserialize(words).expect("words of the facet");
         seen::<F>(Some(F::overlay(words, None).expect("a whole value"))).expect("known words")
     }

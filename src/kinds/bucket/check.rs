@@ -165,7 +165,7 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<Problem> {
         .iter()
         .chain(rule.transitions.iter().flatten().filter_map(|transition| transition.date.as_ref()));
     for date in dates.filter(|date| date.parse::<jiff::civil::Date>().is_err()) {
-        problem("", format!("`{date}` is no day"));
+        problem("", format!("`{date}` is not a date; write it as 2027-01-31"));
     }
     for (name, value) in rule.tags.iter().flatten() {
         if name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256 {
@@ -205,7 +205,7 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
         for (i, notification) in list.iter().flatten().enumerate() {
             if let Some(event) = notification.events.iter().find(|event| !is_event(event)) {
                 let path = format!("notifications.{name}[{i}].events");
-                let problem = Problem::new(path, format!("`{event}` is no event of S3"));
+                let problem = Problem::new(path, format!("`{event}` is not an event of S3"));
                 problems.push(problem.help("events are written as s3:ObjectCreated:*"));
             }
             if notification.arn.is_some() == notification.arn_from.is_some() {

@@ -425,8 +425,10 @@ fn check_env(env: &[EnvVar]) -> Vec<Problem> {
         }
         seen.push(name);
         if !is_env_name(name) {
-            let problem =
-                Problem::new(format!("{path}.name"), format!("`{name}` is no name of a variable"));
+            let problem = Problem::new(
+                format!("{path}.name"),
+                format!("`{name}` is not a legal name of a variable"),
+            );
             problems.push(
                 problem
                     .help("it has at least two letters, digits or `_`, and begins with a letter"),

@@ -1,14 +1,10 @@
 //! Values at and beyond the limits of AWS's models: what AWS refuses, validation refuses, and what AWS takes,
 //! it takes.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
 use trueup::manifest::{Scope, Source, Sources, load};
 
 use crate::proof::figure;
-use crate::python;
 
 type Is = fn(&Value) -> bool;
 
@@ -86,15 +82,12 @@ fn refusal(kind: &str, spec: &Value) -> Option<String> {
 
 #[test]
 fn what_aws_refuses_is_refused_and_what_it_takes_is_taken() {
-    let Some(bin) = python::bin() else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/witness/boundaries.py");
-    let output = Command::new(bin.join("python")).arg(script).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let Some(models) = super::models("boundaries.py") else { return };
     for kind in ["Function", "Table", "Frontend"] {
         assert_eq!(refusal(kind, &base(kind)), None, "the base of {kind}");
     }
     let (mut tried, mut on_purpose, mut wrong) = (0, 0, Vec::new());
-    for line in String::from_utf8(output.stdout).unwrap().lines() {
+    for line in models.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let (kind, path) = (line["kind"].as_str().unwrap(), line["path"].as_str().unwrap());
         let mut spec = base(kind);

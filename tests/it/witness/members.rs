@@ -1,14 +1,10 @@
 //! Every member that a caller can set is a word of the manifest, or stands in `docs/coverage.md` with the
 //! reason why it is not.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::Value;
 use trueup::manifest::json_schema;
 
 use crate::proof::figure;
-use crate::python;
 
 const COVERAGE: &str = include_str!("../../../docs/coverage.md");
 
@@ -81,14 +77,11 @@ fn every_word_of_the_coverage_page_is_one_of_the_schema() {
 
 #[test]
 fn every_member_that_can_be_set_is_a_word_or_has_its_reason() {
-    let Some(bin) = python::bin() else { return };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/witness/members.py");
-    let output = Command::new(bin.join("python")).arg(script).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let Some(models) = super::models("members.py") else { return };
     let rows = rows();
     let mut used = vec![false; rows.len()];
     let (mut members, mut words, mut unlisted) = (0, 0, Vec::new());
-    for line in String::from_utf8(output.stdout).unwrap().lines() {
+    for line in models.lines() {
         let [_, call, member] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         members += 1;
         let found: Vec<_> = (0..rows.len()).filter(|i| rows[*i].names(call, member)).collect();

@@ -3,3 +3,17 @@
 
 mod boundaries;
 mod members;
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::python;
+
+/// What a script of this folder prints of the models. `None` where there is no Python 3.
+fn models(script: &str) -> Option<String> {
+    let bin = python::bin()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/witness").join(script);
+    let output = Command::new(bin.join("python")).arg(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}

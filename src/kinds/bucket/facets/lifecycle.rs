@@ -225,7 +225,8 @@ fn overlay_rule(
         greater_than: words.object_size_greater_than,
         less_than: words.object_size_less_than,
     };
-    // There are several ways to write the same limits: what means the same is left as it is.
+    // There are several ways to write the same limits: what means the same is left as it is. One of them is the
+    // prefix outside of the filter, which AWS still shows and its SDK calls deprecated.
     #[allow(deprecated)]
     if limits != Limits::of(&rule) || (rule.filter.is_none() && rule.prefix.is_none()) {
         rule.prefix = None;
