@@ -139,7 +139,11 @@ fn overlay<F: Facet>(live: Option<F::Sdk>) -> Overlay<F::Of> {
     Arc::new(move |words| {
         let unwritable = |why: String| Unwritable { what: F::WHAT, why };
         let words = F::Words::deserialize(words).map_err(|error| unwritable(error.to_string()))?;
-        let sdk = F::overlay(words, live.clone()).map_err(|error| unwritable(error.to_string()))?;
+        let sdk = F::overlay(words, live.clone()).map_err(|error| {
+            // The SDK's own error says less than what it comes from.
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            unwritable(source.unwrap_or_else(|| error.to_string()))
+        })?;
         let shown = format!("{sdk:?}");
         let run: Run<F::Of> = Arc::new(move |session, of| {
             let sdk = sdk.clone();

@@ -85,7 +85,7 @@ fn form_action(body: &[u8]) -> String {
 }
 
 /// Sub-resources of a bucket by their query: read, write and delete.
-const SUBRESOURCES: [(&str, [&str; 3]); 12] = [
+const SUBRESOURCES: [(&str, [&str; 3]); 18] = [
     ("tagging", ["GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging"]),
     ("versioning", ["GetBucketVersioning", "PutBucketVersioning", ""]),
     ("encryption", ["GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"]),
@@ -117,7 +117,41 @@ const SUBRESOURCES: [(&str, [&str; 3]); 12] = [
         "notification",
         ["GetBucketNotificationConfiguration", "PutBucketNotificationConfiguration", ""],
     ),
+    ("accelerate", ["GetBucketAccelerateConfiguration", "PutBucketAccelerateConfiguration", ""]),
+    ("replication", ["GetBucketReplication", "PutBucketReplication", "DeleteBucketReplication"]),
+    ("object-lock", ["GetObjectLockConfiguration", "PutObjectLockConfiguration", ""]),
+    (
+        "intelligent-tiering",
+        [
+            "GetBucketIntelligentTieringConfiguration",
+            "PutBucketIntelligentTieringConfiguration",
+            "DeleteBucketIntelligentTieringConfiguration",
+        ],
+    ),
+    (
+        "inventory",
+        [
+            "GetBucketInventoryConfiguration",
+            "PutBucketInventoryConfiguration",
+            "DeleteBucketInventoryConfiguration",
+        ],
+    ),
+    (
+        "metrics",
+        [
+            "GetBucketMetricsConfiguration",
+            "PutBucketMetricsConfiguration",
+            "DeleteBucketMetricsConfiguration",
+        ],
+    ),
     ("location", ["GetBucketLocation", "", ""]),
+];
+
+/// What a read of these without an `id` does.
+const LISTS: [(&str, &str); 3] = [
+    ("intelligent-tiering", "ListBucketIntelligentTieringConfigurations"),
+    ("inventory", "ListBucketInventoryConfigurations"),
+    ("metrics", "ListBucketMetricsConfigurations"),
 ];
 
 fn s3(request: &MockRequest, query: &Query) -> (String, String) {
@@ -136,7 +170,11 @@ fn s3(request: &MockRequest, query: &Query) -> (String, String) {
     };
     let subresource = SUBRESOURCES.iter().find(|(name, _)| query.get(name).is_some());
     let operation = match (subresource, key.is_empty(), request.method.as_str()) {
-        (Some((_, operations)), true, _) => operations[method],
+        (Some((name, operations)), true, _) => {
+            let lists = method == 0 && query.get("id").is_none();
+            let list = LISTS.iter().find(|(listed, _)| lists && listed == name);
+            list.map_or(operations[method], |(_, operation)| *operation)
+        }
         (_, true, "GET") if bucket.is_empty() => "ListBuckets",
         (_, true, "GET") => "ListObjectsV2",
         (_, true, "HEAD") => "HeadBucket",
@@ -157,12 +195,14 @@ pub struct CallLog(Arc<Mutex<Calls>>);
 #[derive(Debug, Default)]
 struct Calls {
     kept: VecDeque<Call>,
+    total: u64,
     counts: BTreeMap<String, u64>,
 }
 
 impl CallLog {
     pub(super) fn push(&self, call: Call) {
         let mut calls = self.lock();
+        calls.total += 1;
         *calls.counts.entry(call.action()).or_default() += 1;
         if calls.kept.len() >= KEPT_MAX {
             calls.kept.pop_front();
@@ -173,6 +213,11 @@ impl CallLog {
     /// Forgets everything so far.
     pub fn clear(&self) {
         *self.lock() = Calls::default();
+    }
+
+    /// How many calls there were.
+    pub(super) fn total(&self) -> u64 {
+        self.lock().total
     }
 
     pub fn counts(&self) -> BTreeMap<String, u64> {

@@ -85,18 +85,20 @@ impl DynamoDb {
                 self.create(key.clone(), &body, &response);
             }
             "UpdateTable" => self.update(&key, &body),
-            "DeleteTable" => {
-                self.lock().remove(&key);
-            }
             "UpdateContinuousBackups" => {
-                let days = body["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"].clone();
+                let asked = &body["PointInTimeRecoverySpecification"];
+                let (is_on, days) =
+                    (&asked["PointInTimeRecoveryEnabled"], asked["RecoveryPeriodInDays"].clone());
                 if let Some(table) = self.lock().get_mut(&key) {
-                    table.recovery_days = Some(days).filter(|d| !d.is_null());
+                    table.recovery_days = Some(days).filter(|d| *is_on == true && !d.is_null());
                 }
             }
             _ => {}
         }
         self.show(&key, &mut response);
+        if operation == "DeleteTable" {
+            self.lock().remove(&key);
+        }
         response
     }
 
@@ -216,6 +218,9 @@ impl DynamoDb {
                 continue;
             };
             described.extend(table.shown.clone());
+            if let Some(id) = described.get("TableId").and_then(Value::as_str) {
+                described["TableId"] = json!(as_uuid(id));
+            }
             described.retain(|_, value| !value.is_null() && *value != json!([]));
             if !is_busy {
                 continue;
@@ -257,6 +262,11 @@ impl DynamoDb {
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Table>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The emulator's ids are UUIDs without their hyphens.
+fn as_uuid(id: &str) -> String {
+    uuid::Uuid::try_parse(id).map_or_else(|_| id.to_owned(), |uuid| uuid.to_string())
 }
 
 fn index_updates(body: &Value) -> impl Iterator<Item = &Value> {

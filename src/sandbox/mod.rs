@@ -14,6 +14,7 @@ mod amplify;
 mod call;
 mod client;
 mod dynamodb;
+mod exchange;
 mod fault;
 mod intrusion;
 mod items;
@@ -26,6 +27,7 @@ mod s3;
 mod uri;
 
 pub use call::{Call, CallLog};
+pub use exchange::Exchange;
 pub use fault::{Fault, FaultKind, Faults};
 pub use lag::{Lag, Lagging, Reads};
 pub use listen::ServeError;
@@ -94,6 +96,11 @@ impl Sandbox {
     /// Every call that was made.
     pub fn calls(&self) -> &CallLog {
         &self.router.calls
+    }
+
+    /// Shows every exchange from now on. Whoever watches first stays.
+    pub fn watch(&self, watch: impl Fn(&Exchange) + Send + Sync + 'static) {
+        self.router.watcher.set(Arc::new(watch));
     }
 
     /// What goes wrong.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use winterbaume_core::{MockRequest, MockResponse, MockService};
 use winterbaume_secretsmanager::SecretsManagerService;
 use winterbaume_ssm::SsmService;
@@ -13,6 +14,7 @@ use super::Behaviour;
 use super::amplify::Amplify;
 use super::call::{Call, CallLog};
 use super::dynamodb::DynamoDb;
+use super::exchange::Watcher;
 use super::fault::{FaultKind, Faults, reply};
 use super::intrusion::Intrusions;
 use super::lag::Lag;
@@ -29,6 +31,7 @@ pub(super) struct Router {
     pub faults: Faults,
     pub lag: Lag,
     pub intrusions: Intrusions,
+    pub watcher: Watcher,
     latency: Duration,
     busy_for: Duration,
     s3: Arc<S3>,
@@ -55,6 +58,7 @@ impl Router {
             faults: Faults::default(),
             lag: Lag::default(),
             intrusions: Intrusions::default(),
+            watcher: Watcher::default(),
             latency: behaviour.latency,
             busy_for: behaviour.busy_for,
             dynamodb: DynamoDb::new(behaviour.busy_for),
@@ -67,7 +71,9 @@ impl Router {
         }
     }
 
-    pub async fn handle(&self, request: MockRequest) -> Reply {
+    pub async fn handle(&self, mut request: MockRequest) -> Reply {
+        request.body = unchunked(&request);
+        let sent = self.watcher.begin(&request);
         let (call, request) = addressed(request);
         if !self.latency.is_zero() {
             tokio::time::sleep(self.latency).await;
@@ -84,7 +90,12 @@ impl Router {
             tokio::time::sleep(self.busy_for).await;
         }
         match fault {
-            None => Reply::Response(self.lagged(&call, request).await),
+            None => {
+                let mut response = self.lagged(&call, request).await;
+                identify(&mut response, &call, self.calls.total());
+                self.watcher.end(&call, sent, &response);
+                Reply::Response(response)
+            }
             Some(FaultKind::LostReply) => {
                 self.lagged(&call, request).await;
                 Reply::Lost
@@ -159,7 +170,6 @@ impl Router {
 /// What a request asks for, and the request as the emulators take it: they read service and region
 /// from the host.
 fn addressed(mut request: MockRequest) -> (Call, MockRequest) {
-    request.body = unchunked(&request);
     let call = Call::of(&request);
     if !request.uri.contains(".amazonaws.com") {
         let query = request.uri.split_once('?').map(|(_, q)| format!("?{q}")).unwrap_or_default();
@@ -168,6 +178,24 @@ fn addressed(mut request: MockRequest) -> (Call, MockRequest) {
             format!("https://{}.{}.amazonaws.com{path}{query}", call.service, call.region);
     }
     (call, request)
+}
+
+/// The ids by which AWS's support finds a request:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html>,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html>.
+fn identify(response: &mut MockResponse, call: &Call, number: u64) {
+    let ids = match call.service.as_str() {
+        "s3" => vec![
+            ("x-amz-request-id", format!("{number:016X}")),
+            ("x-amz-id-2", format!("sandbox{number:016X}")),
+        ],
+        _ => vec![("x-amzn-requestid", format!("00000000-0000-4000-8000-{number:012x}"))],
+    };
+    for (name, id) in ids {
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers.insert(name, id);
+        }
+    }
 }
 
 /// A body without the framing of `aws-chunked`:

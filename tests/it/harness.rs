@@ -23,6 +23,7 @@ use trueup::store::{
 };
 
 use crate::sweep::leaks;
+use crate::witness::Exchanges;
 
 pub const TABLE: &str = "trueup";
 pub const ARTIFACTS: &str = "artifacts";
@@ -34,6 +35,8 @@ pub const DAEMON: &str = "DAEMON";
 
 pub struct Harness {
     pub sandbox: Sandbox,
+    /// What AWS's models say of all that goes to and fro.
+    pub exchanges: Exchanges,
     /// The test's own, with a call budget and breakers of its own.
     pub session: Session,
     pub store: Store,
@@ -53,6 +56,8 @@ impl Drop for Harness {
         if !std::thread::panicking() {
             let leaks = leaks(&self.sandbox, TABLE, &self.registry);
             assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+            let violations = self.exchanges.violations();
+            assert!(violations.is_empty(), "against AWS's models: {violations:#?}");
         }
     }
 }
@@ -68,6 +73,7 @@ impl Harness {
         crate::sweep::install();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
         let sandbox = Sandbox::new(Behaviour { latency, ..Behaviour::default() }, clock);
+        let exchanges = Exchanges::of(&sandbox);
         let own = Sessions::new(&sandbox.connection(), clock, None).await;
         let session = own.home().await.unwrap();
         let store = Store::new(session.clone(), TABLE, clock);
@@ -76,6 +82,7 @@ impl Harness {
         session.s3().create_bucket().bucket(ARTIFACTS).send().await.unwrap();
         Self {
             sandbox,
+            exchanges,
             session,
             store,
             registry: Registry::new(),

@@ -81,7 +81,9 @@ pub(super) fn plan(
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes;
     let opening = changes.iter().filter(|change| permission::opens(change));
-    let mut plan = Plan { blocked: desired.unasked(opening, &SHAPE), ..Plan::default() };
+    let blocked = desired.unasked(opening, &SHAPE);
+    let blocked = blocked.or_else(|| settings.spec.vpc.as_ref().and_then(half_vpc));
+    let mut plan = Plan { blocked, ..Plan::default() };
     let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
@@ -126,6 +128,25 @@ pub(super) fn plan(
         plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
     }
     plan
+}
+
+/// Lambda takes subnets and security groups together, or neither:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html>. What the manifest leaves out may be
+/// live; here it is not.
+fn half_vpc(vpc: &Vpc) -> Option<Blocked> {
+    let has = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let missing = match (has(&vpc.subnet_ids), has(&vpc.security_group_ids)) {
+        (true, true) => return None,
+        (true, false) => "vpc.securityGroupIds",
+        (false, true) => "vpc.subnetIds",
+        (false, false) if vpc.ipv6_allowed_for_dual_stack.is_none() => return None,
+        (false, false) => "vpc.subnetIds and vpc.securityGroupIds",
+    };
+    let message = format!(
+        "the function is in no VPC, and the manifest says only a part of one: add {missing}, or take the \
+         function out of its VPC with `vpc: {{}}`"
+    );
+    Some(Blocked { reason: "NotPlannable", message })
 }
 
 fn replacement_needed() -> Plan<FunctionStep> {

@@ -33,7 +33,7 @@ struct Job {
 }
 
 /// Members of CreateApp and UpdateApp that are shown as they were given.
-const APP: [&str; 12] = [
+const APP: [&str; 17] = [
     "name",
     "description",
     "repository",
@@ -46,6 +46,30 @@ const APP: [&str; 12] = [
     "computeRoleArn",
     "cacheConfig",
     "jobConfig",
+    "enableBranchAutoBuild",
+    "enableBranchAutoDeletion",
+    "enableAutoBranchCreation",
+    "autoBranchCreationConfig",
+    "autoBranchCreationPatterns",
+];
+
+/// Members of CreateBranch and UpdateBranch that are shown as they were given.
+const BRANCH: [&str; 15] = [
+    "description",
+    "stage",
+    "framework",
+    "enableNotification",
+    "enableAutoBuild",
+    "enableSkewProtection",
+    "environmentVariables",
+    "basicAuthCredentials",
+    "enableBasicAuth",
+    "enablePerformanceMode",
+    "buildSpec",
+    "ttl",
+    "displayName",
+    "enablePullRequestPreview",
+    "pullRequestEnvironmentName",
 ];
 
 impl App {
@@ -274,9 +298,7 @@ impl App {
 
 impl Branch {
     fn merge(&mut self, body: &Value) {
-        for member in
-            ["description", "stage", "framework", "enableAutoBuild", "environmentVariables"]
-        {
+        for member in BRANCH {
             if !body[member].is_null() {
                 self.fields.insert(member.to_owned(), body[member].clone());
             }

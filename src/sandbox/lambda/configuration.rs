@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Refusal, invalid};
 
 /// Members that CreateFunction and UpdateFunctionConfiguration take over as they are.
-const PLAIN: [&str; 9] = [
+const PLAIN: [&str; 11] = [
     "Description",
     "Runtime",
     "Handler",
@@ -15,6 +15,8 @@ const PLAIN: [&str; 9] = [
     "EphemeralStorage",
     "KMSKeyArn",
     "TracingConfig",
+    "FileSystemConfigs",
+    "TenancyConfig",
 ];
 
 /// Lambda's own values for what CreateFunction is not given:
@@ -59,10 +61,21 @@ pub(super) fn merge(into: &mut Map<String, Value>, body: &Value) -> Result<(), R
         }
     }
     if let Some(vpc) = body["VpcConfig"].as_object() {
-        let in_vpc = vpc.get("SubnetIds").and_then(Value::as_array).is_some_and(|s| !s.is_empty());
+        let has = |list: &str| {
+            vpc.get(list).and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+        };
+        if has("SubnetIds") != has("SecurityGroupIds") {
+            let message = "SubnetIds and SecurityIds must coexist or be both empty list.";
+            return Err(invalid(message.to_owned()));
+        }
+        let in_vpc = has("SubnetIds");
         let mut vpc = vpc.clone();
         let id = if in_vpc { "vpc-0sandbox" } else { "" };
         vpc.insert("VpcId".to_owned(), json!(id));
+        for list in ["SubnetIds", "SecurityGroupIds"] {
+            vpc.entry(list).or_insert_with(|| json!([]));
+        }
+        vpc.entry("Ipv6AllowedForDualStack").or_insert(json!(false));
         into.insert("VpcConfig".to_owned(), Value::Object(vpc));
     }
     if let Some(target) = body["DeadLetterConfig"]["TargetArn"].as_str() {

@@ -157,8 +157,14 @@ impl Function {
             }
         }
         self.urls.insert(qualifier, settings.clone());
-        let status = if operation == "CreateFunctionUrlConfig" { 201 } else { 200 };
-        Ok((status, settings))
+        if operation != "CreateFunctionUrlConfig" {
+            return Ok((200, settings));
+        }
+        // The reply to the creation has one time, not two.
+        if let Value::Object(members) = &mut settings {
+            members.remove("LastModifiedTime");
+        }
+        Ok((201, settings))
     }
 
     pub fn tags(&mut self, operation: &str, asked: &Asked) -> (u16, Value) {

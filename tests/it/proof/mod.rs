@@ -7,10 +7,10 @@
 
 mod live;
 mod scenario;
-mod seeds;
+pub mod seeds;
 mod served;
-mod specs;
-mod world;
+pub mod specs;
+pub mod world;
 
 mod backoff;
 mod bad_input;

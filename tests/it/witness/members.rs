@@ -9,15 +9,15 @@ use crate::proof::figure;
 const COVERAGE: &str = include_str!("../../../docs/coverage.md");
 
 /// A row of the page: the calls, the member, and what is said of it, in the section of a kind.
-struct Row {
-    kind: &'static str,
-    calls: Vec<&'static str>,
-    member: &'static str,
-    says: &'static str,
+pub(super) struct Row {
+    pub kind: &'static str,
+    pub calls: Vec<&'static str>,
+    pub member: &'static str,
+    pub says: &'static str,
 }
 
 impl Row {
-    fn names(&self, call: &str, member: &str) -> bool {
+    pub fn names(&self, call: &str, member: &str) -> bool {
         let below = self.member.strip_suffix(".*");
         let is_it = match below {
             Some(below) => member.strip_prefix(below).is_some_and(|r| r.starts_with(['.', '['])),
@@ -27,7 +27,7 @@ impl Row {
     }
 }
 
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let (mut kind, mut rows) = ("", Vec::new());
     for line in COVERAGE.lines() {
         if let Some(heading) = line.strip_prefix("## ") {

@@ -2,12 +2,20 @@
 //! held against what AWS publishes of itself.
 
 mod boundaries;
+mod exchanges;
+mod generate;
+mod lives;
 mod members;
+mod model;
+mod unharmed;
+mod wire;
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::python;
+
+pub use exchanges::Exchanges;
 
 /// What a script of this folder prints of the models. `None` where there is no Python 3.
 fn models(script: &str) -> Option<String> {

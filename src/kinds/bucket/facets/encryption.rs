@@ -62,14 +62,19 @@ impl Facet for Encryption {
             .build()?;
         let rule = live.and_then(|sdk| sdk.rules.into_iter().next());
         let mut rule = rule.unwrap_or_else(|| aws::ServerSideEncryptionRule::builder().build());
+        // A rule without a default was not said in words: what stands beside it stays.
+        let was_said = rule.apply_server_side_encryption_by_default.is_some();
         rule.apply_server_side_encryption_by_default = Some(default);
-        rule.bucket_key_enabled = words.bucket_key_enabled.filter(|_| !is_dual);
-        rule.blocked_encryption_types = words.blocked_encryption_types.map(|blocked| {
-            let kinds = blocked.iter().map(|kind| aws::EncryptionType::from(text(kind).as_str()));
-            aws::BlockedEncryptionTypes::builder()
-                .set_encryption_type(Some(kinds.collect()))
-                .build()
-        });
+        rule.bucket_key_enabled = match (words.bucket_key_enabled, rule.bucket_key_enabled) {
+            (Some(true), _) if is_dual => None,
+            // Off, and not said: the same.
+            (Some(false), None) => None,
+            (None, live) if !was_said => live.filter(|_| !is_dual),
+            (words, _) => words,
+        };
+        if was_said || words.blocked_encryption_types.is_some() {
+            rule.blocked_encryption_types = words.blocked_encryption_types.map(blocked);
+        }
         Self::Sdk::builder().rules(rule).build()
     }
 
@@ -83,6 +88,11 @@ impl Facet for Encryption {
         let call = session.s3().delete_bucket_encryption().bucket(bucket).send();
         session.write("s3", "DeleteBucketEncryption", call).await.map(drop)
     }
+}
+
+fn blocked(kinds: Vec<BlockedEncryptionType>) -> aws::BlockedEncryptionTypes {
+    let kinds = kinds.iter().map(|kind| aws::EncryptionType::from(text(kind).as_str()));
+    aws::BlockedEncryptionTypes::builder().set_encryption_type(Some(kinds.collect())).build()
 }
 
 #[cfg(test)]

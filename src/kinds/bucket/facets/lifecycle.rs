@@ -53,8 +53,12 @@ impl Facet for Lifecycle {
     fn overlay(words: Vec<LifecycleRule>, live: Option<Rules>) -> Built<Rules> {
         let live = live.unwrap_or_default();
         let rules = words.into_iter().map(|rule| {
-            let before = live.rules.iter().find(|before| before.id() == Some(&rule.id));
-            overlay_rule(rule, before.cloned())
+            let before = live.rules.iter().find(|before| before.id() == Some(&rule.id)).cloned();
+            match before {
+                // A rule that says what its words say goes back as it came.
+                Some(before) if in_words(&before).is_ok_and(|words| words == rule) => Ok(before),
+                before => overlay_rule(rule, before),
+            }
         });
         let rules = rules.collect::<Built<_>>()?;
         Ok(Rules { rules, minimum_object_size: live.minimum_object_size })

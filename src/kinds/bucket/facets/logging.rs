@@ -2,6 +2,7 @@
 //! spec, and goes along as it is.
 
 use aws_sdk_s3::types as aws;
+use aws_smithy_types::error::operation::BuildError;
 
 use super::Built;
 use crate::aws::{AwsError, Session};
@@ -40,12 +41,12 @@ impl Facet for Logs {
     }
 
     fn overlay(words: Logging, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
-        let bucket = words.target_bucket.unwrap_or_default();
         let prefix = words.target_prefix.unwrap_or_default();
-        let mut sdk = match live {
-            Some(sdk) => sdk,
-            None => Self::Sdk::builder().target_bucket(&bucket).target_prefix(&prefix).build()?,
-        };
+        let bucket = words.target_bucket.ok_or_else(|| {
+            BuildError::other("the bucket logs nowhere yet, and the manifest names no targetBucket")
+        })?;
+        let new = Self::Sdk::builder().target_bucket(bucket).target_prefix(prefix).build()?;
+        let mut sdk = live.unwrap_or_else(|| new.clone());
         let is_partitioned =
             |format: &aws::TargetObjectKeyFormat| format.partitioned_prefix.is_some();
         let source = words.partition_date_source.map(|source| text(&source));
@@ -61,8 +62,8 @@ impl Facet for Logs {
             }
             (None, format) => format,
         };
-        sdk.target_bucket = bucket;
-        sdk.target_prefix = prefix;
+        sdk.target_bucket = new.target_bucket;
+        sdk.target_prefix = new.target_prefix;
         Ok(sdk)
     }
 

@@ -9,6 +9,24 @@ use crate::kinds::{Facet, UnknownWord};
 
 pub(super) struct Notices;
 
+/// The entries of one list, which has an SDK type of its own. One that says what its words say goes back as
+/// it came.
+macro_rules! entries {
+    ($words:expr, $live:expr, $in_words:ident, $builder:ident::$kind:ident::builder().$set_arn:ident) => {{
+        let before = $live.take().unwrap_or_default();
+        let entry = |n: Notification| match before.iter().find(|live| $in_words(live) == n) {
+            Some(live) => Ok(live.clone()),
+            None => $builder::$kind::builder()
+                .id(&n.id)
+                .$set_arn(n.arn.clone())
+                .set_events(Some(events(&n)))
+                .set_filter(filter(&n))
+                .build(),
+        };
+        $words.into_iter().flatten().map(entry).collect::<Built<_>>()?
+    }};
+}
+
 impl Facet for Notices {
     type Of = str;
     const FIELD: &'static str = "notifications";
@@ -33,56 +51,41 @@ impl Facet for Notices {
         ))
     }
 
-    /// S3 says that a bucket notifies nobody by a configuration that lists nobody.
     fn words(sdk: &Self::Sdk) -> Result<Option<Notifications>, UnknownWord> {
-        let functions = sdk.lambda_function_configurations().iter();
-        let functions =
-            functions.map(|n| notice(n.id(), n.lambda_function_arn(), n.events(), n.filter()));
-        let queues = sdk.queue_configurations().iter();
-        let queues = queues.map(|n| notice(n.id(), n.queue_arn(), n.events(), n.filter()));
-        let topics = sdk.topic_configurations().iter();
-        let topics = topics.map(|n| notice(n.id(), n.topic_arn(), n.events(), n.filter()));
-        let words = Notifications {
-            functions: Some(functions.collect()),
-            queues: Some(queues.collect()),
-            topics: Some(topics.collect()),
+        Ok(Some(Notifications {
+            functions: Some(sdk.lambda_function_configurations().iter().map(function).collect()),
+            queues: Some(sdk.queue_configurations().iter().map(queue).collect()),
+            topics: Some(sdk.topic_configurations().iter().map(topic).collect()),
             event_bridge: Some(sdk.event_bridge_configuration.is_some()),
-        };
+        }))
+    }
+
+    /// S3 says that a bucket notifies nobody by a configuration that lists nobody.
+    fn is_unset(words: &Notifications) -> bool {
         let lists = [&words.functions, &words.queues, &words.topics];
-        let nobody = lists.into_iter().flatten().all(Vec::is_empty);
-        let is_silent = nobody && words.event_bridge == Some(false);
-        Ok(Some(words).filter(|_| !is_silent))
+        lists.into_iter().flatten().all(Vec::is_empty) && words.event_bridge != Some(true)
     }
 
     fn overlay(words: Notifications, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let mut sdk = live.unwrap_or_else(|| Self::Sdk::builder().build());
-        let functions = words.functions.into_iter().flatten().map(|n| {
-            aws::LambdaFunctionConfiguration::builder()
-                .id(&n.id)
-                .set_lambda_function_arn(n.arn.clone())
-                .set_events(Some(events(&n)))
-                .set_filter(filter(&n))
-                .build()
-        });
-        sdk.lambda_function_configurations = Some(functions.collect::<Built<_>>()?);
-        let queues = words.queues.into_iter().flatten().map(|n| {
-            aws::QueueConfiguration::builder()
-                .id(&n.id)
-                .set_queue_arn(n.arn.clone())
-                .set_events(Some(events(&n)))
-                .set_filter(filter(&n))
-                .build()
-        });
-        sdk.queue_configurations = Some(queues.collect::<Built<_>>()?);
-        let topics = words.topics.into_iter().flatten().map(|n| {
-            aws::TopicConfiguration::builder()
-                .id(&n.id)
-                .set_topic_arn(n.arn.clone())
-                .set_events(Some(events(&n)))
-                .set_filter(filter(&n))
-                .build()
-        });
-        sdk.topic_configurations = Some(topics.collect::<Built<_>>()?);
+        sdk.lambda_function_configurations = Some(entries!(
+            words.functions,
+            sdk.lambda_function_configurations,
+            function,
+            aws::LambdaFunctionConfiguration::builder().set_lambda_function_arn
+        ));
+        sdk.queue_configurations = Some(entries!(
+            words.queues,
+            sdk.queue_configurations,
+            queue,
+            aws::QueueConfiguration::builder().set_queue_arn
+        ));
+        sdk.topic_configurations = Some(entries!(
+            words.topics,
+            sdk.topic_configurations,
+            topic,
+            aws::TopicConfiguration::builder().set_topic_arn
+        ));
         let bridge = words.event_bridge == Some(true);
         sdk.event_bridge_configuration =
             bridge.then(|| aws::EventBridgeConfiguration::builder().build());
@@ -98,6 +101,18 @@ impl Facet for Notices {
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         Self::write(session, bucket, Self::Sdk::builder().build()).await
     }
+}
+
+fn function(live: &aws::LambdaFunctionConfiguration) -> Notification {
+    notice(live.id(), live.lambda_function_arn(), live.events(), live.filter())
+}
+
+fn queue(live: &aws::QueueConfiguration) -> Notification {
+    notice(live.id(), live.queue_arn(), live.events(), live.filter())
+}
+
+fn topic(live: &aws::TopicConfiguration) -> Notification {
+    notice(live.id(), live.topic_arn(), live.events(), live.filter())
 }
 
 fn notice(

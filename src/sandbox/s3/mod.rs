@@ -1,13 +1,14 @@
 //! S3 around an emulator: each bucket is one of its own, since it copies its whole state after every
-//! write; server access logging is kept here, since it forgets it; and a new bucket gets what S3 gives it.
+//! write; the settings of a bucket are kept here (`facets`), since it forgets parts of them; and a new
+//! bucket gets what S3 gives it.
 //!
-//! Logging follows <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLogging.html>: the whole
-//! status is put, and reads back as it was put. A new bucket follows
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html> and
+//! A new bucket follows <https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html> and
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>: it blocks all public access,
 //! has no ACLs, is encrypted with S3's own keys, and has the tags of the call.
 
-use std::collections::{BTreeMap, HashMap};
+mod facets;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -15,7 +16,9 @@ use http::HeaderMap;
 use winterbaume_core::{MockRequest, MockResponse, MockService};
 use winterbaume_s3::S3Service;
 
+use self::facets::Facets;
 use super::call::Call;
+use super::uri::Query;
 
 #[derive(Default)]
 pub(super) struct S3(Mutex<State>);
@@ -23,35 +26,57 @@ pub(super) struct S3(Mutex<State>);
 #[derive(Default)]
 struct State {
     buckets: BTreeMap<String, Arc<S3Service>>,
-    /// The logging status of each bucket that was given one.
-    logging: HashMap<String, Bytes>,
+    /// By bucket.
+    facets: BTreeMap<String, Facets>,
 }
+
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 const DEFAULT_BLOCK: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
 const DEFAULT_OWNERSHIP: &str = "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>";
 const DEFAULT_ENCRYPTION: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>";
 
 /// What S3 gives a new bucket.
-async fn furnish(service: &S3Service, bucket: &str, request: &Bytes) {
-    put(service, bucket, "publicAccessBlock", DEFAULT_BLOCK).await;
-    put(service, bucket, "ownershipControls", DEFAULT_OWNERSHIP).await;
-    put(service, bucket, "encryption", DEFAULT_ENCRYPTION).await;
-    let request = String::from_utf8_lossy(request);
-    let tags = request.split_once("<Tags>").and_then(|(_, rest)| rest.split_once("</Tags>"));
-    if let Some((tags, _)) = tags {
-        let tagging = format!("<Tagging><TagSet>{tags}</TagSet></Tagging>");
-        put(service, bucket, "tagging", &tagging).await;
-    }
+fn furnished() -> Facets {
+    let mut facets = Facets::default();
+    facets.give("publicAccessBlock", DEFAULT_BLOCK);
+    facets.give("ownershipControls", DEFAULT_OWNERSHIP);
+    facets.give("encryption", DEFAULT_ENCRYPTION);
+    facets
 }
 
-async fn put(service: &S3Service, bucket: &str, facet: &str, body: &str) {
+/// Puts the tags of a CreateBucket on.
+async fn tag(service: &S3Service, bucket: &str, request: &Bytes) {
+    let request = String::from_utf8_lossy(request);
+    let tags = request.split_once("<Tags>").and_then(|(_, rest)| rest.split_once("</Tags>"));
+    let Some((tags, _)) = tags else { return };
     let request = MockRequest {
         method: "PUT".to_owned(),
-        uri: format!("https://s3.amazonaws.com/{bucket}?{facet}"),
+        uri: format!("https://s3.amazonaws.com/{bucket}?tagging"),
         headers: HeaderMap::new(),
-        body: Bytes::from(body.to_owned()),
+        body: Bytes::from(format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")),
     };
     service.handle(request).await;
+}
+
+/// A document whose root is in S3's namespace, as every reply's is.
+fn in_namespace(document: &str) -> String {
+    let declared = document.find("?>").map_or(0, |end| end + 2);
+    let root = &document[declared..];
+    let Some(end) = root.find('>').filter(|_| !root.starts_with("<Error")) else {
+        return document.to_owned();
+    };
+    if root[..end].contains("xmlns=") {
+        return document.to_owned();
+    }
+    let name = root[..end].find(['/', ' ']).unwrap_or(end);
+    let (before, after) = document.split_at(declared + name);
+    format!("{before} xmlns=\"{NAMESPACE}\"{after}")
+}
+
+fn failed(status: u16, code: &str, message: &str) -> MockResponse {
+    let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    MockResponse::xml(status, body)
 }
 
 impl S3 {
@@ -59,45 +84,49 @@ impl S3 {
         if call.operation == "ListBuckets" {
             return self.list();
         }
+        if let Some(response) = self.facet(call, &request) {
+            return response;
+        }
         let bucket = call.resource.as_str();
         // A bucket that does not exist is asked for in an account without any.
         let service = self.lock().buckets.get(bucket).cloned().unwrap_or_default();
         let body = request.body.clone();
-        let response = service.handle(request).await;
+        let mut response = service.handle(request).await;
         if response.status >= 300 {
             return response;
         }
         match call.operation.as_str() {
-            "CreateBucket" => furnish(&service, bucket, &body).await,
-            "DeleteBucketEncryption" => {
-                put(&service, bucket, "encryption", DEFAULT_ENCRYPTION).await;
-            }
-            _ => {}
-        }
-        self.keep(call, service, body).unwrap_or(response)
-    }
-
-    /// What a successful call leaves behind here, and the reply where it is ours.
-    fn keep(&self, call: &Call, service: Arc<S3Service>, body: Bytes) -> Option<MockResponse> {
-        let (mut state, bucket) = (self.lock(), call.resource.as_str());
-        match call.operation.as_str() {
             "CreateBucket" => {
+                tag(&service, bucket, &body).await;
+                let mut state = self.lock();
                 state.buckets.insert(bucket.to_owned(), service);
+                state.facets.insert(bucket.to_owned(), furnished());
             }
             "DeleteBucket" => {
+                let mut state = self.lock();
                 state.buckets.remove(bucket);
-                state.logging.remove(bucket);
+                state.facets.remove(bucket);
             }
-            "PutBucketLogging" => {
-                state.logging.insert(bucket.to_owned(), body);
+            "GetObject" | "GetBucketPolicy" => {}
+            _ => {
+                if let Ok(document) = std::str::from_utf8(&response.body) {
+                    response.body = in_namespace(document).into();
+                }
             }
-            "GetBucketLogging" => {
-                let status = state.logging.get(bucket)?;
-                return Some(MockResponse::xml(200, status.clone()));
-            }
-            _ => {}
         }
-        None
+        response
+    }
+
+    /// A call to a setting of a bucket that exists; `None` for any other.
+    fn facet(&self, call: &Call, request: &MockRequest) -> Option<MockResponse> {
+        let query = Query::of(&request.uri);
+        let mut state = self.lock();
+        let facets = state.facets.get_mut(&call.resource)?;
+        let response = facets.answer(&request.method, |name| query.decoded(name), &request.body)?;
+        if call.operation == "DeleteBucketEncryption" {
+            facets.give("encryption", DEFAULT_ENCRYPTION);
+        }
+        Some(response)
     }
 
     /// An object, for another service that reads it; `None` where there is none.
