@@ -65,9 +65,16 @@ pub struct Shape {
     pub lists: &'static [(&'static str, ListRule)],
     /// Lists whose elements are wholes: what an element does not set is asked to be absent.
     pub wholes: &'static [&'static str],
+    /// Fields that AWS cannot do without once what is around them is there: a write gives the declared value
+    /// where the live side has none, also where they are ignored.
+    pub needed: &'static [&'static str],
 }
 
 impl Shape {
+    fn needs(&self, path: &Path) -> bool {
+        self.needed.contains(&path.fields().as_str())
+    }
+
     fn rule(&self, path: &Path) -> ListRule {
         let fields = path.fields();
         let found = self.lists.iter().find(|(list, _)| *list == fields);
@@ -228,8 +235,8 @@ fn same_scalar(a: &Value, b: &Value) -> bool {
 pub enum IgnoredAbsent {
     /// It is no difference.
     Dropped,
-    /// It is what a write gives that cannot do without a value. Elements of lists and maps are dropped all
-    /// the same: they can be missing.
+    /// It is what a write gives that cannot do without a value: one that makes what is around it, and one of
+    /// [`Shape::needed`]. Everything else is dropped all the same: it can be missing, as it is.
     Kept,
 }
 
@@ -262,7 +269,10 @@ impl Mask<'_> {
                     Some(value) => {
                         map.insert(name.to_owned(), value.clone());
                     }
-                    None if self.absent == IgnoredAbsent::Kept => {}
+                    None if self.absent == IgnoredAbsent::Kept
+                        && (at.0.is_empty()
+                            || live.is_none_or(Value::is_null)
+                            || self.shape.needs(&at.field(name))) => {}
                     None => {
                         map.remove(name);
                     }
@@ -425,6 +435,7 @@ mod tests {
             ("architectures", ListRule::Set),
         ],
         wholes: &["wholes"],
+        needed: &["billing.capacity"],
     };
 
     fn paths(desired: Value, live: Value) -> Vec<String> {
@@ -561,6 +572,36 @@ mod tests {
         fill_ignored(&mut written, &live, &ignore, &SHAPE, IgnoredAbsent::Kept);
         assert_eq!(written["role"], "ours", "a write that needs a value gives the declared one");
         assert_eq!(written["env"], desired["env"], "an element that is not there is not written");
+    }
+
+    #[test]
+    fn what_is_ignored_and_absent_is_written_only_where_nothing_goes_without_it() {
+        let declared = json!({"site": {"index": "a", "error": "b"}, "billing": {"mode": "P", "capacity": {"read": 5}}});
+        let written = |live: Value, path: &str| {
+            let mut written = declared.clone();
+            let ignore = [path.parse().unwrap()];
+            fill_ignored(&mut written, &live, &ignore, &SHAPE, IgnoredAbsent::Kept);
+            written.pointer(&format!("/{}", path.replace('.', "/"))).cloned()
+        };
+        for (what, path, live, expected) in [
+            ("its facet is there without it", "site.error", json!({"site": {"index": "x"}}), None),
+            ("its facet is made", "site.error", json!({}), Some(json!("b"))),
+            ("the whole is made", "site", json!({}), Some(declared["site"].clone())),
+            (
+                "nothing goes without it",
+                "billing.capacity",
+                json!({"billing": {"mode": "D"}}),
+                Some(json!({"read": 5})),
+            ),
+            (
+                "below it",
+                "billing.capacity.read",
+                json!({"billing": {"mode": "D"}}),
+                Some(json!(5)),
+            ),
+        ] {
+            assert_eq!(written(live, path), expected, "{what}");
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ struct Table {
     /// The keys of the table and of its local indexes.
     own_keys: Vec<Value>,
     recovery_days: Option<Value>,
+    /// How many streams it has had: each that is turned on is another.
+    streams: u32,
     busy_until: Instant,
     status: &'static str,
     /// An index that is being created.
@@ -164,6 +166,7 @@ impl DynamoDb {
             shown,
             own_keys: keys(body).into_iter().chain(local.flat_map(keys)).collect(),
             recovery_days: None,
+            streams: u32::from(body["StreamSpecification"]["StreamEnabled"] == true),
             busy_until: Instant::now() + self.busy_for,
             status: "CREATING",
             new_index: None,
@@ -175,6 +178,7 @@ impl DynamoDb {
         let mut tables = self.lock();
         let Some(table) = tables.get_mut(key) else { return };
         settings(&mut table.shown, body);
+        table.streams += u32::from(body["StreamSpecification"]["StreamEnabled"] == true);
         if let Some(new) = body["AttributeDefinitions"].as_array() {
             merge_attributes(&mut table.shown, new);
         }
@@ -220,6 +224,16 @@ impl DynamoDb {
             described.extend(table.shown.clone());
             if let Some(id) = described.get("TableId").and_then(Value::as_str) {
                 described["TableId"] = json!(as_uuid(id));
+            }
+            if described.contains_key("LatestStreamArn") {
+                // The emulator's label is of the time outside.
+                let label = format!(
+                    "2026-01-01T00:{:02}:{:02}.000",
+                    table.streams / 60,
+                    table.streams % 60
+                );
+                described["LatestStreamArn"] = json!(format!("{}/stream/{label}", table.arn));
+                described["LatestStreamLabel"] = json!(label);
             }
             described.retain(|_, value| !value.is_null() && *value != json!([]));
             if !is_busy {

@@ -110,19 +110,54 @@ pub struct Faults(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    rules: Vec<Fault>,
+    rules: Vec<Rule>,
     /// Callers that are never answered again.
     stopped: BTreeSet<String>,
     struck: u64,
+    /// Faults that were cleared before they struck and that had to.
+    missed: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    fault: Fault,
+    has_struck: bool,
+    /// It may well come to nothing.
+    may_miss: bool,
+}
+
+impl Rule {
+    fn missed(&self) -> Option<String> {
+        let misses = !self.has_struck && !self.may_miss;
+        misses.then(|| {
+            let Fault { service, operation, kind, .. } = &self.fault;
+            format!("{service}:{operation}={kind:?}")
+        })
+    }
 }
 
 impl Faults {
+    /// A fault that has to strike: see [`Faults::missed`].
     pub fn inject(&self, fault: Fault) {
-        self.lock().rules.push(fault);
+        self.lock().rules.push(Rule { fault, has_struck: false, may_miss: false });
+    }
+
+    /// A fault that may come to nothing, as one at a call that is perhaps never made.
+    pub fn inject_perhaps(&self, fault: Fault) {
+        self.lock().rules.push(Rule { fault, has_struck: false, may_miss: true });
     }
 
     pub fn clear(&self) {
-        *self.lock() = State::default();
+        let missed = self.missed();
+        *self.lock() = State { missed, ..State::default() };
+    }
+
+    /// The faults that had to strike and did not, whether they were cleared or not: what was to be
+    /// disturbed was not.
+    pub fn missed(&self) -> Vec<String> {
+        let state = self.lock();
+        let waiting = state.rules.iter().filter_map(Rule::missed);
+        state.missed.iter().cloned().chain(waiting).collect()
     }
 
     /// How many calls were struck since the faults were last cleared.
@@ -136,7 +171,11 @@ impl Faults {
         if state.stopped.contains(&call.caller) {
             return Some(FaultKind::Stop);
         }
-        let kind = state.rules.iter_mut().find_map(|fault| fault.meet(call))?;
+        let kind = state.rules.iter_mut().find_map(|rule| {
+            let kind = rule.fault.meet(call)?;
+            rule.has_struck = true;
+            Some(kind)
+        })?;
         state.struck += 1;
         if matches!(kind, FaultKind::Stop | FaultKind::StopAfter) {
             state.stopped.insert(call.caller.clone());

@@ -144,12 +144,31 @@ async fn index_changes_are_made_one_at_a_time_and_in_order() {
         let indexes = table.global_secondary_indexes().iter();
         indexes.map(|i| i.index_name().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    harness.apply(&with(&["byA00", "byB00", "byC00"])).await;
-    harness.until_ready("shop").await;
-    assert_eq!(names().await, ["byA00", "byB00", "byC00"]);
-    harness.apply(&with(&["byC00", "byD00"])).await;
-    harness.until_ready("shop").await;
-    assert_eq!(names().await, ["byC00", "byD00"]);
+    // The states that are seen on the way, each once.
+    let walked = async |to: &[&str]| {
+        harness.apply(&with(to)).await;
+        let mut seen = vec![names().await];
+        let begun = tokio::time::Instant::now();
+        while seen.last().unwrap() != to {
+            assert!(begun.elapsed() < Duration::from_secs(600), "{seen:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = names().await;
+            if seen.last() != Some(&now) {
+                seen.push(now);
+            }
+        }
+        harness.until_ready("shop").await;
+        seen.into_iter().map(|names| names.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        walked(&["byA00", "byB00", "byC00"]).await,
+        ["", "byA00", "byA00 byB00", "byA00 byB00 byC00"]
+    );
+    // What goes makes room for what comes.
+    assert_eq!(
+        walked(&["byC00", "byD00"]).await,
+        ["byA00 byB00 byC00", "byB00 byC00", "byC00", "byC00 byD00"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

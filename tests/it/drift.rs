@@ -208,11 +208,40 @@ async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
         from_stream
             .replace("  ttl:", &format!("  stream: {{ enabled: true, viewType: {view} }}\n  ttl:"))
     };
-    harness.apply(&stream("KEYS_ONLY")).await;
+    let variable = async |name: &str| {
+        let read = harness.session.lambda().get_function_configuration();
+        let read = read.function_name("shop-api").send().await.unwrap();
+        read.environment().unwrap().variables().unwrap()[name].clone()
+    };
+    let secret = harness.session.secretsmanager().create_secret().name("pay");
+    secret.secret_string("hunter2-first").send().await.unwrap();
+    let with_secret = |yaml: String| {
+        let secret =
+            "    - { name: KEY, valueFrom: { secretsManager: { secretId: pay } } }\n  alias: live";
+        yaml.replace("  alias: live", secret)
+    };
+    harness.apply(&with_secret(stream("KEYS_ONLY"))).await;
     harness.until_ready("shop").await;
+    let before = variable("ORDERS").await;
+    // A stream with another view is another stream, with another ARN: the function's manifest is as it was.
+    harness.apply(&with_secret(stream("NEW_IMAGE"))).await;
+    harness.until_ready("shop").await;
+    harness.look("shop").await;
+    let described = harness.session.dynamodb().describe_table().table_name("shop-orders");
+    let arn = described.send().await.unwrap().table.unwrap().latest_stream_arn.unwrap();
+    assert_ne!(arn, before, "the stream is another");
+    assert_eq!(variable("ORDERS").await, arn);
+    // A secret is rotated: nothing of the release changed.
+    let rotated = harness.session.secretsmanager().put_secret_value().secret_id("pay");
+    rotated.secret_string("hunter2-second").send().await.unwrap();
+    harness
+        .until("the rotated secret is there", || async {
+            variable("KEY").await == "hunter2-second"
+        })
+        .await;
     // The environment's tags change; under Report that is carried out all the same.
-    let tagged = stream("KEYS_ONLY").replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
-    harness.apply(&tagged).await;
+    let tagged = stream("NEW_IMAGE").replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
+    harness.apply(&with_secret(tagged)).await;
     harness.look("shop").await;
     let arn = "arn:aws:lambda:us-east-1:123456789012:function:shop-api";
     let tags = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();

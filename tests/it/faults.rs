@@ -57,10 +57,14 @@ async fn an_app_whose_create_had_no_reply_is_found_behind_hundreds_of_others() {
 #[tokio::test(start_paused = true)]
 async fn passing_faults_delay_and_do_no_harm() {
     for fault in ["throttle", "500", "timeout", "conflict", "garbage"] {
-        let harness = with_fault(&format!("*:*={fault}*0")).await;
+        let mut harness = Harness::new().await;
+        harness.put_code("api.zip", b"code").await;
+        harness.put_code("web.zip", b"site").await;
+        harness.apply(&shop()).await;
         for service in ["lambda", "s3", "amplify"] {
             harness.sandbox.faults().inject(format!("{service}:*={fault}*4").parse().unwrap());
         }
+        harness.start().await;
         harness.until_ready("shop").await;
         harness.stop_and_count(fault).await;
     }

@@ -56,6 +56,8 @@ impl Drop for Harness {
         if !std::thread::panicking() {
             let leaks = leaks(&self.sandbox, TABLE, &self.registry);
             assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+            let missed = self.sandbox.faults().missed();
+            assert!(missed.is_empty(), "nothing was disturbed by {missed:?}");
             let violations = self.exchanges.violations();
             assert!(violations.is_empty(), "against AWS's models: {violations:#?}");
         }

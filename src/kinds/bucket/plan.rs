@@ -67,6 +67,7 @@ const SHAPE: Shape = Shape {
         "notifications.queues",
         "notifications.topics",
     ],
+    needed: &["website.indexDocument", "logging.targetBucket"],
 };
 
 pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> Plan<BucketStep> {

@@ -16,6 +16,7 @@ use super::spec::*;
 pub(super) const SHAPE: Shape = Shape {
     lists: &[("env", ListRule::Keyed("name")), ("domain.subdomains", ListRule::Keyed("prefix"))],
     wholes: &["customRules", "domain.subdomains"],
+    needed: &[],
 };
 
 /// What CreateApp and UpdateApp write.

@@ -26,6 +26,7 @@ pub(super) const SHAPE: Shape = Shape {
         ("url.cors.exposeHeaders", ListRule::Set),
     ],
     wholes: &["permissions"],
+    needed: &[],
 };
 
 /// The tag that remembers which bare S3 location the code came from, and what it was then.

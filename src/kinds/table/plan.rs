@@ -42,6 +42,7 @@ pub(super) const SHAPE: Shape = Shape {
         ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
     ],
     wholes: &["globalSecondaryIndexes", "localSecondaryIndexes"],
+    needed: &["billing.throughput"],
 };
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
@@ -89,7 +90,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     push_settings(&mut plan, &want, &live.spec, &mut changes);
     index_plan.push_updates(&mut plan, &want);
     index_plan.push_creations(&mut plan);
-    push_facets(&mut plan, &want, &live.spec, &mut changes);
+    push_facets(&mut plan, &want, &desired.spec, &live.spec, &mut changes);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         plan.push(Verb::Update, "tags", tags, TableStep::Tag(live.arn.clone(), wanted_tags));
@@ -212,6 +213,7 @@ fn push_settings(
 fn push_facets(
     plan: &mut Plan<TableStep>,
     want: &TableSpec,
+    declared: &TableSpec,
     live: &TableSpec,
     changes: &mut Vec<Change>,
 ) {
@@ -222,6 +224,11 @@ fn push_facets(
         let on = live.ttl.as_ref().filter(|ttl| ttl.enabled);
         let step = match on {
             Some(on) => TimeToLive { enabled: false, attribute: on.attribute.clone() },
+            // An ignored attribute that is not set is nothing to take from the live side.
+            None if want.attribute.is_empty() => {
+                let declared = declared.ttl.as_ref().map(|ttl| ttl.attribute.clone());
+                TimeToLive { attribute: declared.unwrap_or_default(), ..want.clone() }
+            }
             None => want.clone(),
         };
         plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(step));

@@ -64,7 +64,6 @@ async fn a_day_of_one_failure_has_the_attempts_of_the_formula() {
     harness.sandbox.faults().clear();
     harness.settle().await;
     harness.sandbox.calls().clear();
-    harness.sandbox.faults().inject("s3:PutBucketTagging=denied".parse().unwrap());
     harness.sandbox.faults().inject("s3:GetBucketTagging=denied".parse().unwrap());
     tokio::time::sleep(Duration::from_secs(60 + 15)).await;
     let again = attempts(&harness, "s3:GetBucketTagging");

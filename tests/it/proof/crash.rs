@@ -10,7 +10,7 @@ use crate::harness::{DAEMON, Harness};
 /// The daemon dies where a fault says, and another one ends its work; `None` where the fault never struck.
 pub async fn dies_at(mut harness: Harness, scenario: &Scenario, fault: &str) -> Option<Harness> {
     let fault: trueup::sandbox::Fault = fault.parse().unwrap();
-    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
     harness.start().await;
     let begun = tokio::time::Instant::now();
     while harness.sandbox.faults().struck() == 0 {

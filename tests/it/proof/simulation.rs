@@ -144,7 +144,7 @@ impl Simulation {
         let service = SERVICES[..services].choose(&mut self.dice).unwrap();
         let (times, skip) = (self.dice.random_range(1..12), self.dice.random_range(0..20));
         let text = format!("{service}:*={fault}*{times}@{skip}");
-        self.harness.sandbox.faults().inject(text.parse::<Fault>().unwrap().of(DAEMON));
+        self.harness.sandbox.faults().inject_perhaps(text.parse::<Fault>().unwrap().of(DAEMON));
         self.tell(text);
     }
 

@@ -23,7 +23,7 @@ const ATTEMPTS_MAX: u64 = 3;
 
 async fn with(scenario: &Scenario, fault: &str) -> Harness {
     let mut harness = scenario.begin().await;
-    harness.sandbox.faults().inject(fault.parse::<Fault>().unwrap().of(DAEMON));
+    harness.sandbox.faults().inject_perhaps(fault.parse::<Fault>().unwrap().of(DAEMON));
     harness.start().await;
     harness
 }

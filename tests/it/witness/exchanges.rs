@@ -132,6 +132,8 @@ const OF_AWS: &[(&str, &str)] = &[
     ("BatchGetItem reply.UnprocessedKeys: 0 entries is outside of 1 to 100", "all were processed"),
     // https://docs.aws.amazon.com/cli/latest/reference/dynamodb/describe-table.html.
     ("NumberOfDecreasesToday: 0  is outside of 1 to null", "none today"),
+    // Of an app that is gone; the model names no error for it.
+    ("ListJobs reply: status 404 with the error `NotFoundException`", "the app is gone"),
     // A branch that was given no stage, in the example of
     // https://docs.aws.amazon.com/cli/latest/reference/amplify/create-branch.html.
     (".branch.stage: `NONE` is no word of", "no stage"),
