@@ -9,7 +9,7 @@ use super::change::moves_all;
 use super::out;
 use super::proposal::{Proposal, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
-use crate::engine::{Known, preview};
+use crate::engine::{HeldBack, Known, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::plan::render_plan;
@@ -136,10 +136,13 @@ async fn plans(
     let is_resource = |id: &&ObjectId| *id.kind != *environment::NAME;
     let asked = only.as_ref().map_or(all, |only| only.iter().filter(is_resource).count());
     let bar = out::progress(asked, "looking {wide_bar} {pos}/{len} objects");
+    let head = connected.store.head(environment).await?;
+    let suspended = head.is_some_and(|head| head.suspended);
     let known = Known {
         store_id: &store_id,
         statuses: &statuses,
         clock,
+        suspended,
         objects: earlier,
         confirmed,
         only: only.as_ref(),
@@ -149,7 +152,7 @@ async fn plans(
     bar.finish_and_clear();
     let left_out = all - previews.len();
     let mut text = String::new();
-    if connected.store.head(environment).await?.is_some_and(|head| head.suspended) {
+    if suspended {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
     }
     let mut found = Found::Same;
@@ -159,7 +162,9 @@ async fn plans(
             Ok(plan) if plan.is_settled() => same += 1,
             Ok(plan) => {
                 found = found.max(Found::Differs);
-                let held_back = preview.held_back.map(|why| format!(" (not written: {why})"));
+                let held_back =
+                    preview.held_back.filter(|why| *why != HeldBack::EnvironmentSuspended);
+                let held_back = held_back.map(|why| format!(" (not written: {})", why.text()));
                 let held_back = held_back.unwrap_or_default();
                 let plan = render_plan(&plan);
                 text.push_str(&format!("{environment}/{}{held_back}\n{plan}", preview.id));

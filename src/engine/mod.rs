@@ -15,6 +15,7 @@
 //! Left to others: what to do about a resource (`kinds`), what is desired (`store`).
 
 mod backoff;
+mod decide;
 mod dice;
 mod events;
 mod execute;
@@ -35,6 +36,7 @@ mod secrets;
 mod watch;
 mod world;
 
+pub use decide::HeldBack;
 pub use dice::Dice;
 pub use health::{Check, Health};
 pub use metrics::EngineMetrics;

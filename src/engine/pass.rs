@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+use super::decide;
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
@@ -15,11 +16,9 @@ use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
-use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
+use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{Desired, Intent, Look, kind};
-use crate::model::{
-    Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, annotation, condition_type,
-};
+use crate::model::{Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, condition_type};
 use crate::plan::{Blocked, Waiting, render_changes};
 use crate::store::{EventKind, StatusRecord, Store, StoreError};
 
@@ -122,13 +121,6 @@ impl Report {
     pub fn given_up() -> Self {
         Self { next: Next::Retry, status: Learned::Nothing, outcome: Ok(()), result: "error" }
     }
-}
-
-/// Writes are made, or only reported, for the whole pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Write,
-    Report(&'static str),
 }
 
 pub(super) struct Pass<'a> {
@@ -384,9 +376,16 @@ impl Pass<'_> {
         if plan.steps.is_empty() {
             return plan.waiting.clone().map(Verdict::Waiting);
         }
-        if let Mode::Report(reason) = self.mode(wanted, was_in_accord) {
-            let carried_out = look.facts.exists && was_in_accord;
-            return Some(Verdict::Reported { exists: look.facts.exists, carried_out, reason });
+        let (environment, object) = (&self.snapshot.environment, &wanted.object);
+        if let Some(held) =
+            decide::held_back(environment, self.snapshot.suspended, object, was_in_accord)
+        {
+            let (exists, reason) = (look.facts.exists, held.reason());
+            return Some(Verdict::Reported {
+                exists,
+                carried_out: exists && was_in_accord,
+                reason,
+            });
         }
         let braked = self.braked(plan, wanted.generation).map(Verdict::Blocked);
         braked.or_else(|| self.just_written(plan, wanted.generation).map(Verdict::Waiting))
@@ -394,27 +393,13 @@ impl Pass<'_> {
 
     /// The resource was seen to be as this release, and what it refers to, want it.
     fn was_in_accord(&self, wanted: &Wanted) -> bool {
-        self.record.synced_generation >= wanted.generation
-            && self.record.synced_inputs == self.inputs
+        let is_same_form = self.record.synced_generation >= wanted.generation;
+        decide::was_in_accord(&self.record, is_same_form, &self.inputs)
     }
 
     /// It was so at the last look, too.
     fn was_in_sync(&self, wanted: &Wanted) -> bool {
         self.was_in_accord(wanted) && self.record.conditions.is_true(condition_type::SYNCED)
-    }
-
-    fn mode(&self, wanted: &Wanted, is_drift: bool) -> Mode {
-        if self.snapshot.suspended {
-            return Mode::Report("EnvironmentSuspended");
-        }
-        if wanted.object.annotated(annotation::SUSPEND) {
-            return Mode::Report("Suspended");
-        }
-        // A new release is carried out under either policy; what changes afterwards is drift.
-        if is_drift && self.snapshot.environment.drift_policy() == DriftPolicy::Report {
-            return Mode::Report("DriftReported");
-        }
-        Mode::Write
     }
 
     /// The session, checked against the environment's account, and the desired state.
@@ -425,13 +410,8 @@ impl Pass<'_> {
         let target = self.snapshot.environment.target();
         let session = self.cx.sessions.get(&target).await?;
         let account_id = session.account_id().await?;
-        if target.account_id.as_ref().is_some_and(|wanted| *wanted != account_id) {
-            let message = format!(
-                "the credentials belong to account {account_id}, the environment to {}; nothing was \
-                 read or written. Correct spec.aws of the Environment, or the daemon's credentials",
-                target.account_id.unwrap_or_default()
-            );
-            return Err(Refusal::Blocked(Blocked { reason: "WrongAccount", message }));
+        if let Some(blocked) = decide::wrong_account(&self.snapshot.environment, &account_id) {
+            return Err(Refusal::Blocked(blocked));
         }
         let place = format!("{account_id}/{}", session.region());
         let moved = self.misplaced(object, &place);

@@ -1,18 +1,20 @@
 //! What the daemon would do: the same observe, plan and check, printed instead of executed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
-use super::prepare::{Subject, aws_name, misplaced};
+use super::decide::{self, HeldBack};
+use super::prepare::{Subject, aws_name, inputs, misplaced};
+use super::removal::judge_removal;
 use super::secrets::Secrets;
+use super::world::TakenOut;
 use crate::aws::{AwsError, Class, Session, Sessions};
-use crate::kinds::environment::{self, DriftPolicy, EnvironmentSpec};
+use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyStep, Intent, kind};
-use crate::model::{
-    Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, annotation,
-};
+use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
 use crate::plan::{Plan, Waiting};
 use crate::store::StatusRecord;
 
@@ -24,6 +26,8 @@ pub struct Known<'a> {
     pub store_id: &'a str,
     pub statuses: &'a [StatusRecord],
     pub clock: Clock,
+    /// The environment is suspended.
+    pub suspended: bool,
     /// Earlier forms of the objects, by content address.
     pub objects: BTreeMap<String, Object>,
     /// Objects whose form was confirmed by name.
@@ -38,7 +42,7 @@ pub struct Known<'a> {
 pub struct Preview {
     pub id: ObjectId,
     /// Why the daemon would not write, where it would not.
-    pub held_back: Option<&'static str>,
+    pub held_back: Option<HeldBack>,
     pub plan: Result<Plan<AnyStep>, AwsError>,
 }
 
@@ -60,10 +64,8 @@ pub async fn preview(
     let target = spec.target();
     let session = sessions.get(&target).await?;
     let account_id = session.account_id().await?;
-    if target.account_id.as_ref().is_some_and(|wanted| *wanted != account_id) {
-        let message =
-            format!("the credentials belong to account {account_id}, not to the environment's");
-        return Err(AwsError::new(Class::Denied, "sts", "GetCallerIdentity", message));
+    if let Some(blocked) = decide::wrong_account(&spec, &account_id) {
+        return Err(AwsError::new(Class::Denied, "sts", "GetCallerIdentity", blocked.message));
     }
     let statuses: BTreeMap<ObjectId, &StatusRecord> =
         known.statuses.iter().map(|s| (s.id(), s)).collect();
@@ -104,45 +106,52 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn one(&self, object: &Object, intent: Intent) -> Preview {
-        let id = object.id();
-        let plan = self.plan(object, intent).await;
+        let planned = self.plan(object, intent).await;
         (self.known.looked_at)();
-        Preview { held_back: self.held_back(object), id, plan }
-    }
-
-    fn held_back(&self, object: &Object) -> Option<&'static str> {
-        if object.annotated(annotation::SUSPEND) {
-            return Some("the object is suspended");
-        }
-        // What differs although nothing was changed is drift.
-        let status = self.statuses.get(&object.id());
-        let is_drift =
-            status.is_some_and(|s| s.synced_generation > 0 && s.spec_digest == object.digest());
-        let reports = self.spec.drift_policy() == DriftPolicy::Report;
-        (is_drift && reports).then_some("drift is only reported")
-    }
-
-    async fn plan(&self, object: &Object, intent: Intent) -> Result<Plan<AnyStep>, AwsError> {
-        let id = object.id();
-        let Some(kind) = kind(&object.kind) else {
-            return Ok(Plan::default());
+        let (plan, is_drift) = match planned {
+            Ok((plan, is_drift)) => (Ok(plan), is_drift),
+            Err(error) => (Err(error), false),
         };
-        if intent == Intent::Delete {
-            let retain =
-                if kind.holds_data() { DeletionPolicy::Retain } else { DeletionPolicy::Delete };
-            let policy = kind.common(&object.spec).deletion_policy.unwrap_or(retain);
-            if policy == DeletionPolicy::Retain {
+        let held_back = decide::held_back(self.spec, self.known.suspended, object, is_drift);
+        Preview { id: object.id(), held_back, plan }
+    }
+
+    /// What becomes of a resource whose object leaves, where that is no deletion. Whoever takes it out is
+    /// asked for what has to be confirmed; here it counts as confirmed.
+    fn stays(&self, object: &Object) -> Option<Plan<AnyStep>> {
+        let key = ObjectKey { environment: self.environment.into(), id: object.id() };
+        let object = Arc::new(object.clone());
+        let taken_out = TakenOut { object, digest: String::new(), confirmed: true };
+        match judge_removal(&key, Some(&taken_out), self.spec.protected == Some(true)) {
+            Ok(DeletionPolicy::Delete) => None,
+            Ok(DeletionPolicy::Retain) => {
                 let message = "the resource stays in AWS and is not looked at any more".to_owned();
                 let waiting = Some(Waiting { reason: "Retained", message });
-                return Ok(Plan { waiting, ..Plan::default() });
+                Some(Plan { waiting, ..Plan::default() })
             }
+            Err(blocked) => Some(Plan { blocked: Some(blocked), ..Plan::default() }),
+        }
+    }
+
+    /// The plan, and whether what differs is drift.
+    async fn plan(
+        &self,
+        object: &Object,
+        intent: Intent,
+    ) -> Result<(Plan<AnyStep>, bool), AwsError> {
+        let id = object.id();
+        let Some(kind) = kind(&object.kind) else {
+            return Ok((Plan::default(), false));
+        };
+        if let (Intent::Delete, Some(stays)) = (intent, self.stays(object)) {
+            return Ok((stays, false));
         }
         let key = ObjectKey { environment: self.environment.into(), id: id.clone() };
         let status = self.statuses.get(&id).copied();
         let place = format!("{}/{}", self.account_id, self.session.region());
         let moved = status.and_then(|s| misplaced(s, &place, &aws_name(kind, object, &key)));
         if moved.is_some() {
-            return Ok(Plan { blocked: moved, ..Plan::default() });
+            return Ok((Plan { blocked: moved, ..Plan::default() }, false));
         }
         let previous = status.and_then(|s| self.known.objects.get(&s.synced_digest));
         let subject = Subject {
@@ -166,7 +175,11 @@ impl Work<'_> {
             )
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
+        let is_drift = status.is_some_and(|status| {
+            let is_same_form = status.synced_digest == object.digest();
+            decide::was_in_accord(status, is_same_form, &inputs(&desired))
+        });
         let now = self.known.clock.now();
-        Ok(kind.look(self.session, desired, intent, now).await?.plan)
+        Ok((kind.look(self.session, desired, intent, now).await?.plan, is_drift))
     }
 }

@@ -1,13 +1,16 @@
 //! What somebody changes behind trueup's back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TableClass;
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
+use trueup::aws::Sessions;
+use trueup::engine::{HeldBack, Known, preview};
 use trueup::model::{ConditionStatus, condition_type};
 use trueup::store::{EventKind, EventRecord};
 
-use crate::harness::{shop, statuses, with_shop};
+use crate::harness::{Harness, parse, shop, statuses, with_shop};
 
 fn reasons(events: &[EventRecord], object: &str) -> Vec<String> {
     let ours = events.iter().filter(|e| e.object == object).rev();
@@ -241,7 +244,17 @@ async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
         .await;
     // The environment's tags change; under Report that is carried out all the same.
     let tagged = stream("NEW_IMAGE").replace("  artifacts:", "  tags: { team: a }\n  artifacts:");
-    harness.apply(&with_secret(tagged)).await;
+    let tagged = with_secret(tagged);
+    assert_eq!(held_back(&harness, &tagged).await, None, "the preview says so");
+    let drifted = tagged.replace("  tags: { team: a }\n", "");
+    let by_hand = harness.session.lambda().update_function_configuration();
+    by_hand.function_name("shop-api").memory_size(1024).send().await.unwrap();
+    let held = held_back(&harness, &drifted).await;
+    assert_eq!(held, Some(HeldBack::DriftReported), "what only drifted is reported");
+    let back = harness.session.lambda().update_function_configuration();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    back.function_name("shop-api").memory_size(512).send().await.unwrap();
+    harness.apply(&tagged).await;
     harness.look("shop").await;
     let arn = "arn:aws:lambda:us-east-1:123456789012:function:shop-api";
     let tags = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();
@@ -249,4 +262,26 @@ async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
     let drifted: Vec<_> =
         harness.events("shop").await.into_iter().filter(|e| e.reason == "DriftDetected").collect();
     assert_eq!(drifted, []);
+}
+
+/// Why the preview of an apply would not write the function, where it would not.
+async fn held_back(harness: &Harness, yaml: &str) -> Option<HeldBack> {
+    let objects: Vec<_> = parse(yaml).objects().cloned().collect();
+    let statuses = statuses(&harness.store, "shop").await;
+    let clock = harness.store.clock();
+    let sessions = Sessions::new(&harness.sandbox.connection(), clock, None).await;
+    let known = Known {
+        store_id: "the-store",
+        statuses: &statuses,
+        clock,
+        suspended: false,
+        objects: BTreeMap::new(),
+        confirmed: BTreeSet::new(),
+        only: None,
+        looked_at: &|| (),
+    };
+    let previews = preview(&sessions, "shop", &objects, &[], &known).await.unwrap();
+    let function = previews.into_iter().find(|p| p.id.to_string() == "Function/api").unwrap();
+    assert!(!function.plan.unwrap().is_settled(), "something differs");
+    function.held_back
 }

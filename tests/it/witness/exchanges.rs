@@ -79,8 +79,7 @@ fn violations(services: &BTreeMap<String, Service>, exchange: &Exchange) -> Vec<
             Ok(members) => service.wrong(shape, &members),
             Err(refused) => vec![format!(": {refused}")],
         };
-        let found = found.into_iter().map(|w| format!("{} {what}{w}", call.action()));
-        wrong.extend(found.filter(|w| !OF_AWS.iter().any(|(of_aws, _)| w.contains(of_aws))));
+        wrong.extend(found.into_iter().map(|w| format!("{} {what}{w}", call.action())));
     };
     // What AWS refuses may be wrong.
     if exchange.status < 300 {
@@ -94,6 +93,7 @@ fn violations(services: &BTreeMap<String, Service>, exchange: &Exchange) -> Vec<
     wrong.extend(
         framing(service, operation, exchange).map(|w| format!("{} reply: {w}", call.action())),
     );
+    wrong.retain(|w| !OF_AWS.iter().any(|(of_aws, _)| w.contains(of_aws)));
     wrong
 }
 

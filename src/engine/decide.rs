@@ -1,0 +1,119 @@
+//! Whether a difference is mended or only told: one set of rules for the pass and for its preview. Pure.
+//!
+//! Left to others: what becomes of a resource whose object left (`removal`), what to write (`kinds`).
+
+use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
+use crate::model::{Object, annotation};
+use crate::plan::Blocked;
+use crate::store::StatusRecord;
+
+/// Why nothing is written although something differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    EnvironmentSuspended,
+    Suspended,
+    DriftReported,
+}
+
+impl HeldBack {
+    /// The reason of the condition.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::EnvironmentSuspended => "EnvironmentSuspended",
+            Self::Suspended => "Suspended",
+            Self::DriftReported => "DriftReported",
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::EnvironmentSuspended => "the environment is suspended",
+            Self::Suspended => "the object is suspended",
+            Self::DriftReported => "drift is only reported",
+        }
+    }
+}
+
+/// Whether the resource was seen to be as its manifest, and all that it refers to, want it: what differs
+/// since is drift. `is_same_form` says whether the manifest is still the one of that time, `inputs` is the
+/// digest of what it refers to now.
+pub(super) fn was_in_accord(record: &StatusRecord, is_same_form: bool, inputs: &str) -> bool {
+    is_same_form && record.synced_generation > 0 && record.synced_inputs == inputs
+}
+
+/// A new release is carried out under either policy; what changes afterwards is drift.
+pub(super) fn held_back(
+    environment: &EnvironmentSpec,
+    is_suspended: bool,
+    object: &Object,
+    is_drift: bool,
+) -> Option<HeldBack> {
+    let reports = environment.drift_policy() == DriftPolicy::Report;
+    match () {
+        () if is_suspended => Some(HeldBack::EnvironmentSuspended),
+        () if object.annotated(annotation::SUSPEND) => Some(HeldBack::Suspended),
+        () if is_drift && reports => Some(HeldBack::DriftReported),
+        () => None,
+    }
+}
+
+/// Credentials of another account than the environment's.
+pub(super) fn wrong_account(environment: &EnvironmentSpec, account_id: &str) -> Option<Blocked> {
+    let wanted = environment.target().account_id.filter(|wanted| wanted != account_id)?;
+    let message = format!(
+        "the credentials belong to account {account_id}, the environment to {wanted}; nothing was \
+         read or written. Correct spec.aws of the Environment, or the daemon's credentials"
+    );
+    Some(Blocked { reason: "WrongAccount", message })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_holds_a_write_back_is_named() {
+        let object = |annotations: serde_json::Value| -> Object {
+            let object = json!({
+                "apiVersion": "trueup.dev/v1alpha1", "kind": "Bucket", "spec": {},
+                "metadata": {"name": "it", "annotations": annotations},
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let environment = |drift: &str| -> EnvironmentSpec {
+            serde_json::from_value(json!({"reconcile": {"drift": drift}})).unwrap()
+        };
+        let (plain, suspended) = (json!({}), json!({"trueup.dev/suspend": "true"}));
+        for (drift, is_suspended, annotations, is_drift, expected) in [
+            ("Correct", false, &plain, true, None),
+            ("Correct", true, &plain, false, Some(HeldBack::EnvironmentSuspended)),
+            ("Correct", false, &suspended, false, Some(HeldBack::Suspended)),
+            ("Report", false, &plain, true, Some(HeldBack::DriftReported)),
+            ("Report", false, &plain, false, None),
+        ] {
+            let object = object(annotations.clone());
+            let held = held_back(&environment(drift), is_suspended, &object, is_drift);
+            assert_eq!(held, expected, "{drift} {is_suspended} {annotations} {is_drift}");
+        }
+    }
+
+    #[test]
+    fn drift_is_what_differs_from_what_was_once_in_accord() {
+        let record = |generation: u64, inputs: &str| StatusRecord {
+            synced_generation: generation,
+            synced_inputs: inputs.to_owned(),
+            ..StatusRecord::default()
+        };
+        for (record, is_same_form, inputs, expected) in [
+            (record(3, "a"), true, "a", true),
+            (record(3, "a"), true, "b", false),
+            (record(3, "a"), false, "a", false),
+            (record(0, ""), true, "", false),
+        ] {
+            assert_eq!(was_in_accord(&record, is_same_form, inputs), expected);
+        }
+    }
+}
