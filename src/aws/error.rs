@@ -152,6 +152,10 @@ impl AwsError {
             ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => {
                 "PutEncryptionConfiguration"
             }
+            ("s3", "GetBucketAccelerateConfiguration") => "GetAccelerateConfiguration",
+            ("s3", "PutBucketAccelerateConfiguration") => "PutAccelerateConfiguration",
+            ("s3", "GetObjectLockConfiguration") => "GetBucketObjectLockConfiguration",
+            ("s3", "PutObjectLockConfiguration") => "PutBucketObjectLockConfiguration",
             ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
             ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => {
                 "PutLifecycleConfiguration"

@@ -75,6 +75,17 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
     }
     problems.extend(check_notifications(spec));
     problems.extend(check_routing(spec));
+    if let Some(lock) = &spec.object_lock {
+        let retention = lock.default_retention.as_ref();
+        if retention.is_some_and(|r| r.days.is_some() == r.years.is_some()) {
+            let message = "a retention is so many days or so many years: give one of the two";
+            problems.push(Problem::new("objectLock.defaultRetention", message));
+        }
+        if *lock != ObjectLock::default() && spec.versioning == Some(Versioning::Suspended) {
+            let message = "object lock needs versioning: Enabled";
+            problems.push(Problem::new("objectLock", message));
+        }
+    }
     if let Some(website) = &spec.website
         && website.index_document.as_ref().is_some_and(|suffix| suffix.contains('/'))
     {

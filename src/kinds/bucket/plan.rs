@@ -83,6 +83,7 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let compared = desired.compare(declared.clone(), &by_meaning(live.words(&declared)), &SHAPE);
     let mut effective = compared.effective.clone();
     settle_website(&mut effective, &declared);
+    settle_retention(&mut effective, &declared);
     if let Some(policy) = effective.get_mut("policy").filter(|policy| policy.is_string()) {
         // It was one text to be compared by its meaning.
         *policy = json!(spec.policy);
@@ -178,6 +179,17 @@ fn settle_website(effective: &mut Value, declared: &Value) {
         website.retain(|field, _| field == REDIRECT);
     } else if ["indexDocument", "errorDocument", "routingRules"].into_iter().any(says) {
         website.remove(REDIRECT);
+    }
+}
+
+/// A retention is in days or in years: the one that is declared takes the place of the other.
+fn settle_retention(effective: &mut Value, declared: &Value) {
+    const RETENTION: &str = "/objectLock/defaultRetention";
+    let Some(Value::Object(retention)) = effective.pointer_mut(RETENTION) else { return };
+    for (one, other) in [("days", "years"), ("years", "days")] {
+        if declared.pointer(&format!("{RETENTION}/{one}")).is_some_and(Value::is_i64) {
+            retention.remove(other);
+        }
     }
 }
 

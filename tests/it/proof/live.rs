@@ -166,7 +166,7 @@ async fn table(sandbox: &Sandbox, name: &str) -> Value {
     table
 }
 
-const FACETS: [&str; 11] = [
+const FACETS: [&str; 13] = [
     "tagging",
     "versioning",
     "encryption",
@@ -178,6 +178,8 @@ const FACETS: [&str; 11] = [
     "website",
     "logging",
     "notification",
+    "accelerate",
+    "object-lock",
 ];
 
 async fn buckets(sandbox: &Sandbox, all: &mut Live) {

@@ -114,6 +114,7 @@ const S3_ERRORS: &[(&str, u16)] = &[
     ("NoSuchPublicAccessBlockConfiguration", 404),
     ("NoSuchTagSet", 404),
     ("NoSuchWebsiteConfiguration", 404),
+    ("ObjectLockConfigurationNotFoundError", 404),
     ("OwnershipControlsNotFoundError", 404),
     ("ServerSideEncryptionConfigurationNotFoundError", 404),
 ];

@@ -20,7 +20,8 @@ CALLS = {
     "s3": [
         "CreateBucket", "PutBucketVersioning", "PutBucketEncryption", "PutPublicAccessBlock", "PutBucketOwnershipControls",
         "PutBucketLifecycleConfiguration", "PutBucketCors", "PutBucketPolicy", "PutBucketWebsite", "PutBucketLogging",
-        "PutBucketNotificationConfiguration", "PutBucketTagging",
+        "PutBucketNotificationConfiguration", "PutBucketTagging", "PutBucketAccelerateConfiguration",
+        "PutObjectLockConfiguration",
     ],
 }
 

@@ -44,7 +44,14 @@ const fn bucket(put: &'static str, get: &'static str) -> Facet {
         put,
         get,
         at: "",
-        without: &["ContentMD5", "ChecksumAlgorithm", "ExpectedBucketOwner", "MFA"],
+        without: &[
+            "ContentMD5",
+            "ChecksumAlgorithm",
+            "ExpectedBucketOwner",
+            "MFA",
+            "RequestPayer",
+            "Token",
+        ],
     }
 }
 
@@ -92,6 +99,8 @@ const FACETS: &[Facet] = &[
     bucket("PutBucketWebsite", "GetBucketWebsite"),
     bucket("PutBucketLogging", "GetBucketLogging"),
     bucket("PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration"),
+    bucket("PutBucketAccelerateConfiguration", "GetBucketAccelerateConfiguration"),
+    bucket("PutObjectLockConfiguration", "GetObjectLockConfiguration"),
     function("UpdateFunctionConfiguration", "GetFunctionConfiguration"),
     function("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
     function("PutFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig"),
@@ -235,7 +244,21 @@ fn tidy(put: &str, members: &mut Value, dice: &mut StdRng) {
         "PutBucketEncryption" | "PutBucketOwnershipControls" => {
             let of = put.trim_start_matches("PutBucket");
             let of = if of == "Encryption" { "ServerSideEncryptionConfiguration" } else { of };
-            members[of]["Rules"].as_array_mut().unwrap().truncate(1);
+            let rules = members[of]["Rules"].as_array_mut().unwrap();
+            rules.truncate(1);
+            // Every bucket has a default.
+            if put == "PutBucketEncryption" {
+                let default = &mut rules[0]["ApplyServerSideEncryptionByDefault"];
+                if default["SSEAlgorithm"].is_null() {
+                    *default = json!({"SSEAlgorithm": "AES256"});
+                }
+            }
+        }
+        "PutObjectLockConfiguration" => {
+            let retention = json!({"Mode": "GOVERNANCE", "Days": dice.random_range(1..90)});
+            let rule = json!({"DefaultRetention": retention});
+            let lock = json!({"ObjectLockEnabled": "Enabled", "Rule": rule});
+            members["ObjectLockConfiguration"] = lock;
         }
         "UpdateFunctionConfiguration" => {
             let fields = members.as_object_mut().unwrap();

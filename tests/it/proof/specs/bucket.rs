@@ -97,6 +97,7 @@ fn full() -> Value {
             "topics": [{"id": "topic", "arn": "arn:aws:sns:us-east-1:123456789012:t", "events": ["s3:ObjectRestore:*"], "prefix": "t/", "suffix": ".t"}],
             "eventBridge": false,
         },
+        "accelerate": "Enabled",
         "tags": {"team": "storefront"},
     })
 }
@@ -113,6 +114,7 @@ fn variants() -> Vec<(&'static str, Value)> {
             "no versioning",
             json!({"versioning": "Suspended", "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false, "blockedEncryptionTypes": ["NONE"]}}),
         ),
+        ("no acceleration", json!({"accelerate": "Suspended"})),
         ("open", json!({"publicAccessBlock": {}, "objectOwnership": "ObjectWriter"})),
         (
             "other ownership",
@@ -169,7 +171,35 @@ fn rows() -> Vec<Row> {
         json!({"website": {"redirectAllRequestsTo": {"hostName": "a.com", "protocol": "https"}}});
     let one_lifecycle =
         |field, named, part: &str, changed: &str| row(field, named, LIFECYCLE, part, changed);
+    let lock = |days: &str, years: &str| {
+        let retention = json!({"mode": "GOVERNANCE", "days": days.parse::<i32>().ok(), "years": years.parse::<i32>().ok()});
+        let retention: serde_json::Map<_, _> = retention
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .filter(|(_, v)| !v.is_null())
+            .collect();
+        json!({"objectLock": {"enabled": true, "defaultRetention": retention}})
+    };
+    let locked = |field, mode: &str, time: &str| {
+        let rule = format!(
+            "<ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>{mode}</Mode>{time}</DefaultRetention></Rule>"
+        );
+        Row::new(field, field, put("/{name}?object-lock", "ObjectLockConfiguration", &rule))
+    };
     let mut rows = vec![
+        Row::new(
+            "accelerate",
+            "accelerate",
+            put("/{name}?accelerate", "AccelerateConfiguration", "<Status>Suspended</Status>"),
+        ),
+        locked("objectLock.defaultRetention.mode", "COMPLIANCE", "<Days>30</Days>")
+            .on(&lock("30", "")),
+        locked("objectLock.defaultRetention.days", "GOVERNANCE", "<Days>1</Days>")
+            .on(&lock("30", "")),
+        locked("objectLock.defaultRetention.years", "GOVERNANCE", "<Years>1</Years>")
+            .on(&lock("", "2")),
         Row::new(
             "versioning",
             "versioning",
@@ -517,6 +547,7 @@ fn rows() -> Vec<Row> {
 pub fn proof() -> Proof {
     let mut exempt = ours();
     exempt.extend([
+        ("objectLock.enabled", "S3 never turns it off"),
         ("logging.targetBucketFrom", "is resolved to logging.targetBucket"),
         ("notifications.functions[].arnFrom", "is resolved to the arn"),
         ("notifications.queues[].arnFrom", "is resolved to the arn"),
