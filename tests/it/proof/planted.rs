@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 57] = [
+const BUGS: [Bug; 62] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -268,6 +268,41 @@ const BUGS: [Bug; 57] = [
         good: "&& !taken_out.confirmed {",
         bad: "&& !taken_out.confirmed && kind.name().is_empty() {",
         caught_by: "damage::what_protects",
+    },
+    Bug {
+        name: "an ignored field that is not live is written",
+        file: "plan/diff.rs",
+        good: "&& (at.0.is_empty()",
+        bad: "&& (!at.0.is_empty() || at.0.is_empty()",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a write does not begin with what is live",
+        file: "kinds/bucket/facets/logging.rs",
+        good: "let mut sdk = live.unwrap_or_else(|| new.clone());",
+        bad: "let mut sdk = live.map_or_else(|| new.clone(), |_| new.clone());",
+        caught_by: "witness::unharmed::what_no_bucket",
+    },
+    Bug {
+        name: "an empty attribute is sent",
+        file: "kinds/table/plan.rs",
+        good: "None if want.attribute.is_empty() => {",
+        bad: "None if want.attribute == \"-\" => {",
+        caught_by: "witness::unharmed::what_no_table",
+    },
+    Bug {
+        name: "a reply has no request id",
+        file: "sandbox/router.rs",
+        good: "identify(&mut response, &call, self.calls.total());",
+        bad: "let _ = (identify as fn(&mut MockResponse, &Call, u64), self.calls.total(), &mut response);",
+        caught_by: "witness::lives",
+    },
+    Bug {
+        name: "what an object refers to does not count for drift",
+        file: "engine/decide.rs",
+        good: "is_same_form && record.synced_generation > 0 && record.synced_inputs == inputs",
+        bad: "is_same_form && record.synced_generation > 0 && inputs.len() < usize::MAX",
+        caught_by: "drift::what_an_object",
     },
     Bug {
         name: "an adoption takes from another object",
