@@ -91,6 +91,10 @@ pub struct Engine {
     /// Environments that could not be loaded: when they are tried again.
     pub(super) troubled: Backoffs<Arc<str>>,
     pub(super) quiet_until: HashMap<Arc<str>, Instant>,
+    /// When the orphans of an environment's store are collected next.
+    pub(super) collect_at: HashMap<Arc<str>, Instant>,
+    /// Collections under way: nobody waits for them, and they end with the daemon.
+    pub(super) collecting: JoinSet<()>,
     /// Objects whose record in memory may not be the one in the store.
     pub(super) unsure: BTreeSet<ObjectKey>,
     /// Objects whose brake was lifted while a pass was under way.
@@ -136,6 +140,8 @@ impl Engine {
             waiting: Backoffs::new(WAITING, dice.clone()),
             troubled: Backoffs::new(FAILING, dice.clone()),
             quiet_until: HashMap::new(),
+            collect_at: HashMap::new(),
+            collecting: JoinSet::new(),
             dice,
             lease_ends: HashMap::new(),
             due: HashMap::new(),

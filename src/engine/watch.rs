@@ -20,6 +20,10 @@ use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
 use crate::store::{EventKind, Head, Lease, ReconcileRequest, Release, StoreError};
 
+/// A daemon that restarts often collects nothing; orphans cost little.
+const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(3600);
+const COLLECT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// The longest that one look at the heads may take.
 const HEADS_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -199,6 +203,9 @@ impl Engine {
         let follower = self.follower();
         let held = self.world.environments.get(name);
         let held = held.map(|e| (e.lease.clone(), e.oldest_look()));
+        if held.is_some() {
+            self.collect_when_due(name);
+        }
         if held.as_ref().is_some_and(|(lease, _)| !follower.is_due(lease, self.cx.clock.now())) {
             return;
         }
@@ -213,6 +220,29 @@ impl Engine {
                 None => follower.take(&name, request).await,
             };
             Answer::Lease(Followed { environment: name, epoch, news })
+        });
+    }
+
+    /// Collects what nothing refers to in the store of an environment whose lease is held, once a day.
+    fn collect_when_due(&mut self, name: &Arc<str>) {
+        let now = Instant::now();
+        let at = self.collect_at.entry(Arc::clone(name)).or_insert(now + COLLECT_FIRST_AFTER);
+        if now < *at {
+            return;
+        }
+        *at = now + COLLECT_EVERY;
+        while self.collecting.try_join_next().is_some() {}
+        let (store, name) = (self.cx.store.clone(), Arc::clone(name));
+        self.collecting.spawn(async move {
+            match store.collect(&name).await {
+                Ok(0) => {}
+                Ok(records) => {
+                    info!(environment = %name, records, "orphans collected from the store")
+                }
+                Err(error) => {
+                    warn!(environment = %name, %error, "no orphans are collected from the store")
+                }
+            }
         });
     }
 

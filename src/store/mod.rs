@@ -16,11 +16,13 @@
 //!   and moves the head, on the condition that the head is where the author saw it.
 //! - What a release refers to is never changed, and is checked against its digests on every read. What is
 //!   missing, altered, or of a newer version is an error (`StoreError::is_damage`), never an absence.
+//! - Objects and pages that nothing refers to are collected (`collect.rs`), and nothing else ever is.
 //! - A status is written only by the holder of the newest lease epoch that was seen for it.
 //!
 //! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
 
 mod brake;
+mod collect;
 mod error;
 mod event;
 mod head;

@@ -66,7 +66,7 @@ impl Store {
         before: Option<&Release>,
         objects: &[Object],
     ) -> Result<Release, StoreError> {
-        let pk = partition(environment);
+        let (pk, written_at) = (partition(environment), Some(self.clock.now()));
         let known: BTreeSet<&str> =
             before.iter().flat_map(|r| &r.objects).map(|e| e.digest.as_str()).collect();
         let mut items: BTreeMap<String, Item> = BTreeMap::new();
@@ -80,15 +80,15 @@ impl Store {
                 how: error.to_string(),
             })?;
             let sk = spec_key(&digest);
-            items.insert(sk.clone(), item(&pk, &sk, &SpecItem { body })?);
+            items.insert(sk.clone(), item(&pk, &sk, &SpecItem { body, written_at })?);
         }
         let mut stored = release.clone();
         if release.objects.len() > ENTRIES_PER_ITEM {
-            stored.pages = paged(&pk, &stored.objects, &mut items)?;
+            stored.pages = paged(&pk, &stored.objects, written_at, &mut items)?;
             stored.objects.clear();
         }
         if release.left.len() > LEFT_PER_ITEM {
-            stored.left_pages = paged(&pk, &stored.left, &mut items)?;
+            stored.left_pages = paged(&pk, &stored.left, written_at, &mut items)?;
             stored.left.clear();
         }
         self.put_all(items.into_values().collect()).await?;
@@ -262,13 +262,14 @@ fn left(
 fn paged<T: Clone + Serialize>(
     pk: &str,
     entries: &[T],
+    written_at: Option<Timestamp>,
     items: &mut BTreeMap<String, Item>,
 ) -> Result<Vec<String>, StoreError> {
     let mut digests = Vec::new();
     for entries in entries.chunks(ENTRIES_PER_ITEM) {
         let digest = digest_of(&entries);
         let sk = page_key(&digest);
-        items.insert(sk.clone(), item(pk, &sk, &Page { entries: entries.to_vec() })?);
+        items.insert(sk.clone(), item(pk, &sk, &Page { entries: entries.to_vec(), written_at })?);
         digests.push(digest);
     }
     Ok(digests)

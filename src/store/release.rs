@@ -139,14 +139,20 @@ pub struct NewRelease {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Page<T> {
     pub entries: Vec<T>,
+    /// When it was written last; it is not part of the content address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SpecItem {
+    /// When it was written last; it is not part of the content address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<Timestamp>,
     /// The object's JSON: kept as one text, so that an item costs what the object is long.
     pub body: String,
 }
@@ -155,7 +161,7 @@ pub(super) fn partition(environment: &str) -> String {
     format!("env#{environment}")
 }
 
-const RELEASE_PREFIX: &str = "release#";
+pub(super) const RELEASE_PREFIX: &str = "release#";
 
 pub(super) fn release_key(number: u64) -> String {
     // Padded, so that keys sort as the numbers do.
@@ -200,7 +206,7 @@ impl Store {
         release.checked(environment, number)
     }
 
-    async fn page<T: DeserializeOwned + Serialize>(
+    pub(super) async fn page<T: DeserializeOwned + Serialize>(
         &self,
         environment: &str,
         digest: &str,

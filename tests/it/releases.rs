@@ -1,9 +1,10 @@
 //! The store: immutable releases, one head, leases and fences.
 
+use aws_sdk_dynamodb::types::AttributeValue::S;
 use jiff::SignedDuration;
 use trueup::store::{StatusRecord, StoreError};
 
-use crate::harness::{Harness, parse, release, shop, statuses};
+use crate::harness::{Harness, TABLE, parse, release, shop, statuses, with_shop};
 
 #[tokio::test(start_paused = true)]
 async fn of_two_applies_at_once_exactly_one_wins() {
@@ -170,4 +171,56 @@ async fn an_apply_whose_reply_is_lost_is_found_to_have_landed() {
     assert_eq!(harness.apply(&shop()).await.number, 1);
     let again = harness.apply(&shop().replace("512", "1024")).await;
     assert_eq!(again.number, 2);
+}
+
+/// The sort keys of an environment's records that begin so.
+async fn keys(harness: &Harness, environment: &str, prefix: &str) -> Vec<String> {
+    let query = harness.session.dynamodb().query().table_name(TABLE);
+    let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
+    let query = query.expression_attribute_values(":pk", S(format!("env#{environment}")));
+    let found = query.expression_attribute_values(":sk", S(prefix.to_owned())).send().await;
+    let items = found.unwrap().items.unwrap_or_default();
+    items.iter().map(|item| item["sk"].as_s().unwrap().clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_apply_that_died_left_behind_is_collected_and_nothing_that_is_referred_to() {
+    let mut harness = with_shop().await;
+    harness.apply(&shop().replace("512", "640")).await;
+    harness.until_ready("shop").await;
+    let used = keys(&harness, "shop", "spec#").await;
+    // It dies before it moves the head.
+    let died = |memory: &str| shop().replace("512", memory);
+    let fault = || "dynamodb:TransactWriteItems=500*1".parse().unwrap();
+    for memory in ["768", "896"] {
+        harness.sandbox.faults().inject(fault());
+        let objects = parse(&died(memory)).objects().cloned().collect();
+        harness.record("shop", objects).await.unwrap_err();
+    }
+    let orphans = keys(&harness, "shop", "spec#").await.len() - used.len();
+    assert_eq!(orphans, 2);
+    // What is young may be an apply's that is at work.
+    assert_eq!(harness.store.collect("shop").await.unwrap(), 0);
+    tokio::time::sleep(std::time::Duration::from_secs(20 * 3600)).await;
+    // One of them is applied after all, and so written again.
+    harness.apply(&died("896")).await;
+    harness.until_ready("shop").await;
+    tokio::time::sleep(std::time::Duration::from_secs(30 * 3600)).await;
+    let mut left = keys(&harness, "shop", "spec#").await;
+    assert_eq!(left.len(), used.len() + 1, "the daemon collected the other: {left:?}");
+    left.retain(|key| !used.contains(key));
+    assert_eq!(left.len(), 1, "nothing that a release of the history has is gone");
+    assert_eq!(harness.store.collect("shop").await.unwrap(), 0);
+    harness.stop().await;
+    // A release that cannot be read may refer to anything.
+    let broken = harness.session.dynamodb().update_item().table_name(TABLE);
+    let broken = broken.key("pk", S("env#shop".to_owned()));
+    let broken = broken.key("sk", S("release#0000000001".to_owned()));
+    let broken = broken.update_expression("SET later = :later");
+    broken.expression_attribute_values(":later", S("x".to_owned())).send().await.unwrap();
+    harness.sandbox.faults().inject(fault());
+    let objects = parse(&died("1152")).objects().cloned().collect();
+    harness.record("shop", objects).await.unwrap_err();
+    tokio::time::sleep(std::time::Duration::from_secs(30 * 3600)).await;
+    harness.store.collect("shop").await.unwrap_err();
 }
