@@ -112,7 +112,11 @@ impl Work<'_> {
             Ok((plan, is_drift)) => (Ok(plan), is_drift),
             Err(error) => (Err(error), false),
         };
-        let held_back = decide::held_back(self.spec, self.known.suspended, object, is_drift);
+        // A removal asks neither the drift policy nor the object: `stays` has said what protects it.
+        let held_back = match intent {
+            Intent::Keep => decide::held_back(self.spec, self.known.suspended, object, is_drift),
+            Intent::Delete => self.known.suspended.then_some(HeldBack::EnvironmentSuspended),
+        };
         Preview { id: object.id(), held_back, plan }
     }
 
@@ -176,7 +180,9 @@ impl Work<'_> {
         };
         let desired = subject.desired(self.session, &self.secrets, resolve).await?;
         let is_drift = status.is_some_and(|status| {
-            let is_same_form = status.synced_digest == object.digest();
+            // A form that came meanwhile and was never seen in accord makes it another generation.
+            let is_same_form = status.synced_digest == object.digest()
+                && status.observed_generation <= status.synced_generation;
             decide::was_in_accord(status, is_same_form, &inputs(&desired))
         });
         let now = self.known.clock.now();

@@ -142,8 +142,8 @@ async fn look<K: Kind>(
     intent: Intent,
     now: Timestamp,
 ) -> Result<Look, AwsError> {
-    let spec = K::NULLS.stood_for(&desired.spec, &desired.aws_name);
-    let spec = K::Spec::deserialize(&spec).map_err(|error| {
+    let stood = K::NULLS.stood_for(&desired.spec, &desired.aws_name);
+    let spec = K::Spec::deserialize(&stood).map_err(|error| {
         let message = format!(
             "{} is stored in a form that this version cannot read ({error}); apply its manifest again",
             desired.key
@@ -151,7 +151,7 @@ async fn look<K: Kind>(
         AwsError::new(Class::Invalid, "trueup", "decode", message)
     })?;
     let cleared = match K::NULLS {
-        Nulls::Absent => nulls(&desired.spec),
+        Nulls::AbsentBut(_) => nulls(&stood),
         Nulls::StandFor(_) => Vec::new(),
     };
     let desired = Arc::new(Desired { cleared, ..desired.with_spec(spec) });

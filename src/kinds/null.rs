@@ -10,8 +10,9 @@ use crate::model::Path;
 /// How a kind reads null.
 #[derive(Clone, Copy, Debug)]
 pub enum Nulls {
-    /// The setting is asked to be absent, whichever it is.
-    Absent,
+    /// The setting is asked to be absent, but for those that a new resource has: by the path of the field,
+    /// AWS's own value as JSON.
+    AbsentBut(&'static [(&'static str, &'static str)]),
     /// AWS's own value, by the path of the field. It is JSON; `{name}` in it is the resource's name in AWS.
     StandFor(&'static [(&'static str, &'static str)]),
 }
@@ -23,7 +24,7 @@ impl Nulls {
     /// Whether null means anything at a path below `spec`.
     pub fn clears(self, path: &Path) -> bool {
         match self {
-            Self::Absent => true,
+            Self::AbsentBut(_) => true,
             Self::StandFor(_) => self.text(path).is_some(),
         }
     }
@@ -35,17 +36,21 @@ impl Nulls {
 
     /// What null at a path stands for, in words for people.
     pub fn text(self, path: &Path) -> Option<&'static str> {
-        let Self::StandFor(values) = self else { return None };
         let fields = path.to_string();
-        values.iter().find(|(at, _)| *at == fields).map(|(_, value)| *value)
+        self.values().iter().find(|(at, _)| *at == fields).map(|(_, value)| *value)
+    }
+
+    /// AWS's own values by the paths of the fields.
+    pub fn values(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::AbsentBut(values) | Self::StandFor(values) => values,
+        }
     }
 
     /// The spec with AWS's own values in the places of the nulls.
     pub(super) fn stood_for(self, spec: &Value, aws_name: &str) -> Value {
         let mut spec = spec.clone();
-        if let Self::StandFor(_) = self {
-            self.fill(&mut spec, &Path::default(), aws_name);
-        }
+        self.fill(&mut spec, &Path::default(), aws_name);
         spec
     }
 
@@ -53,16 +58,15 @@ impl Nulls {
         let Value::Object(fields) = spec else { return };
         for (name, value) in fields.iter_mut() {
             let here = at.field(name);
+            let text = self.text(&here).map(|text| text.replace("{name}", aws_name));
+            // The tables are our own; a test reads every value of them.
+            let own: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
             // An empty object clears, too: where AWS always has something, that is its own value.
-            let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-            match value {
-                _ if value.is_null() || is_empty && self.text(&here).is_some() => {
-                    let text = self.text(&here).map(|text| text.replace("{name}", aws_name));
-                    // The tables are our own; a test reads every value of them.
-                    let read = text.and_then(|text| serde_json::from_str(&text).ok());
-                    *value = read.unwrap_or_default();
-                }
-                value => self.fill(value, &here, aws_name),
+            let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty)
+                && matches!(self, Self::StandFor(_));
+            match (value, own) {
+                (value, Some(own)) if value.is_null() || is_empty => *value = own,
+                (value, _) => self.fill(value, &here, aws_name),
             }
         }
     }
@@ -77,8 +81,7 @@ mod tests {
     #[test]
     fn every_value_that_null_stands_for_is_a_value_of_its_field() {
         for kind in kinds() {
-            let Nulls::StandFor(values) = kind.nulls() else { continue };
-            for (path, text) in values {
+            for (path, text) in kind.nulls().values() {
                 let mut spec = Value::Null;
                 for field in path.rsplit('.') {
                     spec = json!({ field: spec });

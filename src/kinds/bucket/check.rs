@@ -42,6 +42,13 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
         let message = "kmsKeyArn goes with aws:kms and aws:kms:dsse";
         problems.push(Problem::new("encryption.kmsKeyArn", message));
     }
+    if let Some(encryption) = &spec.encryption
+        && encryption.algorithm == EncryptionAlgorithm::AwsKmsDsse
+        && encryption.bucket_key_enabled == Some(true)
+    {
+        let message = "dual-layer encryption (aws:kms:dsse) takes no bucket key";
+        problems.push(Problem::new("encryption.bucketKeyEnabled", message));
+    }
     let mut seen = Vec::new();
     for (i, rule) in spec.lifecycle.iter().flatten().enumerate() {
         if seen.contains(&&rule.id) {

@@ -32,7 +32,22 @@ impl Kind for Bucket {
     const HOLDS_DATA: bool = true;
     const TAGS_SEEN_AT_ONCE: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Partition;
-    const NULLS: Nulls = Nulls::Absent;
+    // What S3 gives a new bucket, and what it shows where nothing is set:
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html.
+    const NULLS: Nulls = Nulls::AbsentBut(&[
+        (
+            "publicAccessBlock",
+            r#"{"blockPublicAcls": true, "ignorePublicAcls": true, "blockPublicPolicy": true, "restrictPublicBuckets": true}"#,
+        ),
+        ("publicAccessBlock.blockPublicAcls", "true"),
+        ("publicAccessBlock.ignorePublicAcls", "true"),
+        ("publicAccessBlock.blockPublicPolicy", "true"),
+        ("publicAccessBlock.restrictPublicBuckets", "true"),
+        ("objectOwnership", r#""BucketOwnerEnforced""#),
+        ("encryption.bucketKeyEnabled", "false"),
+        ("notifications.eventBridge", "false"),
+        ("objectLock.enabled", "true"),
+    ]);
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;

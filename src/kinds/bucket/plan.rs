@@ -187,7 +187,10 @@ fn settle_retention(effective: &mut Value, declared: &Value) {
     const RETENTION: &str = "/objectLock/defaultRetention";
     let Some(Value::Object(retention)) = effective.pointer_mut(RETENTION) else { return };
     for (one, other) in [("days", "years"), ("years", "days")] {
-        if declared.pointer(&format!("{RETENTION}/{one}")).is_some_and(Value::is_i64) {
+        if retention.contains_key(one)
+            && retention.contains_key(other)
+            && declared.pointer(&format!("{RETENTION}/{one}")).is_some_and(Value::is_i64)
+        {
             retention.remove(other);
         }
     }
@@ -322,6 +325,18 @@ mod tests {
         let plan = plan(&desired, Some(&bucket(&json!({}), &by_hand)));
         let BucketStep::Tag(tags) = &plan.steps[0].call else { panic!("{:?}", plan.steps) };
         assert_eq!(tags.len(), 4, "{tags:?}");
+    }
+
+    #[test]
+    fn a_retention_in_days_takes_the_place_of_one_in_years_and_the_other_way_round() {
+        let lock = |time: &str, number: i32| json!({"objectLock": {"enabled": true, "defaultRetention": {"mode": "GOVERNANCE", time: number}}});
+        for (declared, live, kept, gone) in [
+            (lock("days", 30), lock("years", 1), "days: Some(30)", "years: Some"),
+            (lock("years", 2), lock("days", 7), "years: Some(2)", "days: Some"),
+        ] {
+            let sent = sent(&planned(declared, live)).join("");
+            assert!(sent.contains(kept) && !sent.contains(gone), "{sent}");
+        }
     }
 
     #[test]

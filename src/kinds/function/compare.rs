@@ -73,6 +73,7 @@ pub(super) fn compare(
         }
     }
     settle_cors(&mut declared, &mut seen);
+    settle_vpc(&mut declared, &seen);
     // Destinations that shall not be there are not, where nothing is set at all.
     let is_cleared = |value: &Value| value.as_object().is_some_and(|o| o.values().all(|v| v == ""));
     if is_cleared(&declared["async"]) && seen["async"].is_null() {
@@ -102,6 +103,20 @@ pub(super) fn compare(
         env: env.map(|env| env.effective(&variables, &live.env)),
     };
     Ok((compared, settings))
+}
+
+/// A VPC without subnets and security groups is none, said by two empty lists, or of a function that is in
+/// none.
+fn settle_vpc(declared: &mut Value, seen: &Value) {
+    let Some(Value::Object(vpc)) = declared.get_mut("vpc") else { return };
+    let list = |name: &str| vpc.get(name).and_then(Value::as_array);
+    let lists = ["subnetIds", "securityGroupIds"].map(list);
+    let is_none = lists.iter().all(|list| list.is_none_or(Vec::is_empty));
+    let is_left = lists.iter().all(|list| list.is_some_and(Vec::is_empty));
+    let wants_more = vpc.get("ipv6AllowedForDualStack") == Some(&json!(true));
+    if !wants_more && (is_left || is_none && seen["vpc"].is_null()) {
+        vpc.clear();
+    }
 }
 
 /// What CORS has where nothing is set: AWS may show it or not. What is declared stays what it is: one usual value

@@ -82,7 +82,9 @@ pub(super) fn plan(
     let mut changes = compared.changes;
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
-    let blocked = blocked.or_else(|| settings.spec.vpc.as_ref().and_then(half_vpc));
+    let vpc = settings.spec.vpc.as_ref();
+    let vpc = vpc.filter(|_| changes.iter().any(|change| change.path.root() == "vpc"));
+    let blocked = blocked.or_else(|| vpc.and_then(half_vpc));
     let mut plan = Plan { blocked, ..Plan::default() };
     let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
@@ -131,8 +133,8 @@ pub(super) fn plan(
 }
 
 /// Lambda takes subnets and security groups together, or neither:
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html>. What the manifest leaves out may be
-/// live; here it is not.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html>. The VPC is the one that would be
+/// written: what is missing here is missing live, too.
 fn half_vpc(vpc: &Vpc) -> Option<Blocked> {
     let has = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let missing = match (has(&vpc.subnet_ids), has(&vpc.security_group_ids)) {

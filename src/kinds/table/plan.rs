@@ -56,6 +56,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         Ok(want) => want,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
+    compared.changes.retain(|change| !is_off_and_stays_off(change, &want, &live.spec));
     compared.changes.extend(undeclared_sort_key(desired, &live.spec));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(failure) = &live.failure {
@@ -125,6 +126,17 @@ fn undeclared_sort_key(desired: &Desired<TableSpec>, live: &TableSpec) -> Option
     let is_asked = desired.spec.sort_key.is_some() || desired.ignore.contains(&path);
     let key = live.sort_key.as_ref().filter(|_| !is_asked)?;
     Some(Change { path, live: Some(json!(key)), desired: None })
+}
+
+/// A switch that is ignored stays where it is, and what is off has nothing else that could differ.
+fn is_off_and_stays_off(change: &Change, want: &TableSpec, live: &TableSpec) -> bool {
+    let is_on = |spec: &TableSpec| match change.path.root() {
+        "ttl" => spec.ttl.as_ref().is_some_and(|ttl| ttl.enabled),
+        "stream" => spec.stream.as_ref().is_some_and(|stream| stream.enabled),
+        "pointInTimeRecovery" => spec.point_in_time_recovery.is_some_and(|p| p.enabled),
+        _ => true,
+    };
+    !is_on(want) && !is_on(live)
 }
 
 /// What is off has no further fields: what means nothing is not compared.
@@ -224,7 +236,7 @@ fn push_facets(
         let on = live.ttl.as_ref().filter(|ttl| ttl.enabled);
         let step = match on {
             Some(on) => TimeToLive { enabled: false, attribute: on.attribute.clone() },
-            // An ignored attribute that is not set is nothing to take from the live side.
+            // The attribute is ignored, and AWS has none: the declared one is sent.
             None if want.attribute.is_empty() => {
                 let declared = declared.ttl.as_ref().map(|ttl| ttl.attribute.clone());
                 TimeToLive { attribute: declared.unwrap_or_default(), ..want.clone() }

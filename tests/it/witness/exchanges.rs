@@ -123,7 +123,7 @@ const S3_ERRORS: &[(&str, u16)] = &[
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html>.
 const COMMON_ERRORS: &[(&str, u16)] = &[("ValidationException", 400), ("ThrottlingException", 400)];
 
-/// What AWS itself answers and its model does not allow, by the end of the violation.
+/// What AWS itself answers and its model does not allow, by a part of the violation.
 const OF_AWS: &[(&str, &str)] = &[
     // Its examples have both: https://docs.aws.amazon.com/cli/latest/reference/dynamodb/batch-write-item.html.
     (

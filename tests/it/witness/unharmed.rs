@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
-use trueup::model::condition_type;
+use trueup::model::{ConditionStatus, condition_type};
 
 use super::generate::{any, pruned, request, value};
 use super::members::{Row, rows};
@@ -716,14 +716,11 @@ async fn lives(kind: &'static str, seed: u64) -> Tally {
     tally.facets = resources.len() * FACETS.iter().filter(|facet| facet.kind == kind).count();
     for status in statuses(&harness.store, ENVIRONMENT).await {
         tally.ready += usize::from(status.conditions.is_true(condition_type::READY));
-        let stalled = status.conditions.is_true(condition_type::STALLED);
-        tally.stalled += usize::from(stalled);
-        if std::env::var_os("UNHARMED_WHY").is_some()
-            && !status.conditions.is_true(condition_type::READY)
-        {
-            let why = status.conditions.get(condition_type::READY);
-            println!("{} {:?}", status.id(), why.map(|c| format!("{}: {}", c.reason, c.message)));
-        }
+        let stalled = status.conditions.get(condition_type::STALLED);
+        let Some(stalled) = stalled.filter(|c| c.status == ConditionStatus::True) else { continue };
+        tally.stalled += 1;
+        // What is written must read back as it was written.
+        assert_ne!(stalled.reason, "Flapping", "{}: {}\nseed {seed}", status.id(), stalled.message);
     }
     tally
 }

@@ -2,6 +2,7 @@
 //! encryption: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionRule.html>.
 
 use aws_sdk_s3::types as aws;
+use aws_smithy_types::error::operation::BuildError;
 
 use super::Built;
 use crate::aws::{Absent, AwsError, Session};
@@ -54,8 +55,9 @@ impl Facet for Encryption {
         let is_kms = words.algorithm != EncryptionAlgorithm::AES256;
         let algorithm = aws::ServerSideEncryption::from(text(&words.algorithm).as_str());
         // A key goes with KMS only, and a bucket key not with its dual-layer form.
-        let key = words.kms_key_arn.filter(|_| is_kms);
         let is_dual = words.algorithm == EncryptionAlgorithm::AwsKmsDsse;
+        refuse_what_does_not_go_together(&words, is_kms, is_dual, live.as_ref())?;
+        let key = words.kms_key_arn.filter(|_| is_kms);
         let default = aws::ServerSideEncryptionByDefault::builder()
             .sse_algorithm(algorithm)
             .set_kms_master_key_id(key)
@@ -90,6 +92,30 @@ impl Facet for Encryption {
     }
 }
 
+/// A key or a bucket key that the manifest wants beside an algorithm that takes none, as where the algorithm
+/// is ignored. What only the live rule has goes with the algorithm that it belonged to.
+fn refuse_what_does_not_go_together(
+    words: &BucketEncryption,
+    is_kms: bool,
+    is_dual: bool,
+    live: Option<&aws::ServerSideEncryptionConfiguration>,
+) -> Built<()> {
+    let rule = live.and_then(|sdk| sdk.rules().first());
+    let default = rule.and_then(|rule| rule.apply_server_side_encryption_by_default());
+    let has_key = default.is_some_and(|default| default.kms_master_key_id().is_some());
+    let algorithm = text(&words.algorithm);
+    if words.kms_key_arn.is_some() && !is_kms && !has_key {
+        let why = format!("the algorithm is {algorithm}, and kmsKeyArn goes with aws:kms");
+        return Err(BuildError::other(why));
+    }
+    let has_bucket_key = rule.is_some_and(|rule| rule.bucket_key_enabled() == Some(true));
+    if words.bucket_key_enabled == Some(true) && is_dual && !has_bucket_key {
+        let why = format!("the algorithm is {algorithm}, which takes no bucket key");
+        return Err(BuildError::other(why));
+    }
+    Ok(())
+}
+
 fn blocked(kinds: Vec<BlockedEncryptionType>) -> aws::BlockedEncryptionTypes {
     let kinds = kinds.iter().map(|kind| aws::EncryptionType::from(text(kind).as_str()));
     aws::BlockedEncryptionTypes::builder().set_encryption_type(Some(kinds.collect())).build()
@@ -120,5 +146,26 @@ mod tests {
         assert_eq!(key(EncryptionAlgorithm::AwsKms, Some("arn:new")).as_deref(), Some("arn:new"));
         assert_eq!(key(EncryptionAlgorithm::AwsKms, None), None);
         assert_eq!(key(EncryptionAlgorithm::AES256, Some("arn:new")), None);
+    }
+
+    #[test]
+    fn a_key_beside_an_algorithm_that_takes_none_is_refused_and_not_dropped() {
+        let words = |algorithm, kms_key_arn: Option<&str>, bucket_key| BucketEncryption {
+            algorithm,
+            kms_key_arn: kms_key_arn.map(str::to_owned),
+            bucket_key_enabled: bucket_key,
+            blocked_encryption_types: None,
+        };
+        for (words, said) in [
+            (
+                words(EncryptionAlgorithm::AES256, Some("arn:new"), None),
+                "kmsKeyArn goes with aws:kms",
+            ),
+            (words(EncryptionAlgorithm::AwsKmsDsse, None, Some(true)), "takes no bucket key"),
+        ] {
+            let error = Encryption::overlay(words, None).unwrap_err();
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains(said), "{why}");
+        }
     }
 }
