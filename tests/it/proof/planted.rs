@@ -152,16 +152,16 @@ const BUGS: [Bug; 62] = [
     },
     Bug {
         name: "a suspended environment is written to",
-        file: "engine/pass.rs",
-        good: "        if self.snapshot.suspended {\n            return Mode::Report",
-        bad: "        if self.snapshot.release == 0 {\n            return Mode::Report",
+        file: "engine/decide.rs",
+        good: "() if is_suspended => Some(HeldBack::EnvironmentSuspended),",
+        bad: "() if is_suspended && object.kind.is_empty() => Some(HeldBack::EnvironmentSuspended),",
         caught_by: "drift::a_suspended_environment",
     },
     Bug {
         name: "the policy Report is not kept to",
-        file: "engine/pass.rs",
-        good: "drift_policy() == DriftPolicy::Report {",
-        bad: "drift_policy() != DriftPolicy::Report {",
+        file: "engine/decide.rs",
+        good: "drift_policy() == DriftPolicy::Report;",
+        bad: "drift_policy() != DriftPolicy::Report;",
         caught_by: "drift::the_policy_report",
     },
     Bug {
@@ -173,9 +173,9 @@ const BUGS: [Bug; 62] = [
     },
     Bug {
         name: "the wrong account is written to",
-        file: "engine/pass.rs",
-        good: "is_some_and(|wanted| *wanted != account_id)",
-        bad: "is_some_and(|wanted| wanted.is_empty())",
+        file: "engine/decide.rs",
+        good: "filter(|wanted| wanted != account_id)?;",
+        bad: "filter(|wanted| wanted.is_empty() && account_id.is_empty())?;",
         caught_by: "ownership::a_wrong_account",
     },
     Bug {
@@ -405,8 +405,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "a condition of a permission is taken away without being asked for",
         file: "kinds/function/plan.rs",
-        good: "blocked: desired.unasked(opening, &SHAPE), ",
-        bad: "blocked: desired.unasked(opening.take(0), &SHAPE), ",
+        good: "let blocked = desired.unasked(opening, &SHAPE);",
+        bad: "let blocked = desired.unasked(opening.take(0), &SHAPE);",
         caught_by: "--lib",
     },
     Bug {
@@ -461,8 +461,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "null is read as nothing said",
         file: "kinds/null.rs",
-        good: "*value = read.unwrap_or_default();",
-        bad: "*value = read.filter(|_| false).unwrap_or_default();",
+        good: "if value.is_null() || is_empty => *value = own,",
+        bad: "if value.is_null() && is_empty => *value = own,",
         caught_by: "--lib",
     },
 ];
@@ -517,6 +517,8 @@ impl Copy {
         };
         // A few tests run once: optimizing would take longer than they do.
         cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+        // Without optimization the longest tests' futures overflow a thread's usual stack.
+        cargo.env("RUST_MIN_STACK", (64 << 20).to_string());
         cargo.env("CARGO_TARGET_DIR", &self.target).env("INSTA_UPDATE", "no");
         cargo.env("RUST_BACKTRACE", "0").output().unwrap()
     }

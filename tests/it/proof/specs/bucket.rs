@@ -114,7 +114,6 @@ fn variants() -> Vec<(&'static str, Value)> {
             "no versioning",
             json!({"versioning": "Suspended", "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false, "blockedEncryptionTypes": ["NONE"]}}),
         ),
-        ("no acceleration", json!({"accelerate": "Suspended"})),
         ("open", json!({"publicAccessBlock": {}, "objectOwnership": "ObjectWriter"})),
         (
             "other ownership",
@@ -147,6 +146,7 @@ fn variants() -> Vec<(&'static str, Value)> {
             "other tags",
             json!({"tags": {"team": "other"}, "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "other/", "partitionDateSource": "DeliveryTime"}}),
         ),
+        ("no acceleration", json!({"accelerate": "Suspended"})),
     ];
     changed.into_iter().map(|(name, fields)| (name, with(&full, &fields))).collect()
 }
