@@ -1,7 +1,6 @@
 //! Exchanges as they go over the wire, shown to whoever watches: the tests hold them against AWS's models.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -22,17 +21,11 @@ pub struct Exchange {
     pub reply: Bytes,
 }
 
-type Watch = Arc<dyn Fn(&Exchange) + Send + Sync>;
+type Watch = Box<dyn Fn(&Exchange) + Send + Sync>;
 
 /// Who watches: nobody, until one is set, for as long as the sandbox lives.
-#[derive(Clone, Default)]
-pub(super) struct Watcher(Arc<OnceLock<Watch>>);
-
-impl fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watcher")
-    }
-}
+#[derive(Default)]
+pub(super) struct Watcher(OnceLock<Watch>);
 
 impl Watcher {
     /// Whoever is first stays.

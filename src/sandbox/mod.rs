@@ -100,7 +100,7 @@ impl Sandbox {
 
     /// Shows every exchange from now on. Whoever watches first stays.
     pub fn watch(&self, watch: impl Fn(&Exchange) + Send + Sync + 'static) {
-        self.router.watcher.set(Arc::new(watch));
+        self.router.watcher.set(Box::new(watch));
     }
 
     /// What goes wrong.

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::item::{Item, key, text};
+use super::item::{Stored, key, text};
 use super::release::{Entry, Left, RELEASE_PREFIX, Release, page_key, partition, spec_key};
 use super::{Store, StoreError};
 use crate::aws::Class;
@@ -23,15 +23,16 @@ const COLLECTED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Deletions of one collection; the next one goes on.
 const DELETED_MAX: usize = 10_000;
-const PAGES_MAX: usize = 10_000;
 
 /// A record that something may refer to, without what it holds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Part {
-    sk: String,
     written_at: Option<Timestamp>,
 }
+
+/// What is read of such a record: its key and [`Part`].
+const PART: &str = "pk, sk, writtenAt";
 
 impl Store {
     /// Deletes objects and pages of an environment that nothing refers to. Returns how many.
@@ -39,16 +40,16 @@ impl Store {
         let pk = partition(environment);
         let now = self.clock().now();
         // They are listed first: what a release refers to that is made meanwhile is among them.
-        let mut parts = self.parts(&pk, "spec#").await?;
-        parts.extend(self.parts(&pk, "page#").await?);
+        let mut listed = self.query_parts::<Part>(&pk, &spec_key(""), None, Some(PART)).await?;
+        listed.extend(self.query_parts(&pk, &page_key(""), None, Some(PART)).await?);
         let used = self.used(environment).await?;
-        let is_old = |part: &&Part| {
-            part.written_at.is_none_or(|at| now.duration_since(at) > COLLECTED_AFTER)
-        };
-        let orphans = parts.iter().filter(is_old).filter(|part| !used.contains(&part.sk));
         let mut deleted = 0;
-        for part in orphans.take(DELETED_MAX) {
-            deleted += usize::from(self.delete_part(&pk, part).await?);
+        for Stored { sk, record } in listed {
+            let written_at = record?.written_at;
+            let is_old = written_at.is_none_or(|at| now.duration_since(at) > COLLECTED_AFTER);
+            if is_old && !used.contains(&sk) && deleted < DELETED_MAX {
+                deleted += usize::from(self.delete_part(&pk, &sk, written_at).await?);
+            }
         }
         Ok(deleted)
     }
@@ -82,42 +83,16 @@ impl Store {
         Ok(used)
     }
 
-    async fn parts(&self, pk: &str, prefix: &str) -> Result<Vec<Part>, StoreError> {
-        let (mut parts, mut from) = (Vec::new(), None::<Item>);
-        for _ in 0..PAGES_MAX {
-            let page = self.session().read("dynamodb", "Query", || {
-                self.session()
-                    .dynamodb()
-                    .query()
-                    .table_name(&self.table)
-                    .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-                    .expression_attribute_values(":pk", text(pk))
-                    .expression_attribute_values(":sk", text(prefix))
-                    .projection_expression("sk, writtenAt")
-                    .set_exclusive_start_key(from.clone())
-                    .send()
-            });
-            let page = page.await.map_err(|error| self.failed(error))?;
-            for item in page.items.unwrap_or_default() {
-                let part = serde_dynamo::from_item(item).map_err(|source| StoreError::Unreadable {
-                    what: format!("a {prefix} of {pk}"),
-                    source,
-                });
-                parts.push(part?);
-            }
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                break;
-            }
-        }
-        Ok(parts)
-    }
-
     /// Deletes a part unless somebody wrote it again. Returns whether it is gone by this.
-    async fn delete_part(&self, pk: &str, part: &Part) -> Result<bool, StoreError> {
+    async fn delete_part(
+        &self,
+        pk: &str,
+        sk: &str,
+        written_at: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
         let call = self.session().dynamodb().delete_item().table_name(&self.table);
-        let call = call.set_key(Some(key(pk, &part.sk)));
-        let call = match part.written_at {
+        let call = call.set_key(Some(key(pk, sk)));
+        let call = match written_at {
             Some(at) => call
                 .condition_expression("writtenAt = :seen")
                 .expression_attribute_values(":seen", text(at.to_string())),

@@ -108,6 +108,17 @@ impl Store {
         prefix: &str,
         newest: Option<usize>,
     ) -> Result<Vec<Stored<T>>, StoreError> {
+        self.query_parts(pk, prefix, newest, None).await
+    }
+
+    /// The same with some attributes alone, where `projection` names them.
+    pub(super) async fn query_parts<T: DeserializeOwned>(
+        &self,
+        pk: &str,
+        prefix: &str,
+        newest: Option<usize>,
+        projection: Option<&str>,
+    ) -> Result<Vec<Stored<T>>, StoreError> {
         let mut records = Vec::new();
         let mut from = None;
         let condition =
@@ -125,6 +136,7 @@ impl Store {
                         .key_condition_expression(condition)
                         .expression_attribute_values(":pk", text(pk))
                         .scan_index_forward(newest.is_none())
+                        .set_projection_expression(projection.map(str::to_owned))
                         .set_limit(newest.and_then(|n| i32::try_from(n).ok()))
                         .set_exclusive_start_key(from.clone());
                     if !prefix.is_empty() {

@@ -82,9 +82,7 @@ pub(super) fn plan(
     let mut changes = compared.changes;
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
-    let vpc = settings.spec.vpc.as_ref();
-    let vpc = vpc.filter(|_| changes.iter().any(|change| change.path.root() == "vpc"));
-    let blocked = blocked.or_else(|| vpc.and_then(half_vpc));
+    let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
     let mut plan = Plan { blocked, ..Plan::default() };
     let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
@@ -130,6 +128,26 @@ pub(super) fn plan(
         plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
     }
     plan
+}
+
+/// A change that cannot be made without what the manifest leaves out or ignores.
+fn incomplete_change(spec: &FunctionSpec, changes: &[Change]) -> Option<Blocked> {
+    let changes_in = |root: &str| changes.iter().any(|change| change.path.root() == root);
+    let vpc = spec.vpc.as_ref().filter(|_| changes_in("vpc"));
+    let logging = spec.logging.as_ref().filter(|_| changes_in("logging"));
+    vpc.and_then(half_vpc).or_else(|| logging.and_then(levels_of_text))
+}
+
+/// Text logs have no levels:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
+fn levels_of_text(logging: &FunctionLogging) -> Option<Blocked> {
+    let has_levels = logging.application_log_level.is_some() || logging.system_log_level.is_some();
+    if !has_levels || logging.log_format != Some(LogFormat::Text) {
+        return None;
+    }
+    let message = "the function's log format is Text, which has no levels: declare logging.logFormat: JSON, \
+                   or take logging.applicationLogLevel and logging.systemLogLevel out of the manifest";
+    Some(Blocked { reason: "NotPlannable", message: message.to_owned() })
 }
 
 /// Lambda takes subnets and security groups together, or neither:
@@ -477,6 +495,54 @@ mod tests {
         desired.previous =
             Some(json!({"permissions": [{"id": "s3", "eventSourceToken": "token"}]}));
         assert_eq!(plan(&desired, Some(&seen)).outline(), rewritten, "taken out of the manifest");
+    }
+
+    #[test]
+    fn what_cannot_be_made_of_what_is_told_is_refused_before_the_call() {
+        let text = json!({"logFormat": "Text", "logGroup": "/aws/lambda/it"});
+        for (what, declared, live, said) in [
+            (
+                "levels of text",
+                json!({"logging": {"systemLogLevel": "WARN"}}),
+                json!({"logging": text}),
+                Some("logFormat: JSON"),
+            ),
+            (
+                "levels of JSON",
+                json!({"logging": {"systemLogLevel": "WARN"}}),
+                json!({"logging": {"logFormat": "JSON"}}),
+                None,
+            ),
+            (
+                "half a VPC",
+                json!({"vpc": {"subnetIds": ["subnet-a"]}}),
+                json!({}),
+                Some("vpc.securityGroupIds"),
+            ),
+            (
+                "the rest is live",
+                json!({"vpc": {"subnetIds": ["subnet-a"]}}),
+                json!({"vpc": {"subnetIds": ["subnet-b"], "securityGroupIds": ["sg-a"]}}),
+                None,
+            ),
+            (
+                "out of the VPC",
+                json!({"vpc": {"subnetIds": [], "securityGroupIds": []}}),
+                json!({"vpc": {"subnetIds": ["subnet-b"], "securityGroupIds": ["sg-a"], "ipv6AllowedForDualStack": false}}),
+                None,
+            ),
+        ] {
+            let desired = Desired::sample("Function", function(declared));
+            let seen = super::tests::live(live, &desired);
+            let blocked = plan(&desired, Some(&seen)).blocked.map(|blocked| blocked.message);
+            match said {
+                None => assert_eq!(blocked, None, "{what}"),
+                Some(said) => assert!(
+                    blocked.as_ref().is_some_and(|b| b.contains(said)),
+                    "{what}: {blocked:?}"
+                ),
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::kinds::{Desired, comparable, split_off};
 use crate::model::Path;
-use crate::plan::{Change, ListRule, Plan, Shape, Verb};
+use crate::plan::{Blocked, Change, ListRule, Plan, Shape, Verb};
 
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
 use super::observe::LiveTable;
@@ -42,7 +42,7 @@ pub(super) const SHAPE: Shape = Shape {
         ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
     ],
     wholes: &["globalSecondaryIndexes", "localSecondaryIndexes"],
-    needed: &["billing.throughput"],
+    needed: &["billing.throughput", "stream.viewType"],
 };
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
@@ -84,7 +84,8 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         return plan;
     }
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
-    plan.blocked = IndexPlan::unasked(desired, &live.spec, &indexes);
+    let unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
+    plan.blocked = unasked.or_else(|| stays_off(&desired.ignore, &live.spec, &changes));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     index_plan.push_deletions(&mut plan);
     push_billing(&mut plan, &want, index_plan.throughputs(), &mut changes);
@@ -134,9 +135,32 @@ fn is_off_and_stays_off(change: &Change, want: &TableSpec, live: &TableSpec) -> 
         "ttl" => spec.ttl.as_ref().is_some_and(|ttl| ttl.enabled),
         "stream" => spec.stream.as_ref().is_some_and(|stream| stream.enabled),
         "pointInTimeRecovery" => spec.point_in_time_recovery.is_some_and(|p| p.enabled),
+        // DynamoDB's own key is no key that could be another.
+        "encryption" => {
+            spec.encryption.as_ref().is_some_and(|e| e.kind != EncryptionType::AwsOwned)
+        }
         _ => true,
     };
     !is_on(want) && !is_on(live)
+}
+
+/// A stream or a time to live that is on changes by being turned off and on again. Where its switch is
+/// ignored, it would stay off.
+fn stays_off(ignore: &[Path], live: &TableSpec, changes: &[Change]) -> Option<Blocked> {
+    let is_on = [
+        ("stream", live.stream.is_some_and(|stream| stream.enabled)),
+        ("ttl", live.ttl.as_ref().is_some_and(|ttl| ttl.enabled)),
+    ];
+    let mut on = is_on.into_iter().filter(|(_, is_on)| *is_on).map(|(root, _)| root);
+    let root = on.find(|root| {
+        let switch = Path::default().field(root).field("enabled");
+        ignore.contains(&switch) && changes.iter().any(|change| change.path.root() == *root)
+    })?;
+    let message = format!(
+        "DynamoDB changes {root} only by turning it off and on again, and `ignore` names {root}.enabled: it \
+         would stay off. Ignore {root} as a whole, or take {root}.enabled out of `ignore`"
+    );
+    Some(Blocked { reason: "NotPlannable", message })
 }
 
 /// What is off has no further fields: what means nothing is not compared.
@@ -440,6 +464,28 @@ mod tests {
             let plan = plan_of(declared.clone(), seen.clone());
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
             assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn a_stream_or_a_ttl_whose_switch_is_ignored_is_not_turned_off_to_change() {
+        for (root, declared, live) in [
+            (
+                "stream",
+                json!({"stream": {"enabled": true, "viewType": "NEW_IMAGE"}}),
+                json!({"stream": {"enabled": true, "viewType": "OLD_IMAGE"}}),
+            ),
+            ("ttl", json!({"ttl": {"attribute": "new"}}), json!({"ttl": {"attribute": "old"}})),
+        ] {
+            let blocked_by = |ignore: &str, live: Value| {
+                let mut desired = Desired::sample("Table", table(declared.clone()));
+                desired.ignore = vec![ignore.parse().unwrap()];
+                let live = super::tests::live(live, &desired);
+                plan(&desired, Some(&live)).blocked.map(|blocked| blocked.message)
+            };
+            let message = blocked_by(&format!("{root}.enabled"), live.clone()).unwrap();
+            assert!(message.contains(&format!("ignore` names {root}.enabled")), "{message}");
+            assert_eq!(blocked_by(root, live), None, "ignored as a whole");
         }
     }
 

@@ -2,6 +2,7 @@
 //! held against what AWS publishes of itself.
 
 mod boundaries;
+mod by_hand;
 mod exchanges;
 mod generate;
 mod lives;

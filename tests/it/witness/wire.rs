@@ -46,12 +46,9 @@ pub fn reply(service: &Service, exchange: &Exchange) -> Result<Value, String> {
         let text = std::str::from_utf8(&exchange.reply).map_err(|e| e.to_string())?;
         let document = Document::parse(text).map_err(|e| e.to_string())?;
         let wrapper = operation["output"]["resultWrapper"].as_str().unwrap_or_default();
-        let result = document.descendants().find(|node| node.has_tag_name(wrapper));
-        let result = document
-            .descendants()
-            .find(|node| node.tag_name().name() == wrapper)
-            .or(result)
-            .ok_or(format!("no <{wrapper}>"))?;
+        let mut nodes = document.descendants();
+        let result = nodes.find(|node| node.tag_name().name() == wrapper);
+        let result = result.ok_or(format!("no <{wrapper}>"))?;
         return structure(service, shape, result);
     }
     if service.protocol.starts_with("rest") {
