@@ -20,7 +20,7 @@ use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
 use crate::store::{EventKind, Head, Lease, ReconcileRequest, Release, StoreError};
 
-/// A daemon that restarts often collects nothing; orphans cost little.
+/// A daemon that restarts often collects nothing: what nothing refers to costs little.
 const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(3600);
 const COLLECT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
@@ -237,10 +237,10 @@ impl Engine {
             match store.collect(&name).await {
                 Ok(0) => {}
                 Ok(records) => {
-                    info!(environment = %name, records, "orphans collected from the store")
+                    info!(environment = %name, records, "records that no release refers to were deleted from the store")
                 }
                 Err(error) => {
-                    warn!(environment = %name, %error, "no orphans are collected from the store")
+                    warn!(environment = %name, %error, "records that no release refers to stay in the store; tried again in a day")
                 }
             }
         });

@@ -91,8 +91,10 @@ pub(super) fn compare(
     let (want, have) = code(&desired.spec.code, live);
     declared["code"] = want;
     seen["code"] = have;
+    let levels = declared["logging"].clone();
     let compared = desired.compare(declared, &seen, &SHAPE);
     let mut effective = compared.effective.clone();
+    settle_levels(&mut effective, &levels);
     let variables = effective["env"].take();
     if let Value::Object(fields) = &mut effective {
         fields.remove("env");
@@ -103,6 +105,15 @@ pub(super) fn compare(
         env: env.map(|env| env.effective(&variables, &live.env)),
     };
     Ok((compared, settings))
+}
+
+/// Text logs have no levels: those of the JSON logs before, which nobody declared, do not go along.
+fn settle_levels(effective: &mut Value, declared: &Value) {
+    let Some(Value::Object(logging)) = effective.get_mut("logging") else { return };
+    if logging.get("logFormat") == Some(&json!("Text")) {
+        let is_level = |field: &str| ["applicationLogLevel", "systemLogLevel"].contains(&field);
+        logging.retain(|field, _| !is_level(field) || declared.get(field).is_some());
+    }
 }
 
 /// A VPC without subnets and security groups is none, said by two empty lists, or of a function that is in

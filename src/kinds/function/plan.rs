@@ -508,6 +508,12 @@ mod tests {
                 Some("logFormat: JSON"),
             ),
             (
+                "JSON becomes text",
+                json!({"logging": {"logFormat": "Text"}}),
+                json!({"logging": {"logFormat": "JSON", "systemLogLevel": "INFO"}}),
+                None,
+            ),
+            (
                 "levels of JSON",
                 json!({"logging": {"systemLogLevel": "WARN"}}),
                 json!({"logging": {"logFormat": "JSON"}}),
