@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::service::Service;
+
 /// The timer's resolution.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -25,17 +27,21 @@ pub enum Lane {
 }
 
 impl Lane {
-    pub fn of(service: &str, operation: &str) -> Self {
+    pub fn of(service: Service, operation: &str) -> Self {
         match (service, operation) {
-            ("lambda", "GetFunction") => Self::LambdaGetFunction,
-            ("lambda", _) => Self::LambdaControl,
-            ("amplify", _) => Self::Amplify,
-            ("dynamodb", "ListTagsOfResource" | "DescribeContinuousBackups") => Self::DynamoDbTags,
-            ("dynamodb", "TagResource" | "UntagResource") => Self::DynamoDbTagging,
-            ("dynamodb", o) if o.ends_with("Item") || o.ends_with("Items") || o == "Query" => {
+            (Service::Lambda, "GetFunction") => Self::LambdaGetFunction,
+            (Service::Lambda, _) => Self::LambdaControl,
+            (Service::Amplify, _) => Self::Amplify,
+            (Service::DynamoDb, "ListTagsOfResource" | "DescribeContinuousBackups") => {
+                Self::DynamoDbTags
+            }
+            (Service::DynamoDb, "TagResource" | "UntagResource") => Self::DynamoDbTagging,
+            (Service::DynamoDb, o)
+                if o.ends_with("Item") || o.ends_with("Items") || o == "Query" =>
+            {
                 Self::DynamoDbItems
             }
-            ("dynamodb", _) => Self::DynamoDbControl,
+            (Service::DynamoDb, _) => Self::DynamoDbControl,
             _ => Self::Other,
         }
     }

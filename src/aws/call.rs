@@ -9,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
 
 use super::error::{AwsError, Class};
+use super::service::Service;
 use super::session::Session;
 
 /// Tries of one read, the first included.
@@ -19,7 +20,7 @@ impl Session {
     /// Makes a call that changes nothing. Throttling and outages get a short, bounded retry.
     pub async fn read<T, E, F>(
         &self,
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         mut call: impl FnMut() -> F,
     ) -> Result<T, AwsError>
@@ -45,7 +46,7 @@ impl Session {
     /// Makes a call that changes something. Never retried here.
     pub async fn write<T, E>(
         &self,
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, AwsError>
@@ -57,7 +58,7 @@ impl Session {
 
     async fn attempt<T, E>(
         &self,
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         is_write: bool,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -83,7 +84,7 @@ impl Session {
 
     fn observe(
         &self,
-        service: &str,
+        service: Service,
         operation: &str,
         begun: Instant,
         error: Option<&AwsError>,
@@ -92,6 +93,7 @@ impl Session {
         let Some(metrics) = self.metrics() else {
             return;
         };
+        let service = service.name();
         let code = error.map_or("OK", |e| e.class.reason());
         metrics.requests.with_label_values(&[service, operation, code]).inc();
         let seconds = begun.elapsed().as_secs_f64();

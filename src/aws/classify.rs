@@ -1,6 +1,7 @@
 //! What an error of AWS means, by its code and, where codes are too few, by its text.
 
 use super::error::Class;
+use super::service::Service;
 
 /// What AWS says while something that was just made has not reached all of it: a role that cannot be
 /// assumed, a permission or a principal that is not seen. From
@@ -23,6 +24,10 @@ const PROPAGATING: [&str; 9] = [
 const MOVED_MEANWHILE: [&str; 2] =
     ["is different from current CodeSHA256", "does not match the latest Revision Id"];
 
+/// What AWS says of a signature whose time is not its own:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>.
+const CLOCK: [&str; 2] = ["Signature expired", "Signature not yet current"];
+
 /// Limits of DynamoDB that waiting does not lift:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>.
 const LIMITS: [&str; 4] = [
@@ -36,7 +41,7 @@ const LIMITS: [&str; 4] = [
 /// https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html and of each service's API
 /// reference.
 pub(super) fn classify(
-    service: &str,
+    service: Service,
     code: &str,
     message: &str,
     status: u16,
@@ -48,6 +53,9 @@ pub(super) fn classify(
     }
     if says(&MOVED_MEANWHILE) {
         return Class::Conflict;
+    }
+    if says(&CLOCK) {
+        return Class::Clock;
     }
     match code {
         "Throttling"
@@ -96,7 +104,9 @@ pub(super) fn classify(
         | "404" => Class::NotFound,
         "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
         // In DynamoDB too many operations at once, and sometimes a limit that no waiting lifts.
-        "LimitExceededException" if service == "dynamodb" && !says(&LIMITS) => Class::NotReady,
+        "LimitExceededException" if service == Service::DynamoDb && !says(&LIMITS) => {
+            Class::NotReady
+        }
         // In Amplify another job of the branch; elsewhere a quota, which a person has to raise.
         "LimitExceededException" if says(&["pending or running jobs"]) => Class::Conflict,
         "LimitExceededException" => Class::Invalid,
@@ -104,13 +114,18 @@ pub(super) fn classify(
         "BucketNotEmpty" | "BucketAlreadyExists" | "InvalidBucketState" => Class::Invalid,
         // S3 calls a request that came too slowly a bad one.
         "RequestTimeout" => Class::Transient,
-        "RequestTimeTooSkewed" => Class::Credentials,
+        "RequestTimeTooSkewed" => Class::Clock,
         // S3 answers with these where a sub-resource was never set.
         code if code.starts_with("NoSuch") || code.ends_with("NotFoundError") => Class::NotFound,
+        // S3's HEAD has no body, and so no code.
+        "" if service == Service::S3 && status == 403 => Class::Denied,
+        "" if service == Service::S3 && status == 301 => Class::Invalid,
         _ => match status {
             429 => Class::Throttled,
+            // What AWS answers has a code. A page of something in between says nothing of what AWS did.
+            _ if code.is_empty() && is_write => Class::Unknown,
+            _ if code.is_empty() => Class::Transient,
             401 | 403 => Class::Denied,
-            // Absence is said by a code of AWS's own. A page of something in between says nothing.
             404 => Class::Transient,
             409 | 412 => Class::Conflict,
             300..=499 => Class::Invalid,
@@ -129,74 +144,90 @@ mod tests {
     fn codes_are_sorted_by_what_to_do_next() {
         let invalid = "InvalidParameterValueException";
         let cases = [
-            ("lambda", "TooManyRequestsException", "", 429, Class::Throttled),
-            ("lambda", "ResourceConflictException", "", 409, Class::Conflict),
-            ("lambda", "AccessDeniedException", "", 403, Class::Denied),
-            ("lambda", "ExpiredToken", "", 400, Class::Credentials),
+            (Service::Lambda, "TooManyRequestsException", "", 429, Class::Throttled),
+            (Service::Lambda, "ResourceConflictException", "", 409, Class::Conflict),
+            (Service::Lambda, "AccessDeniedException", "", 403, Class::Denied),
+            (Service::Lambda, "ExpiredToken", "", 400, Class::Credentials),
             (
-                "lambda",
+                Service::Lambda,
                 invalid,
                 "The role defined for the function cannot be assumed by Lambda.",
                 400,
                 Class::NotReady,
             ),
-            ("lambda", invalid, "Memory is too big", 400, Class::Invalid),
+            (Service::Lambda, invalid, "Memory is too big", 400, Class::Invalid),
             (
-                "lambda",
+                Service::Lambda,
                 invalid,
                 "CodeSHA256 (a) is different from current CodeSHA256 in $LATEST (b).",
                 400,
                 Class::Conflict,
             ),
-            ("s3", "NoSuchBucketPolicy", "", 404, Class::NotFound),
-            ("s3", "ServerSideEncryptionConfigurationNotFoundError", "", 404, Class::NotFound),
-            ("s3", "BucketNotEmpty", "", 409, Class::Invalid),
-            ("s3", "PermanentRedirect", "", 301, Class::Invalid),
+            (Service::S3, "NoSuchBucketPolicy", "", 404, Class::NotFound),
             (
-                "dynamodb",
+                Service::S3,
+                "ServerSideEncryptionConfigurationNotFoundError",
+                "",
+                404,
+                Class::NotFound,
+            ),
+            (Service::S3, "BucketNotEmpty", "", 409, Class::Invalid),
+            (Service::S3, "PermanentRedirect", "", 301, Class::Invalid),
+            (
+                Service::DynamoDb,
                 "ValidationException",
                 "Time to live has been modified multiple times within a fixed interval",
                 400,
                 Class::NotReady,
             ),
             (
-                "dynamodb",
+                Service::DynamoDb,
                 "LimitExceededException",
                 "Subscriber limit exceeded",
                 400,
                 Class::NotReady,
             ),
             (
-                "dynamodb",
+                Service::DynamoDb,
                 "LimitExceededException",
                 "Number of global secondary indexes exceeds per-table limit of 20",
                 400,
                 Class::Invalid,
             ),
             (
-                "amplify",
+                Service::Amplify,
                 "LimitExceededException",
                 "The requested branch main already have pending or running jobs",
                 429,
                 Class::Conflict,
             ),
             (
-                "amplify",
+                Service::Amplify,
                 "LimitExceededException",
                 "You have reached the number of apps",
                 429,
                 Class::Invalid,
             ),
-            ("lambda", "InternalError", "", 500, Class::Unknown),
-            ("lambda", "", "", 503, Class::Unknown),
+            (Service::Lambda, "InternalError", "", 500, Class::Unknown),
+            (Service::Lambda, "", "", 503, Class::Unknown),
             // Pages of proxies, and of gateways that know no such path.
-            ("lambda", "", "", 404, Class::Transient),
-            ("lambda", "MissingAuthenticationTokenException", "", 404, Class::Transient),
+            (Service::Lambda, "", "", 404, Class::Unknown),
+            (Service::Lambda, "", "", 400, Class::Unknown),
+            (Service::Lambda, "", "", 403, Class::Unknown),
+            (Service::S3, "", "", 403, Class::Denied),
+            (Service::Lambda, "MissingAuthenticationTokenException", "", 404, Class::Transient),
         ];
         for (service, code, message, status, expected) in cases {
             let class = classify(service, code, message, status, true);
             assert_eq!(class, expected, "{service} {code} {message} {status}");
         }
-        assert_eq!(classify("s3", "InternalError", "", 500, false), Class::Transient);
+        assert_eq!(classify(Service::S3, "InternalError", "", 500, false), Class::Transient);
+        for status in [302, 400, 403, 404, 407] {
+            assert_eq!(
+                classify(Service::Lambda, "", "", status, false),
+                Class::Transient,
+                "{status}"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
 use super::classify::classify;
+use super::service::Service;
 use crate::model::Secret;
 
 /// What an error means for whoever made the call.
@@ -23,6 +24,8 @@ pub enum Class {
     Denied,
     /// The credentials are missing or have expired.
     Credentials,
+    /// This machine's clock is not AWS's: no signature is taken.
+    Clock,
     /// AWS will not take these values.
     Invalid,
     NotFound,
@@ -40,6 +43,7 @@ impl Class {
             Self::NotReady => "NotReady",
             Self::Denied => "AccessDenied",
             Self::Credentials => "CredentialsUnusable",
+            Self::Clock => "ClockSkewed",
             Self::Invalid => "InvalidRequest",
             Self::NotFound => "NotFound",
             Self::Unknown => "OutcomeUnknown",
@@ -48,7 +52,7 @@ impl Class {
 
     /// Only a person can mend it, though it is still tried again, slowly.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Denied | Self::Invalid | Self::Credentials)
+        matches!(self, Self::Denied | Self::Invalid | Self::Credentials | Self::Clock)
     }
 
     /// AWS itself is in trouble: what the breaker counts.
@@ -62,8 +66,7 @@ impl Class {
 #[error("{}", self.sentence())]
 pub struct AwsError {
     pub class: Class,
-    /// The IAM service prefix, as `lambda`.
-    pub service: &'static str,
+    pub service: Service,
     pub operation: &'static str,
     /// AWS's error code, or empty where no reply came.
     pub code: String,
@@ -80,7 +83,7 @@ const CALLS_PAUSED: &str = "CallsPaused";
 impl AwsError {
     pub fn new(
         class: Class,
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         message: impl Into<String>,
     ) -> Self {
@@ -96,7 +99,7 @@ impl AwsError {
     }
 
     /// The breaker is open: nothing was sent.
-    pub(super) fn paused(service: &'static str, operation: &'static str) -> Self {
+    pub(super) fn paused(service: Service, operation: &'static str) -> Self {
         let message = "calls are paused after repeated failures";
         let code = CALLS_PAUSED.to_owned();
         Self { code, ..Self::new(Class::Transient, service, operation, message) }
@@ -109,7 +112,7 @@ impl AwsError {
 
     /// A request that lacks something that AWS asks for: nothing was sent.
     pub fn incomplete(
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         error: &impl std::fmt::Display,
     ) -> Self {
@@ -119,7 +122,7 @@ impl AwsError {
     /// The part of a reply that says whether something is there. A reply without it says nothing, and is
     /// no absence: taken for one, it would have something made that exists.
     pub fn required<T>(
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         part: Option<T>,
     ) -> Result<T, Self> {
@@ -145,33 +148,54 @@ impl AwsError {
         let operation = match (self.service, self.operation) {
             // S3's IAM actions are not always named after its operations:
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
-            ("s3", "HeadBucket") => "ListBucket",
-            ("s3", "HeadObject") => "GetObject",
-            ("dynamodb", "TransactWriteItems") => "PutItem",
-            ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
-            ("s3", "PutBucketEncryption" | "DeleteBucketEncryption") => {
+            (Service::S3, "HeadBucket") => "ListBucket",
+            (Service::S3, "HeadObject") => "GetObject",
+            (Service::DynamoDb, "TransactWriteItems") => "PutItem",
+            (Service::S3, "GetBucketEncryption") => "GetEncryptionConfiguration",
+            (Service::S3, "PutBucketEncryption" | "DeleteBucketEncryption") => {
                 "PutEncryptionConfiguration"
             }
-            ("s3", "GetBucketAccelerateConfiguration") => "GetAccelerateConfiguration",
-            ("s3", "PutBucketAccelerateConfiguration") => "PutAccelerateConfiguration",
-            ("s3", "GetObjectLockConfiguration") => "GetBucketObjectLockConfiguration",
-            ("s3", "PutObjectLockConfiguration") => "PutBucketObjectLockConfiguration",
-            ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
-            ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => {
+            (Service::S3, "GetBucketAccelerateConfiguration") => "GetAccelerateConfiguration",
+            (Service::S3, "PutBucketAccelerateConfiguration") => "PutAccelerateConfiguration",
+            (Service::S3, "GetObjectLockConfiguration") => "GetBucketObjectLockConfiguration",
+            (Service::S3, "PutObjectLockConfiguration") => "PutBucketObjectLockConfiguration",
+            (Service::S3, "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
+            (Service::S3, "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => {
                 "PutLifecycleConfiguration"
             }
-            ("s3", "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
-            ("s3", "PutPublicAccessBlock" | "DeletePublicAccessBlock") => {
+            (Service::S3, "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
+            (Service::S3, "PutPublicAccessBlock" | "DeletePublicAccessBlock") => {
                 "PutBucketPublicAccessBlock"
             }
-            ("s3", "DeleteBucketCors") => "PutBucketCORS",
-            ("s3", "GetBucketCors") => "GetBucketCORS",
-            ("s3", "PutBucketCors") => "PutBucketCORS",
-            ("s3", "GetBucketNotificationConfiguration") => "GetBucketNotification",
-            ("s3", "PutBucketNotificationConfiguration") => "PutBucketNotification",
-            ("s3", "DeleteBucketTagging") => "PutBucketTagging",
-            ("s3", "DeleteBucketOwnershipControls") => "PutBucketOwnershipControls",
-            ("lambda", "Invoke") => "InvokeFunction",
+            (Service::S3, "DeleteBucketCors") => "PutBucketCORS",
+            (Service::S3, "GetBucketCors") => "GetBucketCORS",
+            (Service::S3, "PutBucketCors") => "PutBucketCORS",
+            (Service::S3, "GetBucketNotificationConfiguration") => "GetBucketNotification",
+            (Service::S3, "PutBucketNotificationConfiguration") => "PutBucketNotification",
+            (Service::S3, "DeleteBucketTagging") => "PutBucketTagging",
+            (Service::S3, "DeleteBucketOwnershipControls") => "PutBucketOwnershipControls",
+            (Service::S3, "GetBucketReplication") => "GetReplicationConfiguration",
+            (Service::S3, "PutBucketReplication" | "DeleteBucketReplication") => {
+                "PutReplicationConfiguration"
+            }
+            (Service::S3, "ListBucketIntelligentTieringConfigurations") => {
+                "GetIntelligentTieringConfiguration"
+            }
+            (
+                Service::S3,
+                "PutBucketIntelligentTieringConfiguration"
+                | "DeleteBucketIntelligentTieringConfiguration",
+            ) => "PutIntelligentTieringConfiguration",
+            (Service::S3, "ListBucketInventoryConfigurations") => "GetInventoryConfiguration",
+            (
+                Service::S3,
+                "PutBucketInventoryConfiguration" | "DeleteBucketInventoryConfiguration",
+            ) => "PutInventoryConfiguration",
+            (Service::S3, "ListBucketMetricsConfigurations") => "GetMetricsConfiguration",
+            (Service::S3, "PutBucketMetricsConfiguration" | "DeleteBucketMetricsConfiguration") => {
+                "PutMetricsConfiguration"
+            }
+            (Service::Lambda, "Invoke") => "InvokeFunction",
             (_, operation) => operation,
         };
         format!("{}:{operation}", self.service)
@@ -197,6 +221,7 @@ impl AwsError {
             Class::Credentials => {
                 "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
             }
+            Class::Clock => "; set this machine's clock, as by NTP".to_owned(),
             Class::Unknown => {
                 "; the outcome is unknown, the resource is looked at first".to_owned()
             }
@@ -206,7 +231,7 @@ impl AwsError {
     }
 
     pub(super) fn from_sdk<E>(
-        service: &'static str,
+        service: Service,
         operation: &'static str,
         is_write: bool,
         error: &SdkError<E, HttpResponse>,
@@ -227,7 +252,8 @@ impl AwsError {
                 let whole = chain(error);
                 if whole.contains("AccessDenied") {
                     // A role that cannot be assumed shows in the first call that would use it.
-                    (out.class, out.service, out.operation) = (Class::Denied, "sts", "AssumeRole");
+                    (out.class, out.service, out.operation) =
+                        (Class::Denied, Service::Sts, "AssumeRole");
                 } else if whole.contains("redential") || whole.contains("ExpiredToken") {
                     out.class = Class::Credentials;
                 } else if failure.is_io() && UNSENT.iter().any(|text| out.message.contains(text)) {
@@ -236,7 +262,7 @@ impl AwsError {
                 }
             }
             SdkError::ResponseError(_) => {
-                "the reply could not be read".clone_into(&mut out.message);
+                out.message = format!("the reply could not be read: {}", cause(error));
             }
             SdkError::ServiceError(service_error) => {
                 let status = service_error.raw().status().as_u16();
@@ -253,7 +279,7 @@ impl AwsError {
                     out.message = format!("HTTP status {status}");
                 }
                 out.class = classify(service, &out.code, &out.message, status, is_write);
-                if (300..400).contains(&status) {
+                if out.class == Class::Invalid && (300..400).contains(&status) {
                     "it lives in another region than the environment".clone_into(&mut out.message);
                 }
             }
@@ -295,14 +321,14 @@ mod tests {
     #[test]
     fn a_secret_that_aws_repeats_is_masked() {
         let message = "value 'hunter2' (aHVudGVyMg==) is not valid";
-        let error = AwsError::new(Class::Invalid, "amplify", "UpdateApp", message);
+        let error = AwsError::new(Class::Invalid, Service::Amplify, "UpdateApp", message);
         let said = error.without(&[Secret::new("hunter2"), Secret::new("")]).to_string();
         assert_eq!(said, "amplify UpdateApp: value '(sensitive)' ((sensitive)) is not valid");
     }
 
     #[test]
     fn a_denied_call_names_the_action_that_is_missing() {
-        let mut error = AwsError::new(Class::Denied, "s3", "GetBucketEncryption", "no");
+        let mut error = AwsError::new(Class::Denied, Service::S3, "GetBucketEncryption", "no");
         error.code = "AccessDenied".to_owned();
         assert_eq!(
             error.to_string(),

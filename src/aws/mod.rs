@@ -18,9 +18,11 @@ mod budget;
 mod call;
 mod classify;
 mod error;
+mod guards;
 mod metrics;
 mod partition;
 mod reply;
+mod service;
 mod session;
 pub mod tags;
 
@@ -28,4 +30,5 @@ pub use call::Absent;
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
 pub use partition::partition;
+pub use service::Service;
 pub use session::{CALL_TIMEOUT, Connection, Session, Sessions, Target};

@@ -12,11 +12,11 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::{Mutex, Notify};
 
-use super::breaker::Breaker;
-use super::budget::{Budget, Lane};
 use super::error::{AwsError, Class};
+use super::guards::Guards;
 use super::metrics::AwsMetrics;
-use super::reply::ReplyLimit;
+use super::reply::ReplyCheck;
+use super::service::Service;
 use crate::model::Clock;
 
 /// The longest that one AWS call may take.
@@ -142,7 +142,7 @@ impl Sessions {
         }
         let Some(region) = config.region().map(ToString::to_string) else {
             let message = "no AWS region; set spec.aws.region of the Environment, AWS_REGION, or a profile with a region";
-            return Err(AwsError::new(Class::Invalid, "sts", "GetCallerIdentity", message));
+            return Err(AwsError::new(Class::Invalid, Service::Sts, "GetCallerIdentity", message));
         };
         if open.len() >= SESSIONS_MAX {
             open.clear();
@@ -180,49 +180,6 @@ struct Clients {
     sts: aws_sdk_sts::Client,
 }
 
-/// What stands between an account's services and too many calls.
-#[derive(Debug)]
-pub(super) struct Guards {
-    /// Told when a breaker closes.
-    pub(super) closed: Arc<Notify>,
-    budgets: HashMap<Lane, Budget>,
-    breakers: HashMap<&'static str, Breaker>,
-}
-
-impl Guards {
-    fn new(quota_scale: f64, closed: Arc<Notify>) -> Self {
-        let budget = |lane| (lane, Budget::of(lane, quota_scale));
-        Self {
-            closed,
-            budgets: LANES.into_iter().map(budget).collect(),
-            breakers: SERVICES.into_iter().map(|s| (s, Breaker::default())).collect(),
-        }
-    }
-
-    pub fn budget(&self, service: &str, operation: &str) -> &Budget {
-        // Every lane is in LANES.
-        &self.budgets[&Lane::of(service, operation)]
-    }
-
-    pub fn breaker(&self, service: &'static str) -> &Breaker {
-        // The services are the fixed set of SERVICES; the keys are literals at the call sites.
-        &self.breakers[service]
-    }
-}
-
-const LANES: [Lane; 8] = [
-    Lane::LambdaGetFunction,
-    Lane::LambdaControl,
-    Lane::Amplify,
-    Lane::DynamoDbTags,
-    Lane::DynamoDbTagging,
-    Lane::DynamoDbControl,
-    Lane::DynamoDbItems,
-    Lane::Other,
-];
-
-const SERVICES: [&str; 7] = ["lambda", "amplify", "dynamodb", "s3", "secretsmanager", "ssm", "sts"];
-
 impl Session {
     fn new(
         config: &SdkConfig,
@@ -233,11 +190,11 @@ impl Session {
         // An endpoint of one's own has no wildcard names for buckets.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
-            .interceptor(ReplyLimit)
+            .interceptor(ReplyCheck)
             .build();
         macro_rules! client {
             ($sdk:ident) => {{
-                let config = $sdk::config::Builder::from(config).interceptor(ReplyLimit).build();
+                let config = $sdk::config::Builder::from(config).interceptor(ReplyCheck).build();
                 $sdk::Client::from_conf(config)
             }};
         }
@@ -296,7 +253,9 @@ impl Session {
             return Ok(account.clone());
         }
         let identity = self
-            .read("sts", "GetCallerIdentity", || self.0.clients.sts.get_caller_identity().send())
+            .read(Service::Sts, "GetCallerIdentity", || {
+                self.0.clients.sts.get_caller_identity().send()
+            })
             .await?;
         let account = identity.account().unwrap_or_default().to_owned();
         *known = Some(account.clone());

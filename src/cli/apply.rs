@@ -2,16 +2,16 @@
 
 use clap::Args;
 
-use super::change::moves_all;
+use super::confirm::Confirmation;
 use super::out::{self, say};
-use super::proposal::{Proposal, propose, scope_of};
+use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
+use crate::engine::release::{check_hold, moves_all};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
-use crate::model::ObjectId;
-use crate::store::{Cause, content_digest};
+use crate::store::Cause;
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
@@ -21,9 +21,9 @@ pub(super) struct ApplyArgs {
     #[arg(long)]
     prune: bool,
     /// An object that may leave although it holds data, or may open or delete more than it does now, as
-    /// Table/orders. May be repeated.
-    #[arg(long, value_name = "KIND/NAME")]
-    confirm: Vec<ObjectId>,
+    /// Table/orders, or prod/Table/orders where several environments are given. May be repeated.
+    #[arg(long, value_name = "[ENVIRONMENT/]KIND/NAME")]
+    confirm: Vec<Confirmation>,
     /// Show what the daemon would do, and record nothing.
     #[arg(long)]
     dry_run: bool,
@@ -33,10 +33,11 @@ pub(super) struct ApplyArgs {
 
 pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), CliError> {
     let set = args.manifests.load(scope_of(args.prune))?;
-    let proposals = propose(connected, &set, args.prune, &args.confirm, &args.confirm).await?;
+    let proposals =
+        propose(connected, &set, args.prune, Removable::Confirmed, &args.confirm).await?;
     if args.dry_run {
         for proposal in &proposals {
-            check_hold(proposal)?;
+            check(proposal)?;
             let shown = diff::show(connected, proposal, false).await?;
             out::print(&shown.text)?;
         }
@@ -53,7 +54,7 @@ pub(super) async fn apply_set(
     set: &Set,
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
-    let proposals = propose(connected, set, false, &[], &[]).await?;
+    let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
     record_all(connected, &proposals, &[], provenance).await
 }
 
@@ -61,11 +62,11 @@ pub(super) async fn apply_set(
 async fn record_all(
     connected: &Connected,
     proposals: &[Proposal],
-    confirmed: &[ObjectId],
+    confirmed: &[Confirmation],
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     for proposal in proposals {
-        check_hold(proposal)?;
+        check(proposal)?;
     }
     for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
         let target = proposal.spec.target();
@@ -85,21 +86,16 @@ async fn record_all(
     Ok(())
 }
 
-fn check_hold(proposal: &Proposal) -> Result<(), CliError> {
-    let (name, digest) = (&proposal.environment, content_digest(&proposal.objects));
+/// What is current already is not held against itself.
+fn check(proposal: &Proposal) -> Result<(), CliError> {
     let head = proposal.current.head.as_ref().filter(|_| !proposal.is_unchanged());
-    let Some(hold) = head.and_then(|h| h.held(&digest)) else { return Ok(()) };
-    Err(CliError::refused(format!(
-        "this is the content of release {} of {name}, which was rolled back; nothing was recorded. \
-         Apply other content, or make it current again with `trueup rollback {name} {}`",
-        hold.release, hold.release
-    )))
+    Ok(check_hold(&proposal.environment, head, &proposal.objects)?)
 }
 
 async fn record(
     connected: &Connected,
     proposal: &Proposal,
-    confirmed: &[ObjectId],
+    confirmed: &[Confirmation],
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     let name = &proposal.environment;
@@ -111,7 +107,7 @@ async fn record(
     let mut new = provenance.release(Cause::Apply);
     new.objects.clone_from(&proposal.objects);
     new.moves_all = moves_all(&proposal.current.objects, &proposal.objects);
-    new.confirmed = confirmed.iter().cloned().collect();
+    new.confirmed = Confirmation::of(confirmed, name).cloned().collect();
     let before = proposal.current.release.as_ref();
     let release = connected.store.record(name, head, before, new).await?;
     let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();

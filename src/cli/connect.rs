@@ -1,10 +1,9 @@
 //! What most verbs start from: the store and the sessions.
 
-use std::collections::BTreeSet;
-
 use crate::aws::{AwsMetrics, Connection, Sessions};
-use crate::model::{Clock, Object, ObjectId};
-use crate::store::{Entry, Head, Release, StatusRecord, Store, StoreError};
+use crate::engine::release::{self, Current};
+use crate::model::Clock;
+use crate::store::{StatusRecord, Store};
 
 use super::CliError;
 use super::out::note;
@@ -33,37 +32,20 @@ impl Connected {
         Ok(Self { sessions, store })
     }
 
-    /// An environment's head, its release and the release's objects; nothing where there is no such
-    /// environment yet.
     pub(super) async fn current(&self, environment: &str) -> Result<Current, CliError> {
-        let Some(head) = self.store.head(environment).await? else {
-            return Ok(Current::default());
-        };
-        let release = self.store.current(&head).await?;
-        let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
-        let objects = self.store.objects(environment, &digests).await?;
-        Ok(Current {
-            objects: objects.into_values().collect(),
-            release: Some(release),
-            head: Some(head),
-            damage: None,
-        })
+        Ok(release::current(&self.store, environment).await?)
     }
 
-    /// The same, for what needs nothing of the current release: where that is damaged, its head alone.
-    /// Says so to the person at the terminal.
+    /// For what needs nothing of the current release. Tells the person at the terminal where that is damaged.
     pub(super) async fn current_or_damage(&self, environment: &str) -> Result<Current, CliError> {
-        match self.current(environment).await {
-            Err(CliError::Store(error)) if error.is_damage() => {
-                note!(
-                    "warning: {error}. What is recorded now does not need it; what it had beside is \
-                     left alone until it is taken out by name with `trueup delete {environment}`"
-                );
-                let head = self.store.head(environment).await?;
-                Ok(Current { head, damage: Some(error), ..Current::default() })
-            }
-            result => result,
+        let current = release::current_or_head(&self.store, environment).await?;
+        if let Some(error) = &current.damage {
+            note!(
+                "warning: {error}. What is recorded now does not need it; what it had beside is \
+                 left alone until it is taken out by name with `trueup delete {environment}`"
+            );
         }
+        Ok(current)
     }
 
     /// The records of an environment's objects; those that cannot be read are named on standard error.
@@ -80,22 +62,4 @@ impl Connected {
         }
         Ok(sound)
     }
-}
-
-impl Current {
-    /// The objects whose form was confirmed by name.
-    pub fn confirmed(&self) -> BTreeSet<ObjectId> {
-        let entries = self.release.iter().flat_map(|release| &release.objects);
-        entries.filter(|entry| entry.confirmed).map(Entry::id).collect()
-    }
-}
-
-/// What an environment is now.
-#[derive(Default)]
-pub(super) struct Current {
-    pub head: Option<Head>,
-    pub release: Option<Release>,
-    pub objects: Vec<Object>,
-    /// Why the current release cannot be read, where it cannot.
-    pub damage: Option<StoreError>,
 }

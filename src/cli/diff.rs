@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::change::moves_all;
 use super::out;
-use super::proposal::{Proposal, propose, scope_of};
+use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
+use crate::engine::release::moves_all;
 use crate::engine::{HeldBack, Known, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
@@ -34,7 +34,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         connected.store.existing_head(environment).await?;
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
-        let confirmed = current.confirmed();
+        let confirmed = current.confirmed.clone();
         let asked = Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
         let shown = plans(connected, environment, asked).await?;
         out::print(&shown.text)?;
@@ -42,12 +42,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
     }
     let set = args.manifests.load(scope_of(args.prune))?;
     let mut found = Found::Same;
-    // What would leave is shown here and confirmed at `apply`.
-    let everything: Vec<_> = match args.prune {
-        true => all_ids(connected).await?,
-        false => Vec::new(),
-    };
-    for proposal in propose(connected, &set, args.prune, &everything, &[]).await? {
+    for proposal in propose(connected, &set, args.prune, Removable::All, &[]).await? {
         let shown = show(connected, &proposal, args.all).await?;
         found = found.max(shown.found);
         out::print(&shown.text)?;
@@ -65,15 +60,6 @@ async fn leaving(
     let gone = statuses.iter().filter(|s| !kept.iter().any(|o| o.id() == s.id()));
     let digests = gone.map(|s| s.spec_digest.clone()).collect();
     Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
-}
-
-async fn all_ids(connected: &Connected) -> Result<Vec<ObjectId>, CliError> {
-    let mut ids = Vec::new();
-    for (_, head) in connected.store.heads().await? {
-        let release = connected.store.current(&head?).await?;
-        ids.extend(release.objects.iter().map(crate::store::Entry::id));
-    }
-    Ok(ids)
 }
 
 /// A diff as text, and what came of it.

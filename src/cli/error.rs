@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::out::{self, note};
 use crate::aws::{AwsError, Class};
+use crate::engine::release::{MoveError, Refused};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
 use crate::store::StoreError;
@@ -22,12 +23,24 @@ pub enum CliError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Aws(#[from] AwsError),
+    #[error(transparent)]
+    NotMoved(#[from] Refused),
     #[error("{0}")]
     Refused(String),
     #[error("{0}")]
     Usage(String),
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
+}
+
+impl From<MoveError> for CliError {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::Refused(refused) => Self::NotMoved(refused),
+            MoveError::Store(error) => Self::Store(error),
+            MoveError::Aws(error) => Self::Aws(error),
+        }
+    }
 }
 
 impl CliError {

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::out::say;
 use super::{CliError, Connected};
-use crate::aws::{Class, Session};
+use crate::aws::{Class, Service, Session};
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
@@ -29,7 +29,8 @@ pub(super) async fn run(connected: &Connected, args: &InitArgs) -> Result<(), Cl
 /// Makes a bucket that only its account can read. Returns whether it was made.
 pub(super) async fn make_bucket(session: &Session, name: &str) -> Result<bool, CliError> {
     let s3 = session.s3();
-    let found = session.read("s3", "HeadBucket", || s3.head_bucket().bucket(name).send()).await;
+    let found =
+        session.read(Service::S3, "HeadBucket", || s3.head_bucket().bucket(name).send()).await;
     let exists = match found {
         Ok(_) => true,
         Err(error) if error.class == Class::NotFound => false,
@@ -51,7 +52,7 @@ async fn create_bucket(session: &Session, name: &str) -> Result<(), CliError> {
         call =
             call.create_bucket_configuration(configuration.location_constraint(location).build());
     }
-    session.write("s3", "CreateBucket", call.send()).await?;
+    session.write(Service::S3, "CreateBucket", call.send()).await?;
     Ok(())
 }
 
@@ -65,11 +66,11 @@ async fn protect_bucket(session: &Session, name: &str) -> Result<(), CliError> {
         .restrict_public_buckets(true)
         .build();
     let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(block);
-    session.write("s3", "PutPublicAccessBlock", call.send()).await?;
+    session.write(Service::S3, "PutPublicAccessBlock", call.send()).await?;
     let versioning = aws::VersioningConfiguration::builder()
         .status(aws::BucketVersioningStatus::Enabled)
         .build();
     let call = s3.put_bucket_versioning().bucket(name).versioning_configuration(versioning);
-    session.write("s3", "PutBucketVersioning", call.send()).await?;
+    session.write(Service::S3, "PutBucketVersioning", call.send()).await?;
     Ok(())
 }

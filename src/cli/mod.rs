@@ -5,9 +5,8 @@
 //! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed).
 
 mod apply;
-mod artifacts;
-mod change;
 mod completion;
+mod confirm;
 mod connect;
 mod daemon;
 mod delete;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::change::{check_removals, merged};
-use super::connect::Current;
+use super::confirm::Confirmation;
 use super::out::note;
 use super::{CliError, Connected};
+use crate::engine::release::{Current, check_removals, merged};
 use crate::kinds::environment::{self, Artifacts, EnvironmentSpec};
 use crate::manifest::package::{Package, package};
 use crate::manifest::{Scope, Set};
@@ -18,6 +18,14 @@ use crate::store::content_digest;
 /// With `--prune` nothing that is not given stays.
 pub(super) fn scope_of(prune: bool) -> Scope {
     if prune { Scope::Whole } else { Scope::Part }
+}
+
+/// What may leave although it holds data.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Removable {
+    Confirmed,
+    /// A preview shows what would leave; it is confirmed at `apply`.
+    All,
 }
 
 /// One environment as it would be.
@@ -39,12 +47,12 @@ impl Proposal {
     pub fn is_unchanged(&self) -> bool {
         let digest = content_digest(&self.objects);
         let same = self.current.release.as_ref().is_some_and(|release| release.digest == digest);
-        same && self.named.is_subset(&self.current.confirmed())
+        same && self.named.is_subset(&self.current.confirmed)
     }
 
     /// The objects whose form is confirmed: by this call, or by an earlier one that gave the same form.
     pub fn confirmed(&self) -> BTreeSet<ObjectId> {
-        let before = self.current.confirmed();
+        let before = &self.current.confirmed;
         let same = |object: &&Object| {
             before.contains(&object.id()) && self.current.objects.contains(object)
         };
@@ -70,14 +78,13 @@ fn advise_prune(error: CliError) -> CliError {
 }
 
 /// Checks a set against what is there, packages its code, and says what each environment would be.
-/// `removable` may leave although they hold data; `named` are confirmed in the form that they get.
-/// Writes nothing.
+/// What is confirmed may leave, or get a form that opens or deletes more. Writes nothing.
 pub(super) async fn propose(
     connected: &Connected,
     set: &Set,
     prune: bool,
-    removable: &[ObjectId],
-    named: &[ObjectId],
+    removable: Removable,
+    confirmed: &[Confirmation],
 ) -> Result<Vec<Proposal>, CliError> {
     if set.is_empty() {
         return Err(CliError::refused("the manifests hold no object; nothing was recorded"));
@@ -109,15 +116,26 @@ pub(super) async fn propose(
         .collect();
     let artifacts = |name: &str| -> Option<Artifacts> { environments.get(name)?.artifacts.clone() };
     let (objects, mut packages) = package(set, artifacts)?;
+    let has = |name: &str, id: &ObjectId| {
+        let before = current.get(name).is_some_and(|c| c.objects.iter().any(|o| o.id() == *id));
+        before || objects.iter().any(|o| o.environment() == name && o.id() == *id)
+    };
+    let all: Vec<_> = names.iter().map(String::as_str).collect();
+    Confirmation::check(confirmed, &all, has)?;
     let mut proposals = Vec::new();
     for name in names {
         let current = current.remove(&name).unwrap_or_default();
         let given: Vec<_> = objects.iter().filter(|o| o.environment() == name).cloned().collect();
         let ids = given.iter().map(Object::id).collect();
         let objects = merged(&current.objects, given, prune);
-        let removed = check_removals(&name, &current.objects, &objects, removable)?;
-        let of_this = |id: &&ObjectId| objects.iter().any(|o| o.id() == **id);
-        let named = named.iter().filter(of_this).cloned().collect();
+        let named: Vec<_> = Confirmation::of(confirmed, &name).cloned().collect();
+        let removable = match removable {
+            Removable::Confirmed => named.clone(),
+            Removable::All => current.objects.iter().map(Object::id).collect(),
+        };
+        let removed = check_removals(&name, &current.objects, &objects, &removable)?;
+        let of_this = |id: &ObjectId| objects.iter().any(|o| o.id() == *id);
+        let named = named.into_iter().filter(of_this).collect();
         let spec = environments.get(&name).cloned().unwrap_or_default();
         let (mine, rest) = packages.into_iter().partition(|p: &Package| p.environment == name);
         packages = rest;

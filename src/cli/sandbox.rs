@@ -19,7 +19,7 @@ use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
 use super::{CliError, Connected};
-use crate::aws::Class;
+use crate::aws::{Class, Service};
 use crate::engine::Config;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::manifest::{Scope, Set, Sources, load};
@@ -160,12 +160,12 @@ async fn make_secret(session: &crate::aws::Session, reference: &SecretRef) -> Re
             };
             let call =
                 session.secretsmanager().create_secret().name(&r.secret_id).secret_string(text);
-            session.write("secretsmanager", "CreateSecret", call.send()).await.map(drop)
+            session.write(Service::SecretsManager, "CreateSecret", call.send()).await.map(drop)
         }
         SecretRef::Ssm(r) => {
             let kind = aws_sdk_ssm::types::ParameterType::SecureString;
             let call = session.ssm().put_parameter().name(&r.name).value(value).r#type(kind);
-            session.write("ssm", "PutParameter", call.send()).await.map(drop)
+            session.write(Service::Ssm, "PutParameter", call.send()).await.map(drop)
         }
     };
     match made {

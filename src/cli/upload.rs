@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{CliError, out};
-use crate::aws::{Absent, Class, Session};
+use crate::aws::{Absent, Class, Service, Session};
 use crate::manifest::package::Package;
 
 /// The longest that one upload may take; a stalled one is given up by the SDK much sooner.
@@ -36,7 +36,7 @@ pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<us
 /// wrong before digests were checked may have left something else under it.
 async fn exists(session: &Session, package: &Package) -> Result<bool, CliError> {
     let head = session
-        .read("s3", "HeadObject", || {
+        .read(Service::S3, "HeadObject", || {
             let head = session.s3().head_object().bucket(&package.bucket).key(&package.key);
             head.checksum_mode(ChecksumMode::Enabled).send()
         })
@@ -80,7 +80,7 @@ async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
         .customize()
         .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))
         .send();
-    match session.write("s3", "PutObject", call).await {
+    match session.write(Service::S3, "PutObject", call).await {
         Ok(_) => Ok(()),
         Err(error) if error.class == Class::NotFound => Err(CliError::refused(format!(
             "the artifact bucket {} does not exist; make it with `trueup init --bucket {}`",

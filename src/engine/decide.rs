@@ -42,6 +42,12 @@ pub(super) fn was_in_accord(record: &StatusRecord, is_same_form: bool, inputs: &
     is_same_form && record.synced_generation > 0 && record.synced_inputs == inputs
 }
 
+/// Whether what a change opens, deletes or loses was confirmed. A confirmation is spent once the resource was
+/// seen in accord with it: what somebody puts there afterwards is asked about again.
+pub fn is_confirmed(confirmed: bool, generation: u64, record: Option<&StatusRecord>) -> bool {
+    confirmed && record.is_none_or(|record| record.synced_generation < generation)
+}
+
 /// A new release is carried out under either policy; what changes afterwards is drift.
 pub(super) fn held_back(
     environment: &EnvironmentSpec,
@@ -56,6 +62,15 @@ pub(super) fn held_back(
         () if is_drift && reports => Some(HeldBack::DriftReported),
         () => None,
     }
+}
+
+/// trueup's own table is no object: whoever deletes it deletes every environment's records.
+pub(super) fn own_store(table: &str) -> Blocked {
+    let message = format!(
+        "the table {table} holds trueup's own records; it is neither adopted, changed nor deleted. Take the \
+         object out of the environment"
+    );
+    Blocked { reason: "OwnStore", message }
 }
 
 /// Credentials of another account than the environment's.
@@ -97,6 +112,20 @@ mod tests {
             let object = object(annotations.clone());
             let held = held_back(&environment(drift), is_suspended, &object, is_drift);
             assert_eq!(held, expected, "{drift} {is_suspended} {annotations} {is_drift}");
+        }
+    }
+
+    #[test]
+    fn a_confirmation_is_spent_by_the_accord_that_it_led_to() {
+        let synced =
+            |generation| StatusRecord { synced_generation: generation, ..StatusRecord::default() };
+        for (confirmed, generation, record, expected) in [
+            (true, 3, None, true),
+            (true, 3, Some(synced(2)), true),
+            (true, 3, Some(synced(3)), false),
+            (false, 3, Some(synced(2)), false),
+        ] {
+            assert_eq!(is_confirmed(confirmed, generation, record.as_ref()), expected);
         }
     }
 

@@ -4,12 +4,12 @@ use jiff::SignedDuration;
 use tracing::{info, warn};
 
 use super::outcome::Verdict;
-use super::pass::Pass;
-use crate::aws::{AwsError, Class, Session};
+use super::pass::{Pass, Ready};
+use crate::aws::{AwsError, Class, Service};
 use crate::kinds::AnyStep;
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
-use crate::store::{CarriedOut, CreateIntent, EventKind, StatusRecord, StoreError};
+use crate::store::{CarriedOut, EventKind, Phase, StatusRecord, StoreError};
 
 /// Times that the same plan is carried out without effect before the brake stops it.
 const SAME_PLAN_MAX: u32 = 3;
@@ -53,7 +53,7 @@ impl Pass<'_> {
     /// Takes the steps in order, up to the first that AWS is busy with.
     pub(super) async fn execute(
         &mut self,
-        session: &Session,
+        ready: &Ready,
         plan: &Plan<AnyStep>,
         generation: u64,
     ) -> Result<Result<(), Verdict>, StoreError> {
@@ -64,7 +64,7 @@ impl Pass<'_> {
         let digest = plan_digest(plan, generation);
         let mut refused = None;
         for step in &plan.steps {
-            match self.take(session, step, &digest).await? {
+            match self.take(ready, step, &digest).await? {
                 Ok(()) => {}
                 // One that AWS refuses does not hold back those that do not need it.
                 Err(Verdict::WriteFailed(error)) if step.stands_alone && is_refused(&error) => {
@@ -79,7 +79,7 @@ impl Pass<'_> {
     /// Takes one step, and records what must not be lost.
     async fn take(
         &mut self,
-        session: &Session,
+        ready: &Ready,
         step: &Step<AnyStep>,
         plan: &str,
     ) -> Result<Result<(), Verdict>, StoreError> {
@@ -93,11 +93,10 @@ impl Pass<'_> {
             return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
         let creates_whole = step.verb == Verb::Create && is_whole;
-        let StatusRecord { intent, job, brake, .. } = self.record.clone();
-        let before = (intent, job, brake);
+        let StatusRecord { phase, job, brake, .. } = self.record.clone();
+        let before = (phase, job, brake);
         if creates_whole {
-            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });
-            self.record.deleted = false;
+            self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;
         }
         if let Scope::Job(digest) = &step.scope {
@@ -109,8 +108,8 @@ impl Pass<'_> {
             }
             self.put().await?;
         }
-        let applied = tokio::time::timeout(time_left, step.call.apply(session)).await;
-        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(step))) {
+        let applied = tokio::time::timeout(time_left, step.call.apply(&ready.session)).await;
+        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(ready.kind.service(), step))) {
             Ok(outcome) if outcome.is_waiting => {
                 let message = format!("AWS prepares: {}", describe(step));
                 return Ok(Err(Verdict::Waiting(Waiting { reason: "Preparing", message })));
@@ -122,7 +121,7 @@ impl Pass<'_> {
                 if error.class != Class::Unknown {
                     // A create that was refused made nothing; what is there later is not ours, unless
                     // an earlier one made it.
-                    (self.record.intent, self.record.job, self.record.brake) = before;
+                    (self.record.phase, self.record.job, self.record.brake) = before;
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {
@@ -132,7 +131,9 @@ impl Pass<'_> {
             }
         };
         info!(step = %describe(step), "step taken");
-        self.record.deleted |= step.verb == Verb::Delete && is_whole;
+        if step.verb == Verb::Delete && is_whole {
+            self.record.phase = Phase::Deleting;
+        }
         self.count_for_brake(plan);
         let reason = match step.verb {
             Verb::Create => "Created",
@@ -191,9 +192,9 @@ fn may_pass(error: &AwsError) -> bool {
     matches!(error.class, Throttled | Transient | Unknown | Conflict | NotReady | NotFound)
 }
 
-fn too_slow<S>(step: &Step<S>) -> AwsError {
+fn too_slow<S>(service: Service, step: &Step<S>) -> AwsError {
     let message = format!("{} took longer than the lease allows", step.what);
-    AwsError::new(Class::Unknown, "trueup", "apply", message)
+    AwsError::new(Class::Unknown, service, "step", message)
 }
 
 fn describe<S>(step: &Step<S>) -> String {

@@ -9,7 +9,7 @@ use super::removal::judge_removal;
 use crate::kinds::Intent;
 use crate::model::{DeletionPolicy, Object};
 use crate::plan::{Blocked, Waiting};
-use crate::store::{EventKind, StoreError};
+use crate::store::{EventKind, Phase, StoreError};
 
 /// Objects that refer to one that leaves, named in its condition; the rest is counted.
 const DEPENDENTS_SHOWN_MAX: usize = 10;
@@ -85,12 +85,12 @@ impl Pass<'_> {
 
     /// `None` once nothing of ours is left.
     async fn try_delete(&mut self, object: &Object) -> Result<Option<Verdict>, StoreError> {
-        let (session, desired) = match self.desired(object).await {
+        let ready = match self.desired(object).await {
             Ok(ready) => ready,
             Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
             Err(Refusal::Failed(error)) => return Ok(Some(Verdict::LookFailed(error))),
         };
-        let look = match self.look(&session, desired, Intent::Delete).await {
+        let look = match self.look(&ready, Intent::Delete).await {
             Ok(look) => look,
             Err(error) => return Ok(Some(Verdict::LookFailed(error))),
         };
@@ -98,7 +98,7 @@ impl Pass<'_> {
             self.left_behind = look.facts.exists;
             return Ok(if look.facts.exists { None } else { self.missing() });
         }
-        self.record.missing_since = None;
+        self.record.phase = self.record.phase.seen_leaving();
         if let Some(blocked) = look.plan.blocked {
             return Ok(Some(Verdict::Blocked(blocked)));
         }
@@ -112,7 +112,7 @@ impl Pass<'_> {
         if let Some(waiting) = self.just_written(&look.plan, generation) {
             return Ok(Some(Verdict::Waiting(waiting)));
         }
-        match self.execute(&session, &look.plan, generation).await? {
+        match self.execute(&ready, &look.plan, generation).await? {
             Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),
         }
@@ -121,10 +121,17 @@ impl Pass<'_> {
     /// What is gone without our doing is looked at a while longer: forgotten too early, it would be left
     /// behind. `None` once it is certain.
     fn missing(&mut self) -> Option<Verdict> {
-        let is_our_doing = self.record.deleted || self.record.created_at.is_none();
+        let is_our_doing = self.record.phase == Phase::Deleting || self.record.created_at.is_none();
+        if is_our_doing {
+            return None;
+        }
         let now = self.cx.clock.now();
-        let since = *self.record.missing_since.get_or_insert(now);
-        if is_our_doing || now.duration_since(since) >= CERTAIN_AFTER {
+        let since = match self.record.phase {
+            Phase::Missing { since } => since,
+            _ => now,
+        };
+        self.record.phase = Phase::Missing { since };
+        if now.duration_since(since) >= CERTAIN_AFTER {
             return None;
         }
         let message =

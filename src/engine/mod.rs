@@ -30,9 +30,11 @@ mod patience;
 mod prepare;
 mod preview;
 mod queue;
+pub mod release;
 mod removal;
 mod runner;
 mod secrets;
+mod tracked;
 mod watch;
 mod world;
 

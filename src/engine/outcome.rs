@@ -143,6 +143,7 @@ pub fn fields(changes: &[Change]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Service;
 
     fn conditions(verdict: Verdict) -> String {
         let mut conditions = Conditions::default();
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn conditions_follow_kstatus() {
-        let error = |class| AwsError::new(class, "lambda", "GetFunction", "no");
+        let error = |class| AwsError::new(class, Service::Lambda, "GetFunction", "no");
         let blocked = Blocked { reason: "NotOwned", message: "foreign".to_owned() };
         let cases = [
             (Verdict::Settled, "Ready=True Reconciling=False Stalled=False Synced=True"),

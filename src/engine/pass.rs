@@ -15,12 +15,12 @@ use super::patience;
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
-use crate::aws::{AwsError, CALL_TIMEOUT, Class, Session, Sessions};
+use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
-use crate::kinds::{Desired, Intent, Look, kind};
+use crate::kinds::{AnyKind, Desired, Intent, Look, kind};
 use crate::model::{Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, condition_type};
 use crate::plan::{Blocked, Waiting, render_changes};
-use crate::store::{EventKind, StatusRecord, Store, StoreError};
+use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
 
 /// What all passes share.
 #[derive(Clone)]
@@ -231,8 +231,7 @@ impl Pass<'_> {
             if look.facts.exists && look.facts.owned {
                 self.record.outputs.clone_from(&look.outputs);
                 self.record.created_at.get_or_insert(now);
-                self.record.deleted = false;
-                self.record.missing_since = None;
+                self.record.phase = self.record.phase.seen();
             }
             if look.identity.is_some() {
                 self.record.identity.clone_from(&look.identity);
@@ -251,7 +250,7 @@ impl Pass<'_> {
             self.record.synced_generation = wanted.generation;
             self.record.synced_digest.clone_from(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
-            self.record.intent = None;
+            self.record.phase = Phase::Created;
             // A count for the brake says that steps were taken.
             let mended = self.record.brake.lift();
             if self.drifted {
@@ -296,8 +295,7 @@ impl Pass<'_> {
             Verdict::WriteFailed(error) if patience::is_refusal(&error) => {
                 let now = self.cx.clock.now();
                 let since = *self.record.refused_since.get_or_insert(now);
-                let begun = self.record.intent.as_ref().map(|intent| intent.at);
-                let made_at = self.record.created_at.or(begun);
+                let made_at = self.record.created_at.or(self.record.phase.create_begun());
                 let was_final = error.class.is_terminal();
                 let error = patience::judged(error, since, made_at, now);
                 if was_final && !error.class.is_terminal() {
@@ -323,30 +321,30 @@ impl Pass<'_> {
             let waiting = Waiting { reason: "DependencyNotReady", message };
             return Ok((Verdict::Waiting(waiting), None));
         }
-        let (session, desired) = match self.desired(&wanted.object).await {
+        let mut ready = match self.desired(&wanted.object).await {
             Ok(ready) => ready,
             Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
             Err(Refusal::Failed(error)) => return Ok((Verdict::LookFailed(error), None)),
         };
         // From here on it is acted on in this form; until here a deletion goes by the one before.
         self.record.spec_digest.clone_from(&wanted.digest);
-        self.inputs = inputs(&desired);
-        let look = match self.look(&session, desired.clone(), Intent::Keep).await {
+        self.inputs = inputs(&ready.desired);
+        let look = match self.look(&ready, Intent::Keep).await {
             Ok(look) => look,
             Err(error) => return Ok((Verdict::LookFailed(error), None)),
         };
         if let Some(verdict) = self.settled_or_stuck(wanted, &look).await {
             return Ok((verdict, Some(look)));
         }
-        if let Err(verdict) = self.execute(&session, &look.plan, wanted.generation).await? {
+        if let Err(verdict) = self.execute(&ready, &look.plan, wanted.generation).await? {
             return Ok((verdict, Some(look)));
         }
         // Green means looked at: what was written is read back.
-        let mut desired = desired;
+        let desired = &mut ready.desired;
         desired.identity.clone_from(&self.record.identity);
-        desired.create_begun = self.record.intent.as_ref().map(|intent| intent.at);
+        desired.create_begun = self.record.phase.create_begun();
         desired.job.clone_from(&self.record.job);
-        match self.look(&session, desired, Intent::Keep).await {
+        match self.look(&ready, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {
                     _ if again.plan.is_settled() => Verdict::Settled,
@@ -402,27 +400,29 @@ impl Pass<'_> {
         self.was_in_accord(wanted) && self.record.conditions.is_true(condition_type::SYNCED)
     }
 
-    /// The session, checked against the environment's account, and the desired state.
-    pub(super) async fn desired(
-        &mut self,
-        object: &Object,
-    ) -> Result<(Session, Desired<serde_json::Value>), Refusal> {
+    /// What a look needs, the account checked against the environment's.
+    pub(super) async fn desired(&mut self, object: &Object) -> Result<Ready, Refusal> {
         let target = self.snapshot.environment.target();
         let session = self.cx.sessions.get(&target).await?;
         let account_id = session.account_id().await?;
         if let Some(blocked) = decide::wrong_account(&self.snapshot.environment, &account_id) {
             return Err(Refusal::Blocked(blocked));
         }
-        let place = format!("{account_id}/{}", session.region());
-        let moved = self.misplaced(object, &place);
-        if let Some(blocked) = moved {
-            return Err(Refusal::Blocked(blocked));
-        }
-        self.record.place = place;
         let Some(kind) = kind(&object.kind) else {
             let message = format!("this version of trueup does not know the kind {}", object.kind);
             return Err(Refusal::Blocked(Blocked { reason: "UnknownKind", message }));
         };
+        let place = format!("{account_id}/{}", session.region());
+        // A resource that exists is neither moved nor renamed.
+        let name = aws_name(kind, object, &self.snapshot.key);
+        if let Some(blocked) = misplaced(&self.record, &place, &name) {
+            return Err(Refusal::Blocked(blocked));
+        }
+        let store = &self.cx.store;
+        if kind.name() == "Table" && name == store.table() && store.place().await? == place {
+            return Err(Refusal::Blocked(decide::own_store(&name)));
+        }
+        self.record.place = place;
         let subject = Subject {
             key: self.snapshot.key.clone(),
             kind,
@@ -430,33 +430,21 @@ impl Pass<'_> {
             environment: &self.snapshot.environment,
             status: Some(&self.record),
             previous: self.snapshot.previous.as_deref(),
-            confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| wanted.confirmed),
+            confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| {
+                decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_ref())
+            }),
             asked_at: self.snapshot.asked_at,
             store_id: &self.cx.store_id,
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;
         self.record.aws_name.clone_from(&desired.aws_name);
-        Ok((session, desired))
+        Ok(Ready { kind, session, desired })
     }
 
-    /// A resource that exists is neither moved nor renamed.
-    fn misplaced(&self, object: &Object, place: &str) -> Option<Blocked> {
-        let kind = kind(&object.kind)?;
-        let name = aws_name(kind, object, &self.snapshot.key);
-        misplaced(&self.record, place, &name)
-    }
-
-    pub(super) async fn look(
-        &self,
-        session: &Session,
-        desired: Desired<serde_json::Value>,
-        intent: Intent,
-    ) -> Result<Look, AwsError> {
-        let Some(kind) = kind(&self.snapshot.key.id.kind) else {
-            return Err(AwsError::new(Class::Invalid, "trueup", "look", "unknown kind"));
-        };
-        kind.look(session, desired, intent, self.cx.clock.now()).await
+    pub(super) async fn look(&self, ready: &Ready, intent: Intent) -> Result<Look, AwsError> {
+        let Ready { kind, session, desired } = ready;
+        kind.look(session, desired.clone(), intent, self.cx.clock.now()).await
     }
 
     async fn found_drift(&mut self, look: &Look) {
@@ -516,6 +504,13 @@ impl Pass<'_> {
 /// no difference.
 fn differs(look: &Look) -> bool {
     !look.plan.changes.is_empty() || !look.plan.steps.is_empty() || !look.facts.exists
+}
+
+/// What a look needs.
+pub(super) struct Ready {
+    pub(super) kind: &'static dyn AnyKind,
+    pub(super) session: Session,
+    desired: Desired<serde_json::Value>,
 }
 
 /// Why a look cannot even begin.

@@ -73,10 +73,11 @@ fn refers(error: &AwsError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Service;
 
     fn class_after(class: Class, message: &str, made_before: Option<i64>, seconds: i64) -> Class {
         let at = |seconds| Timestamp::from_second(1_000_000 + seconds).unwrap();
-        let mut error = AwsError::new(class, "lambda", "AddPermission", message);
+        let mut error = AwsError::new(class, Service::Lambda, "AddPermission", message);
         error.code = "InvalidParameterValueException".to_owned();
         judged(error, at(0), made_before.map(|before| at(-before)), at(seconds)).class
     }
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn an_error_of_trueups_own_is_final_at_once() {
-        let error = AwsError::new(Class::Invalid, "lambda", "CreateFunction", "role is missing");
+        let error =
+            AwsError::new(Class::Invalid, Service::Lambda, "CreateFunction", "role is missing");
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(judged(error, now, None, now).class, Class::Invalid);
     }

@@ -113,7 +113,7 @@ impl Subject<'_> {
             identity: self.status.and_then(|s| s.identity.clone()),
             job: self.status.and_then(|s| s.job.clone()),
             asked_at: self.asked_at,
-            create_begun: self.status.and_then(|s| s.intent.as_ref()).map(|intent| intent.at),
+            create_begun: self.status.and_then(|s| s.phase.create_begun()),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,
             adopt: self.object.annotated(annotation::ADOPT),

@@ -11,7 +11,7 @@ use super::prepare::{Subject, aws_name, inputs, misplaced};
 use super::removal::judge_removal;
 use super::secrets::Secrets;
 use super::world::TakenOut;
-use crate::aws::{AwsError, Class, Session, Sessions};
+use crate::aws::{AwsError, Class, Service, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyStep, Intent, kind};
 use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
@@ -65,7 +65,12 @@ pub async fn preview(
     let session = sessions.get(&target).await?;
     let account_id = session.account_id().await?;
     if let Some(blocked) = decide::wrong_account(&spec, &account_id) {
-        return Err(AwsError::new(Class::Denied, "sts", "GetCallerIdentity", blocked.message));
+        return Err(AwsError::new(
+            Class::Denied,
+            Service::Sts,
+            "GetCallerIdentity",
+            blocked.message,
+        ));
     }
     let statuses: BTreeMap<ObjectId, &StatusRecord> =
         known.statuses.iter().map(|s| (s.id(), s)).collect();

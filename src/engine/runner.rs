@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::backoff::{Backoffs, FAILING, WAITING};
 use super::dice::Dice;
 use super::events::Recorder;
 use super::follow::Objects;
@@ -18,6 +17,7 @@ use super::metrics::EngineMetrics;
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::secrets::Secrets;
+use super::tracked::{TrackedEnvironment, TrackedObject};
 use super::watch::{Answer, Asked};
 use super::world::{EnvironmentState, World};
 use crate::aws::Sessions;
@@ -82,32 +82,17 @@ pub struct Engine {
     pub(super) dice: Dice,
     pub(super) world: World,
     pub(super) queue: Queue<ObjectKey>,
-    pub(super) failing: Backoffs<ObjectKey>,
-    pub(super) waiting: Backoffs<ObjectKey>,
-    pub(super) lease_ends: HashMap<Arc<str>, LeaseEnd>,
-    pub(super) due: HashMap<ObjectKey, Instant>,
+    pub(super) tracked: HashMap<ObjectKey, TrackedObject>,
+    pub(super) followed: HashMap<Arc<str>, TrackedEnvironment>,
     /// Passes under way, by task.
     pub(super) running: HashMap<tokio::task::Id, Running>,
-    /// Environments that could not be loaded: when they are tried again.
-    pub(super) troubled: Backoffs<Arc<str>>,
-    pub(super) quiet_until: HashMap<Arc<str>, Instant>,
-    /// When the orphans of an environment's store are collected next.
-    pub(super) collect_at: HashMap<Arc<str>, Instant>,
     /// Collections under way: nobody waits for them, and they end with the daemon.
     pub(super) collecting: JoinSet<()>,
-    /// Objects whose record in memory may not be the one in the store.
-    pub(super) unsure: BTreeSet<ObjectKey>,
-    /// Objects whose brake was lifted while a pass was under way.
-    pub(super) lifted: BTreeSet<ObjectKey>,
-    /// Objects whose calls were paused by a breaker.
-    pub(super) paused: BTreeSet<ObjectKey>,
     pub(super) passes: u64,
     pub(super) objects: Objects,
     pub(super) asked: Asked,
     /// The environments that have a head; `None` until the heads were read.
     pub(super) named: Option<BTreeSet<Arc<str>>>,
-    /// Of those, the ones that were followed to an end at least once, be it an error.
-    pub(super) settled: BTreeSet<Arc<str>>,
 }
 
 impl Engine {
@@ -136,24 +121,15 @@ impl Engine {
             health,
             world: World::default(),
             queue: Queue::default(),
-            failing: Backoffs::new(FAILING, dice.clone()),
-            waiting: Backoffs::new(WAITING, dice.clone()),
-            troubled: Backoffs::new(FAILING, dice.clone()),
-            quiet_until: HashMap::new(),
-            collect_at: HashMap::new(),
+            tracked: HashMap::new(),
+            followed: HashMap::new(),
             collecting: JoinSet::new(),
             dice,
-            lease_ends: HashMap::new(),
-            due: HashMap::new(),
             running: HashMap::new(),
-            unsure: BTreeSet::new(),
-            lifted: BTreeSet::new(),
-            paused: BTreeSet::new(),
             passes: 0,
             objects: Objects::default(),
             asked: Asked::default(),
             named: None,
-            settled: BTreeSet::new(),
         })
     }
 
@@ -200,7 +176,8 @@ impl Engine {
                 continue;
             };
             self.passes += 1;
-            let waited = self.due.remove(&key).map(|at| now.saturating_duration_since(at));
+            let due = self.track(&key).due.take();
+            let waited = due.map(|at| now.saturating_duration_since(at));
             self.cx.metrics.queue_seconds.observe(waited.unwrap_or_default().as_secs_f64());
             self.cx.metrics.active_workers.with_label_values(&[&*key.id.kind]).inc();
             let span = info_span!(
@@ -263,9 +240,9 @@ impl Engine {
             taken_out: environment.taken_out.get(&key.id).cloned(),
             dependents,
             asked_at: environment.asked_at(&key.id),
-            is_unsure: self.unsure.contains(key),
+            is_unsure: self.tracked.get(key).is_some_and(|object| object.is_unsure),
             epoch: environment.lease.epoch,
-            lease_end: self.lease_ends.get(&key.environment).cloned().unwrap_or_default(),
+            lease_end: self.lease_end(&key.environment),
         })
     }
 
@@ -296,7 +273,7 @@ impl Engine {
         let Some(Running { key, since, epoch }) = self.running.remove(&task) else {
             return;
         };
-        self.paused.remove(&key);
+        self.track(&key).is_paused = false;
         let report = report.unwrap_or_else(Report::given_up);
         let seconds = since.elapsed().as_secs_f64();
         let metrics = &self.cx.metrics;
@@ -308,7 +285,7 @@ impl Engine {
         if self.world.get(&key).is_none_or(|e| e.lease.epoch != epoch) {
             // It worked under a lease that is gone; what it learned is stale, and what it wrote may
             // have come after its record was read again.
-            self.unsure.insert(key);
+            self.track(&key).is_unsure = true;
             return;
         }
         if let Err(error) = &report.outcome {
@@ -324,15 +301,15 @@ impl Engine {
         }
         match report.status {
             Learned::Status(status) => {
-                self.unsure.remove(&key);
+                self.track(&key).is_unsure = false;
                 self.learn(&key, Some(*status));
             }
             Learned::Gone => {
-                self.unsure.remove(&key);
+                self.track(&key).is_unsure = false;
                 self.learn(&key, None);
             }
             Learned::Nothing => {
-                self.unsure.insert(key.clone());
+                self.track(&key).is_unsure = true;
             }
         }
         self.schedule(key, report.next);
@@ -340,7 +317,7 @@ impl Engine {
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
     fn learn(&mut self, key: &ObjectKey, mut status: Option<StatusRecord>) {
-        let lifted = self.lifted.remove(key);
+        let lifted = std::mem::take(&mut self.track(key).brake_lifted);
         if let Some(status) = status.as_mut().filter(|_| lifted) {
             status.brake.lift();
         }
@@ -377,7 +354,16 @@ impl Engine {
     /// A breaker has closed: what was paused goes on, over some seconds.
     fn go_on(&mut self) {
         let now = Instant::now();
-        for key in std::mem::take(&mut self.paused) {
+        let paused = self.tracked.iter_mut().filter(|(_, object)| object.is_paused);
+        let mut keys: Vec<_> = paused
+            .map(|(key, object)| {
+                object.is_paused = false;
+                key.clone()
+            })
+            .collect();
+        // In one order, so that a seed repeats a run.
+        keys.sort();
+        for key in keys {
             let delay = self.dice.up_to(GO_ON_WITHIN);
             self.enqueue(key, now + delay, Priority::Resync);
         }
@@ -387,39 +373,41 @@ impl Engine {
         let now = Instant::now();
         let interval = self.world.get(&key).map(|e| e.spec.interval());
         let Some(interval) = interval else { return };
-        match next {
+        let dice = self.dice.clone();
+        let object = self.track(&key);
+        let (delay, priority) = match next {
             Next::Never => {
-                self.failing.reset(&key);
-                self.waiting.reset(&key);
+                self.tracked.remove(&key);
+                return;
             }
             Next::Resync => {
-                self.failing.reset(&key);
-                self.waiting.reset(&key);
-                let delay = self.dice.around(interval);
-                self.enqueue(key, now + delay, Priority::Resync);
+                object.reset();
+                (dice.around(interval), Priority::Resync)
             }
-            Next::Progress | Next::Soon => {
-                self.failing.reset(&key);
-                if next == Next::Progress {
-                    // AWS works on something new: its end is waited for from now on.
-                    self.waiting.reset(&key);
-                }
-                let delay = self.waiting.next(key.clone());
-                self.enqueue(key, now + delay, Priority::Edit);
+            Next::Progress => {
+                object.progressed();
+                (object.waited(&dice), Priority::Edit)
             }
-            Next::Retry => {
-                let delay = self.failing.next(key.clone());
-                self.enqueue(key, now + delay, Priority::Resync);
-            }
+            Next::Soon => (object.waited(&dice), Priority::Edit),
+            Next::Retry => (object.failed(&dice), Priority::Resync),
             // Nobody is blind for longer after an outage than without one.
             Next::Outage | Next::Paused => {
-                let delay = self.failing.next(key.clone()).min(interval.max(OUTAGE_LONGEST));
-                if next == Next::Paused {
-                    self.paused.insert(key.clone());
-                }
-                self.enqueue(key, now + delay, Priority::Resync);
+                object.is_paused = next == Next::Paused;
+                let longest = interval.max(OUTAGE_LONGEST);
+                (object.failed(&dice).min(longest), Priority::Resync)
             }
-        }
+        };
+        self.enqueue(key, now + delay, priority);
+    }
+
+    /// What is kept of an object.
+    pub(super) fn track(&mut self, key: &ObjectKey) -> &mut TrackedObject {
+        self.tracked.entry(key.clone()).or_default()
+    }
+
+    fn lease_end(&self, environment: &Arc<str>) -> LeaseEnd {
+        let followed = self.followed.get(environment);
+        followed.and_then(|environment| environment.lease_end.clone()).unwrap_or_default()
     }
 
     pub(super) fn enqueue(&mut self, key: ObjectKey, at: Instant, priority: Priority) {
@@ -428,8 +416,8 @@ impl Engine {
             return;
         }
         self.cx.metrics.queue_adds.inc();
-        let due = self.due.entry(key.clone()).or_insert(at);
-        *due = at.min(*due);
+        let due = &mut self.track(&key).due;
+        *due = Some(due.map_or(at, |due| at.min(due)));
         self.queue.add(key, at, priority);
     }
 

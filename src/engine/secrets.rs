@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::aws::{AwsError, Class, Session, Target};
+use crate::aws::{AwsError, Class, Service, Session, Target};
 use crate::model::{Secret, SecretRef, SecretsManagerRef, SsmRef};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -59,12 +59,12 @@ async fn secrets_manager(
 ) -> Result<Secret, AwsError> {
     let id = &reference.secret_id;
     let read = session
-        .read("secretsmanager", "GetSecretValue", || {
+        .read(Service::SecretsManager, "GetSecretValue", || {
             session.secretsmanager().get_secret_value().secret_id(id).send()
         })
         .await?;
     let invalid = |message: String| {
-        AwsError::new(Class::Invalid, "secretsmanager", "GetSecretValue", message)
+        AwsError::new(Class::Invalid, Service::SecretsManager, "GetSecretValue", message)
     };
     let text = read.secret_string().ok_or_else(|| invalid(format!("the secret {id} is binary")))?;
     let Some(key) = &reference.key else {
@@ -80,7 +80,7 @@ async fn secrets_manager(
 
 async fn parameter(session: &Session, reference: &SsmRef) -> Result<Secret, AwsError> {
     let read = session
-        .read("ssm", "GetParameter", || {
+        .read(Service::Ssm, "GetParameter", || {
             session.ssm().get_parameter().name(&reference.name).with_decryption(true).send()
         })
         .await?;

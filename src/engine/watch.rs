@@ -10,11 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::backoff::FAILING;
 use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
 use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
 use super::runner::Engine;
+use super::tracked::TrackedEnvironment;
 use super::world::EnvironmentState;
 use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
@@ -78,9 +80,11 @@ impl Engine {
         if std::mem::replace(&mut self.asked.heads, true) {
             return;
         }
-        let store = self.cx.store.clone();
+        let (store, is_first) = (self.cx.store.clone(), self.named.is_none());
         self.asked.tasks.spawn(async move {
-            Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, store.heads()).await.ok())
+            let heads =
+                async { if is_first { store.heads_and_lost().await } else { store.heads().await } };
+            Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, heads).await.ok())
         });
     }
 
@@ -140,7 +144,8 @@ impl Engine {
         );
         for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
             let name: Arc<str> = name.into();
-            if self.quiet_until.get(&name).is_some_and(|until| Instant::now() < *until) {
+            let quiet_until = self.followed.get(&name).and_then(|e| e.quiet_until);
+            if quiet_until.is_some_and(|until| Instant::now() < until) {
                 if self.world.environments.contains_key(&name) {
                     self.keep_lease(&name, None);
                 }
@@ -226,7 +231,8 @@ impl Engine {
     /// Collects what nothing refers to in the store of an environment whose lease is held, once a day.
     fn collect_when_due(&mut self, name: &Arc<str>) {
         let now = Instant::now();
-        let at = self.collect_at.entry(Arc::clone(name)).or_insert(now + COLLECT_FIRST_AFTER);
+        let at = &mut self.environment(name).collect_at;
+        let at = at.get_or_insert(now + COLLECT_FIRST_AFTER);
         if now < *at {
             return;
         }
@@ -244,6 +250,11 @@ impl Engine {
                 }
             }
         });
+    }
+
+    /// What is kept of an environment.
+    fn environment(&mut self, name: &Arc<str>) -> &mut TrackedEnvironment {
+        self.followed.entry(Arc::clone(name)).or_default()
     }
 
     fn follower(&self) -> Follower {
@@ -279,14 +290,16 @@ impl Engine {
     /// worked on.
     fn see_loaded(&mut self) {
         let Some(named) = &self.named else { return };
-        self.settled.retain(|name| named.contains(name));
-        if self.settled.len() == named.len() {
+        let world = &self.world.environments;
+        self.followed.retain(|name, _| named.contains(name) || world.contains_key(name));
+        let is_settled = |name| self.followed.get(name).is_some_and(|e| e.is_settled);
+        if named.iter().all(is_settled) {
             self.health.set_loaded();
         }
     }
 
     fn is_followed(&mut self, name: &Arc<str>) {
-        self.settled.insert(Arc::clone(name));
+        self.environment(name).is_settled = true;
         self.see_loaded();
         self.health.set_followed(name);
         self.cx.metrics.stopped.with_label_values(&[&**name]).set(0);
@@ -295,7 +308,7 @@ impl Engine {
     /// One environment in trouble does not hold the others up. Where its records are damaged, nothing of
     /// it is touched until they are sound again.
     fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
-        self.settled.insert(Arc::clone(&name));
+        self.environment(&name).is_settled = true;
         self.see_loaded();
         self.cx.metrics.store_errors.inc();
         warn!(environment = %name, %error, "the environment cannot be followed");
@@ -315,8 +328,10 @@ impl Engine {
         let unloaded = self.world.environments.get(&name).is_some_and(|e| !e.is_loaded());
         if unloaded || error.is_damage() || matches!(error, StoreError::LeaseLost { .. }) {
             self.stand_by(&name);
-            let pause = self.troubled.next(Arc::clone(&name));
-            self.quiet_until.insert(name, Instant::now() + pause);
+            let dice = self.dice.clone();
+            let environment = self.environment(&name);
+            let pause = environment.troubled.next(FAILING, &dice);
+            environment.quiet_until = Some(Instant::now() + pause);
         }
     }
 
@@ -333,9 +348,10 @@ impl Engine {
             reconcile: request,
         };
         // A pass reads the record again first.
-        self.unsure.extend(
-            unreadable.iter().map(|id| ObjectKey { environment: Arc::clone(name), id: id.clone() }),
-        );
+        for id in &unreadable {
+            let key = ObjectKey { environment: Arc::clone(name), id: id.clone() };
+            self.track(&key).is_unsure = true;
+        }
         let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable);
         self.world.environments.insert(Arc::clone(name), state);
         self.hold(name, lease);
@@ -344,7 +360,8 @@ impl Engine {
     }
 
     fn hold(&mut self, name: &Arc<str>, lease: Lease) {
-        self.lease_ends.entry(Arc::clone(name)).or_default().set(lease.expires_at);
+        let end = self.environment(name).lease_end.get_or_insert_default();
+        end.set(lease.expires_at);
         if let Some(environment) = self.world.environments.get_mut(name) {
             environment.lease = lease;
         }
@@ -360,13 +377,12 @@ impl Engine {
         let head = Head { suspended, reconcile, ..head };
         let changed = environment.load(head, release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
-        self.troubled.reset(name);
+        self.environment(name).troubled.reset();
         let now = Instant::now();
         for id in changed {
             let key = ObjectKey { environment: Arc::clone(name), id };
             // A new release is a new chance.
-            self.failing.reset(&key);
-            self.waiting.reset(&key);
+            self.track(&key).reset();
             self.enqueue(key, now, Priority::Edit);
         }
         self.forget_unused();
@@ -413,10 +429,9 @@ impl Engine {
         for id in asked {
             let key = ObjectKey { environment: Arc::clone(name), id };
             if self.running.values().any(|r| r.key == key) {
-                self.lifted.insert(key.clone());
+                self.track(&key).brake_lifted = true;
             }
-            self.failing.reset(&key);
-            self.waiting.reset(&key);
+            self.track(&key).reset();
             self.enqueue(key, Instant::now(), Priority::Edit);
         }
     }
@@ -443,14 +458,11 @@ impl Engine {
             for id in environment.ids() {
                 let key = ObjectKey { environment: Arc::clone(name), id };
                 self.queue.remove(&key);
-                self.due.remove(&key);
-                self.failing.reset(&key);
-                self.waiting.reset(&key);
-                self.unsure.remove(&key);
+                self.tracked.remove(&key);
             }
         }
         // Passes under way take no further step.
-        if let Some(end) = self.lease_ends.remove(name) {
+        if let Some(end) = self.environment(name).lease_end.take() {
             end.set(Timestamp::UNIX_EPOCH);
         }
         self.cx.metrics.forget_environment(name);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::desired::nulls;
 use super::gate::{Passage, gate};
 use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Problem};
-use crate::aws::{AwsError, Class, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::Common;
 use crate::plan::{Facts, Plan, check};
 
@@ -50,6 +50,7 @@ impl AnyStep {
 /// A kind without its types.
 pub trait AnyKind: Send + Sync {
     fn name(&self) -> &'static str;
+    fn service(&self) -> Service;
     fn holds_data(&self) -> bool;
     fn name_scope(&self) -> NameScope;
     /// What `null` in a manifest stands for.
@@ -79,6 +80,10 @@ pub(super) struct Erased<K>(pub std::marker::PhantomData<K>);
 impl<K: Kind> AnyKind for Erased<K> {
     fn name(&self) -> &'static str {
         K::NAME
+    }
+
+    fn service(&self) -> Service {
+        K::SERVICE
     }
 
     fn holds_data(&self) -> bool {
@@ -148,7 +153,7 @@ async fn look<K: Kind>(
             "{} is stored in a form that this version cannot read ({error}); apply its manifest again",
             desired.key
         );
-        AwsError::new(Class::Invalid, "trueup", "decode", message)
+        AwsError::new(Class::Invalid, K::SERVICE, "decode", message)
     })?;
     let cleared = match K::NULLS {
         Nulls::AbsentBut(_) => nulls(&stood),

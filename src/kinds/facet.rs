@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::UnknownWord;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
+use crate::plan::{Blocked, Change, Plan, Verb, is_empty};
 
 /// One facet. `Of` is what its calls need to name the resource.
 pub trait Facet: Send + Sync + 'static {
@@ -36,7 +37,7 @@ pub trait Facet: Send + Sync + 'static {
     /// How steps call it.
     const WHAT: &'static str;
     /// The call that reads it, as `s3 GetBucketCors`.
-    const READ: (&'static str, &'static str);
+    const READ: (Service, &'static str);
     /// The facet as the SDK has it.
     type Sdk: Clone + fmt::Debug + Send + Sync + 'static;
     /// The facet in the words of the spec.
@@ -188,6 +189,103 @@ impl<Of: ?Sized> fmt::Debug for Seen<Of> {
 pub struct Unwritable {
     what: &'static str,
     why: String,
+}
+
+/// A facet that is taken away.
+pub struct Removed<Of: ?Sized + 'static>(&'static dyn AnyFacet<Of>);
+
+impl<Of: ?Sized> Clone for Removed<Of> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Of: ?Sized> Copy for Removed<Of> {}
+
+impl<Of: ?Sized> fmt::Debug for Removed<Of> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.field())
+    }
+}
+
+impl<Of: ?Sized> PartialEq for Removed<Of> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.field() == other.0.field()
+    }
+}
+
+/// The step of a facet that differs.
+pub enum FacetStep<Of: ?Sized + 'static> {
+    Put(Write<Of>),
+    Clear(Removed<Of>),
+}
+
+impl<Of: ?Sized> Clone for FacetStep<Of> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Put(write) => Self::Put(write.clone()),
+            Self::Clear(removed) => Self::Clear(*removed),
+        }
+    }
+}
+
+impl<Of: ?Sized> fmt::Debug for FacetStep<Of> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(write) => write.fmt(f),
+            Self::Clear(removed) => write!(f, "no {removed:?}"),
+        }
+    }
+}
+
+impl<Of: ?Sized> PartialEq for FacetStep<Of> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Put(one), Self::Put(other)) => one == other,
+            (Self::Clear(one), Self::Clear(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl<Of: ?Sized> FacetStep<Of> {
+    pub async fn take(&self, session: &Session, of: &Of) -> Result<(), AwsError> {
+        match self {
+            Self::Put(write) => write.send(session, of).await,
+            Self::Clear(Removed(facet)) => facet.clear(session, of).await,
+        }
+    }
+}
+
+/// Adds the step by which a facet comes to say `words`, or to be gone where they are empty. No other step
+/// waits for it.
+pub fn push_facet<Of: ?Sized, S>(
+    plan: &mut Plan<S>,
+    facet: &'static dyn AnyFacet<Of>,
+    seen: Option<&Seen<Of>>,
+    words: Option<&Value>,
+    changes: Vec<Change>,
+    step: impl FnOnce(FacetStep<Of>) -> S,
+) {
+    let Some(words) = words.filter(|words| !is_empty(words)) else {
+        let clear = step(FacetStep::Clear(Removed(facet)));
+        plan.push(Verb::Delete, facet.what(), changes, clear).stands_alone();
+        return;
+    };
+    let write = match seen {
+        Some(seen) => seen.overlay(words),
+        None => facet.unset().overlay(words),
+    };
+    match write {
+        Ok(write) => {
+            let put = step(FacetStep::Put(write));
+            plan.push(Verb::Update, facet.what(), changes, put).stands_alone();
+        }
+        Err(error) => {
+            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
+            plan.blocked.get_or_insert(blocked);
+        }
+    }
 }
 
 type Run<Of> =

@@ -33,7 +33,7 @@ pub use crd::CrdStatus;
 pub use desired::{Comparison, Desired, Resolved, comparable, readable, split_off};
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use erased::{AnyKind, AnyStep, Intent, Look};
-pub use facet::{AnyFacet, Facet, Seen, Told, Unwritable, Write};
+pub use facet::{AnyFacet, Facet, FacetStep, Removed, Seen, Told, Unwritable, Write, push_facet};
 pub use null::Nulls;
 pub use registry::{kind, kinds};
 pub use word::{UnknownWord, text, word};
@@ -48,7 +48,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
 /// What a step came to.
@@ -123,6 +123,8 @@ pub enum NameScope {
 /// One kind of AWS resource.
 pub trait Kind: Send + Sync + 'static {
     const NAME: &'static str;
+    /// The service that has it.
+    const SERVICE: Service;
     /// How steps call the whole resource; see [`crate::plan::check`].
     const WHOLE: &'static str;
     /// It holds data: never replaced, retained by default, and pruned only when confirmed by name.

@@ -78,6 +78,16 @@ fn sorted(mut items: Vec<Value>) -> Value {
     Value::Array(items)
 }
 
+/// A spec's policy as one text, equal for policies that mean the same.
+pub(super) fn by_meaning(mut value: Value, field: &str) -> Value {
+    if let Some(policy) = value.get_mut(field)
+        && policy.as_object().is_some_and(|p| !p.is_empty())
+    {
+        *policy = Value::String(canonical(policy));
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::aws::{AwsError, Class};
+use crate::aws::{AwsError, Class, Service};
 
 /// AWS says something that this version of trueup has no word for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,7 +26,7 @@ impl UnknownWord {
     }
 
     /// As the error of the call whose reply it stood in.
-    pub fn in_reply(&self, service: &'static str, operation: &'static str) -> AwsError {
+    pub fn in_reply(&self, service: Service, operation: &'static str) -> AwsError {
         AwsError::new(Class::Invalid, service, operation, self.to_string())
     }
 }

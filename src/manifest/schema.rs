@@ -217,6 +217,32 @@ mod tests {
         assert_eq!(kinds, kind_names());
     }
 
+    /// The paths of lists without a word on how their elements match.
+    fn unruled(node: &Value, at: &str, out: &mut Vec<String>) {
+        match node {
+            Value::Object(fields) => {
+                let is_list = fields.get("type") == Some(&json!("array"));
+                if is_list && !fields.contains_key("x-kubernetes-list-type") {
+                    out.push(at.to_owned());
+                }
+                for (name, inner) in fields {
+                    unruled(inner, &format!("{at}/{name}"), out);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|inner| unruled(inner, at, out)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_list_says_how_its_elements_match() {
+        for kind in kinds() {
+            let mut lists = Vec::new();
+            unruled(json_schema(kind.name()).unwrap(), kind.name(), &mut lists);
+            assert_eq!(lists, [""; 0]);
+        }
+    }
+
     #[test]
     fn the_schema_says_what_null_stands_for() {
         for kind in kinds() {

@@ -22,6 +22,11 @@ pub enum SourceError {
     NotText { path: String, line: usize, column: usize },
     #[error("{path} is neither a file nor a directory; give a file, or - for standard input")]
     NoFile { path: String },
+    #[error(
+        "{path} is a link to a directory, which is not followed; give that directory with -f of its own, or take \
+         the link out"
+    )]
+    LinkedDirectory { path: String },
     #[error("{path} holds no .yaml, .yml or .json file")]
     Empty { path: String },
     #[error("{path} holds more than {FILES_MAX} manifests")]
@@ -49,7 +54,9 @@ pub struct Source {
 pub struct Sources(pub Vec<Source>);
 
 impl Sources {
-    /// Reads a file, a directory with everything below it, or `-` for standard input.
+    /// Reads a file, a directory with everything below it, or `-` for standard input. In a directory everything
+    /// that is named as a manifest is read, links to files too; what cannot be is an error, and none is passed
+    /// over: with `--prune`, what is passed over leaves.
     pub fn read(&mut self, path: &Path) -> Result<(), SourceError> {
         if path == Path::new("-") {
             let mut bytes = Vec::new();
@@ -63,23 +70,26 @@ impl Sources {
             return self.read_file(path);
         }
         let before = self.0.len();
-        for entry in WalkDir::new(path).sort_by_file_name() {
+        let walk = WalkDir::new(path).sort_by_file_name().into_iter();
+        for entry in walk.filter_entry(|entry| !is_mounts_own(entry)) {
             let entry = entry.map_err(|error| SourceError::Unreadable {
                 path: path.display().to_string(),
                 source: error.into(),
             })?;
-            let is_manifest = entry
-                .path()
-                .extension()
-                .and_then(|e| e.to_str())
-                .is_some_and(|e| matches!(e, "yaml" | "yml" | "json"));
-            let is_kustomization = entry.path().file_stem().is_some_and(|s| s == "kustomization");
-            if entry.file_type().is_file() && is_manifest && !is_kustomization {
-                if self.0.len() >= FILES_MAX {
-                    return Err(SourceError::TooMany { path: path.display().to_string() });
-                }
-                self.read_file(entry.path())?;
+            if entry.file_type().is_symlink() && entry.path().is_dir() {
+                return Err(SourceError::LinkedDirectory {
+                    path: entry.path().display().to_string(),
+                });
             }
+            if entry.file_type().is_dir() || !is_manifest(entry.path()) {
+                continue;
+            }
+            if self.0.len() >= FILES_MAX {
+                return Err(SourceError::TooMany { path: path.display().to_string() });
+            }
+            self.read_file(entry.path())?;
+            let is_kustomization = entry.path().file_stem().is_some_and(|s| s == "kustomization");
+            self.0.pop_if(|source| is_kustomization && !has_objects(&source.text));
         }
         if self.0.len() == before {
             return Err(SourceError::Empty { path: path.display().to_string() });
@@ -133,6 +143,24 @@ impl Sources {
         self.0.push(Source { name, text, directory });
         Ok(())
     }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    extension.is_some_and(|e| matches!(e.as_str(), "yaml" | "yml" | "json"))
+}
+
+/// Kubernetes mounts a ConfigMap as links into a directory of such a name, which it replaces as a whole:
+/// <https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically>.
+fn is_mounts_own(entry: &walkdir::DirEntry) -> bool {
+    entry.depth() > 0 && entry.file_name().to_string_lossy().starts_with("..")
+}
+
+/// A kustomization says how to build manifests, and is none; but a manifest may have its file's name.
+fn has_objects(text: &str) -> bool {
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("kind:")).map(str::trim);
+    let mut kinds = kinds.map(|kind| kind.trim_matches(['"', '\'']));
+    kinds.any(|kind| !matches!(kind, "Kustomization" | "Component"))
 }
 
 /// A pipe that the shell made for this call, as of `-f <(kustomize build)`: it ends when its writer does.

@@ -30,6 +30,7 @@ pub struct Common {
     /// `memorySize` or `env[FEATURE_FLAGS]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub ignore: Option<Vec<String>>,
     /// AWS tags. They are added to the environment's default tags; tags that are named in
     /// neither are left alone.

@@ -6,7 +6,7 @@
 //!   asks for the live one to be empty or absent.
 //! - A list that is set is compared whole, by its [`ListRule`]; inside an element, again only what
 //!   is set is compared, so that AWS's defaults do not read as drift. Where elements are wholes
-//!   ([`Shape::wholes`]), what an element does not set is asked to be absent.
+//!   (see [`Shape`]), what an element does not set is asked to be absent.
 //! - Ignored paths are filled in from the live side *before* the comparison ([`fill_ignored`]), and
 //!   writes use the filled value: one mask for both. What is ignored and absent is no difference; a write
 //!   that has to give a value all the same gives the declared one.
@@ -14,8 +14,9 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::model::{Path, Segment, canonical_json};
+use crate::model::{Path, Segment};
 
+use super::shape::{ListRule, Shape, key_of};
 use super::value::{is_empty, is_sensitive, show};
 
 /// One declared field that differs. `None` means absent.
@@ -43,76 +44,6 @@ impl Serialize for Change {
             "desired": self.desired.as_ref().map(show),
         })
         .serialize(serializer)
-    }
-}
-
-/// How a list's elements are matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListRule {
-    /// By position: the order matters.
-    Ordered,
-    /// As a set of whole elements: the order does not matter.
-    Set,
-    /// By one field of the elements, which are objects.
-    Keyed(&'static str),
-}
-
-/// What the comparison must know about a kind's spec. Paths are written without elements, as
-/// `globalSecondaryIndexes.nonKeyAttributes`.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// Lists that are not plain ordered ones.
-    pub lists: &'static [(&'static str, ListRule)],
-    /// Lists whose elements are wholes: what an element does not set is asked to be absent.
-    pub wholes: &'static [&'static str],
-    /// Fields that AWS cannot do without once what is around them is there: a write gives the declared value
-    /// where the live side has none, also where they are ignored.
-    pub needed: &'static [&'static str],
-}
-
-impl Shape {
-    fn needs(&self, path: &Path) -> bool {
-        self.needed.contains(&path.fields().as_str())
-    }
-
-    fn rule(&self, path: &Path) -> ListRule {
-        let fields = path.fields();
-        let found = self.lists.iter().find(|(list, _)| *list == fields);
-        found.map_or(ListRule::Ordered, |(_, rule)| *rule)
-    }
-
-    /// Whether the elements of the list at a path, or of one around it, are wholes.
-    fn is_whole(&self, path: &Path) -> bool {
-        let fields = path.fields();
-        self.wholes.iter().any(|list| {
-            fields.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    }
-
-    /// The value at a path, whose brackets name elements as the lists' rules do.
-    pub fn at<'a>(&self, value: &'a Value, path: &Path) -> Option<&'a Value> {
-        let mut here = Path::default();
-        let mut found = value;
-        for segment in &path.0 {
-            found = match (segment, found) {
-                (Segment::Field(name), Value::Object(map)) => map.get(name)?,
-                (Segment::Element(name), Value::Object(map)) => map.get(name)?,
-                (Segment::Element(key), Value::Array(items)) => {
-                    items.iter().enumerate().find(|(i, v)| self.is_element(&here, *i, v, key))?.1
-                }
-                _ => return None,
-            };
-            here.0.push(segment.clone());
-        }
-        Some(found)
-    }
-
-    /// Whether an element of the list at `path` is the one that `key` names.
-    fn is_element(&self, path: &Path, index: usize, element: &Value, key: &str) -> bool {
-        match self.rule(path) {
-            ListRule::Keyed(field) => key_of(element, field) == key,
-            _ => index.to_string() == key,
-        }
     }
 }
 
@@ -214,14 +145,6 @@ fn compare_lists(
     }
 }
 
-fn key_of(element: &Value, key: &str) -> String {
-    match element.get(key) {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => canonical_json(other),
-        None => String::new(),
-    }
-}
-
 /// Numbers compare by value: 1 and 1.0 are the same to AWS.
 fn same_scalar(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
@@ -236,7 +159,7 @@ pub enum IgnoredAbsent {
     /// It is no difference.
     Dropped,
     /// It is what a write gives that cannot do without a value: one that makes what is around it, and one of
-    /// [`Shape::needed`]. Everything else is dropped all the same: it can be missing, as it is.
+    /// those that [`Shape::of`] was told of. Everything else is dropped all the same: it can be missing, as it is.
     Kept,
 }
 
@@ -421,22 +344,29 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::super::sensitive;
     use super::*;
     use crate::model::sha256_hex;
 
-    const SHAPE: Shape = Shape {
-        lists: &[
-            ("env", ListRule::Keyed("name")),
-            ("rules", ListRule::Keyed("id")),
-            ("wholes", ListRule::Keyed("id")),
-            ("wholes.steps", ListRule::Set),
-            ("layers", ListRule::Ordered),
-            ("architectures", ListRule::Set),
-        ],
-        wholes: &["wholes"],
-        needed: &["billing.capacity"],
-    };
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+        let keyed = |key: &str, items: Value| {
+            json!({
+                "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key],
+                "items": items,
+            })
+        };
+        let set = json!({"x-kubernetes-list-type": "set"});
+        let whole = json!({"x-kubernetes-map-type": "atomic", "properties": {"steps": set}});
+        let schema = json!({"properties": {
+            "env": keyed("name", json!({})),
+            "rules": keyed("id", json!({})),
+            "wholes": keyed("id", whole),
+            "architectures": set,
+        }});
+        Shape::of(&schema, &["billing.capacity"])
+    });
 
     fn paths(desired: Value, live: Value) -> Vec<String> {
         diff(&desired, &live, &SHAPE).iter().map(|c| c.path.to_string()).collect()

@@ -14,12 +14,14 @@ mod check;
 mod diff;
 mod order;
 mod render;
+mod shape;
 mod step;
 mod value;
 
 pub use check::{Facts, check};
-pub use diff::{Change, IgnoredAbsent, ListRule, Shape, complete, diff, fill_ignored};
+pub use diff::{Change, IgnoredAbsent, complete, diff, fill_ignored};
 pub use order::{Cycle, dependency_order};
 pub use render::{render_changes, render_plan};
+pub use shape::{ListRule, Shape};
 pub use step::{Blocked, Plan, Scope, Step, Verb, Waiting};
 pub use value::{is_empty, sensitive, show};

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_plan_reads_like_a_diff() {
-        let shape = Shape { lists: &[], wholes: &[], needed: &[] };
+        let shape = Shape::default();
         let desired =
             json!({"memorySize": 512, "key": sensitive("s3cret"), "tracing": {"mode": "Active"}});
         let changes = diff(&desired, &json!({"memorySize": 128}), &shape);

@@ -20,6 +20,7 @@ use winterbaume_core::{MockRequest, MockResponse, MockService, json_error_respon
 use winterbaume_dynamodb::DynamoDbService;
 
 use super::call::Call;
+use super::dynamodb_facets::{self as facets, TableFacets};
 use super::items::Items;
 
 pub(super) struct DynamoDb {
@@ -42,6 +43,7 @@ struct Table {
     status: &'static str,
     /// An index that is being created.
     new_index: Option<String>,
+    facets: TableFacets,
 }
 
 impl Table {
@@ -73,6 +75,9 @@ impl DynamoDb {
         let key = (call.region.clone(), call.resource.clone());
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let operation = call.operation.as_str();
+        if facets::OPERATIONS.contains(&operation) {
+            return self.facet(operation, &key, &body);
+        }
         if let Some(refusal) = self.refuse(operation, &key, &body) {
             return refusal;
         }
@@ -102,6 +107,21 @@ impl DynamoDb {
             self.lock().remove(&key);
         }
         response
+    }
+
+    /// A table is named by its name, or by its ARN.
+    fn facet(&self, operation: &str, key: &(String, String), body: &Value) -> MockResponse {
+        let mut tables = self.lock();
+        let arn = body["ResourceArn"].as_str();
+        let table = match arn {
+            Some(arn) => tables.values_mut().find(|table| table.arn == arn),
+            None => tables.get_mut(key),
+        };
+        let Some(table) = table else {
+            let message = "Requested resource not found";
+            return json_error_response(400, "ResourceNotFoundException", message);
+        };
+        table.facets.answer(operation, body)
     }
 
     /// What DynamoDB would not do now.
@@ -170,6 +190,7 @@ impl DynamoDb {
             busy_until: Instant::now() + self.busy_for,
             status: "CREATING",
             new_index: None,
+            facets: TableFacets::default(),
         };
         self.lock().insert(key, table);
     }

@@ -14,6 +14,7 @@ mod amplify;
 mod call;
 mod client;
 mod dynamodb;
+mod dynamodb_facets;
 mod exchange;
 mod fault;
 mod intrusion;

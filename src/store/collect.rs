@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::item::{Stored, key, text};
 use super::release::{Entry, Left, RELEASE_PREFIX, Release, page_key, partition, spec_key};
 use super::{Store, StoreError};
-use crate::aws::Class;
+use crate::aws::{Class, Service};
 
 /// No apply takes so long.
 const COLLECTED_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -98,7 +98,7 @@ impl Store {
                 .expression_attribute_values(":seen", text(at.to_string())),
             None => call.condition_expression("attribute_not_exists(writtenAt)"),
         };
-        match self.session().write("dynamodb", "DeleteItem", call.send()).await {
+        match self.session().write(Service::DynamoDb, "DeleteItem", call.send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.class == Class::Conflict => Ok(false),
             Err(error) => Err(self.failed(error)),

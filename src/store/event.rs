@@ -6,6 +6,7 @@ use tracing::warn;
 
 use super::item::item;
 use super::{Store, StoreError};
+use crate::aws::Service;
 
 /// How long an event is kept.
 const KEPT_FOR_SECONDS: i64 = 14 * 24 * 3600;
@@ -51,7 +52,7 @@ impl Store {
             .table_name(&self.table)
             .set_item(Some(item(&pk, &event.id, &event)?))
             .send();
-        let written = self.session().write("dynamodb", "PutItem", call).await;
+        let written = self.session().write(Service::DynamoDb, "PutItem", call).await;
         written.map(drop).map_err(|e| self.failed(e))
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::{key, text};
 use super::{Store, StoreError};
-use crate::aws::Class;
+use crate::aws::{Class, Service};
 
 pub(super) const HEADS: &str = "environments";
 
@@ -20,10 +20,8 @@ pub struct Head {
     pub digest: String,
     pub updated_at: Timestamp,
     /// Nothing is written to the environment's resources.
-    #[serde(default)]
     pub suspended: bool,
     /// The newest last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Hold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<ReconcileRequest>,
@@ -92,6 +90,20 @@ impl Store {
         Ok(checked.collect())
     }
 
+    /// The same, and the environments that a daemon once held and that have no head any more.
+    pub async fn heads_and_lost(
+        &self,
+    ) -> Result<Vec<(String, Result<Head, StoreError>)>, StoreError> {
+        let mut heads = self.heads().await?;
+        for name in self.leased().await? {
+            if !heads.iter().any(|(known, _)| *known == name) {
+                let what = format!("the head of {name}");
+                heads.push((name, Err(StoreError::Missing { what })));
+            }
+        }
+        Ok(heads)
+    }
+
     pub async fn head(&self, environment: &str) -> Result<Option<Head>, StoreError> {
         let head: Option<Head> = self.get(HEADS, environment).await?;
         head.map(|head| head.checked(environment)).transpose()
@@ -148,7 +160,7 @@ impl Store {
             .expression_attribute_values(":value", value)
             .expression_attribute_values(":environment", text(environment))
             .send();
-        match self.session().write("dynamodb", "UpdateItem", call).await {
+        match self.session().write(Service::DynamoDb, "UpdateItem", call).await {
             Ok(_) => Ok(()),
             Err(error) if error.class == Class::Conflict => Err(StoreError::NoSuchEnvironment {
                 environment: environment.to_owned(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Store, StoreError};
-use crate::aws::{AwsError, Class, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -86,7 +86,7 @@ impl Store {
     ) -> Result<Option<T>, StoreError> {
         let read_item = self
             .session
-            .read("dynamodb", "GetItem", || {
+            .read(Service::DynamoDb, "GetItem", || {
                 self.session
                     .dynamodb()
                     .get_item()
@@ -126,7 +126,7 @@ impl Store {
         for _ in 0..PAGES_MAX {
             let page = self
                 .session
-                .read("dynamodb", "Query", || {
+                .read(Service::DynamoDb, "Query", || {
                     let mut call = self
                         .session
                         .dynamodb()
@@ -173,8 +173,12 @@ impl Store {
             while !pending.is_empty() {
                 if tried >= BATCH_TRIES_MAX {
                     let message = "the table keeps leaving writes undone; its capacity is too low";
-                    let error =
-                        AwsError::new(Class::Throttled, "dynamodb", "BatchWriteItem", message);
+                    let error = AwsError::new(
+                        Class::Throttled,
+                        Service::DynamoDb,
+                        "BatchWriteItem",
+                        message,
+                    );
                     return Err(StoreError::Aws(error));
                 }
                 tokio::time::sleep(BATCH_RETRY_AFTER * tried).await;
@@ -183,7 +187,7 @@ impl Store {
                     self.session.dynamodb().batch_write_item().request_items(&self.table, pending);
                 let written = self
                     .session
-                    .write("dynamodb", "BatchWriteItem", call.send())
+                    .write(Service::DynamoDb, "BatchWriteItem", call.send())
                     .await
                     .map_err(|e| self.failed(e))?;
                 let mut left = written.unprocessed_items.unwrap_or_default();
@@ -209,7 +213,7 @@ impl Store {
                     .map_err(|e| self.incomplete("BatchGetItem", &e))?;
                 let page = self
                     .session
-                    .read("dynamodb", "BatchGetItem", || {
+                    .read(Service::DynamoDb, "BatchGetItem", || {
                         self.session
                             .dynamodb()
                             .batch_get_item()
@@ -224,7 +228,8 @@ impl Store {
             }
             if !pending.is_empty() {
                 let message = "the table keeps leaving reads undone; its capacity is too low";
-                let error = AwsError::new(Class::Throttled, "dynamodb", "BatchGetItem", message);
+                let error =
+                    AwsError::new(Class::Throttled, Service::DynamoDb, "BatchGetItem", message);
                 return Err(StoreError::Aws(error));
             }
         }
@@ -236,7 +241,7 @@ impl Store {
         operation: &'static str,
         error: &impl std::fmt::Display,
     ) -> StoreError {
-        let error = AwsError::new(Class::Invalid, "dynamodb", operation, error.to_string());
+        let error = AwsError::new(Class::Invalid, Service::DynamoDb, operation, error.to_string());
         StoreError::Aws(error)
     }
 }

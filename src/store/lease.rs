@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::{item, number, text};
 use super::{Store, StoreError};
-use crate::aws::Class;
+use crate::aws::{Class, Service};
 
 const LEASES: &str = "leases";
 
@@ -22,16 +22,49 @@ pub struct Lease {
     pub oldest_look: Option<Timestamp>,
 }
 
+/// Epochs grow by one with each new holder of a lease; none that large is ever given out.
+pub(super) const EPOCH_MAX: u64 = 1 << 40;
+
+/// No daemon takes a lease for longer, and no clock is off by more.
+const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+
+fn damaged(environment: &str, how: String) -> StoreError {
+    StoreError::Damaged { what: format!("the lease of {environment}"), how }
+}
+
 fn after(environment: &str, epoch: u64) -> Result<u64, StoreError> {
-    epoch.checked_add(1).ok_or_else(|| StoreError::Damaged {
-        what: format!("the lease of {environment}"),
-        how: format!("its epoch is {epoch}"),
-    })
+    let next = epoch.checked_add(1).filter(|next| *next < EPOCH_MAX);
+    next.ok_or_else(|| damaged(environment, format!("its epoch is {epoch}")))
+}
+
+impl Lease {
+    /// The lease, if it can be one of the environment that it stands under.
+    fn checked(self, environment: &str, now: Timestamp) -> Result<Self, StoreError> {
+        if self.environment != environment {
+            let how = format!("it says that it is the lease of `{}`", self.environment);
+            return Err(damaged(environment, how));
+        }
+        if self.epoch >= EPOCH_MAX {
+            return Err(damaged(environment, format!("its epoch is {}", self.epoch)));
+        }
+        if self.expires_at.duration_since(now) > LONGEST {
+            let how = format!("it ends at {}, later than any lease does", self.expires_at);
+            return Err(damaged(environment, how));
+        }
+        Ok(self)
+    }
 }
 
 impl Store {
     pub async fn lease(&self, environment: &str) -> Result<Option<Lease>, StoreError> {
-        self.get(LEASES, environment).await
+        let lease: Option<Lease> = self.get(LEASES, environment).await?;
+        lease.map(|lease| lease.checked(environment, self.clock.now())).transpose()
+    }
+
+    /// The environments that have a lease, held or not.
+    pub(super) async fn leased(&self) -> Result<Vec<String>, StoreError> {
+        let leases = self.query::<Lease>(LEASES, "", None).await?;
+        Ok(leases.into_iter().map(|stored| stored.sk).collect())
     }
 
     /// Takes the lease if it is free or has expired. `None` while another holds it.
@@ -110,7 +143,7 @@ impl Store {
                 .expression_attribute_values(":holder", text(&seen.holder))
                 .expression_attribute_values(":until", text(seen.expires_at.to_string())),
         };
-        match self.session().write("dynamodb", "PutItem", call.send()).await {
+        match self.session().write(Service::DynamoDb, "PutItem", call.send()).await {
             Ok(_) => Ok(true),
             Err(error) if error.class == Class::Conflict => Ok(false),
             Err(error) => Err(self.failed(error)),

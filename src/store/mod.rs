@@ -39,9 +39,9 @@ pub use event::{EventKind, EventRecord};
 pub use head::{Head, Hold, ReconcileRequest};
 pub use lease::Lease;
 pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};
-pub use status::{CreateIntent, StatusRecord, Statuses};
+pub use status::{Phase, StatusRecord, Statuses};
 
-use crate::aws::Session;
+use crate::aws::{AwsError, Session};
 use crate::model::Clock;
 
 /// The table's name, where nobody gives another.
@@ -62,6 +62,11 @@ impl Store {
 
     pub fn table(&self) -> &str {
         &self.table
+    }
+
+    /// Where the table is, as `account/region`.
+    pub async fn place(&self) -> Result<String, AwsError> {
+        Ok(format!("{}/{}", self.session.account_id().await?, self.session.region()))
     }
 
     pub fn clock(&self) -> Clock {

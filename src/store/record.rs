@@ -13,7 +13,7 @@ use super::release::{
     release_key, spec_key,
 };
 use super::{Store, StoreError};
-use crate::aws::Class;
+use crate::aws::{Class, Service};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId, digest_of};
 
@@ -126,10 +126,10 @@ impl Store {
             .transact_items(TransactWriteItem::builder().put(put_release).build())
             .transact_items(moved)
             .send();
-        match self.session().write("dynamodb", "TransactWriteItems", call).await {
+        match self.session().write(Service::DynamoDb, "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
             Err(error) if error.class == Class::Conflict => {
-                Err(StoreError::HeadMoved { environment: environment.to_owned(), seen })
+                Err(self.why_not_moved(environment, seen).await?)
             }
             // The reply was lost: it landed if the release is there, which nobody else can have made.
             Err(error) if error.class == Class::Unknown => {
@@ -138,6 +138,21 @@ impl Store {
             }
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Somebody else was first; or nobody was, and the release that was to be recorded is there already,
+    /// because the head was lost or set back.
+    async fn why_not_moved(&self, environment: &str, seen: u64) -> Result<StoreError, StoreError> {
+        let now = self.head(environment).await?.map_or(0, |head| head.release);
+        if now != seen {
+            return Ok(StoreError::HeadMoved { environment: environment.to_owned(), seen });
+        }
+        let points =
+            if seen == 0 { "is missing".to_owned() } else { format!("is at release {seen}") };
+        Ok(StoreError::Damaged {
+            what: format!("the head of {environment}"),
+            how: format!("it {points}, and a later release was recorded: it was lost or set back"),
+        })
     }
 
     /// Moves a head and leaves alone what others may have set meanwhile: whether it is suspended, and
@@ -164,7 +179,7 @@ impl Store {
 }
 
 /// The release that follows `before`: an object that did not change keeps its generation, unless its
-/// Environment changed what it comes to.
+/// Environment changed what it comes to, or its form is confirmed anew.
 fn assemble(
     number: u64,
     before: Option<&Release>,
@@ -189,13 +204,16 @@ fn assemble(
         .map(|object| {
             let id = object.id();
             let before = unchanged(&id);
-            let generation = before.map(|entry| entry.generation).filter(|_| !new.moves_all);
+            let is_confirmed = new.confirmed.contains(&id);
+            // A confirmation is work to do, as another form would be.
+            let stays = !new.moves_all && !is_confirmed;
+            let generation = before.map(|entry| entry.generation).filter(|_| stays);
             Entry {
                 kind: object.kind.clone(),
                 name: object.metadata.name.clone(),
                 digest: object.digest(),
                 generation: generation.unwrap_or(number),
-                confirmed: new.confirmed.contains(&id) || before.is_some_and(|e| e.confirmed),
+                confirmed: is_confirmed || before.is_some_and(|e| e.confirmed),
             }
         })
         .collect();
@@ -212,7 +230,9 @@ fn assemble(
         pages: Vec::new(),
         left: left(number, before, new, remaining, now),
         left_pages: Vec::new(),
+        seal: String::new(),
     }
+    .sealed()
 }
 
 /// What is taken out: by this release, and by earlier ones where something remains of it.

@@ -45,9 +45,10 @@ pub struct Entry {
     pub name: String,
     /// The object's content address.
     pub digest: String,
-    /// The release in which the object last changed.
+    /// The release in which the object last changed, or was confirmed.
     pub generation: u64,
-    /// Somebody confirmed this form by the object's name: it may open or delete more than is live.
+    /// Somebody confirmed this form by the object's name: until its resource was seen in accord with this
+    /// generation, it may open or delete more than is live.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
 }
@@ -95,16 +96,25 @@ pub struct Release {
     pub objects: Vec<Entry>,
     /// Digests of the pages that hold the list, where it is long.
     pub pages: Vec<String>,
-    /// What was taken out, by this release or an earlier one. Releases that are older than this field
-    /// lack it: of those, nothing is deleted until somebody takes it out again.
-    #[serde(default)]
+    /// What was taken out, by this release or an earlier one.
     pub left: Vec<Left>,
     /// Digests of the pages that hold `left`, where it is long.
-    #[serde(default)]
     pub left_pages: Vec<String>,
+    /// The digest of all the rest, with both lists whole: what was lost or altered is no release.
+    pub seal: String,
 }
 
 impl Release {
+    /// The release, sealed.
+    pub(super) fn sealed(self) -> Self {
+        Self { seal: self.seal_of(), ..self }
+    }
+
+    fn seal_of(&self) -> String {
+        let (pages, left_pages) = (Vec::new(), Vec::new());
+        digest_of(&Self { pages, left_pages, seal: String::new(), ..self.clone() })
+    }
+
     /// The release, if its list is what its digest says.
     fn checked(self, environment: &str, number: u64) -> Result<Self, StoreError> {
         let parts = self.objects.iter().map(|e| (e.id(), e.digest.clone())).collect();
@@ -112,6 +122,8 @@ impl Release {
             format!("it says that it is release {}", self.number)
         } else if address_of(parts) != self.digest {
             format!("its {} objects are not those of its digest", self.objects.len())
+        } else if self.seal_of() != self.seal {
+            "it is not as it was recorded".to_owned()
         } else {
             return Ok(self);
         };
@@ -231,9 +243,9 @@ impl Store {
         let checked = stored.into_iter().map(|stored| {
             // Keys are ours; one that holds no number is shown as release 0.
             let number = stored.sk.trim_start_matches(RELEASE_PREFIX).parse().unwrap_or(0);
-            let sound = stored.record.and_then(|release: Release| match release.pages[..] {
-                [] => release.checked(environment, number),
-                _ => Ok(release),
+            let sound = stored.record.and_then(|release: Release| {
+                let is_whole = release.pages.is_empty() && release.left_pages.is_empty();
+                if is_whole { release.checked(environment, number) } else { Ok(release) }
             });
             sound.map_err(|error| (number, error))
         });

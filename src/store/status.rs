@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::brake::Brake;
 use super::item::{item, key, number};
+use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
-use crate::aws::Class;
-use crate::model::{Conditions, ObjectId, StartedJob};
+use crate::aws::{Class, Service};
+use crate::model::{Conditions, ObjectId, StartedJob, digest_of};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -45,23 +46,17 @@ pub struct StatusRecord {
     pub outputs: BTreeMap<String, String>,
     #[serde(default)]
     pub conditions: Conditions,
+    /// How far the resource's life is.
+    pub phase: Phase,
+    /// When the resource was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// When the resource was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
-    /// A create was begun and its end is not recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intent: Option<CreateIntent>,
     /// The job that was started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<StartedJob>,
-    /// AWS took our deletion of the resource: that it is gone is no surprise.
-    #[serde(default)]
-    pub deleted: bool,
-    /// Since when the resource of an object that is leaving was not to be seen, undeleted by us.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_since: Option<Timestamp>,
     #[serde(default, rename = "carriedOut", skip_serializing_if = "Brake::is_empty")]
     pub brake: Brake,
     /// A failure was told of, and its end was not.
@@ -73,12 +68,11 @@ pub struct StatusRecord {
     /// Where the resource lived when it was last acted on, as `account/region`.
     #[serde(default)]
     pub place: String,
+    /// In the store, the digest of all the rest: what was lost or altered is no record. Empty elsewhere.
+    pub seal: String,
 }
 
 const PREFIX: &str = "status#";
-
-/// Epochs grow by one with each new holder of a lease; none that large was ever given out.
-const EPOCH_MAX: u64 = u64::MAX / 2;
 
 /// Records by object.
 pub type Statuses = BTreeMap<ObjectId, Result<StatusRecord, StoreError>>;
@@ -88,12 +82,19 @@ impl StatusRecord {
     fn checked(self, id: &ObjectId) -> Result<Self, StoreError> {
         let how = if self.id() != *id {
             format!("it says that it is the record of {}", self.id())
-        } else if self.epoch > EPOCH_MAX {
+        } else if self.epoch >= EPOCH_MAX {
             format!("its epoch is {}", self.epoch)
+        } else if self.seal != self.seal_of() {
+            "it is not as it was written".to_owned()
         } else {
-            return Ok(self);
+            return Ok(Self { seal: String::new(), ..self });
         };
         Err(StoreError::Damaged { what: format!("the status record of {id}"), how })
+    }
+
+    /// What the rest of the record comes to.
+    fn seal_of(&self) -> String {
+        digest_of(&Self { seal: String::new(), ..self.clone() })
     }
 
     pub fn id(&self) -> ObjectId {
@@ -101,10 +102,48 @@ impl StatusRecord {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CreateIntent {
-    pub at: Timestamp,
+/// How far the life of an object's resource is, as far as this is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", deny_unknown_fields)]
+pub enum Phase {
+    /// No create was begun.
+    #[default]
+    Pending,
+    /// A create was begun, and the resource was not seen as declared since: it may be there and not be
+    /// shown yet, or not carry our tags yet.
+    Creating { since: Timestamp },
+    /// It was seen as declared.
+    Created,
+    /// AWS took our deletion: that it is gone is no surprise.
+    Deleting,
+    /// The object leaves, and its resource is not to be seen although we did not delete it.
+    Missing { since: Timestamp },
+}
+
+impl Phase {
+    /// When a create was begun whose end is not known.
+    pub fn create_begun(self) -> Option<Timestamp> {
+        match self {
+            Self::Creating { since } => Some(since),
+            _ => None,
+        }
+    }
+
+    /// After the resource was seen, with our tags.
+    pub fn seen(self) -> Self {
+        match self {
+            Self::Creating { .. } => self,
+            _ => Self::Created,
+        }
+    }
+
+    /// After the resource of an object that leaves was seen: what is being deleted still shows for a while.
+    pub fn seen_leaving(self) -> Self {
+        match self {
+            Self::Missing { .. } => Self::Created,
+            phase => phase,
+        }
+    }
 }
 
 impl Store {
@@ -155,16 +194,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         let pk = format!("env#{environment}");
         let sk = format!("{PREFIX}{}", record.id());
+        let sealed = StatusRecord { seal: record.seal_of(), ..record.clone() };
         let call = self
             .session()
             .dynamodb()
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item(&pk, &sk, record)?))
+            .set_item(Some(item(&pk, &sk, &sealed)?))
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(record.epoch))
             .send();
-        let written = self.session().write("dynamodb", "PutItem", call).await;
+        let written = self.session().write(Service::DynamoDb, "PutItem", call).await;
         written.map(drop).map_err(|error| self.fenced(environment, error))
     }
 
@@ -184,7 +224,7 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(epoch))
             .send();
-        let deleted = self.session().write("dynamodb", "DeleteItem", call).await;
+        let deleted = self.session().write(Service::DynamoDb, "DeleteItem", call).await;
         deleted.map(drop).map_err(|error| self.fenced(environment, error))
     }
 

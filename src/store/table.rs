@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::item::item;
 use super::{Store, StoreError};
-use crate::aws::{Absent, Class};
+use crate::aws::{Absent, Class, Service};
 use crate::model::sha256_hex;
 
 /// How long `init` waits for the table to become active.
@@ -54,7 +54,7 @@ impl Store {
     async fn status(&self) -> Result<Option<aws::TableStatus>, StoreError> {
         let described = self
             .session()
-            .read("dynamodb", "DescribeTable", || {
+            .read(Service::DynamoDb, "DescribeTable", || {
                 self.session().dynamodb().describe_table().table_name(&self.table).send()
             })
             .await
@@ -89,7 +89,7 @@ impl Store {
             .key_schema(key("sk", aws::KeyType::Range)?)
             .billing_mode(aws::BillingMode::PayPerRequest)
             .send();
-        match self.session().write("dynamodb", "CreateTable", call).await {
+        match self.session().write(Service::DynamoDb, "CreateTable", call).await {
             Ok(_) => Ok(()),
             // Somebody else is making it at this moment.
             Err(error) if error.class == Class::Conflict => Ok(()),
@@ -125,7 +125,7 @@ impl Store {
     async fn has_ttl(&self) -> Result<bool, StoreError> {
         let described = self
             .session()
-            .read("dynamodb", "DescribeTimeToLive", || {
+            .read(Service::DynamoDb, "DescribeTimeToLive", || {
                 self.session().dynamodb().describe_time_to_live().table_name(&self.table).send()
             })
             .await
@@ -137,7 +137,7 @@ impl Store {
     async fn has_recovery(&self) -> Result<bool, StoreError> {
         let described = self
             .session()
-            .read("dynamodb", "DescribeContinuousBackups", || {
+            .read(Service::DynamoDb, "DescribeContinuousBackups", || {
                 self.session()
                     .dynamodb()
                     .describe_continuous_backups()
@@ -177,7 +177,7 @@ impl Store {
             .time_to_live_specification(ttl)
             .send();
         self.session()
-            .write("dynamodb", "UpdateTimeToLive", call)
+            .write(Service::DynamoDb, "UpdateTimeToLive", call)
             .await
             .map_err(StoreError::Aws)?;
         Ok(())
@@ -196,7 +196,7 @@ impl Store {
             .point_in_time_recovery_specification(recovery)
             .send();
         self.session()
-            .write("dynamodb", "UpdateContinuousBackups", call)
+            .write(Service::DynamoDb, "UpdateContinuousBackups", call)
             .await
             .map_err(StoreError::Aws)?;
         Ok(())
@@ -204,6 +204,14 @@ impl Store {
 
     /// Gives the store its id, unless it has one.
     async fn name_store(&self) -> Result<bool, StoreError> {
+        let has_id = self.get::<Identity>("store", "identity").await?.is_some();
+        if !has_id && !self.heads().await?.is_empty() {
+            return Err(StoreError::Damaged {
+                what: format!("the id of the store in {}", self.table),
+                how: "it is missing, and there are environments whose resources are known by it"
+                    .to_owned(),
+            });
+        }
         let identity = Identity { id: Uuid::new_v4().to_string() };
         let call = self
             .session()
@@ -213,7 +221,7 @@ impl Store {
             .set_item(Some(item("store", "identity", &identity)?))
             .condition_expression("attribute_not_exists(pk)")
             .send();
-        match self.session().write("dynamodb", "PutItem", call).await {
+        match self.session().write(Service::DynamoDb, "PutItem", call).await {
             Ok(_) => Ok(true),
             Err(error) if error.class == Class::Conflict => Ok(false),
             Err(error) => Err(self.failed(error)),

@@ -112,7 +112,10 @@ fn planning_is_pure() {
 const CALLERS: [(&str, &[&str]); 7] = [
     ("lambda", &["kinds/function/observe.rs", "kinds/function/apply.rs"]),
     ("amplify", &["kinds/frontend/observe.rs", "kinds/frontend/apply.rs"]),
-    ("dynamodb", &["kinds/table/observe.rs", "kinds/table/apply.rs", "store/"]),
+    (
+        "dynamodb",
+        &["kinds/table/observe.rs", "kinds/table/apply.rs", "kinds/table/facets.rs", "store/"],
+    ),
     (
         "s3",
         &[
@@ -121,7 +124,7 @@ const CALLERS: [(&str, &[&str]); 7] = [
             "kinds/bucket/facets/",
             // A deployment is given a presigned address of its artifact.
             "kinds/frontend/apply.rs",
-            "cli/artifacts.rs",
+            "engine/release/artifacts.rs",
             "cli/init.rs",
             "cli/upload.rs",
         ],

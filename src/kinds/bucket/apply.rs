@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::types as aws;
 
 use super::plan::BucketStep;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::Outcome;
 
 pub(super) async fn apply(
@@ -20,11 +20,10 @@ pub(super) async fn apply(
             return Ok(Outcome::in_progress());
         }
         BucketStep::Tag(tags) => tag(session, bucket, tags).await?,
-        BucketStep::Put(write) => write.send(session, bucket).await?,
-        BucketStep::Clear(facet) => facet.0.clear(session, bucket).await?,
+        BucketStep::Facet(step) => step.take(session, bucket).await?,
         BucketStep::Delete => {
             let call = session.s3().delete_bucket().bucket(bucket).send();
-            session.write("s3", "DeleteBucket", call).await?;
+            session.write(Service::S3, "DeleteBucket", call).await?;
         }
     }
     Ok(Outcome::done())
@@ -45,7 +44,7 @@ async fn create(
         .build();
     let call = session.s3().create_bucket().bucket(bucket);
     let call = call.create_bucket_configuration(configuration).send();
-    session.write("s3", "CreateBucket", call).await.map(drop)
+    session.write(Service::S3, "CreateBucket", call).await.map(drop)
 }
 
 /// Replaces all tags.
@@ -56,9 +55,9 @@ async fn tag(
 ) -> Result<(), AwsError> {
     let operation = "PutBucketTagging";
     let tagging = aws::Tagging::builder().set_tag_set(Some(tag_set(operation, tags)?)).build();
-    let tagging = tagging.map_err(|error| AwsError::incomplete("s3", operation, &error))?;
+    let tagging = tagging.map_err(|error| AwsError::incomplete(Service::S3, operation, &error))?;
     let call = session.s3().put_bucket_tagging().bucket(bucket).tagging(tagging).send();
-    session.write("s3", operation, call).await.map(drop)
+    session.write(Service::S3, operation, call).await.map(drop)
 }
 
 fn tag_set(
@@ -67,7 +66,7 @@ fn tag_set(
 ) -> Result<Vec<aws::Tag>, AwsError> {
     let tag = |(key, value)| {
         let tag = aws::Tag::builder().key(key).value(value).build();
-        tag.map_err(|error| AwsError::incomplete("s3", operation, &error))
+        tag.map_err(|error| AwsError::incomplete(Service::S3, operation, &error))
     };
     tags.iter().map(tag).collect()
 }

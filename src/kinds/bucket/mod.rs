@@ -21,13 +21,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
 pub struct Bucket;
 
 impl Kind for Bucket {
     const NAME: &'static str = "Bucket";
+    const SERVICE: Service = Service::S3;
     const WHOLE: &'static str = "bucket";
     const HOLDS_DATA: bool = true;
     const TAGS_SEEN_AT_ONCE: bool = false;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::facets::FACETS;
 use super::spec::*;
-use crate::aws::{Absent, AwsError, Class, Session, partition};
+use crate::aws::{Absent, AwsError, Class, Service, Session, partition};
 use crate::kinds::{Desired, Live, Seen};
 use crate::plan::is_empty;
 
@@ -93,7 +93,9 @@ async fn tags(
     bucket: &str,
 ) -> Result<Option<BTreeMap<String, String>>, AwsError> {
     let read = session
-        .read("s3", "GetBucketTagging", || session.s3().get_bucket_tagging().bucket(bucket).send())
+        .read(Service::S3, "GetBucketTagging", || {
+            session.s3().get_bucket_tagging().bucket(bucket).send()
+        })
         .await;
     match read {
         Err(error) if error.code == "NoSuchTagSet" => Ok(Some(BTreeMap::new())),

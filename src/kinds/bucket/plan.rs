@@ -1,16 +1,17 @@
 //! What to do about a bucket.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::LazyLock;
 
+use schemars::schema_for;
 use serde_json::{Value, json};
 
 use super::facets::FACETS;
 use super::observe::LiveBucket;
 use super::spec::*;
-use crate::kinds::{AnyFacet, Desired, Write, comparable, policy, split_off};
+use crate::kinds::{AnyFacet, Desired, FacetStep, comparable, policy, push_facet, split_off};
 use crate::model::{Segment, ValueFrom};
-use crate::plan::{Blocked, Change, ListRule, Plan, Shape, Verb, is_empty};
+use crate::plan::{Change, Plan, Shape, Verb, is_empty};
 
 /// One call to S3.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,59 +20,20 @@ pub enum BucketStep {
     Create(BTreeMap<String, String>),
     /// The whole set of tags that the bucket shall have.
     Tag(BTreeMap<String, String>),
-    /// Writes a facet.
-    Put(Write<str>),
-    /// Removes a facet.
-    Clear(Removed),
+    Facet(FacetStep<str>),
     Delete,
 }
 
-/// A facet that is removed.
-#[derive(Clone, Copy)]
-pub struct Removed(pub(super) &'static dyn AnyFacet<str>);
-
-impl fmt::Debug for Removed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.field())
-    }
-}
-
-impl PartialEq for Removed {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.field() == other.0.field()
-    }
-}
-
-const SHAPE: Shape = Shape {
-    lists: &[
-        ("lifecycle", ListRule::Keyed("id")),
-        ("lifecycle.transitions", ListRule::Set),
-        ("lifecycle.noncurrentVersionTransitions", ListRule::Set),
-        ("encryption.blockedEncryptionTypes", ListRule::Set),
-        ("cors.allowedOrigins", ListRule::Set),
-        ("cors.allowedMethods", ListRule::Set),
-        ("cors.allowedHeaders", ListRule::Set),
-        ("cors.exposeHeaders", ListRule::Set),
-        ("notifications.functions", ListRule::Keyed("id")),
-        ("notifications.queues", ListRule::Keyed("id")),
-        ("notifications.topics", ListRule::Keyed("id")),
-        ("notifications.functions.events", ListRule::Set),
-        ("notifications.queues.events", ListRule::Set),
-        ("notifications.topics.events", ListRule::Set),
-    ],
-    wholes: &[
-        "lifecycle",
-        "cors",
-        "website.routingRules",
-        "notifications.functions",
-        "notifications.queues",
-        "notifications.topics",
-    ],
-    needed: &["website.indexDocument", "logging.targetBucket"],
-};
+static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    Shape::of(
+        schema_for!(BucketSpec).as_value(),
+        &["website.indexDocument", "logging.targetBucket"],
+    )
+});
 
 pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> Plan<BucketStep> {
     let spec = resolved(desired);
+    let by_meaning = |value| policy::by_meaning(value, "policy");
     let declared = by_meaning(comparable(&spec, &desired.tags));
     let Some(live) = live else {
         let given = desired.compare(declared, &json!({}), &SHAPE).changes;
@@ -98,67 +60,64 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
         all.extend(compared.tags(&desired.tags));
         plan.push(Verb::Update, "tags", tags, BucketStep::Tag(all)).stands_alone();
     }
-    for facet in FACETS {
+    // Versioning cannot be suspended while replication needs it:
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-and-other-bucket-configs.html
+    let goes = |facet: &&dyn AnyFacet<str>| {
+        facet.field() == "replication" && effective.get("replication").is_none_or(is_empty)
+    };
+    let (first, then): (Vec<_>, Vec<_>) = FACETS.into_iter().partition(goes);
+    for facet in first.into_iter().chain(then) {
         let taken = split_off(&mut changes, &[facet.field()]);
         if !taken.is_empty() {
-            push_facet(&mut plan, facet, live, &effective, taken);
+            let (seen, words) = (live.facets.get(facet.field()), effective.get(facet.field()));
+            push_facet(&mut plan, facet, seen, words, taken, BucketStep::Facet);
         }
     }
     plan
 }
 
-fn push_facet(
-    plan: &mut Plan<BucketStep>,
-    facet: &'static dyn AnyFacet<str>,
-    live: &LiveBucket,
-    effective: &Value,
-    changes: Vec<Change>,
-) {
-    let Some(words) = effective.get(facet.field()).filter(|words| !is_empty(words)) else {
-        let step = BucketStep::Clear(Removed(facet));
-        plan.push(Verb::Delete, facet.what(), changes, step).stands_alone();
-        return;
-    };
-    let seen = live.facets.get(facet.field()).cloned().unwrap_or_else(|| facet.unset());
-    match seen.overlay(words) {
-        Ok(write) => {
-            let step = BucketStep::Put(write);
-            plan.push(Verb::Update, facet.what(), changes, step).stands_alone();
-        }
-        Err(error) => {
-            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
-            plan.blocked.get_or_insert(blocked);
-        }
-    }
-}
-
-/// A change by which a lifecycle rule acts on more than it does now, and that no manifest spells out.
+/// A change by which a rule acts on more than it does now, and that no manifest spells out.
 fn widens(change: &Change, spec: &BucketSpec) -> bool {
-    let [Segment::Field(root), Segment::Element(id), Segment::Field(field), ..] =
-        &change.path.0[..]
-    else {
-        return false;
+    let (root, id, field) = match &change.path.0[..] {
+        [Segment::Field(root), Segment::Element(id), Segment::Field(field), ..] => {
+            (root.as_str(), id, field.as_str())
+        }
+        // The rules of a replication stand one deeper.
+        [
+            Segment::Field(root),
+            Segment::Field(_),
+            Segment::Element(id),
+            Segment::Field(field),
+            ..,
+        ] => (root.as_str(), id, field.as_str()),
+        _ => return false,
     };
     let is_taken_away = change.live.is_some() && change.desired.is_none();
-    match (root.as_str(), field.as_str()) {
+    match (root, field) {
+        ("lifecycle" | "intelligentTiering" | "replication", "prefix" | "tags") => is_taken_away,
         (
             "lifecycle",
-            "prefix"
-            | "tags"
-            | "objectSizeGreaterThan"
-            | "objectSizeLessThan"
-            | "newerNoncurrentVersions",
+            "objectSizeGreaterThan" | "objectSizeLessThan" | "newerNoncurrentVersions",
         ) => is_taken_away,
-        ("lifecycle", "enabled") => {
-            let rules = spec.lifecycle.iter().flatten();
-            let says_so = rules.filter(|rule| rule.id == *id).any(|rule| rule.enabled.is_some());
-            !says_so && change.live == Some(json!(false))
+        ("lifecycle" | "intelligentTiering" | "replication", "enabled") => {
+            change.live == Some(json!(false)) && !says_enabled(spec, root, id)
         }
         ("lifecycle", "noncurrentVersionTransitions") => {
             keeps_newer(&change.live) && !keeps_newer(&change.desired)
         }
         _ => false,
     }
+}
+
+/// Whether the manifest says of a rule that it is on or off.
+fn says_enabled(spec: &BucketSpec, root: &str, id: &str) -> bool {
+    let replication = spec.replication.iter().flat_map(|r| r.rules.iter().flatten());
+    let mut said: Box<dyn Iterator<Item = (&String, Option<bool>)>> = match root {
+        "lifecycle" => Box::new(spec.lifecycle.iter().flatten().map(|r| (&r.id, r.enabled))),
+        "replication" => Box::new(replication.map(|r| (&r.id, r.enabled))),
+        _ => Box::new(spec.intelligent_tiering.iter().flatten().map(|t| (&t.id, t.enabled))),
+    };
+    said.any(|(rule, enabled)| rule == id && enabled.is_some())
 }
 
 /// Whether a transition of noncurrent versions leaves some of them where they are.
@@ -219,21 +178,29 @@ fn resolved(desired: &Desired<BucketSpec>) -> BucketSpec {
             }
         }
     }
+    if let Some(rules) = spec.replication.as_mut().and_then(|r| r.rules.as_mut()) {
+        for rule in rules.iter_mut() {
+            *rule = rule.clone().settled();
+            if let Some(arn) = value(&rule.destination.bucket_arn_from) {
+                (rule.destination.bucket_arn, rule.destination.bucket_arn_from) = (Some(arn), None);
+            }
+        }
+    }
+    for tiering in spec.intelligent_tiering.iter_mut().flatten() {
+        tiering.enabled.get_or_insert(true);
+    }
+    for inventory in spec.inventory.iter_mut().flatten() {
+        inventory.enabled.get_or_insert(true);
+        if let Some(arn) = value(&inventory.destination.bucket_arn_from) {
+            let destination = &mut inventory.destination;
+            (destination.bucket_arn, destination.bucket_arn_from) = (Some(arn), None);
+        }
+    }
     for rule in spec.lifecycle.iter_mut().flatten() {
         rule.enabled.get_or_insert(true);
         rule.expired_object_delete_marker = rule.expired_object_delete_marker.filter(|on| *on);
     }
     spec
-}
-
-/// The policy as one text, equal for policies that mean the same.
-fn by_meaning(mut value: Value) -> Value {
-    if let Some(policy) = value.get_mut("policy")
-        && policy.as_object().is_some_and(|p| !p.is_empty())
-    {
-        *policy = Value::String(policy::canonical(policy));
-    }
-    value
 }
 
 pub(super) fn plan_deletion() -> Plan<BucketStep> {
@@ -302,7 +269,7 @@ mod tests {
             let plan = planned(declared.clone(), live);
             assert_eq!(
                 sent(&plan)[0],
-                "Put(public access block PublicAccessBlockConfiguration { block_public_acls: Some(true), \
+                "Facet(public access block PublicAccessBlockConfiguration { block_public_acls: Some(true), \
                  ignore_public_acls: Some(true), block_public_policy: Some(false), restrict_public_buckets: \
                  Some(true) })"
             );

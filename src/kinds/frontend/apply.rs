@@ -7,8 +7,9 @@ use aws_sdk_amplify::types as aws;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::aws::{AwsError, Class, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::{Outcome, S3Location, Variables, text};
+use crate::model::Secret;
 
 use super::compare::AppSettings;
 use super::deployed::{DEPLOYED_TAG, commit_message};
@@ -32,22 +33,28 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
             let call = amplify
                 .create_branch()
                 .app_id(app)
-                .branch_name(&branch.name)
-                .set_stage(branch.stage.map(stage))
-                .set_framework(branch.framework.clone())
-                .set_enable_auto_build(branch.auto_build)
+                .branch_name(&branch.spec.name)
+                .set_stage(branch.spec.stage.map(stage))
+                .set_framework(branch.spec.framework.clone())
+                .set_enable_auto_build(branch.spec.auto_build)
+                .set_environment_variables(branch.env.as_ref().map(variables))
+                .set_enable_basic_auth(branch.basic_auth.as_ref().map(Option::is_some))
+                .set_basic_auth_credentials(revealed(&branch.basic_auth))
                 .set_tags(Some(tags.clone().into_iter().collect()));
-            session.write("amplify", "CreateBranch", call.send()).await?;
+            session.write(Service::Amplify, "CreateBranch", call.send()).await?;
         }
         FrontendStep::UpdateBranch { app, branch } => {
             let call = amplify
                 .update_branch()
                 .app_id(app)
-                .branch_name(&branch.name)
-                .set_stage(branch.stage.map(stage))
-                .set_framework(branch.framework.clone())
-                .set_enable_auto_build(branch.auto_build);
-            session.write("amplify", "UpdateBranch", call.send()).await?;
+                .branch_name(&branch.spec.name)
+                .set_stage(branch.spec.stage.map(stage))
+                .set_framework(branch.spec.framework.clone())
+                .set_enable_auto_build(branch.spec.auto_build)
+                .set_environment_variables(branch.env.as_ref().map(variables))
+                .set_enable_basic_auth(branch.basic_auth.as_ref().map(Option::is_some))
+                .set_basic_auth_credentials(revealed(&branch.basic_auth));
+            session.write(Service::Amplify, "UpdateBranch", call.send()).await?;
         }
         FrontendStep::Deploy { app, branch, artifact } => {
             let job = deploy(session, app, branch, artifact).await?;
@@ -61,7 +68,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .job_type(aws::JobType::Release)
                 .job_reason("trueup release")
                 .commit_message(commit_message(digest));
-            let started = session.write("amplify", "StartJob", call.send()).await?;
+            let started = session.write(Service::Amplify, "StartJob", call.send()).await?;
             let job = started.job_summary().map(|j| j.job_id().to_owned());
             return Ok(Outcome { job, ..Outcome::in_progress() });
         }
@@ -71,7 +78,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
         }
         FrontendStep::StopJob { app, branch, job } => {
             let call = amplify.stop_job().app_id(app).branch_name(branch).job_id(job);
-            session.write("amplify", "StopJob", call.send()).await?;
+            session.write(Service::Amplify, "StopJob", call.send()).await?;
             return Ok(Outcome::in_progress());
         }
         FrontendStep::CreateDomain { app, domain } => {
@@ -82,7 +89,7 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_sub_domain_settings(Some(subdomains(domain)?))
                 .set_enable_auto_sub_domain(domain.auto_subdomains)
                 .set_certificate_settings(certificate(domain)?);
-            session.write("amplify", "CreateDomainAssociation", call.send()).await?;
+            session.write(Service::Amplify, "CreateDomainAssociation", call.send()).await?;
         }
         FrontendStep::UpdateDomain { app, domain } => {
             let call = amplify
@@ -92,22 +99,22 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_sub_domain_settings(Some(subdomains(domain)?))
                 .set_enable_auto_sub_domain(domain.auto_subdomains)
                 .set_certificate_settings(certificate(domain)?);
-            session.write("amplify", "UpdateDomainAssociation", call.send()).await?;
+            session.write(Service::Amplify, "UpdateDomainAssociation", call.send()).await?;
         }
         FrontendStep::DeleteDomain { app, name } => {
             let call = amplify.delete_domain_association().app_id(app).domain_name(name);
-            session.write("amplify", "DeleteDomainAssociation", call.send()).await?;
+            session.write(Service::Amplify, "DeleteDomainAssociation", call.send()).await?;
         }
         FrontendStep::Delete { app } => {
             let call = amplify.delete_app().app_id(app);
-            session.write("amplify", "DeleteApp", call.send()).await?;
+            session.write(Service::Amplify, "DeleteApp", call.send()).await?;
         }
     }
     Ok(Outcome::done())
 }
 
 fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
-    AwsError::new(Class::Invalid, "amplify", operation, error.to_string())
+    AwsError::new(Class::Invalid, Service::Amplify, operation, error.to_string())
 }
 
 async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Result<(), AwsError> {
@@ -116,7 +123,7 @@ async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Re
         .tag_resource()
         .resource_arn(arn)
         .set_tags(Some(tags.into_iter().collect()));
-    session.write("amplify", "TagResource", call.send()).await.map(drop)
+    session.write(Service::Amplify, "TagResource", call.send()).await.map(drop)
 }
 
 /// The following steps need the app's id, so the outcome asks for another look.
@@ -127,7 +134,6 @@ async fn create(
     tags: &BTreeMap<String, String>,
 ) -> Result<Outcome, AwsError> {
     let spec = &settings.spec;
-    let basic_auth = settings.basic_auth.clone().flatten();
     let (access, oauth) = tokens(settings);
     let call = session
         .amplify()
@@ -146,10 +152,10 @@ async fn create(
         .set_compute_role_arn(spec.compute_role.clone().filter(|r| !r.is_empty()))
         .set_cache_config(spec.cache_config.map(cache).transpose()?)
         .set_job_config(spec.job_config.map(job).transpose()?)
-        .set_enable_basic_auth(basic_auth.as_ref().map(|_| true))
-        .set_basic_auth_credentials(basic_auth.map(|c| c.reveal().to_owned()))
+        .set_enable_basic_auth(settings.basic_auth.iter().flatten().next().map(|_| true))
+        .set_basic_auth_credentials(revealed(&settings.basic_auth))
         .set_tags(Some(tags.clone().into_iter().collect()));
-    let created = session.write("amplify", "CreateApp", call.send()).await?;
+    let created = session.write(Service::Amplify, "CreateApp", call.send()).await?;
     // A reply without an id says nothing: the tags will.
     let identity = created.app().map(|app| app.app_id().to_owned()).filter(|id| !id.is_empty());
     Ok(Outcome { identity, ..Outcome::in_progress() })
@@ -191,10 +197,8 @@ async fn update(
         .set_cache_config(spec.cache_config.map(cache).transpose()?)
         .set_job_config(spec.job_config.map(job).transpose()?)
         .set_enable_basic_auth(settings.basic_auth.as_ref().map(Option::is_some))
-        .set_basic_auth_credentials(
-            settings.basic_auth.clone().flatten().map(|c| c.reveal().to_owned()),
-        );
-    session.write("amplify", "UpdateApp", call.send()).await.map(drop)
+        .set_basic_auth_credentials(revealed(&settings.basic_auth));
+    session.write(Service::Amplify, "UpdateApp", call.send()).await.map(drop)
 }
 
 /// Starts a deployment, and returns its job.
@@ -204,7 +208,8 @@ async fn deploy(
     branch: &str,
     artifact: &S3Location,
 ) -> Result<Option<String>, AwsError> {
-    let unsigned = |message: String| AwsError::new(Class::Invalid, "s3", "GetObject", message);
+    let unsigned =
+        |message: String| AwsError::new(Class::Invalid, Service::S3, "GetObject", message);
     let presigning =
         PresigningConfig::expires_in(PRESIGNED_FOR).map_err(|e| unsigned(e.to_string()))?;
     let url = session
@@ -223,11 +228,15 @@ async fn deploy(
         .branch_name(branch)
         .source_url(url.uri())
         .source_url_type(aws::SourceUrlType::Zip);
-    let started = session.write("amplify", "StartDeployment", call.send()).await?;
+    let started = session.write(Service::Amplify, "StartDeployment", call.send()).await?;
     Ok(started.job_summary().map(|j| j.job_id().to_owned()))
 }
 
-/// UpdateApp reads an empty map as "unchanged"; one variable whose name is a space, with no value, is
+fn revealed(login: &Option<Option<Secret>>) -> Option<String> {
+    login.iter().flatten().next().map(|login| login.reveal().to_owned())
+}
+
+/// UpdateApp and UpdateBranch read an empty map as "unchanged"; one variable whose name is a space, with no value, is
 /// how it is told to clear.
 fn variables(env: &Variables) -> HashMap<String, String> {
     if env.is_empty() {

@@ -1,23 +1,22 @@
 //! The two sides of a frontend's comparison, and the settings that a write takes from it.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use schemars::schema_for;
 use serde_json::{Value, json};
 
-use crate::kinds::{Comparison, DeclaredEnv, Desired, Variables, comparable, readable};
+use crate::kinds::{Comparison, DeclaredEnv, Desired, EnvVar, Variables, comparable, readable};
 use crate::model::{Secret, ValueFrom, canonical_json, digest_of};
-use crate::plan::{Blocked, ListRule, Shape, sensitive};
+use crate::plan::{Blocked, Shape, sensitive};
 
-use super::observe::LiveFrontend;
+use super::observe::{LiveBranch, LiveFrontend};
 use super::spec::*;
 
-pub(super) const SHAPE: Shape = Shape {
-    lists: &[("env", ListRule::Keyed("name")), ("domain.subdomains", ListRule::Keyed("prefix"))],
-    wholes: &["customRules", "domain.subdomains"],
-    needed: &[],
-};
+pub(super) static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| Shape::of(schema_for!(FrontendSpec).as_value(), &[]));
 
 /// What CreateApp and UpdateApp write.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +27,36 @@ pub struct AppSettings {
     /// `Some(None)` turns basic authentication off. Base64 of `user:password`.
     pub basic_auth: Option<Option<Secret>>,
     pub token: Option<Secret>,
+    pub branch: BranchSettings,
+}
+
+/// What CreateBranch and UpdateBranch write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BranchSettings {
+    /// Its `env` and `basic_auth` are not used.
+    pub spec: BranchSpec,
+    pub env: Option<Variables>,
+    /// `Some(None)` takes the branch's own login away. Base64 of `user:password`.
+    pub basic_auth: Option<Option<Secret>>,
+}
+
+impl BranchSettings {
+    /// The same with nothing but some fields of the branch.
+    pub(super) fn only(&self, fields: &BTreeSet<String>) -> Self {
+        let has = |field: &str| fields.contains(field);
+        let spec = BranchSpec {
+            name: self.spec.name.clone(),
+            stage: self.spec.stage.filter(|_| has("stage")),
+            framework: self.spec.framework.clone().filter(|_| has("framework")),
+            auto_build: self.spec.auto_build.filter(|_| has("autoBuild")),
+            ..BranchSpec::default()
+        };
+        Self {
+            spec,
+            env: self.env.clone().filter(|_| has("env")),
+            basic_auth: self.basic_auth.clone().filter(|_| has("basicAuth")),
+        }
+    }
 }
 
 impl AppSettings {
@@ -54,6 +83,7 @@ impl AppSettings {
             env: self.env.clone().filter(|_| has("env")),
             basic_auth: self.basic_auth.clone().filter(|_| has("basicAuth")),
             token: self.token.clone(),
+            branch: BranchSettings::default(),
         }
     }
 }
@@ -65,14 +95,22 @@ pub(super) fn compare(
     live: &LiveFrontend,
 ) -> Result<(Comparison, AppSettings), Blocked> {
     let spec = &desired.spec;
-    let env = declared_env(desired);
-    let basic_auth = spec.basic_auth.as_ref().map(|auth| credentials(desired, auth));
+    let env = declared_env(desired, spec.env.as_deref());
+    let branch_env = declared_env(desired, spec.branch.env.as_deref());
+    let login = |auth: Option<&BasicAuth>| auth.map(|auth| credentials(desired, auth));
+    let basic_auth = login(spec.basic_auth.as_ref());
+    let branch_login = login(spec.branch.basic_auth.as_ref());
+    let nothing = LiveBranch::default();
+    let branch = live.branch.as_ref().unwrap_or(&nothing);
     let mut declared = comparable(&with_defaults(spec), &desired.tags);
     let mut seen = comparable(&live.spec, &live.tags);
     for side in [&mut declared, &mut seen] {
         if let Value::Object(fields) = side {
             for field in ["build", "artifact", "env", "basicAuth"] {
                 fields.remove(field);
+            }
+            for field in ["env", "basicAuth"] {
+                fields["branch"].as_object_mut().map(|branch| branch.remove(field));
             }
         }
     }
@@ -93,14 +131,29 @@ pub(super) fn compare(
         declared["env"] = env.comparable();
         seen["env"] = env.comparable_live(&live.env);
     }
+    if let Some(env) = &branch_env {
+        declared["branch"]["env"] = env.comparable();
+        seen["branch"]["env"] = env.comparable_live(&branch.env);
+    }
+    let side = |secret: Option<&Secret>| secret.map_or(json!(""), |s| sensitive(s.reveal()));
     if let Some(wanted) = &basic_auth {
-        let side = |secret: Option<&Secret>| secret.map_or(json!(""), |s| sensitive(s.reveal()));
         declared["basicAuth"] = side(wanted.as_ref());
         seen["basicAuth"] = side(live.basic_auth.as_ref());
     }
+    if let Some(wanted) = &branch_login {
+        declared["branch"]["basicAuth"] = side(wanted.as_ref());
+        seen["branch"]["basicAuth"] = side(branch.basic_auth.as_ref());
+    }
     let compared = desired.compare(declared, &seen, &SHAPE);
+    let effective = effective(spec, &compared.effective)?;
+    let of_branch = &compared.effective["branch"]["env"];
     let settings = AppSettings {
-        spec: effective(spec, &compared.effective)?,
+        branch: BranchSettings {
+            spec: effective.branch.clone(),
+            env: branch_env.map(|env| env.effective(of_branch, &branch.env)),
+            basic_auth: branch_login,
+        },
+        spec: effective,
         build_spec: spec.build.as_ref().and_then(Build::specification),
         env: env.map(|env| env.effective(&compared.effective["env"], &live.env)),
         basic_auth,
@@ -139,6 +192,9 @@ fn effective(spec: &FrontendSpec, effective: &Value) -> Result<FrontendSpec, Blo
         for field in ["build", "env", "basicAuth"] {
             fields.remove(field);
         }
+        for field in ["env", "basicAuth"] {
+            fields["branch"].as_object_mut().map(|branch| branch.remove(field));
+        }
     }
     let read: FrontendSpec = readable(&effective)?;
     Ok(FrontendSpec {
@@ -149,9 +205,8 @@ fn effective(spec: &FrontendSpec, effective: &Value) -> Result<FrontendSpec, Blo
     })
 }
 
-fn declared_env(desired: &Desired<FrontendSpec>) -> Option<DeclaredEnv> {
-    let env = desired.spec.env.as_ref()?;
-    Some(DeclaredEnv::new(env, &desired.resolved))
+fn declared_env(desired: &Desired<FrontendSpec>, env: Option<&[EnvVar]>) -> Option<DeclaredEnv> {
+    env.map(|env| DeclaredEnv::new(env, &desired.resolved))
 }
 
 fn credentials(desired: &Desired<FrontendSpec>, auth: &BasicAuth) -> Option<Secret> {
@@ -169,12 +224,23 @@ pub(super) fn release_digest(desired: &Desired<FrontendSpec>) -> Option<String> 
         return Some(s3.sha256.clone().unwrap_or_else(|| digest_of(s3)));
     }
     spec.repository.as_ref()?;
-    let env = declared_env(desired).map(|env| {
-        let digests =
-            env.values().iter().map(|(name, value)| json!([name, digest_of(&value.reveal())]));
-        digests.collect::<Vec<_>>()
-    });
-    Some(digest_of(&json!([spec.repository, spec.build, spec.branch, spec.platform, env])))
+    let digests = |env: Option<&[EnvVar]>| {
+        let env = declared_env(desired, env)?;
+        let one = |(name, value): (&String, &Secret)| json!([name, digest_of(&value.reveal())]);
+        Some(env.values().iter().map(one).collect::<Vec<_>>())
+    };
+    let env = digests(spec.env.as_deref());
+    // A login changes nothing of a build.
+    let branch = BranchSpec { basic_auth: None, ..spec.branch.clone() };
+    let mut built_from = vec![
+        json!(spec.repository),
+        json!(spec.build),
+        json!(branch),
+        json!(spec.platform),
+        json!(env),
+    ];
+    built_from.extend(digests(spec.branch.env.as_deref()).map(Value::from));
+    Some(digest_of(&built_from))
 }
 
 #[cfg(test)]

@@ -24,13 +24,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
 pub struct Frontend;
 
 impl Kind for Frontend {
     const NAME: &'static str = "Frontend";
+    const SERVICE: Service = Service::Amplify;
     const WHOLE: &'static str = "frontend";
     const HOLDS_DATA: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Nothing;
@@ -41,6 +42,8 @@ impl Kind for Frontend {
         ("description", r#""""#),
         ("platform", r#""WEB""#),
         ("env", "[]"),
+        ("branch.env", "[]"),
+        ("branch.basicAuth", "{}"),
         ("customRules", "[]"),
         ("customHeaders", r#""""#),
         ("domain", "{}"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
 
-use crate::aws::{Absent, AwsError, Session, tags};
+use crate::aws::{Absent, AwsError, Service, Session, tags};
 use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
 use crate::model::Secret;
 
@@ -46,6 +46,9 @@ pub struct LiveBranch {
     pub arn: String,
     /// The branch's part of the default domain.
     pub display_name: String,
+    pub env: Variables,
+    /// Base64 of `user:password`, where the branch has a login of its own.
+    pub basic_auth: Option<Secret>,
     /// What was deployed by which job, as we remembered it.
     pub deployed: Option<String>,
     pub newest_job: Option<LiveJob>,
@@ -113,19 +116,26 @@ pub(super) async fn observe(
     let Some(app) = find(session, desired).await? else {
         return Ok(None);
     };
-    let mut live =
-        live_of(&app, &desired.spec).map_err(|unknown| unknown.in_reply("amplify", "GetApp"))?;
+    let mut live = live_of(&app, &desired.spec)
+        .map_err(|unknown| unknown.in_reply(Service::Amplify, "GetApp"))?;
     let name = &desired.spec.branch.name;
     if let Some(found) = branch(session, &live.app_id, name).await? {
         live.spec.branch = BranchSpec {
             name: found.branch_name().to_owned(),
-            stage: stage(found.stage().as_str()).map_err(|e| e.in_reply("amplify", "GetBranch"))?,
+            stage: stage(found.stage().as_str())
+                .map_err(|e| e.in_reply(Service::Amplify, "GetBranch"))?,
             framework: Some(found.framework().to_owned()),
             auto_build: Some(found.enable_auto_build()),
+            ..BranchSpec::default()
         };
         live.branch = Some(LiveBranch {
             arn: found.branch_arn().to_owned(),
             display_name: found.display_name().to_owned(),
+            env: variables(found.environment_variables()),
+            basic_auth: found
+                .basic_auth_credentials()
+                .filter(|_| found.enable_basic_auth())
+                .map(Secret::new),
             deployed: found.tags().and_then(|tags| tags.get(DEPLOYED_TAG)).cloned(),
             newest_job: newest_job(session, &live.app_id, name).await?,
         });
@@ -144,18 +154,18 @@ async fn find(
 ) -> Result<Option<aws::App>, AwsError> {
     if let Some(id) = &desired.identity {
         let read = session
-            .read("amplify", "GetApp", || session.amplify().get_app().app_id(id).send())
+            .read(Service::Amplify, "GetApp", || session.amplify().get_app().app_id(id).send())
             .await
             .absent("NotFoundException")?;
         if let Some(reply) = read {
-            return AwsError::required("amplify", "GetApp", reply.app).map(Some);
+            return AwsError::required(Service::Amplify, "GetApp", reply.app).map(Some);
         }
     }
     let mut next = None;
     let mut named = None;
     for _ in 0..APP_PAGES_MAX {
         let page = session
-            .read("amplify", "ListApps", || {
+            .read(Service::Amplify, "ListApps", || {
                 let call = session.amplify().list_apps().max_results(100);
                 call.set_next_token(next.clone()).send()
             })
@@ -175,6 +185,12 @@ async fn find(
         }
     }
     Ok(named)
+}
+
+/// A variable without a name is what is left of a list that was cleared.
+fn variables(shown: &std::collections::HashMap<String, String>) -> Variables {
+    let named = shown.iter().filter(|(name, _)| !name.trim().is_empty());
+    named.map(|(name, value)| (name.clone(), Secret::new(value))).collect()
 }
 
 fn tags_of(tags: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
@@ -217,14 +233,13 @@ fn live_of(app: &aws::App, asked: &FrontendSpec) -> Result<LiveFrontend, Unknown
         ..FrontendSpec::default()
     };
     spec.common.name = Some(app.name().to_owned());
-    let variables = app.environment_variables().iter().filter(|(name, _)| !name.trim().is_empty());
     Ok(LiveFrontend {
         spec,
         app_id: app.app_id().to_owned(),
         arn: app.app_arn().to_owned(),
         default_domain: app.default_domain().to_owned(),
         build_spec: app.build_spec().unwrap_or_default().to_owned(),
-        env: variables.map(|(name, value)| (name.clone(), Secret::new(value))).collect(),
+        env: variables(app.environment_variables()),
         basic_auth: app
             .basic_auth_credentials()
             .filter(|_| app.enable_basic_auth())
@@ -237,12 +252,12 @@ fn live_of(app: &aws::App, asked: &FrontendSpec) -> Result<LiveFrontend, Unknown
 
 async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {
     let read = session
-        .read("amplify", "GetBranch", || {
+        .read(Service::Amplify, "GetBranch", || {
             session.amplify().get_branch().app_id(app).branch_name(name).send()
         })
         .await
         .absent("NotFoundException")?;
-    read.map(|r| AwsError::required("amplify", "GetBranch", r.branch)).transpose()
+    read.map(|r| AwsError::required(Service::Amplify, "GetBranch", r.branch)).transpose()
 }
 
 /// Amplify lists the newest job first.
@@ -252,7 +267,7 @@ async fn newest_job(
     branch: &str,
 ) -> Result<Option<LiveJob>, AwsError> {
     let page = session
-        .read("amplify", "ListJobs", || {
+        .read(Service::Amplify, "ListJobs", || {
             session.amplify().list_jobs().app_id(app).branch_name(branch).max_results(1).send()
         })
         .await?;
@@ -275,16 +290,16 @@ async fn live_domain(
         Some(name) => {
             let operation = "GetDomainAssociation";
             let read = session
-                .read("amplify", operation, || {
+                .read(Service::Amplify, operation, || {
                     session.amplify().get_domain_association().app_id(app).domain_name(name).send()
                 })
                 .await
                 .absent("NotFoundException")?;
-            read.map(|r| AwsError::required("amplify", operation, r.domain_association))
+            read.map(|r| AwsError::required(Service::Amplify, operation, r.domain_association))
                 .transpose()?
         }
         None => session
-            .read("amplify", "ListDomainAssociations", || {
+            .read(Service::Amplify, "ListDomainAssociations", || {
                 session.amplify().list_domain_associations().app_id(app).send()
             })
             .await?

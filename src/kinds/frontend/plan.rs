@@ -9,7 +9,7 @@ use crate::kinds::{Desired, S3Location, split_off};
 use crate::model::ObjectKey;
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
-use super::compare::{AppSettings, compare, release_digest};
+use super::compare::{AppSettings, BranchSettings, compare, release_digest};
 use super::deployed::{self, deployed_tag};
 use super::observe::{LiveFrontend, LiveJob};
 use super::spec::*;
@@ -38,12 +38,12 @@ pub enum FrontendStep {
     },
     CreateBranch {
         app: String,
-        branch: BranchSpec,
+        branch: Box<BranchSettings>,
         tags: BTreeMap<String, String>,
     },
     UpdateBranch {
         app: String,
-        branch: BranchSpec,
+        branch: Box<BranchSettings>,
     },
     /// Starts a deployment of an artifact.
     Deploy {
@@ -134,7 +134,7 @@ pub(super) fn plan(
             plan.push(Verb::Update, "tags", tags, step);
         }
     }
-    let wanted = settings.spec.branch.clone();
+    let wanted = Box::new(settings.branch.clone());
     if seen.branch.is_none() {
         // The object's own tags belong to the app; a branch says whose it is.
         let tags = owner::ownership(&desired.key, &desired.uid);
@@ -142,6 +142,9 @@ pub(super) fn plan(
         let what = format!("branch {}", desired.spec.branch.name);
         plan.push(Verb::Create, what, branch, step);
     } else if !branch.is_empty() {
+        let field = |change: &Change| change.path.fields().split('.').nth(1).map(str::to_owned);
+        let fields = branch.iter().filter_map(field).collect();
+        let wanted = Box::new(wanted.only(&fields));
         let step = FrontendStep::UpdateBranch { app: app.clone(), branch: wanted };
         plan.push(Verb::Update, format!("branch {}", desired.spec.branch.name), branch, step);
     }
@@ -363,6 +366,8 @@ mod tests {
             branch: Some(LiveBranch {
                 arn: format!("{APP}/branches/main"),
                 display_name: "main".to_owned(),
+                env: BTreeMap::new(),
+                basic_auth: None,
                 deployed: Some(deployed_tag(&digest, "7")),
                 newest_job: Some(job("7", "SUCCEED", 90)),
             }),

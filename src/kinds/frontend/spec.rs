@@ -35,9 +35,11 @@ pub struct FrontendSpec {
     pub branch: BranchSpec,
     /// Environment variables of the build: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Option<Vec<EnvVar>>,
     /// Redirects and rewrites, in the order in which they are tried: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub custom_rules: Option<Vec<CustomRule>>,
     /// Amplify's YAML for response headers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,6 +173,13 @@ pub struct BranchSpec {
     /// Amplify builds every push by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_build: Option<bool>,
+    /// Environment variables of this branch's builds, over those of the app: the whole list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub env: Option<Vec<EnvVar>>,
+    /// A secret of the form `user:password`, instead of the app's; `{}` asks for none of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<BasicAuth>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -184,6 +193,7 @@ pub enum Stage {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct CustomRule {
     #[schemars(length(min = 1, max = 2048))]
     pub source: String,
@@ -211,6 +221,7 @@ pub struct Domain {
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["prefix"]))]
     pub subdomains: Option<Vec<Subdomain>>,
     /// A subdomain for each branch that is connected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,6 +236,7 @@ pub struct Domain {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Subdomain {
     /// As `www`; empty for the domain itself.
     #[schemars(length(max = 255))]
@@ -285,35 +297,44 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
         problems.push(Problem::new("domain", "autoSubdomains and certificateArn go with a name"));
     }
     let token = spec.repository.as_ref().and_then(|r| r.token_from.as_ref());
-    let credentials = spec.basic_auth.as_ref().and_then(|b| b.credentials_from.as_ref());
-    for (path, from) in
-        [("repository.tokenFrom", token), ("basicAuth.credentialsFrom", credentials)]
-    {
+    let login = |auth: &Option<BasicAuth>| auth.as_ref().and_then(|b| b.credentials_from.clone());
+    for (path, from) in [
+        ("repository.tokenFrom", token.cloned()),
+        ("basicAuth.credentialsFrom", login(&spec.basic_auth)),
+        ("branch.basicAuth.credentialsFrom", login(&spec.branch.basic_auth)),
+    ] {
         if from.is_some_and(|from| from.secret().is_none()) {
             let message = "a secret comes from secretsManager or ssm";
             problems.push(Problem::new(path, message));
         }
     }
+    problems.extend(check_env("env", spec.env.as_deref().unwrap_or_default()));
+    problems.extend(check_env("branch.env", spec.branch.env.as_deref().unwrap_or_default()));
+    problems
+}
+
+fn check_env(at: &str, env: &[EnvVar]) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let mut seen = Vec::new();
-    for (i, variable) in spec.env.iter().flatten().enumerate() {
+    for (i, variable) in env.iter().enumerate() {
         if seen.contains(&&variable.name) {
             let message = format!("variable `{}` is set twice", variable.name);
-            problems.push(Problem::new(format!("env[{i}].name"), message));
+            problems.push(Problem::new(format!("{at}[{i}].name"), message));
         }
         seen.push(&variable.name);
         // https://docs.aws.amazon.com/amplify/latest/userguide/setting-env-vars.html
         if variable.name.starts_with("AWS") {
             let message =
                 format!("`{}`: Amplify takes no variables that begin with AWS", variable.name);
-            problems.push(Problem::new(format!("env[{i}].name"), message));
+            problems.push(Problem::new(format!("{at}[{i}].name"), message));
         }
         if variable.value.as_ref().is_some_and(|value| value.chars().count() > ENV_CHARS_MAX) {
             let message = format!("a value has at most {ENV_CHARS_MAX} characters");
-            problems.push(Problem::new(format!("env[{i}].value"), message));
+            problems.push(Problem::new(format!("{at}[{i}].value"), message));
         }
         if variable.value.is_some() == variable.value_from.is_some() {
             let message = format!("variable `{}` needs either value or valueFrom", variable.name);
-            problems.push(Problem::new(format!("env[{i}]"), message));
+            problems.push(Problem::new(format!("{at}[{i}]"), message));
         }
     }
     problems

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_lambda::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::aws::{AwsError, Class, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::{Outcome, Variables, text};
 
 use super::compare::{CODE_TAG, Settings, code_tag};
@@ -30,12 +30,12 @@ pub(super) async fn apply(
                 .put_function_concurrency()
                 .function_name(name)
                 .reserved_concurrent_executions(*executions);
-            session.write("lambda", "PutFunctionConcurrency", call.send()).await?;
+            session.write(Service::Lambda, "PutFunctionConcurrency", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::RemoveReservation => {
             let call = lambda.delete_function_concurrency().function_name(name);
-            session.write("lambda", "DeleteFunctionConcurrency", call.send()).await?;
+            session.write(Service::Lambda, "DeleteFunctionConcurrency", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::PutAsync(qualifier, wanted) => {
@@ -46,7 +46,7 @@ pub(super) async fn apply(
                 .delete_function_event_invoke_config()
                 .function_name(name)
                 .set_qualifier(qualifier.clone());
-            session.write("lambda", "DeleteFunctionEventInvokeConfig", call.send()).await?;
+            session.write(Service::Lambda, "DeleteFunctionEventInvokeConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::CreateUrl(qualifier, wanted) => {
@@ -57,7 +57,7 @@ pub(super) async fn apply(
                 .set_auth_type(wanted.auth_type.map(auth_type))
                 .set_cors(wanted.cors.as_ref().map(cors))
                 .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
-            session.write("lambda", "CreateFunctionUrlConfig", call.send()).await?;
+            session.write(Service::Lambda, "CreateFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::UpdateUrl(qualifier, wanted) => {
@@ -68,7 +68,7 @@ pub(super) async fn apply(
                 .set_auth_type(wanted.auth_type.map(auth_type))
                 .set_cors(wanted.cors.as_ref().map(cors))
                 .set_invoke_mode(wanted.invoke_mode.map(invoke_mode));
-            session.write("lambda", "UpdateFunctionUrlConfig", call.send()).await?;
+            session.write(Service::Lambda, "UpdateFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::DeleteUrl(qualifier) => {
@@ -76,7 +76,7 @@ pub(super) async fn apply(
                 .delete_function_url_config()
                 .function_name(name)
                 .set_qualifier(qualifier.clone());
-            session.write("lambda", "DeleteFunctionUrlConfig", call.send()).await?;
+            session.write(Service::Lambda, "DeleteFunctionUrlConfig", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::AddPermission(qualifier, wanted) => {
@@ -88,7 +88,7 @@ pub(super) async fn apply(
                 .function_name(name)
                 .set_qualifier(qualifier.clone())
                 .statement_id(id);
-            session.write("lambda", "RemovePermission", call.send()).await?;
+            session.write(Service::Lambda, "RemovePermission", call.send()).await?;
             Ok(Outcome::done())
         }
         FunctionStep::Tag(arn, tags) => {
@@ -97,20 +97,20 @@ pub(super) async fn apply(
         }
         FunctionStep::Delete => {
             let call = lambda.delete_function().function_name(name);
-            session.write("lambda", "DeleteFunction", call.send()).await?;
+            session.write(Service::Lambda, "DeleteFunction", call.send()).await?;
             Ok(Outcome::done())
         }
     }
 }
 
 fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
-    AwsError::new(Class::Invalid, "lambda", operation, error.to_string())
+    AwsError::new(Class::Invalid, Service::Lambda, operation, error.to_string())
 }
 
 async fn tag(session: &Session, arn: &str, tags: BTreeMap<String, String>) -> Result<(), AwsError> {
     let call =
         session.lambda().tag_resource().resource(arn).set_tags(Some(tags.into_iter().collect()));
-    session.write("lambda", "TagResource", call.send()).await.map(drop)
+    session.write(Service::Lambda, "TagResource", call.send()).await.map(drop)
 }
 
 async fn create(
@@ -154,7 +154,7 @@ async fn create(
     if let Some(storage) = spec.ephemeral_storage {
         call = call.ephemeral_storage(ephemeral_storage(storage)?);
     }
-    let created = session.write("lambda", "CreateFunction", call.send()).await?;
+    let created = session.write(Service::Lambda, "CreateFunction", call.send()).await?;
     let arn = created.function_arn().unwrap_or_default();
     remember_code(session, arn, &spec.code, created.code_sha256()).await?;
     let in_progress = created.state() == Some(&aws::State::Pending);
@@ -205,7 +205,7 @@ async fn configure(
     if let Some(storage) = spec.ephemeral_storage {
         call = call.ephemeral_storage(ephemeral_storage(storage)?);
     }
-    session.write("lambda", "UpdateFunctionConfiguration", call.send()).await?;
+    session.write(Service::Lambda, "UpdateFunctionConfiguration", call.send()).await?;
     // What is published is looked at again first, however fast Lambda was.
     Ok(Outcome::in_progress())
 }
@@ -226,7 +226,7 @@ async fn update_code(
         .set_s3_object_version(s3.and_then(|s| s.version.clone()))
         .set_image_uri(code.image.clone())
         .set_architectures(wanted.map(architectures));
-    let updated = session.write("lambda", "UpdateFunctionCode", call.send()).await?;
+    let updated = session.write(Service::Lambda, "UpdateFunctionCode", call.send()).await?;
     let arn = updated.function_arn().unwrap_or_default();
     remember_code(session, arn, code, updated.code_sha256()).await?;
     Ok(Outcome::in_progress())
@@ -242,7 +242,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
         .function_name(name)
         .set_code_sha256(some(&wanted.code_sha256))
         .set_revision_id(some(&wanted.revision));
-    let published = session.write("lambda", "PublishVersion", call.send()).await?;
+    let published = session.write(Service::Lambda, "PublishVersion", call.send()).await?;
     let version = published.version().unwrap_or_default();
     match published.state() {
         // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
@@ -257,7 +257,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
             let message = format!(
                 "version {version} cannot run: {reason} So {stays}. Correct the code or the configuration"
             );
-            return Err(AwsError::new(Class::Invalid, "lambda", "PublishVersion", message));
+            return Err(AwsError::new(Class::Invalid, Service::Lambda, "PublishVersion", message));
         }
         _ => {}
     }
@@ -266,7 +266,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
         None => {
             let call = session.lambda().create_alias().function_name(name);
             let call = call.name(&wanted.alias).function_version(version).send();
-            session.write("lambda", "CreateAlias", call).await?;
+            session.write(Service::Lambda, "CreateAlias", call).await?;
         }
     }
     Ok(Outcome::done())
@@ -282,12 +282,14 @@ async fn move_alias(
 ) -> Result<(), AwsError> {
     let lambda = session.lambda();
     let seen = session
-        .read("lambda", "GetAlias", || lambda.get_alias().function_name(name).name(alias).send())
+        .read(Service::Lambda, "GetAlias", || {
+            lambda.get_alias().function_name(name).name(alias).send()
+        })
         .await?;
     if seen.function_version() != Some(from) {
         let now = seen.function_version().unwrap_or("nothing");
         let message = format!("somebody has moved the alias {alias} from version {from} to {now}");
-        return Err(AwsError::new(Class::Conflict, "lambda", "UpdateAlias", message));
+        return Err(AwsError::new(Class::Conflict, Service::Lambda, "UpdateAlias", message));
     }
     // Whoever shifted a part of the traffic by hand would keep it on a version of before.
     let all = aws::AliasRoutingConfiguration::builder()
@@ -300,7 +302,7 @@ async fn move_alias(
         .function_version(to)
         .routing_config(all)
         .set_revision_id(seen.revision_id);
-    session.write("lambda", "UpdateAlias", call.send()).await.map(drop)
+    session.write(Service::Lambda, "UpdateAlias", call.send()).await.map(drop)
 }
 
 async fn put_async(
@@ -325,7 +327,7 @@ async fn put_async(
         .set_maximum_retry_attempts(wanted.maximum_retry_attempts)
         .set_maximum_event_age_in_seconds(wanted.maximum_event_age_in_seconds)
         .destination_config(destinations);
-    session.write("lambda", "PutFunctionEventInvokeConfig", call.send()).await?;
+    session.write(Service::Lambda, "PutFunctionEventInvokeConfig", call.send()).await?;
     Ok(Outcome::done())
 }
 
@@ -349,7 +351,7 @@ async fn add_permission(
         .set_function_url_auth_type(wanted.function_url_auth_type.map(auth_type))
         .set_invoked_via_function_url(wanted.invoked_via_function_url)
         .set_event_source_token(wanted.event_source_token.clone());
-    session.write("lambda", "AddPermission", call.send()).await?;
+    session.write(Service::Lambda, "AddPermission", call.send()).await?;
     Ok(Outcome::done())
 }
 

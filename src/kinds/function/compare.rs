@@ -1,33 +1,23 @@
 //! The two sides of a function's comparison, and the settings that a write takes from it.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use schemars::schema_for;
 use serde_json::{Value, json};
 
 use crate::kinds::{Comparison, DeclaredEnv, Desired, S3Location, Variables, comparable, readable};
 use crate::model::sha256_hex;
-use crate::plan::{Blocked, ListRule, Shape};
+use crate::plan::{Blocked, Shape};
 
 use super::observe::LiveFunction;
 use super::permission;
 use super::spec::*;
 
-pub(super) const SHAPE: Shape = Shape {
-    lists: &[
-        ("env", ListRule::Keyed("name")),
-        ("permissions", ListRule::Keyed("id")),
-        ("vpc.subnetIds", ListRule::Set),
-        ("vpc.securityGroupIds", ListRule::Set),
-        ("url.cors.allowHeaders", ListRule::Set),
-        ("url.cors.allowMethods", ListRule::Set),
-        ("url.cors.allowOrigins", ListRule::Set),
-        ("url.cors.exposeHeaders", ListRule::Set),
-    ],
-    wholes: &["permissions"],
-    needed: &[],
-};
+pub(super) static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| Shape::of(schema_for!(FunctionSpec).as_value(), &[]));
 
 /// The tag that remembers which bare S3 location the code came from, and what it was then.
 pub(super) const CODE_TAG: &str = "trueup.dev/code";

@@ -29,13 +29,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Desired, Kind, Nulls, Outcome, Problem};
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
 pub struct Function;
 
 impl Kind for Function {
     const NAME: &'static str = "Function";
+    const SERVICE: Service = Service::Lambda;
     const WHOLE: &'static str = "function";
     const HOLDS_DATA: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "arn", "functionArn", "url", "version"];

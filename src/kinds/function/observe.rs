@@ -6,7 +6,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types as aws;
 
-use crate::aws::{Absent, AwsError, Class, Session};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
 use crate::model::Secret;
 
@@ -80,7 +80,8 @@ pub(super) async fn observe(
     let Some(function) = get(session, name, None).await? else {
         return Ok(None);
     };
-    let configuration = AwsError::required("lambda", "GetFunction", function.configuration())?;
+    let configuration =
+        AwsError::required(Service::Lambda, "GetFunction", function.configuration())?;
     readable(&function)?;
     let mut live = LiveFunction {
         spec: spec_of(configuration).map_err(unknown)?,
@@ -150,7 +151,7 @@ async fn get(
     qualifier: Option<&str>,
 ) -> Result<Option<GetFunctionOutput>, AwsError> {
     session
-        .read("lambda", "GetFunction", || {
+        .read(Service::Lambda, "GetFunction", || {
             let call = session.lambda().get_function().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
@@ -161,12 +162,13 @@ async fn get(
 /// What the caller may not read is not absent: taking it so would write over it.
 fn readable(function: &GetFunctionOutput) -> Result<(), AwsError> {
     if let Some(error) = function.tags_error() {
-        return Err(AwsError::new(Class::Denied, "lambda", "ListTags", error.message()));
+        return Err(AwsError::new(Class::Denied, Service::Lambda, "ListTags", error.message()));
     }
     let environment = function.configuration().and_then(|c| c.environment());
     if let Some(error) = environment.and_then(|e| e.error()) {
-        let message = error.message().unwrap_or("the variables cannot be decrypted");
-        return Err(AwsError::new(Class::Denied, "kms", "Decrypt", message));
+        let told = error.message().unwrap_or("the variables cannot be decrypted");
+        let message = format!("{told}; not authorized to perform: kms:Decrypt");
+        return Err(AwsError::new(Class::Denied, Service::Lambda, "GetFunction", message));
     }
     Ok(())
 }
@@ -224,7 +226,7 @@ fn alias_of(
 }
 
 fn unknown(word: UnknownWord) -> AwsError {
-    word.in_reply("lambda", "GetFunction")
+    word.in_reply(Service::Lambda, "GetFunction")
 }
 
 fn env_of(configuration: &aws::FunctionConfiguration) -> Variables {
@@ -290,7 +292,7 @@ async fn async_settings(
     qualifier: Option<&str>,
 ) -> Result<Option<AsyncInvocation>, AwsError> {
     let read = session
-        .read("lambda", "GetFunctionEventInvokeConfig", || {
+        .read(Service::Lambda, "GetFunctionEventInvokeConfig", || {
             let call = session.lambda().get_function_event_invoke_config().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
@@ -319,7 +321,7 @@ async fn url(
     qualifier: Option<&str>,
 ) -> Result<Option<(FunctionUrl, String)>, AwsError> {
     let read = session
-        .read("lambda", "GetFunctionUrlConfig", || {
+        .read(Service::Lambda, "GetFunctionUrlConfig", || {
             let call = session.lambda().get_function_url_config().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
@@ -351,7 +353,7 @@ async fn url(
         Ok((url, r.function_url().to_owned()))
     };
     let told = read.map(url).transpose();
-    told.map_err(|word: UnknownWord| word.in_reply("lambda", "GetFunctionUrlConfig"))
+    told.map_err(|word: UnknownWord| word.in_reply(Service::Lambda, "GetFunctionUrlConfig"))
 }
 
 async fn permissions(
@@ -360,14 +362,15 @@ async fn permissions(
     qualifier: Option<&str>,
 ) -> Result<Vec<Statement>, AwsError> {
     let read = session
-        .read("lambda", "GetPolicy", || {
+        .read(Service::Lambda, "GetPolicy", || {
             let call = session.lambda().get_policy().function_name(name);
             call.set_qualifier(qualifier.map(str::to_owned)).send()
         })
         .await
         .absent("ResourceNotFoundException")?;
     let Some(read) = read else { return Ok(Vec::new()) };
-    let policy = AwsError::required("lambda", "GetPolicy", read.policy)?;
-    permission::from_policy(&policy)
-        .map_err(|error| AwsError::new(Class::Invalid, "lambda", "GetPolicy", error.to_string()))
+    let policy = AwsError::required(Service::Lambda, "GetPolicy", read.policy)?;
+    permission::from_policy(&policy).map_err(|error| {
+        AwsError::new(Class::Invalid, Service::Lambda, "GetPolicy", error.to_string())
+    })
 }

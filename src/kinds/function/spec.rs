@@ -33,6 +33,7 @@ pub struct FunctionSpec {
     pub handler: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub architectures: Option<Vec<Architecture>>,
     /// The ARN of the execution role.
     #[schemars(regex(
@@ -51,6 +52,7 @@ pub struct FunctionSpec {
     pub ephemeral_storage: Option<EphemeralStorage>,
     /// Environment variables: the whole list. Variables that are not named here are removed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Option<Vec<EnvVar>>,
     /// ARNs of layer versions, in the order in which they are merged.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +65,7 @@ pub struct FunctionSpec {
             )
         )
     )]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub layers: Option<Vec<String>>,
     /// `{}` takes the function out of its VPC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,6 +96,7 @@ pub struct FunctionSpec {
     pub url: Option<FunctionUrl>,
     /// Who else may call the function: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub permissions: Option<Vec<Permission>>,
     /// A version is published for each change, and this alias moved to it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,9 +125,11 @@ pub struct EphemeralStorage {
 pub struct Vpc {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub subnet_ids: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 5))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub security_group_ids: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv6_allowed_for_dual_stack: Option<bool>,
@@ -265,15 +271,19 @@ pub struct UrlCors {
     pub allow_credentials: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_headers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 6), inner(length(max = 6), regex(pattern = r"^[^\n]*$")))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_methods: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253), regex(pattern = r"^[^\n]*$")))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_origins: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub expose_headers: Option<Vec<String>>,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -284,6 +294,7 @@ pub struct UrlCors {
 /// A statement of the function's resource policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Permission {
     /// The statement's id.
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[a-zA-Z0-9_-]+$"))]

@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilde
 use aws_sdk_dynamodb::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::aws::{AwsError, Class, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::{Outcome, text};
 
+use super::facets::TableRef;
 use super::index::IndexUpdate;
 use super::plan::TableStep;
 use super::spec::*;
@@ -23,7 +24,7 @@ pub(super) async fn apply(
         TableStep::Create(spec, tags) => create(session, name, spec, tags).await,
         TableStep::Delete => {
             let call = session.dynamodb().delete_table().table_name(name).send();
-            session.write("dynamodb", "DeleteTable", call).await?;
+            session.write(Service::DynamoDb, "DeleteTable", call).await?;
             Ok(Outcome::in_progress())
         }
         TableStep::TimeToLive(ttl) => {
@@ -37,7 +38,7 @@ pub(super) async fn apply(
                 .update_time_to_live()
                 .table_name(name)
                 .time_to_live_specification(specification);
-            session.write("dynamodb", "UpdateTimeToLive", call.send()).await?;
+            session.write(Service::DynamoDb, "UpdateTimeToLive", call.send()).await?;
             Ok(Outcome::done())
         }
         TableStep::PointInTimeRecovery(recovery) => {
@@ -53,13 +54,18 @@ pub(super) async fn apply(
                 .update_continuous_backups()
                 .table_name(name)
                 .point_in_time_recovery_specification(specification);
-            session.write("dynamodb", "UpdateContinuousBackups", call.send()).await?;
+            session.write(Service::DynamoDb, "UpdateContinuousBackups", call.send()).await?;
+            Ok(Outcome::done())
+        }
+        TableStep::Facet(arn, facet) => {
+            let of = TableRef { name: name.to_owned(), arn: arn.clone() };
+            facet.take(session, &of).await?;
             Ok(Outcome::done())
         }
         TableStep::Tag(arn, wanted) => {
             let call =
                 session.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?));
-            session.write("dynamodb", "TagResource", call.send()).await?;
+            session.write(Service::DynamoDb, "TagResource", call.send()).await?;
             Ok(Outcome::done())
         }
         TableStep::Billing(wanted, indexes) => {
@@ -99,12 +105,12 @@ pub(super) async fn apply(
 
 /// Sends one UpdateTable; the table is UPDATING afterwards.
 async fn send(session: &Session, call: UpdateTableFluentBuilder) -> Result<Outcome, AwsError> {
-    session.write("dynamodb", "UpdateTable", call.send()).await?;
+    session.write(Service::DynamoDb, "UpdateTable", call.send()).await?;
     Ok(Outcome::in_progress())
 }
 
 fn incomplete(operation: &'static str, error: &BuildError) -> AwsError {
-    AwsError::new(Class::Invalid, "dynamodb", operation, error.to_string())
+    AwsError::new(Class::Invalid, Service::DynamoDb, operation, error.to_string())
 }
 
 async fn create(
@@ -158,7 +164,7 @@ async fn create(
     if let Some(encryption) = &spec.encryption {
         call = call.sse_specification(sse(encryption));
     }
-    session.write("dynamodb", "CreateTable", call.send()).await?;
+    session.write(Service::DynamoDb, "CreateTable", call.send()).await?;
     Ok(Outcome::in_progress())
 }
 

@@ -267,6 +267,7 @@ mod tests {
             tags: desired.tags.clone(),
             busy: None,
             failure: None,
+            facets: BTreeMap::new(),
         };
         plan(desired, Some(&live))
     }

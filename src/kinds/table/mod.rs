@@ -7,11 +7,13 @@
 //! settings, updates, creates), and execution stops at the first that AWS is still busy with.
 
 mod apply;
+mod facets;
 mod index;
 mod observe;
 mod plan;
 mod spec;
 
+pub use facets::TableRef;
 pub use index::IndexUpdate;
 pub use observe::LiveTable;
 pub use plan::TableStep;
@@ -21,13 +23,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Desired, Kind, Nulls, Outcome, Problem};
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
 pub struct Table;
 
 impl Kind for Table {
     const NAME: &'static str = "Table";
+    const SERVICE: Service = Service::DynamoDb;
     const WHOLE: &'static str = "table";
     const HOLDS_DATA: bool = true;
     // ListTagsOfResource is eventually consistent, and may show no tags for some seconds.
@@ -43,6 +46,8 @@ impl Kind for Table {
         ("ttl", r#"{"enabled": false, "attribute": ""}"#),
         ("pointInTimeRecovery", r#"{"enabled": false}"#),
         ("pointInTimeRecovery.recoveryPeriodInDays", "35"),
+        ("resourcePolicy", "{}"),
+        ("contributorInsights", r#"{"enabled": false}"#),
         ("encryption", r#"{"type": "AWS_OWNED"}"#),
         ("tableClass", r#""STANDARD""#),
         ("deletionProtection", "false"),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types as aws;
+use serde_json::json;
 
-use crate::aws::{Absent, AwsError, Class, Session};
-use crate::kinds::{Desired, Live, UnknownWord, word};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::kinds::{Desired, Live, Seen, UnknownWord, word};
 
+use super::facets::{FACETS, TableRef};
 use super::spec::*;
 
 /// What DynamoDB says of a table that is not there.
@@ -16,7 +18,7 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 const TAG_PAGES_MAX: usize = 10;
 
 /// A table as it is, in the words of its spec.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct LiveTable {
     pub spec: TableSpec,
     pub name: String,
@@ -27,6 +29,8 @@ pub struct LiveTable {
     pub busy: Option<String>,
     /// Why AWS cannot do anything with the table, where it cannot.
     pub failure: Option<String>,
+    /// The declared facets that have calls of their own, by their fields.
+    pub facets: BTreeMap<&'static str, Seen<TableRef>>,
 }
 
 impl Live for LiveTable {
@@ -50,7 +54,7 @@ pub(super) async fn observe(
 ) -> Result<Option<LiveTable>, AwsError> {
     let name = &desired.aws_name;
     let described = session
-        .read("dynamodb", "DescribeTable", || {
+        .read(Service::DynamoDb, "DescribeTable", || {
             session.dynamodb().describe_table().table_name(name).send()
         })
         .await
@@ -58,7 +62,7 @@ pub(super) async fn observe(
     let Some(described) = described else {
         return Ok(None);
     };
-    let table = AwsError::required("dynamodb", "DescribeTable", described.table)?;
+    let table = AwsError::required(Service::DynamoDb, "DescribeTable", described.table)?;
     let arn = table.table_arn().unwrap_or_default().to_owned();
     // For some seconds the table is there and its tags are not.
     let tags = match table.table_status() {
@@ -68,8 +72,10 @@ pub(super) async fn observe(
         _ => tags(session, &arn).await?,
     };
     let mut spec =
-        spec_of(&table).map_err(|unknown| unknown.in_reply("dynamodb", "DescribeTable"))?;
+        spec_of(&table).map_err(|unknown| unknown.in_reply(Service::DynamoDb, "DescribeTable"))?;
     let busy = busy(&table);
+    let of = TableRef { name: name.clone(), arn: arn.clone() };
+    let mut facets = BTreeMap::new();
     // Neither can be asked while the table is being created or deleted. While it is only updated both
     // are: what is not read would look like drift.
     let status = table.table_status();
@@ -80,6 +86,12 @@ pub(super) async fn observe(
         if desired.spec.point_in_time_recovery.is_some() {
             spec.point_in_time_recovery = point_in_time_recovery(session, name).await?;
         }
+        let declared = json!(desired.spec);
+        for facet in FACETS {
+            if declared.get(facet.field()).is_some() {
+                facets.insert(facet.field(), facet.read(session, &of).await?);
+            }
+        }
     }
     Ok(Some(LiveTable {
         spec,
@@ -89,6 +101,7 @@ pub(super) async fn observe(
         tags,
         busy,
         failure: failure(&table),
+        facets,
     }))
 }
 
@@ -153,7 +166,7 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
     let mut next = None;
     for _ in 0..TAG_PAGES_MAX {
         let page = session
-            .read("dynamodb", "ListTagsOfResource", || {
+            .read(Service::DynamoDb, "ListTagsOfResource", || {
                 session
                     .dynamodb()
                     .list_tags_of_resource()
@@ -169,12 +182,12 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
         }
     }
     let message = format!("the table has more than {TAG_PAGES_MAX} pages of tags");
-    Err(AwsError::new(Class::Invalid, "dynamodb", "ListTagsOfResource", message))
+    Err(AwsError::new(Class::Invalid, Service::DynamoDb, "ListTagsOfResource", message))
 }
 
 async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive>, AwsError> {
     let described = session
-        .read("dynamodb", "DescribeTimeToLive", || {
+        .read(Service::DynamoDb, "DescribeTimeToLive", || {
             session.dynamodb().describe_time_to_live().table_name(name).send()
         })
         .await?;
@@ -184,7 +197,7 @@ async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive
         None | Some(aws::TimeToLiveStatus::Disabled | aws::TimeToLiveStatus::Disabling) => false,
         Some(other) => {
             let unknown = UnknownWord::new("ttl", other.as_str());
-            return Err(unknown.in_reply("dynamodb", "DescribeTimeToLive"));
+            return Err(unknown.in_reply(Service::DynamoDb, "DescribeTimeToLive"));
         }
     };
     let attribute = ttl.and_then(|t| t.attribute_name).unwrap_or_default();
@@ -196,7 +209,7 @@ async fn point_in_time_recovery(
     name: &str,
 ) -> Result<Option<PointInTimeRecovery>, AwsError> {
     let described = session
-        .read("dynamodb", "DescribeContinuousBackups", || {
+        .read(Service::DynamoDb, "DescribeContinuousBackups", || {
             session.dynamodb().describe_continuous_backups().table_name(name).send()
         })
         .await?;
@@ -209,7 +222,7 @@ async fn point_in_time_recovery(
         None | Some(aws::PointInTimeRecoveryStatus::Disabled) => false,
         Some(other) => {
             let unknown = UnknownWord::new("pointInTimeRecovery", other.as_str());
-            return Err(unknown.in_reply("dynamodb", "DescribeContinuousBackups"));
+            return Err(unknown.in_reply(Service::DynamoDb, "DescribeContinuousBackups"));
         }
     };
     let recovery_period_in_days = recovery.recovery_period_in_days();

@@ -1,13 +1,16 @@
 //! What to do about a table, in AWS's order.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use schemars::schema_for;
 use serde_json::json;
 
-use crate::kinds::{Desired, comparable, split_off};
+use crate::kinds::{Desired, FacetStep, comparable, policy, push_facet, split_off};
 use crate::model::Path;
-use crate::plan::{Blocked, Change, ListRule, Plan, Shape, Verb};
+use crate::plan::{Blocked, Change, Plan, Shape, Verb};
 
+use super::facets::{FACETS, TableRef};
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
 use super::observe::LiveTable;
 use super::spec::*;
@@ -29,29 +32,33 @@ pub enum TableStep {
     CreateIndex(Box<GlobalIndex>),
     TimeToLive(TimeToLive),
     PointInTimeRecovery(PointInTimeRecovery),
+    /// With the table's ARN.
+    Facet(String, FacetStep<TableRef>),
     /// The table's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
     Delete,
 }
 
-pub(super) const SHAPE: Shape = Shape {
-    lists: &[
-        ("globalSecondaryIndexes", ListRule::Keyed("name")),
-        ("localSecondaryIndexes", ListRule::Keyed("name")),
-        ("globalSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
-        ("localSecondaryIndexes.projection.nonKeyAttributes", ListRule::Set),
-    ],
-    wholes: &["globalSecondaryIndexes", "localSecondaryIndexes"],
-    needed: &["billing.throughput", "stream.viewType"],
-};
+pub(super) static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
+    Shape::of(schema_for!(TableSpec).as_value(), &["billing.throughput", "stream.viewType"])
+});
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
     let Some(live) = live else {
         return plan_creation(desired);
     };
-    let declared = comparable(&normalized(&desired.spec), &desired.tags);
+    let by_meaning = |value| policy::by_meaning(value, "resourcePolicy");
+    let declared = by_meaning(comparable(&normalized(&desired.spec), &desired.tags));
     let seen = normalized(&as_asked_for(&live.spec, &desired.spec));
-    let mut compared = desired.compare(declared, &comparable(&seen, &live.tags), &SHAPE);
+    let mut seen = comparable(&seen, &live.tags);
+    for (field, facet) in &live.facets {
+        seen[field] = facet.words.clone();
+    }
+    let mut compared = desired.compare(declared, &by_meaning(seen), &SHAPE);
+    if let Some(policy) = compared.effective.get_mut("resourcePolicy").filter(|p| p.is_string()) {
+        // It was one text to be compared by its meaning.
+        *policy = json!(desired.spec.resource_policy);
+    }
     let want: TableSpec = match compared.effective_spec() {
         Ok(want) => want,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
@@ -68,7 +75,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         return plan;
     }
     let wanted_tags = compared.tags(&desired.tags);
-    let mut changes = compared.changes;
+    let mut changes = compared.changes.clone();
     let forever = split_off(&mut changes, &["partitionKey", "sortKey", "localSecondaryIndexes"]);
     if !forever.is_empty() {
         let fields: Vec<_> = forever.iter().map(|c| c.path.to_string()).collect();
@@ -92,7 +99,15 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     push_settings(&mut plan, &want, &live.spec, &mut changes);
     index_plan.push_updates(&mut plan, &want);
     index_plan.push_creations(&mut plan);
-    push_facets(&mut plan, &want, &desired.spec, &live.spec, &mut changes);
+    push_recovery(&mut plan, &want, &desired.spec, &live.spec, &mut changes);
+    for facet in FACETS {
+        let taken = split_off(&mut changes, &[facet.field()]);
+        if !taken.is_empty() {
+            let (seen, arn) = (live.facets.get(facet.field()), live.arn.clone());
+            let words = compared.effective.get(facet.field());
+            push_facet(&mut plan, facet, seen, words, taken, |step| TableStep::Facet(arn, step));
+        }
+    }
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         plan.push(Verb::Update, "tags", tags, TableStep::Tag(live.arn.clone(), wanted_tags));
@@ -110,6 +125,8 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let mut given = desired.compare(declared, &json!({}), &SHAPE).changes;
     let ttl = split_off(&mut given, &["ttl"]);
     let recovery = split_off(&mut given, &["pointInTimeRecovery"]);
+    // They are read before they are written, once the table is there.
+    split_off(&mut given, &FACETS.map(|facet| facet.field()));
     plan.push_whole(Verb::Create, "table", given, create);
     if let Some(wanted) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
         plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(wanted));
@@ -176,6 +193,9 @@ fn normalized(spec: &TableSpec) -> TableSpec {
     }
     if let Some(ttl) = spec.ttl.as_mut().filter(|ttl| !ttl.enabled) {
         ttl.attribute.clear();
+    }
+    if let Some(insights) = spec.contributor_insights.as_mut().filter(|i| !i.enabled) {
+        insights.mode = None;
     }
     if let Some(recovery) = spec.point_in_time_recovery.as_mut().filter(|p| !p.enabled) {
         recovery.recovery_period_in_days = None;
@@ -245,8 +265,8 @@ fn push_settings(
     push(&["stream"], "stream", stream);
 }
 
-/// Settings with calls of their own.
-fn push_facets(
+/// The time to live and the recovery to a point in time, which have calls of their own.
+fn push_recovery(
     plan: &mut Plan<TableStep>,
     want: &TableSpec,
     declared: &TableSpec,
@@ -315,6 +335,7 @@ mod tests {
             tags: desired.tags.clone(),
             busy: None,
             failure: None,
+            facets: BTreeMap::new(),
         }
     }
 

@@ -4,6 +4,7 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::kinds::Problem;
 use crate::model::Common;
@@ -24,10 +25,12 @@ pub struct TableSpec {
     pub sort_key: Option<KeyAttribute>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub global_secondary_indexes: Option<Vec<GlobalIndex>>,
     /// Local indexes are made with the table and can never change.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 5))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub local_secondary_indexes: Option<Vec<LocalIndex>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub billing: Option<Billing>,
@@ -50,6 +53,29 @@ pub struct TableSpec {
     /// be lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_throughput: Option<WarmThroughput>,
+    /// Who else may use the table. Compared by meaning, as a bucket's policy; `{}` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    pub resource_policy: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contributor_insights: Option<ContributorInsights>,
+}
+
+/// Which keys are asked for most and which are throttled, measured in CloudWatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContributorInsights {
+    pub enabled: bool,
+    /// Only where it is enabled; ACCESSED_AND_THROTTLED_KEYS where it was never given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<InsightsMode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InsightsMode {
+    AccessedAndThrottledKeys,
+    ThrottledKeys,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +97,7 @@ pub enum AttributeType {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct GlobalIndex {
     #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub name: String,
@@ -78,12 +105,14 @@ pub struct GlobalIndex {
     /// Further attributes of the partition key, in their order: an index may have four in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub additional_partition_keys: Option<Vec<KeyAttribute>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_key: Option<KeyAttribute>,
     /// Further attributes of the sort key, in their order: an index may have four in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub additional_sort_keys: Option<Vec<KeyAttribute>>,
     pub projection: Projection,
     /// Only with `billing.mode: PROVISIONED`.
@@ -116,6 +145,7 @@ pub enum KeyPart {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LocalIndex {
     #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub name: String,
@@ -131,6 +161,7 @@ pub struct Projection {
     /// Only with type INCLUDE.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 255)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub non_key_attributes: Option<Vec<String>>,
 }
 

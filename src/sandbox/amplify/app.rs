@@ -54,14 +54,13 @@ const APP: [&str; 17] = [
 ];
 
 /// Members of CreateBranch and UpdateBranch that are shown as they were given.
-const BRANCH: [&str; 15] = [
+const BRANCH: [&str; 14] = [
     "description",
     "stage",
     "framework",
     "enableNotification",
     "enableAutoBuild",
     "enableSkewProtection",
-    "environmentVariables",
     "basicAuthCredentials",
     "enableBasicAuth",
     "enablePerformanceMode",
@@ -116,13 +115,7 @@ impl App {
         if let Some(on) = body["enableBasicAuth"].as_bool() {
             self.fields.insert("enableBasicAuth".to_owned(), json!(on));
         }
-        // An empty map is read as "unchanged"; a name that is a space clears.
-        if let Some(variables) = body["environmentVariables"].as_object().filter(|v| !v.is_empty())
-        {
-            let mut variables = variables.clone();
-            variables.retain(|name, _| !name.trim().is_empty());
-            self.fields.insert("environmentVariables".to_owned(), Value::Object(variables));
-        }
+        put_variables(&mut self.fields, body);
     }
 
     pub fn describe(&self) -> Value {
@@ -296,6 +289,16 @@ impl App {
     }
 }
 
+/// An empty map is read as "unchanged"; a name that is a space clears.
+fn put_variables(fields: &mut Map<String, Value>, body: &Value) {
+    let Some(variables) = body["environmentVariables"].as_object().filter(|v| !v.is_empty()) else {
+        return;
+    };
+    let mut variables = variables.clone();
+    variables.retain(|name, _| !name.trim().is_empty());
+    fields.insert("environmentVariables".to_owned(), Value::Object(variables));
+}
+
 impl Branch {
     fn merge(&mut self, body: &Value) {
         for member in BRANCH {
@@ -303,6 +306,7 @@ impl Branch {
                 self.fields.insert(member.to_owned(), body[member].clone());
             }
         }
+        put_variables(&mut self.fields, body);
     }
 
     fn describe(&self) -> Value {

@@ -103,6 +103,10 @@ impl Facets {
         })
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.keys().any(|(facet, _)| *facet == name)
+    }
+
     /// Puts what S3 gives by itself.
     pub fn give(&mut self, name: &str, document: &str) {
         let given = FACETS.iter().find(|facet| facet.name == name);

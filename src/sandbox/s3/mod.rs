@@ -88,6 +88,10 @@ impl S3 {
             return response;
         }
         let bucket = call.resource.as_str();
+        if call.operation == "PutBucketVersioning" && self.needs_versions(bucket, &request.body) {
+            let message = "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.";
+            return failed(409, "InvalidBucketState", message);
+        }
         // A bucket that does not exist is asked for in an account without any.
         let service = self.lock().buckets.get(bucket).cloned().unwrap_or_default();
         let body = request.body.clone();
@@ -127,6 +131,13 @@ impl S3 {
             facets.give("encryption", DEFAULT_ENCRYPTION);
         }
         Some(response)
+    }
+
+    /// Versioning would be suspended that replication needs:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-and-other-bucket-configs.html>.
+    fn needs_versions(&self, bucket: &str, asked: &Bytes) -> bool {
+        let suspends = String::from_utf8_lossy(asked).contains("Suspended");
+        suspends && self.lock().facets.get(bucket).is_some_and(|facets| facets.has("replication"))
     }
 
     /// An object, for another service that reads it; `None` where there is none.

@@ -159,14 +159,18 @@ async fn table(sandbox: &Sandbox, name: &str) -> Value {
     let ttl = ttl["TimeToLiveDescription"].clone();
     let is_on = ttl["TimeToLiveStatus"] == "ENABLED";
     table["TimeToLive"] = if is_on { ttl["AttributeName"].clone() } else { Value::Null };
-    let backups = dynamodb(sandbox, "DescribeContinuousBackups", named).await.unwrap();
+    let backups = dynamodb(sandbox, "DescribeContinuousBackups", named.clone()).await.unwrap();
     let recovery = &backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
     let is_on = recovery["PointInTimeRecoveryStatus"] == "ENABLED";
+    let policy = dynamodb(sandbox, "GetResourcePolicy", json!({ "ResourceArn": arn })).await;
+    table["Policy"] = policy.map_or(Value::Null, |found| found["Policy"].clone());
+    let insights = dynamodb(sandbox, "DescribeContributorInsights", named.clone()).await.unwrap();
+    table["Insights"] = without(insights, &["TableName"]);
     table["Recovery"] = if is_on { recovery["RecoveryPeriodInDays"].clone() } else { json!("off") };
     table
 }
 
-const FACETS: [&str; 13] = [
+const FACETS: [&str; 17] = [
     "tagging",
     "versioning",
     "encryption",
@@ -180,6 +184,10 @@ const FACETS: [&str; 13] = [
     "notification",
     "accelerate",
     "object-lock",
+    "replication",
+    "intelligent-tiering",
+    "inventory",
+    "metrics",
 ];
 
 async fn buckets(sandbox: &Sandbox, all: &mut Live) {
@@ -218,6 +226,9 @@ async fn frontends(sandbox: &Sandbox, all: &mut Live) {
             let branch_name = branch["branchName"].as_str().unwrap();
             let volatile = ["createTime", "updateTime", "activeJobId", "totalNumberOfJobs"];
             let mut branch = without(branch.clone(), &volatile);
+            if branch["enableBasicAuth"] == false {
+                branch = without(branch, &["basicAuthCredentials"]);
+            }
             if let Some(deployed) = branch["tags"]["trueup.dev/deployed"].as_str() {
                 branch["tags"]["trueup.dev/deployed"] = json!(deployed.split('@').next());
             }

@@ -104,8 +104,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "a resource is made before the intent is recorded",
         file: "engine/execute.rs",
-        good: "            self.record.intent = Some(CreateIntent { at: self.cx.clock.now() });\n            self.record.deleted = false;\n            self.put().await?;",
-        bad: "            self.record.intent = None;",
+        good: "            self.record.phase = Phase::Creating { since: self.cx.clock.now() };\n            self.put().await?;",
+        bad: "            self.record.phase = Phase::Pending;",
         caught_by: "proof::stale",
     },
     Bug {
@@ -118,7 +118,7 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "what is not seen for a moment is forgotten",
         file: "engine/leave.rs",
-        good: "let is_our_doing = self.record.deleted || self.record.created_at.is_none();",
+        good: "let is_our_doing = self.record.phase == Phase::Deleting || self.record.created_at.is_none();",
         bad: "let is_our_doing = true;",
         caught_by: "deletion::a_function_that_seems_gone",
     },

@@ -90,6 +90,10 @@ pub const FACETS: &[Facet] = &[
     bucket("PutBucketNotificationConfiguration", "GetBucketNotificationConfiguration"),
     bucket("PutBucketAccelerateConfiguration", "GetBucketAccelerateConfiguration"),
     bucket("PutObjectLockConfiguration", "GetObjectLockConfiguration"),
+    bucket("PutBucketReplication", "GetBucketReplication"),
+    bucket("PutBucketIntelligentTieringConfiguration", "GetBucketIntelligentTieringConfiguration"),
+    bucket("PutBucketInventoryConfiguration", "GetBucketInventoryConfiguration"),
+    bucket("PutBucketMetricsConfiguration", "GetBucketMetricsConfiguration"),
     function("UpdateFunctionConfiguration", "GetFunctionConfiguration"),
     function("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
     function("PutFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig"),
@@ -104,10 +108,13 @@ pub const FACETS: &[Facet] = &[
 /// Members as they are, by the call that puts them and their path.
 pub type Leaves = BTreeMap<String, Value>;
 
+const BY_HAND: &str = "by-hand";
+
 /// Members that name the resource in a call.
 fn names(kind: &str, name: &str, id: &str) -> Value {
     match kind {
-        "Bucket" => json!({"Bucket": name}),
+        // What has an id is one of the test's own.
+        "Bucket" => json!({"Bucket": name, "Id": BY_HAND}),
         "Function" => json!({"FunctionName": name}),
         "Table" => json!({"TableName": name}),
         _ => json!({"appId": id, "branchName": "main"}),
@@ -245,6 +252,36 @@ fn tidy(put: &str, members: &mut Value, dice: &mut StdRng) {
                 }
             }
         }
+        "PutBucketReplication" => {
+            let rules = members["ReplicationConfiguration"]["Rules"].as_array_mut().unwrap();
+            for (index, rule) in rules.iter_mut().enumerate() {
+                rule["ID"] = json!(format!("{BY_HAND}-{index}"));
+                rule["Priority"] = json!(index);
+                rule["Filter"] = tidy_filter(dice);
+                rule.as_object_mut().unwrap().remove("Prefix");
+                let destination = rule["Destination"].as_object_mut().unwrap();
+                // S3 takes 15 minutes and nothing else.
+                for timed in ["ReplicationTime", "Metrics"] {
+                    let minutes = if timed == "Metrics" { "EventThreshold" } else { "Time" };
+                    let on = json!({"Status": "Enabled", minutes: {"Minutes": 15}});
+                    destination.insert(timed.to_owned(), on);
+                }
+            }
+        }
+        "PutBucketIntelligentTieringConfiguration" => {
+            let configuration = &mut members["IntelligentTieringConfiguration"];
+            configuration["Id"] = json!(BY_HAND);
+            configuration["Filter"] = tidy_filter(dice);
+        }
+        "PutBucketInventoryConfiguration" => {
+            let configuration = &mut members["InventoryConfiguration"];
+            configuration["Id"] = json!(BY_HAND);
+        }
+        "PutBucketMetricsConfiguration" => {
+            let configuration = &mut members["MetricsConfiguration"];
+            configuration["Id"] = json!(BY_HAND);
+            configuration["Filter"] = tidy_filter(dice);
+        }
         "PutObjectLockConfiguration" => {
             let retention = json!({"Mode": "GOVERNANCE", "Days": dice.random_range(1..90)});
             let rule = json!({"DefaultRetention": retention});
@@ -287,6 +324,16 @@ fn tidy(put: &str, members: &mut Value, dice: &mut StdRng) {
             }
         }
         _ => {}
+    }
+}
+
+/// A filter by one limit, or by several in an `And`.
+fn tidy_filter(dice: &mut StdRng) -> Value {
+    let tag = json!({"Key": "team", "Value": BY_HAND});
+    match dice.random_range(0..3) {
+        0 => json!({"Prefix": "logs/"}),
+        1 => json!({"Tag": tag}),
+        _ => json!({"And": {"Prefix": "logs/", "Tags": [tag]}}),
     }
 }
 

@@ -102,6 +102,7 @@ fn violations(services: &BTreeMap<String, Service>, exchange: &Exchange) -> Vec<
 const S3_ERRORS: &[(&str, u16)] = &[
     ("AccessDenied", 403),
     ("BucketNotEmpty", 409),
+    ("InvalidBucketState", 409),
     ("InvalidArgument", 400),
     ("InvalidRequest", 400),
     ("MalformedPolicy", 400),
@@ -109,6 +110,7 @@ const S3_ERRORS: &[(&str, u16)] = &[
     ("NoSuchBucket", 404),
     ("NoSuchBucketPolicy", 404),
     ("NoSuchCORSConfiguration", 404),
+    ("NoSuchConfiguration", 404),
     ("NoSuchKey", 404),
     ("NoSuchLifecycleConfiguration", 404),
     ("NoSuchPublicAccessBlockConfiguration", 404),
@@ -116,6 +118,7 @@ const S3_ERRORS: &[(&str, u16)] = &[
     ("NoSuchWebsiteConfiguration", 404),
     ("ObjectLockConfigurationNotFoundError", 404),
     ("OwnershipControlsNotFoundError", 404),
+    ("ReplicationConfigurationNotFoundError", 404),
     ("ServerSideEncryptionConfigurationNotFoundError", 404),
 ];
 

@@ -12,6 +12,7 @@ CALLS = {
     ],
     "dynamodb": [
         "CreateTable", "UpdateTable", "UpdateTimeToLive", "UpdateContinuousBackups", "TagResource",
+        "PutResourcePolicy", "UpdateContributorInsights",
     ],
     "amplify": [
         "CreateApp", "UpdateApp", "CreateBranch", "UpdateBranch", "CreateDomainAssociation", "UpdateDomainAssociation",
@@ -21,7 +22,8 @@ CALLS = {
         "CreateBucket", "PutBucketVersioning", "PutBucketEncryption", "PutPublicAccessBlock", "PutBucketOwnershipControls",
         "PutBucketLifecycleConfiguration", "PutBucketCors", "PutBucketPolicy", "PutBucketWebsite", "PutBucketLogging",
         "PutBucketNotificationConfiguration", "PutBucketTagging", "PutBucketAccelerateConfiguration",
-        "PutObjectLockConfiguration",
+        "PutObjectLockConfiguration", "PutBucketReplication", "PutBucketIntelligentTieringConfiguration",
+        "PutBucketInventoryConfiguration", "PutBucketMetricsConfiguration",
     ],
 }
 

@@ -4,7 +4,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::Acceleration;
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -14,7 +14,7 @@ impl Facet for Accelerate {
     type Of = str;
     const FIELD: &'static str = "accelerate";
     const WHAT: &'static str = "transfer acceleration";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketAccelerateConfiguration");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketAccelerateConfiguration");
     type Sdk = aws::AccelerateConfiguration;
     type Words = Acceleration;
 
@@ -46,7 +46,7 @@ impl Facet for Accelerate {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_accelerate_configuration().bucket(bucket);
         let call = call.accelerate_configuration(sdk).send();
-        session.write("s3", "PutBucketAccelerateConfiguration", call).await.map(drop)
+        session.write(Service::S3, "PutBucketAccelerateConfiguration", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {

@@ -7,7 +7,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{ObjectOwnership, PublicAccessBlock};
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -17,7 +17,7 @@ impl Facet for Block {
     type Of = str;
     const FIELD: &'static str = "publicAccessBlock";
     const WHAT: &'static str = "public access block";
-    const READ: (&'static str, &'static str) = ("s3", "GetPublicAccessBlock");
+    const READ: (Service, &'static str) = (Service::S3, "GetPublicAccessBlock");
     type Sdk = aws::PublicAccessBlockConfiguration;
     type Words = PublicAccessBlock;
 
@@ -51,12 +51,12 @@ impl Facet for Block {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_public_access_block().bucket(bucket);
         let call = call.public_access_block_configuration(sdk).send();
-        session.write("s3", "PutPublicAccessBlock", call).await.map(drop)
+        session.write(Service::S3, "PutPublicAccessBlock", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_public_access_block().bucket(bucket).send();
-        session.write("s3", "DeletePublicAccessBlock", call).await.map(drop)
+        session.write(Service::S3, "DeletePublicAccessBlock", call).await.map(drop)
     }
 }
 
@@ -66,7 +66,7 @@ impl Facet for Ownership {
     type Of = str;
     const FIELD: &'static str = "objectOwnership";
     const WHAT: &'static str = "object ownership";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketOwnershipControls");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketOwnershipControls");
     type Sdk = aws::OwnershipControls;
     type Words = ObjectOwnership;
 
@@ -99,11 +99,11 @@ impl Facet for Ownership {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_ownership_controls().bucket(bucket);
         let call = call.ownership_controls(sdk).send();
-        session.write("s3", "PutBucketOwnershipControls", call).await.map(drop)
+        session.write(Service::S3, "PutBucketOwnershipControls", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_ownership_controls().bucket(bucket).send();
-        session.write("s3", "DeleteBucketOwnershipControls", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketOwnershipControls", call).await.map(drop)
     }
 }

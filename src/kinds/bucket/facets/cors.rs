@@ -3,7 +3,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{CorsMethod, CorsRule};
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -13,7 +13,7 @@ impl Facet for Cors {
     type Of = str;
     const FIELD: &'static str = "cors";
     const WHAT: &'static str = "cors";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketCors");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketCors");
     type Sdk = Vec<aws::CorsRule>;
     type Words = Vec<CorsRule>;
 
@@ -58,13 +58,14 @@ impl Facet for Cors {
 
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let rules = aws::CorsConfiguration::builder().set_cors_rules(Some(sdk)).build();
-        let rules = rules.map_err(|error| AwsError::incomplete("s3", "PutBucketCors", &error))?;
+        let rules =
+            rules.map_err(|error| AwsError::incomplete(Service::S3, "PutBucketCors", &error))?;
         let call = session.s3().put_bucket_cors().bucket(bucket).cors_configuration(rules).send();
-        session.write("s3", "PutBucketCors", call).await.map(drop)
+        session.write(Service::S3, "PutBucketCors", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_cors().bucket(bucket).send();
-        session.write("s3", "DeleteBucketCors", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketCors", call).await.map(drop)
     }
 }

@@ -5,7 +5,7 @@ use aws_sdk_s3::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{BlockedEncryptionType, BucketEncryption, EncryptionAlgorithm};
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -15,7 +15,7 @@ impl Facet for Encryption {
     type Of = str;
     const FIELD: &'static str = "encryption";
     const WHAT: &'static str = "encryption";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketEncryption");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketEncryption");
     type Sdk = aws::ServerSideEncryptionConfiguration;
     type Words = BucketEncryption;
 
@@ -83,12 +83,12 @@ impl Facet for Encryption {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_encryption().bucket(bucket);
         let call = call.server_side_encryption_configuration(sdk).send();
-        session.write("s3", "PutBucketEncryption", call).await.map(drop)
+        session.write(Service::S3, "PutBucketEncryption", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_encryption().bucket(bucket).send();
-        session.write("s3", "DeleteBucketEncryption", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketEncryption", call).await.map(drop)
     }
 }
 

@@ -10,10 +10,9 @@ use aws_sdk_s3::types as aws;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::operation::BuildError;
-use serde::Deserialize;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{LifecycleRule, NoncurrentTransition, Transition};
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -30,7 +29,7 @@ impl Facet for Lifecycle {
     type Of = str;
     const FIELD: &'static str = "lifecycle";
     const WHAT: &'static str = "lifecycle";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketLifecycleConfiguration");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketLifecycleConfiguration");
     type Sdk = Rules;
     type Words = Vec<LifecycleRule>;
 
@@ -65,21 +64,21 @@ impl Facet for Lifecycle {
     }
 
     async fn write(session: &Session, bucket: &str, sdk: Rules) -> Result<(), AwsError> {
-        let (_, operation) = ("s3", "PutBucketLifecycleConfiguration");
+        let operation = "PutBucketLifecycleConfiguration";
         let rules = aws::BucketLifecycleConfiguration::builder().set_rules(Some(sdk.rules)).build();
-        let rules = rules.map_err(|error| AwsError::incomplete("s3", operation, &error))?;
+        let rules = rules.map_err(|error| AwsError::incomplete(Service::S3, operation, &error))?;
         let call = session
             .s3()
             .put_bucket_lifecycle_configuration()
             .bucket(bucket)
             .set_transition_default_minimum_object_size(sdk.minimum_object_size)
             .lifecycle_configuration(rules);
-        session.write("s3", operation, call.send()).await.map(drop)
+        session.write(Service::S3, operation, call.send()).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_lifecycle().bucket(bucket).send();
-        session.write("s3", "DeleteBucketLifecycle", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketLifecycle", call).await.map(drop)
     }
 }
 
@@ -144,13 +143,6 @@ impl Limits {
     }
 }
 
-/// S3's own words for a rule that acts and one that does not.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Status {
-    Enabled,
-    Disabled,
-}
-
 fn in_words(rule: &aws::LifecycleRule) -> Result<LifecycleRule, UnknownWord> {
     let limits = Limits::of(rule);
     let class = |field, class: Option<&aws::TransitionStorageClass>| {
@@ -174,12 +166,11 @@ fn in_words(rule: &aws::LifecycleRule) -> Result<LifecycleRule, UnknownWord> {
     let expiration = rule.expiration();
     let versions = rule.noncurrent_version_expiration();
     let newer = versions.and_then(|v| v.newer_noncurrent_versions).filter(|newer| *newer > 0);
-    let status: Status = word("lifecycle.enabled", rule.status().as_str())?;
     let transitions = transitions.collect::<Result<Vec<_>, _>>()?;
     let noncurrent = noncurrent.collect::<Result<Vec<_>, _>>()?;
     Ok(LifecycleRule {
         id: rule.id().unwrap_or_default().to_owned(),
-        enabled: Some(status == Status::Enabled),
+        enabled: Some(super::is_enabled("lifecycle.enabled", rule.status().as_str())?),
         prefix: limits.prefix,
         tags: limits.tags,
         object_size_greater_than: limits.greater_than,
@@ -215,9 +206,7 @@ fn overlay_rule(
     words: LifecycleRule,
     before: Option<aws::LifecycleRule>,
 ) -> Built<aws::LifecycleRule> {
-    let is_on = words.enabled != Some(false);
-    let status =
-        if is_on { aws::ExpirationStatus::Enabled } else { aws::ExpirationStatus::Disabled };
+    let status = aws::ExpirationStatus::from(super::status(words.enabled));
     let mut rule = match before {
         Some(rule) => rule,
         None => aws::LifecycleRule::builder().id(&words.id).status(status.clone()).build()?,

@@ -5,7 +5,7 @@ use aws_sdk_s3::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
 use super::Built;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::Logging;
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -15,7 +15,7 @@ impl Facet for Logs {
     type Of = str;
     const FIELD: &'static str = "logging";
     const WHAT: &'static str = "logging";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketLogging");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketLogging");
     type Sdk = aws::LoggingEnabled;
     type Words = Logging;
 
@@ -84,5 +84,5 @@ async fn put(
     status: aws::BucketLoggingStatus,
 ) -> Result<(), AwsError> {
     let call = session.s3().put_bucket_logging().bucket(bucket).bucket_logging_status(status);
-    session.write("s3", "PutBucketLogging", call.send()).await.map(drop)
+    session.write(Service::S3, "PutBucketLogging", call.send()).await.map(drop)
 }

@@ -3,7 +3,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::{Notification, Notifications};
 use crate::kinds::{Facet, UnknownWord};
 
@@ -31,7 +31,7 @@ impl Facet for Notices {
     type Of = str;
     const FIELD: &'static str = "notifications";
     const WHAT: &'static str = "notifications";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketNotificationConfiguration");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketNotificationConfiguration");
     type Sdk = aws::NotificationConfiguration;
     type Words = Notifications;
 
@@ -95,7 +95,7 @@ impl Facet for Notices {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_notification_configuration().bucket(bucket);
         let call = call.notification_configuration(sdk).send();
-        session.write("s3", "PutBucketNotificationConfiguration", call).await.map(drop)
+        session.write(Service::S3, "PutBucketNotificationConfiguration", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {

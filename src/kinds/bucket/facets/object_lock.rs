@@ -5,7 +5,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{DefaultRetention, ObjectLock};
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -15,7 +15,7 @@ impl Facet for Lock {
     type Of = str;
     const FIELD: &'static str = "objectLock";
     const WHAT: &'static str = "object lock";
-    const READ: (&'static str, &'static str) = ("s3", "GetObjectLockConfiguration");
+    const READ: (Service, &'static str) = (Service::S3, "GetObjectLockConfiguration");
     type Sdk = aws::ObjectLockConfiguration;
     type Words = ObjectLock;
 
@@ -64,7 +64,7 @@ impl Facet for Lock {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_object_lock_configuration().bucket(bucket);
         let call = call.object_lock_configuration(sdk).send();
-        session.write("s3", "PutObjectLockConfiguration", call).await.map(drop)
+        session.write(Service::S3, "PutObjectLockConfiguration", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Class, Session};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::{Facet, UnknownWord};
 
 pub(super) struct Policy;
@@ -12,7 +12,7 @@ impl Facet for Policy {
     type Of = str;
     const FIELD: &'static str = "policy";
     const WHAT: &'static str = "policy";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketPolicy");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketPolicy");
     type Sdk = Map<String, Value>;
     type Words = Map<String, Value>;
 
@@ -41,11 +41,11 @@ impl Facet for Policy {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let policy = Value::Object(sdk).to_string();
         let call = session.s3().put_bucket_policy().bucket(bucket).policy(policy).send();
-        session.write("s3", "PutBucketPolicy", call).await.map(drop)
+        session.write(Service::S3, "PutBucketPolicy", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_policy().bucket(bucket).send();
-        session.write("s3", "DeleteBucketPolicy", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketPolicy", call).await.map(drop)
     }
 }

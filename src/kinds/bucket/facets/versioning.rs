@@ -4,7 +4,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::Versioning;
 use crate::kinds::{Facet, UnknownWord, text, word};
 
@@ -14,7 +14,7 @@ impl Facet for BucketVersioning {
     type Of = str;
     const FIELD: &'static str = "versioning";
     const WHAT: &'static str = "versioning";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketVersioning");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketVersioning");
     type Sdk = aws::VersioningConfiguration;
     type Words = Versioning;
 
@@ -49,7 +49,7 @@ impl Facet for BucketVersioning {
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_versioning().bucket(bucket);
         let call = call.versioning_configuration(sdk).send();
-        session.write("s3", "PutBucketVersioning", call).await.map(drop)
+        session.write(Service::S3, "PutBucketVersioning", call).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {

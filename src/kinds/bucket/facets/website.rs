@@ -4,7 +4,7 @@
 use aws_sdk_s3::types as aws;
 
 use super::Built;
-use crate::aws::{Absent, AwsError, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{
     Redirect, RoutingCondition, RoutingRedirect, RoutingRule, Website,
 };
@@ -16,7 +16,7 @@ impl Facet for Site {
     type Of = str;
     const FIELD: &'static str = "website";
     const WHAT: &'static str = "website";
-    const READ: (&'static str, &'static str) = ("s3", "GetBucketWebsite");
+    const READ: (Service, &'static str) = (Service::S3, "GetBucketWebsite");
     type Sdk = aws::WebsiteConfiguration;
     type Words = Website;
 
@@ -70,12 +70,12 @@ impl Facet for Site {
 
     async fn write(session: &Session, bucket: &str, sdk: Self::Sdk) -> Result<(), AwsError> {
         let call = session.s3().put_bucket_website().bucket(bucket).website_configuration(sdk);
-        session.write("s3", "PutBucketWebsite", call.send()).await.map(drop)
+        session.write(Service::S3, "PutBucketWebsite", call.send()).await.map(drop)
     }
 
     async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_website().bucket(bucket).send();
-        session.write("s3", "DeleteBucketWebsite", call).await.map(drop)
+        session.write(Service::S3, "DeleteBucketWebsite", call).await.map(drop)
     }
 }
 

@@ -98,6 +98,31 @@ fn full() -> Value {
             "eventBridge": false,
         },
         "accelerate": "Enabled",
+        "replication": {"role": "arn:aws:iam::123456789012:role/copy", "rules": [
+            {
+                "id": "copies", "priority": 1, "prefix": "docs/", "deleteMarkerReplication": true,
+                "existingObjectReplication": true, "sseKmsEncryptedObjects": true, "replicaModifications": true,
+                "destination": {
+                    "bucketArn": "arn:aws:s3:::copies", "account": "210987654321", "storageClass": "STANDARD_IA",
+                    "ownedByDestination": true, "kmsKeyArn": "arn:aws:kms:eu-west-1:210987654321:key/a", "replicationTime": true,
+                },
+            },
+            {
+                "id": "drafts", "priority": 2, "prefix": "a/", "tags": {"kind": "draft"},
+                "destination": {"bucketArn": "arn:aws:s3:::others", "metrics": true},
+            },
+        ]},
+        "intelligentTiering": [
+            {"id": "old", "prefix": "in/", "tags": {"kind": "draft"}, "tierings": [{"days": 90, "accessTier": "ARCHIVE_ACCESS"}, {"days": 200, "accessTier": "DEEP_ARCHIVE_ACCESS"}]},
+        ],
+        "inventory": [{
+            "id": "weekly", "prefix": "in/", "includedObjectVersions": "All", "frequency": "Weekly", "optionalFields": ["Size", "ETag"],
+            "destination": {"bucketArn": "arn:aws:s3:::lists", "format": "CSV", "account": "123456789012", "prefix": "of-it", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a"},
+        }],
+        "metrics": [
+            {"id": "all"},
+            {"id": "part", "prefix": "in/", "tags": {"kind": "draft"}, "accessPointArn": "arn:aws:s3:us-east-1:123456789012:accesspoint/web"},
+        ],
         "tags": {"team": "storefront"},
     })
 }
@@ -112,7 +137,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("full", json!({})),
         (
             "no versioning",
-            json!({"versioning": "Suspended", "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false, "blockedEncryptionTypes": ["NONE"]}}),
+            json!({"versioning": "Suspended", "replication": {}, "encryption": {"algorithm": "AES256", "bucketKeyEnabled": false, "blockedEncryptionTypes": ["NONE"]}}),
         ),
         ("open", json!({"publicAccessBlock": {}, "objectOwnership": "ObjectWriter"})),
         (
@@ -147,6 +172,21 @@ fn variants() -> Vec<(&'static str, Value)> {
             json!({"tags": {"team": "other"}, "logging": {"targetBucket": ARTIFACTS, "targetPrefix": "other/", "partitionDateSource": "DeliveryTime"}}),
         ),
         ("no acceleration", json!({"accelerate": "Suspended"})),
+        ("no reports", json!({"intelligentTiering": [], "inventory": [], "metrics": []})),
+        (
+            "other copies",
+            json!({"replication": {"role": "arn:aws:iam::123456789012:role/other", "rules": [
+                {"id": "copies", "priority": 3, "enabled": false, "prefix": "docs/", "destination": {"bucketArn": "arn:aws:s3:::others", "replicationTime": false}},
+            ]}}),
+        ),
+        (
+            "other reports",
+            json!({
+                "intelligentTiering": [{"id": "old", "enabled": false, "prefix": "in/", "tags": {"kind": "draft"}, "tierings": [{"days": 91, "accessTier": "ARCHIVE_ACCESS"}]}],
+                "inventory": [{"id": "daily", "includedObjectVersions": "Current", "frequency": "Daily", "destination": {"bucketArn": "arn:aws:s3:::lists", "format": "Parquet"}}],
+                "metrics": [{"id": "part", "prefix": "out/"}, {"id": "tagged", "tags": {"kind": "final"}}],
+            }),
+        ),
     ];
     changed.into_iter().map(|(name, fields)| (name, with(&full, &fields))).collect()
 }
@@ -165,6 +205,245 @@ fn encryption(named: &'static str, algorithm: &str, key: &str, bucket_key: bool)
 
 const BLOCKED: &str =
     "<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>";
+
+const REPLICATION: Facet = Facet {
+    path: "/{name}?replication",
+    root: "ReplicationConfiguration",
+    inner: "<Role>arn:aws:iam::123456789012:role/copy</Role><Rule><ID>copies</ID><Priority>1</Priority><Filter><Prefix>docs/</Prefix></Filter><Status>Enabled</Status><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects><ReplicaModifications><Status>Enabled</Status></ReplicaModifications></SourceSelectionCriteria><ExistingObjectReplication><Status>Enabled</Status></ExistingObjectReplication><Destination><Bucket>arn:aws:s3:::copies</Bucket><Account>210987654321</Account><StorageClass>STANDARD_IA</StorageClass><AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation><EncryptionConfiguration><ReplicaKmsKeyID>arn:aws:kms:eu-west-1:210987654321:key/a</ReplicaKmsKeyID></EncryptionConfiguration><ReplicationTime><Status>Enabled</Status><Time><Minutes>15</Minutes></Time></ReplicationTime><Metrics><Status>Enabled</Status><EventThreshold><Minutes>15</Minutes></EventThreshold></Metrics></Destination><DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication></Rule><Rule><ID>drafts</ID><Priority>2</Priority><Filter><And><Prefix>a/</Prefix><Tag><Key>kind</Key><Value>draft</Value></Tag></And></Filter><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::others</Bucket><Metrics><Status>Enabled</Status></Metrics></Destination><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication></Rule>",
+};
+const TIERING: Facet = Facet {
+    path: "/{name}?intelligent-tiering&id=old",
+    root: "IntelligentTieringConfiguration",
+    inner: "<Id>old</Id><Filter><And><Prefix>in/</Prefix><Tag><Key>kind</Key><Value>draft</Value></Tag></And></Filter><Status>Enabled</Status><Tiering><AccessTier>ARCHIVE_ACCESS</AccessTier><Days>90</Days></Tiering><Tiering><AccessTier>DEEP_ARCHIVE_ACCESS</AccessTier><Days>200</Days></Tiering>",
+};
+const INVENTORY: Facet = Facet {
+    path: "/{name}?inventory&id=weekly",
+    root: "InventoryConfiguration",
+    inner: "<Destination><S3BucketDestination><AccountId>123456789012</AccountId><Bucket>arn:aws:s3:::lists</Bucket><Format>CSV</Format><Prefix>of-it</Prefix><Encryption><SSE-KMS><KeyId>arn:aws:kms:us-east-1:123456789012:key/a</KeyId></SSE-KMS></Encryption></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Filter><Prefix>in/</Prefix></Filter><Id>weekly</Id><IncludedObjectVersions>All</IncludedObjectVersions><OptionalFields><Field>Size</Field><Field>ETag</Field></OptionalFields><Schedule><Frequency>Weekly</Frequency></Schedule>",
+};
+const METRICS: Facet = Facet {
+    path: "/{name}?metrics&id=part",
+    root: "MetricsConfiguration",
+    inner: "<Id>part</Id><Filter><And><Prefix>in/</Prefix><Tag><Key>kind</Key><Value>draft</Value></Tag><AccessPointArn>arn:aws:s3:us-east-1:123456789012:accesspoint/web</AccessPointArn></And></Filter>",
+};
+
+/// Changes by hand of copies and reports: the field, how it is named, the facet, and the part that changes.
+const COPIED: [(&str, &str, Facet, &str, &str); 34] = [
+    ("replication.role", "replication.role", REPLICATION, "role/copy", "role/by-hand"),
+    (
+        "replication.rules[].id",
+        "replication.rules[copies]",
+        REPLICATION,
+        "<ID>copies",
+        "<ID>by-hand",
+    ),
+    (
+        "replication.rules[].priority",
+        "replication.rules[copies].priority",
+        REPLICATION,
+        "<Priority>1<",
+        "<Priority>9<",
+    ),
+    (
+        "replication.rules[].enabled",
+        "replication.rules[copies].enabled",
+        REPLICATION,
+        "docs/</Prefix></Filter><Status>Enabled",
+        "docs/</Prefix></Filter><Status>Disabled",
+    ),
+    (
+        "replication.rules[].prefix",
+        "replication.rules[copies].prefix",
+        REPLICATION,
+        "<Prefix>docs/",
+        "<Prefix>by-hand/",
+    ),
+    (
+        "replication.rules[].tags.*",
+        "replication.rules[drafts].tags.kind",
+        REPLICATION,
+        "<Value>draft",
+        "<Value>final",
+    ),
+    (
+        "replication.rules[].deleteMarkerReplication",
+        "replication.rules[copies].deleteMarkerReplication",
+        REPLICATION,
+        "<DeleteMarkerReplication><Status>Enabled",
+        "<DeleteMarkerReplication><Status>Disabled",
+    ),
+    (
+        "replication.rules[].existingObjectReplication",
+        "replication.rules[copies].existingObjectReplication",
+        REPLICATION,
+        "<ExistingObjectReplication><Status>Enabled",
+        "<ExistingObjectReplication><Status>Disabled",
+    ),
+    (
+        "replication.rules[].sseKmsEncryptedObjects",
+        "replication.rules[copies].sseKmsEncryptedObjects",
+        REPLICATION,
+        "<SseKmsEncryptedObjects><Status>Enabled",
+        "<SseKmsEncryptedObjects><Status>Disabled",
+    ),
+    (
+        "replication.rules[].replicaModifications",
+        "replication.rules[copies].replicaModifications",
+        REPLICATION,
+        "<ReplicaModifications><Status>Enabled",
+        "<ReplicaModifications><Status>Disabled",
+    ),
+    (
+        "replication.rules[].destination.bucketArn",
+        "replication.rules[copies].destination.bucketArn",
+        REPLICATION,
+        "s3:::copies",
+        "s3:::by-hand",
+    ),
+    (
+        "replication.rules[].destination.account",
+        "replication.rules[copies].destination.account",
+        REPLICATION,
+        "<Account>210987654321",
+        "<Account>111111111111",
+    ),
+    (
+        "replication.rules[].destination.storageClass",
+        "replication.rules[copies].destination.storageClass",
+        REPLICATION,
+        "STANDARD_IA",
+        "GLACIER",
+    ),
+    (
+        "replication.rules[].destination.ownedByDestination",
+        "replication.rules[copies].destination.ownedByDestination",
+        REPLICATION,
+        "<AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation>",
+        "",
+    ),
+    (
+        "replication.rules[].destination.kmsKeyArn",
+        "replication.rules[copies].destination.kmsKeyArn",
+        REPLICATION,
+        "key/a",
+        "key/b",
+    ),
+    (
+        "replication.rules[].destination.replicationTime",
+        "replication.rules[copies].destination.replicationTime",
+        REPLICATION,
+        "<ReplicationTime><Status>Enabled",
+        "<ReplicationTime><Status>Disabled",
+    ),
+    (
+        "replication.rules[].destination.metrics",
+        "replication.rules[drafts].destination.metrics",
+        REPLICATION,
+        "others</Bucket><Metrics><Status>Enabled",
+        "others</Bucket><Metrics><Status>Disabled",
+    ),
+    (
+        "intelligentTiering[].enabled",
+        "intelligentTiering[old].enabled",
+        TIERING,
+        "<Status>Enabled",
+        "<Status>Disabled",
+    ),
+    (
+        "intelligentTiering[].prefix",
+        "intelligentTiering[old].prefix",
+        TIERING,
+        "<Prefix>in/",
+        "<Prefix>by-hand/",
+    ),
+    (
+        "intelligentTiering[].tags.*",
+        "intelligentTiering[old].tags.kind",
+        TIERING,
+        "<Value>draft",
+        "<Value>final",
+    ),
+    (
+        "intelligentTiering[].tierings[].days",
+        "intelligentTiering[old].tierings",
+        TIERING,
+        "<Days>90",
+        "<Days>100",
+    ),
+    (
+        "intelligentTiering[].tierings[].accessTier",
+        "intelligentTiering[old].tierings",
+        TIERING,
+        "<Tiering><AccessTier>DEEP_ARCHIVE_ACCESS</AccessTier><Days>200</Days></Tiering>",
+        "",
+    ),
+    (
+        "inventory[].enabled",
+        "inventory[weekly].enabled",
+        INVENTORY,
+        "<IsEnabled>true",
+        "<IsEnabled>false",
+    ),
+    (
+        "inventory[].prefix",
+        "inventory[weekly].prefix",
+        INVENTORY,
+        "<Prefix>in/",
+        "<Prefix>by-hand/",
+    ),
+    (
+        "inventory[].includedObjectVersions",
+        "inventory[weekly].includedObjectVersions",
+        INVENTORY,
+        ">All<",
+        ">Current<",
+    ),
+    ("inventory[].frequency", "inventory[weekly].frequency", INVENTORY, "Weekly", "Daily"),
+    (
+        "inventory[].optionalFields[]",
+        "inventory[weekly].optionalFields",
+        INVENTORY,
+        "<Field>ETag",
+        "<Field>StorageClass",
+    ),
+    (
+        "inventory[].destination.bucketArn",
+        "inventory[weekly].destination.bucketArn",
+        INVENTORY,
+        "s3:::lists",
+        "s3:::by-hand",
+    ),
+    (
+        "inventory[].destination.format",
+        "inventory[weekly].destination.format",
+        INVENTORY,
+        ">CSV<",
+        ">ORC<",
+    ),
+    (
+        "inventory[].destination.account",
+        "inventory[weekly].destination.account",
+        INVENTORY,
+        "<AccountId>123456789012",
+        "<AccountId>111111111111",
+    ),
+    (
+        "inventory[].destination.prefix",
+        "inventory[weekly].destination.prefix",
+        INVENTORY,
+        "of-it",
+        "by-hand",
+    ),
+    (
+        "inventory[].destination.kmsKeyArn",
+        "inventory[weekly].destination.kmsKeyArn",
+        INVENTORY,
+        "key/a",
+        "key/b",
+    ),
+    ("metrics[].prefix", "metrics[part].prefix", METRICS, "<Prefix>in/", "<Prefix>by-hand/"),
+    ("metrics[].tags.*", "metrics[part].tags.kind", METRICS, "<Value>draft", "<Value>final"),
+];
 
 fn rows() -> Vec<Row> {
     let redirect =
@@ -538,6 +817,26 @@ fn rows() -> Vec<Row> {
         ("notifications.topics[].suffix", "notifications.topics[topic].suffix", ".t<", ".other<"),
     ];
     rows.extend(
+        COPIED.map(|(field, named, facet, part, changed)| row(field, named, facet, part, changed)),
+    );
+    rows.extend([
+        row(
+            "metrics[].accessPointArn",
+            "metrics[part].accessPointArn",
+            METRICS,
+            "accesspoint/web",
+            "accesspoint/by-hand",
+        ),
+        Row::new("replication.role", "replication", delete("/{name}?replication")),
+        Row::new(
+            "intelligentTiering[].id",
+            "intelligentTiering",
+            delete("/{name}?intelligent-tiering&id=old"),
+        ),
+        Row::new("inventory[].id", "inventory", delete("/{name}?inventory&id=weekly")),
+        Row::new("metrics[].id", "metrics[all]", delete("/{name}?metrics&id=all")),
+    ]);
+    rows.extend(
         notifications
             .map(|(field, named, part, changed)| row(field, named, NOTIFICATION, part, changed)),
     );
@@ -549,6 +848,8 @@ pub fn proof() -> Proof {
     exempt.extend([
         ("objectLock.enabled", "S3 never turns it off"),
         ("logging.targetBucketFrom", "is resolved to logging.targetBucket"),
+        ("replication.rules[].destination.bucketArnFrom", "is resolved to the arn"),
+        ("inventory[].destination.bucketArnFrom", "is resolved to the arn"),
         ("notifications.functions[].arnFrom", "is resolved to the arn"),
         ("notifications.queues[].arnFrom", "is resolved to the arn"),
         ("notifications.topics[].arnFrom", "is resolved to the arn"),

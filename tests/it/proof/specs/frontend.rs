@@ -38,7 +38,10 @@ fn full() -> Value {
             "description": "shop",
             "platform": "WEB",
             "build": {"command": "nx build web", "outputDirectory": "dist/apps/web"},
-            "branch": {"name": "main", "stage": "PRODUCTION", "framework": "React", "autoBuild": false},
+            "branch": {
+                "name": "main", "stage": "PRODUCTION", "framework": "React", "autoBuild": false,
+                "env": [{"name": "BRANCH", "value": "proof"}], "basicAuth": {"credentialsFrom": secret("second")},
+            },
             "env": [{"name": "STAGE", "value": "proof"}, {"name": "LEVEL", "value": "1"}],
             "customRules": [{"source": "/<*>", "target": "/index.html", "status": "404-200", "condition": "<US>"}],
             "customHeaders": "customHeaders: []",
@@ -83,7 +86,19 @@ fn variants() -> Vec<(&'static str, Value)> {
         ("a build specification", json!({"build": {"spec": "version: 1\n"}})),
         (
             "another stage",
-            json!({"branch": {"name": "main", "stage": "BETA", "framework": "Vue", "autoBuild": true}}),
+            json!({"branch": with(&full["branch"], &json!({"stage": "BETA", "framework": "Vue", "autoBuild": true}))}),
+        ),
+        (
+            "other variables and another login of the branch",
+            json!({"branch": {
+                "name": "main", "stage": "PRODUCTION", "framework": "React", "autoBuild": false,
+                "env": [{"name": "KEY", "valueFrom": {"secretsManager": {"secretId": "proof/first", "key": "key"}}}],
+                "basicAuth": {"credentialsFrom": secret("first")},
+            }}),
+        ),
+        (
+            "nothing of the branch's own",
+            json!({"branch": with(&full["branch"], &json!({"env": [], "basicAuth": {}}))}),
         ),
         (
             "other variables",
@@ -202,6 +217,21 @@ fn rows() -> Vec<Row> {
         ),
         branch("branch.stage", "branch.stage", json!({"stage": "DEVELOPMENT"})),
         branch("branch.framework", "branch.framework", json!({"framework": "Svelte"})),
+        branch(
+            "branch.env[].name",
+            "branch.env[BY_HAND]",
+            json!({"environmentVariables": {"BRANCH": "proof", "BY_HAND": "1"}}),
+        ),
+        branch(
+            "branch.env[].value",
+            "branch.env[BRANCH].value",
+            json!({"environmentVariables": {"BRANCH": "by hand"}}),
+        ),
+        branch(
+            "branch.basicAuth.credentialsFrom",
+            "branch.basicAuth",
+            json!({"enableBasicAuth": false}),
+        ),
         branch("branch.autoBuild", "branch.autoBuild", json!({"enableAutoBuild": true})),
         Row::new(
             "branch.name",
@@ -248,6 +278,7 @@ pub fn proof() -> Proof {
         ("artifact.s3.sha256", by_key),
         ("repository.tokenFrom", "Amplify never shows a token"),
         ("env[].valueFrom", "is resolved to env[].value"),
+        ("branch.env[].valueFrom", "is resolved to branch.env[].value"),
     ]);
     Proof {
         kind: "Frontend",

@@ -78,9 +78,18 @@ fn full() -> Value {
             "encryption": {"type": "KMS", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a"},
             "tableClass": "STANDARD",
             "deletionProtection": false,
+            "resourcePolicy": policy("dynamodb:GetItem"),
+            "contributorInsights": {"enabled": true, "mode": "THROTTLED_KEYS"},
             "tags": {"team": "storefront"},
         }),
     )
+}
+
+fn policy(action: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "read", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::210987654321:root"}, "Action": action,
+        "Resource": "arn:aws:dynamodb:us-east-1:123456789012:table/proof-it",
+    }]})
 }
 
 fn provisioned(read: i64, write: i64) -> Value {
@@ -143,6 +152,14 @@ fn variants() -> Vec<(&'static str, Value)> {
             "no recovery",
             json!({"pointInTimeRecovery": {"enabled": false}, "deletionProtection": true}),
         ),
+        (
+            "another policy",
+            json!({
+                "resourcePolicy": policy("dynamodb:Query"),
+                "contributorInsights": {"enabled": true, "mode": "ACCESSED_AND_THROTTLED_KEYS"},
+            }),
+        ),
+        ("no policy", json!({"resourcePolicy": {}, "contributorInsights": {"enabled": false}})),
         (
             "another key",
             json!({"encryption": {"type": "KMS", "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/b"}, "tableClass": "STANDARD_INFREQUENT_ACCESS"}),
@@ -236,6 +253,10 @@ fn rows() -> Vec<Row> {
         update("encryption.kmsKeyArn", "encryption.kmsKeyArn", json!({"SSESpecification": {"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "arn:aws:kms:us-east-1:123456789012:key/c"}})),
         update("tableClass", "tableClass", json!({"TableClass": "STANDARD_INFREQUENT_ACCESS"})),
         update("deletionProtection", "deletionProtection", json!({"DeletionProtectionEnabled": true})),
+        Row::new("resourcePolicy", "resourcePolicy", rest("dynamodb", "POST", "PutResourcePolicy", json!({"ResourceArn": "{arn}", "Policy": policy("dynamodb:*").to_string()}))),
+        Row::new("resourcePolicy", "resourcePolicy", rest("dynamodb", "POST", "DeleteResourcePolicy", json!({"ResourceArn": "{arn}"}))),
+        Row::new("contributorInsights.enabled", "contributorInsights.enabled", call("UpdateContributorInsights", json!({"ContributorInsightsAction": "DISABLE"}))),
+        Row::new("contributorInsights.mode", "contributorInsights.mode", call("UpdateContributorInsights", json!({"ContributorInsightsAction": "ENABLE", "ContributorInsightsMode": "ACCESSED_AND_THROTTLED_KEYS"}))),
         Row::new("tags.*", "tags.team", rest("dynamodb", "POST", "TagResource", json!({"ResourceArn": "{arn}", "Tags": [{"Key": "team", "Value": "by hand"}]}))),
         Row::new("tags.*", "tags.team", rest("dynamodb", "POST", "UntagResource", json!({"ResourceArn": "{arn}", "TagKeys": ["team"]}))),
     ]

@@ -1,5 +1,7 @@
 //! What the schema of a Bucket cannot say. Pure.
 
+mod copies;
+
 use crate::kinds::Problem;
 use crate::model::{ObjectFieldRef, ValueFrom};
 
@@ -82,6 +84,7 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
     }
     problems.extend(check_notifications(spec));
     problems.extend(check_routing(spec));
+    problems.extend(copies::validate(spec));
     if let Some(lock) = &spec.object_lock {
         let retention = lock.default_retention.as_ref();
         if retention.is_some_and(|r| r.days.is_some() == r.years.is_some()) {

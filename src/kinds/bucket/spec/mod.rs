@@ -1,6 +1,12 @@
 //! What a Bucket manifest may say. An empty value, or null, of a facet removes it from the bucket; null
 //! within a facet clears the field. A rule in a list is a whole: what it leaves out, it does not have.
 
+mod replication;
+mod reports;
+
+pub use replication::*;
+pub use reports::*;
+
 use std::collections::BTreeMap;
 
 use kube::CustomResource;
@@ -29,9 +35,11 @@ pub struct BucketSpec {
     pub object_ownership: Option<ObjectOwnership>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub lifecycle: Option<Vec<LifecycleRule>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub cors: Option<Vec<CorsRule>>,
     /// The bucket policy. Compared by meaning: order and single-element lists do not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +56,20 @@ pub struct BucketSpec {
     /// Needs `versioning: Enabled`. S3 never takes it away again: `{}` takes away the default retention.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_lock: Option<ObjectLock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replication: Option<Replication>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub intelligent_tiering: Option<Vec<IntelligentTiering>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub inventory: Option<Vec<Inventory>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
+    pub metrics: Option<Vec<RequestMetrics>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,6 +132,7 @@ pub struct BucketEncryption {
     /// Kinds of encryption that S3 refuses for new objects; `[NONE]` or null refuses none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub blocked_encryption_types: Option<Vec<BlockedEncryptionType>>,
 }
 
@@ -153,6 +176,7 @@ pub enum ObjectOwnership {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LifecycleRule {
     #[schemars(length(min = 1, max = 255))]
     pub id: String,
@@ -197,14 +221,17 @@ pub struct LifecycleRule {
     #[schemars(range(min = 1))]
     pub abort_incomplete_multipart_upload_days: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub transitions: Option<Vec<Transition>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub noncurrent_version_transitions: Option<Vec<NoncurrentTransition>>,
 }
 
 /// Objects move to another storage class, after some days or on a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Transition {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -219,6 +246,7 @@ pub struct Transition {
 /// Noncurrent versions move to another storage class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct NoncurrentTransition {
     #[schemars(range(min = 0))]
     pub days: i32,
@@ -242,17 +270,22 @@ pub enum TransitionClass {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct CorsRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub id: Option<String>,
     #[schemars(length(min = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_origins: Vec<String>,
     #[schemars(length(min = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_methods: Vec<CorsMethod>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allowed_headers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub expose_headers: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -284,10 +317,12 @@ pub struct Website {
     /// Redirects of some requests, in the order in which they are tried: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 50))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub routing_rules: Option<Vec<RoutingRule>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct RoutingRule {
     /// Every request, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -363,10 +398,13 @@ pub enum PartitionDateSource {
 #[serde(rename_all = "camelCase")]
 pub struct Notifications {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub functions: Option<Vec<Notification>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub queues: Option<Vec<Notification>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub topics: Option<Vec<Notification>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_bridge: Option<bool>,
@@ -374,6 +412,7 @@ pub struct Notifications {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Notification {
     #[schemars(length(min = 1, max = 255))]
     pub id: String,
@@ -385,6 +424,7 @@ pub struct Notification {
     pub arn_from: Option<ValueFrom>,
     /// As `s3:ObjectCreated:*`.
     #[schemars(length(min = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub events: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,

@@ -4,8 +4,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CliError, Connected};
-use crate::aws::{Absent, Class, Session};
+use super::{MoveError, Refused};
+use crate::aws::{Absent, AwsError, Class, Service, Session, Sessions};
 use crate::kinds::S3Location;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::Object;
@@ -15,10 +15,10 @@ const AT_ONCE: usize = 16;
 
 /// Refuses objects whose code or artifact is gone: what cannot be deployed is not made current.
 pub(super) async fn check_artifacts(
-    connected: &Connected,
+    sessions: &Sessions,
     environment: &str,
-    objects: &[&Object],
-) -> Result<(), CliError> {
+    objects: &[Object],
+) -> Result<(), MoveError> {
     let spec = objects.iter().find(|o| o.kind == environment::NAME).map(|o| &o.spec);
     let spec = spec.and_then(|spec| EnvironmentSpec::deserialize(spec).ok()).unwrap_or_default();
     let located: Vec<_> =
@@ -26,7 +26,7 @@ pub(super) async fn check_artifacts(
     if located.is_empty() {
         return Ok(());
     }
-    let session = connected.sessions.get(&spec.target()).await?;
+    let session = sessions.get(&spec.target()).await?;
     let looks = located.into_iter().map(|(id, place)| {
         let session = &session;
         async move {
@@ -40,11 +40,7 @@ pub(super) async fn check_artifacts(
     if gone.is_empty() {
         return Ok(());
     }
-    Err(CliError::refused(format!(
-        "{environment} cannot be made so, since S3 does not have what it needs any more; nothing was \
-         recorded. Put it back, or choose another release: {}",
-        gone.join("; ")
-    )))
+    Err(Refused::ArtifactsGone { environment: environment.to_owned(), gone }.into())
 }
 
 fn location(spec: &Value) -> Option<S3Location> {
@@ -53,9 +49,9 @@ fn location(spec: &Value) -> Option<S3Location> {
 }
 
 /// What may not be looked at is left to AWS.
-async fn is_there(session: &Session, place: &S3Location) -> Result<bool, CliError> {
+async fn is_there(session: &Session, place: &S3Location) -> Result<bool, AwsError> {
     let read = session
-        .read("s3", "HeadObject", || {
+        .read(Service::S3, "HeadObject", || {
             let head = session.s3().head_object().bucket(&place.bucket).key(&place.key);
             head.set_version_id(place.version.clone()).send()
         })
@@ -64,6 +60,6 @@ async fn is_there(session: &Session, place: &S3Location) -> Result<bool, CliErro
     match read {
         Ok(found) => Ok(found.is_some()),
         Err(error) if error.class == Class::Denied => Ok(true),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

@@ -1,0 +1,168 @@
+//! The rules for moving a head: what may become current, what has to be confirmed by name, what is held.
+//!
+//! Expected flow: read what is [`Current`], make the objects that shall be, put them through the rules, and
+//! record the release. Apply, delete and rollback are that one act; they differ in where the objects come from.
+//!
+//! Guarantees:
+//! - What holds data, and anything in a protected environment, leaves only where it was confirmed by name.
+//! - Content that was rolled back does not come back until somebody asks for it.
+//! - A release whose code or artifact is gone from S3 is not made current again.
+//!
+//! Left to others: manifests and their packages (`manifest`), the words of a terminal (`cli`), recording
+//! (`store`).
+
+mod artifacts;
+mod current;
+mod delete;
+mod holds;
+mod removals;
+mod rollback;
+
+pub use current::{Current, current, current_or_head};
+pub use delete::delete;
+pub use holds::check_hold;
+pub use removals::check_removals;
+pub use rollback::{RolledBack, roll_back};
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use crate::aws::AwsError;
+use crate::kinds::environment;
+use crate::model::{Object, ObjectId};
+use crate::store::StoreError;
+
+/// Why a head is not moved. Nothing was recorded.
+#[derive(Debug, Error)]
+pub enum Refused {
+    #[error(
+        "{environment} would lose {}, and {}; nothing was recorded. If that is meant, add: {}",
+        listed(objects),
+        if *is_protected { "the environment is protected" } else { "it holds data" },
+        flags(objects)
+    )]
+    Unconfirmed { environment: String, objects: Vec<ObjectId>, is_protected: bool },
+    #[error(
+        "this is the content of release {release} of {environment}, which was rolled back; nothing was \
+         recorded. Apply other content, or make it current again with `trueup rollback {environment} {release}`"
+    )]
+    Held { environment: String, release: u64 },
+    #[error("{environment} has no earlier release with other content")]
+    NothingEarlier { environment: String },
+    #[error(
+        "{environment} cannot be made so, since S3 does not have what it needs any more; nothing was \
+         recorded. Put it back, or choose another release: {}",
+        gone.join("; ")
+    )]
+    ArtifactsGone { environment: String, gone: Vec<String> },
+    #[error("{environment} has no {object}; see `trueup get {environment}`")]
+    NoSuchObject { environment: String, object: ObjectId },
+    #[error("{object} refers to {to}; delete both, or apply it without the reference first")]
+    StillReferredTo { object: ObjectId, to: ObjectId },
+    #[error(
+        "Environment/{environment} says where the other objects live; delete those first, wait with \
+         `trueup wait {environment} --for delete`, then delete it"
+    )]
+    EnvironmentInUse { environment: String },
+}
+
+/// Why a head was not moved.
+#[derive(Debug, Error)]
+pub enum MoveError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+fn listed(objects: &[ObjectId]) -> String {
+    objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn flags(objects: &[ObjectId]) -> String {
+    objects.iter().map(|id| format!("--confirm {id}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the Environment changed where its objects live or what they are all tagged with.
+pub fn moves_all(before: &[Object], after: &[Object]) -> bool {
+    let shared = |objects: &[Object]| {
+        let environment = objects.iter().find(|o| o.kind == environment::NAME)?;
+        Some((environment.spec.get("aws").cloned(), environment.spec.get("tags").cloned()))
+    };
+    !before.is_empty() && shared(before) != shared(after)
+}
+
+/// Objects of a release with some replaced or added; with `prune`, the given ones alone.
+pub fn merged(before: &[Object], given: Vec<Object>, prune: bool) -> Vec<Object> {
+    let mut all: BTreeMap<ObjectId, Object> = BTreeMap::new();
+    if !prune {
+        all.extend(before.iter().map(|o| (o.id(), o.clone())));
+    }
+    all.extend(given.into_iter().map(|o| (o.id(), o)));
+    all.into_values().collect()
+}
+
+#[cfg(test)]
+pub(super) mod samples {
+    use serde_json::{Value, json};
+
+    use super::Object;
+
+    pub fn object(kind: &str, name: &str, spec: Value) -> Object {
+        serde_json::from_value(json!({
+            "apiVersion": "trueup.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec,
+        }))
+        .unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::samples::object;
+    use super::*;
+
+    #[test]
+    fn what_is_given_replaces_and_adds_and_prunes_the_rest_where_asked() {
+        let before = [
+            object("Function", "api", json!({"timeout": 3})),
+            object("Function", "old", json!({})),
+        ];
+        let given = [
+            object("Function", "api", json!({"timeout": 9})),
+            object("Function", "new", json!({})),
+        ];
+        for (prune, expected) in [
+            (false, &["Function/api 9", "Function/new null", "Function/old null"][..]),
+            (true, &["Function/api 9", "Function/new null"]),
+        ] {
+            let merged = merged(&before, given.to_vec(), prune);
+            let texts: Vec<_> =
+                merged.iter().map(|o| format!("{} {}", o.id(), o.spec["timeout"])).collect();
+            assert_eq!(texts, expected, "prune: {prune}");
+        }
+    }
+
+    #[test]
+    fn another_account_or_other_tags_of_the_environment_move_all_its_objects() {
+        let environment = |spec| vec![object("Environment", "dev", spec)];
+        let eu = environment(json!({"aws": {"region": "eu-west-1"}, "tags": {"team": "shop"}}));
+        let us = environment(json!({"aws": {"region": "us-east-1"}, "tags": {"team": "shop"}}));
+        let untagged = environment(json!({"aws": {"region": "eu-west-1"}}));
+        let slower = environment(json!({
+            "aws": {"region": "eu-west-1"}, "tags": {"team": "shop"}, "reconcile": {"interval": "10m"},
+        }));
+        for (before, after, expected) in [
+            (&eu, &us, true),
+            (&eu, &untagged, true),
+            (&eu, &slower, false),
+            (&Vec::new(), &eu, false),
+        ] {
+            assert_eq!(moves_all(before, after), expected, "{before:?} {after:?}");
+        }
+    }
+}

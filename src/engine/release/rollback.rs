@@ -1,0 +1,150 @@
+//! Making an earlier release current again.
+
+use std::collections::BTreeSet;
+
+use super::artifacts::check_artifacts;
+use super::{Current, MoveError, Refused, check_removals, moves_all};
+use crate::aws::Sessions;
+use crate::model::{Object, ObjectId};
+use crate::store::{Cause, Head, NewRelease, Release, Store};
+
+/// Releases looked through for one with other content.
+pub const SEARCHED_MAX: usize = 200;
+
+/// What a rollback came to.
+#[derive(Debug)]
+pub enum RolledBack {
+    /// The environment has that content already.
+    Already { to: u64 },
+    /// A new release has the content of an earlier one. `held` is the release that was left, where its
+    /// content is held from now on.
+    Moved { to: u64, release: u64, held: Option<u64> },
+}
+
+/// Makes a release current again, and holds the content that is left. Without a number, the newest release
+/// with other content that is not held. `current` is what the environment is; a damaged current release is no
+/// obstacle. `new` says who does it and why.
+pub async fn roll_back(
+    store: &Store,
+    sessions: &Sessions,
+    head: &Head,
+    current: &Current,
+    to: Option<u64>,
+    confirmed: &[ObjectId],
+    new: NewRelease,
+) -> Result<RolledBack, MoveError> {
+    let environment = &head.environment;
+    let to = match to {
+        Some(to) => to,
+        None => {
+            let history = store.history(environment, SEARCHED_MAX).await?;
+            // One that cannot be read is nothing to go back to.
+            let history: Vec<_> = history.into_iter().flatten().collect();
+            let environment = environment.clone();
+            earlier(head, &history).ok_or(Refused::NothingEarlier { environment })?
+        }
+    };
+    let target = store.release(environment, to).await?;
+    let is_same = target.digest == head.digest;
+    if is_same && current.damage.is_none() {
+        return Ok(RolledBack::Already { to });
+    }
+    let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
+    let objects: Vec<Object> = store.objects(environment, &digests).await?.into_values().collect();
+    check_artifacts(sessions, environment, &objects).await?;
+    check_removals(environment, &current.objects, &objects, confirmed)?;
+    let new = NewRelease {
+        cause: Cause::Rollback(to),
+        moves_all: moves_all(&current.objects, &objects),
+        objects,
+        confirmed: confirmed.iter().cloned().collect::<BTreeSet<_>>(),
+        holds: if is_same { head.holds.clone() } else { head.holds_after_rollback() },
+        ..new
+    };
+    let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
+    let held = (!is_same).then_some(head.release);
+    Ok(RolledBack::Moved { to, release: release.number, held })
+}
+
+/// The newest release with other content that is not held. `history` has the newest first.
+fn earlier(head: &Head, history: &[Release]) -> Option<u64> {
+    // A second rollback goes on from where the first one went back to.
+    let from = history.iter().find(|r| r.number == head.release);
+    let from = from.map_or(head.release, |r| match r.cause {
+        Cause::Rollback(to) => to,
+        _ => r.number,
+    });
+    let is_other =
+        |r: &&Release| r.number < from && r.digest != head.digest && head.held(&r.digest).is_none();
+    history.iter().find(is_other).map(|r| r.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::store::Hold;
+
+    fn release(number: u64, digest: &str, cause: Cause) -> Release {
+        Release {
+            number,
+            digest: digest.to_owned(),
+            author: String::new(),
+            commit: String::new(),
+            message: String::new(),
+            cause,
+            created_at: Timestamp::UNIX_EPOCH,
+            objects: Vec::new(),
+            pages: Vec::new(),
+            left: Vec::new(),
+            left_pages: Vec::new(),
+            seal: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_newest_other_content_that_is_not_held() {
+        let apply = |number, digest| release(number, digest, Cause::Apply);
+        let cases = [
+            ("the one before", vec![apply(2, "b"), apply(1, "a")], &[][..], Some(1)),
+            (
+                "not the same content",
+                vec![apply(3, "b"), apply(2, "b"), apply(1, "a")],
+                &[],
+                Some(1),
+            ),
+            (
+                "not what is held",
+                vec![apply(3, "c"), apply(2, "b"), apply(1, "a")],
+                &["b"],
+                Some(1),
+            ),
+            (
+                "a second rollback goes further back",
+                vec![
+                    release(4, "b", Cause::Rollback(2)),
+                    apply(3, "c"),
+                    apply(2, "b"),
+                    apply(1, "a"),
+                ],
+                &["c"],
+                Some(1),
+            ),
+            ("nothing earlier", vec![apply(1, "a")], &[], None),
+        ];
+        for (what, history, held, expected) in cases {
+            let holds = held.iter().map(|d| Hold { digest: (*d).to_owned(), release: 1 }).collect();
+            let head = Head {
+                environment: "dev".to_owned(),
+                release: history[0].number,
+                digest: history[0].digest.clone(),
+                updated_at: Timestamp::UNIX_EPOCH,
+                suspended: false,
+                holds,
+                reconcile: None,
+            };
+            assert_eq!(earlier(&head, &history), expected, "{what}");
+        }
+    }
+}

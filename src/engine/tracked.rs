@@ -1,0 +1,63 @@
+//! What the engine keeps of an object between two of its passes, and of an environment between two looks at
+//! its head. All of it may be lost: the store and AWS hold the rest.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff::{Backoff, FAILING, WAITING};
+use super::dice::Dice;
+use super::pass::LeaseEnd;
+
+/// One object.
+#[derive(Debug, Default)]
+pub(super) struct TrackedObject {
+    failing: Backoff,
+    waiting: Backoff,
+    /// When it was due, if it is in the queue.
+    pub due: Option<Instant>,
+    /// The record in memory may not be the one in the store.
+    pub is_unsure: bool,
+    /// Its brake was lifted while a pass was under way.
+    pub brake_lifted: bool,
+    /// Its calls were paused by a breaker.
+    pub is_paused: bool,
+}
+
+impl TrackedObject {
+    /// How long to wait after another failure.
+    pub fn failed(&mut self, dice: &Dice) -> Duration {
+        self.failing.next(FAILING, dice)
+    }
+
+    /// How long to wait for AWS, or another object, that is still busy.
+    pub fn waited(&mut self, dice: &Dice) -> Duration {
+        self.failing.reset();
+        self.waiting.next(WAITING, dice)
+    }
+
+    /// AWS works on something new: its end is waited for from now on.
+    pub fn progressed(&mut self) {
+        self.waiting.reset();
+    }
+
+    /// It is well, or it is to be tried as if it were.
+    pub fn reset(&mut self) {
+        self.failing.reset();
+        self.waiting.reset();
+    }
+}
+
+/// One environment that has a head.
+#[derive(Debug, Default)]
+pub(super) struct TrackedEnvironment {
+    pub troubled: Backoff,
+    /// It could not be followed, and is left alone until then.
+    pub quiet_until: Option<Instant>,
+    /// When the orphans of its store are collected next.
+    pub collect_at: Option<Instant>,
+    /// It was followed to an end at least once, be it an error.
+    pub is_settled: bool,
+    /// Shared with the passes that rely on the lease; `None` while there is none.
+    pub lease_end: Option<LeaseEnd>,
+}
