@@ -347,7 +347,7 @@ impl Pass<'_> {
         match self.look(&ready, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {
-                    _ if again.plan.is_settled() => Verdict::Settled,
+                    _ if again.plan.is_settled() => settled(&again),
                     (Some(blocked), _) => Verdict::Blocked(blocked.clone()),
                     (_, Some(waiting)) => Verdict::Waiting(waiting.clone()),
                     _ => Verdict::Progressing("changes were made; looking again".to_owned()),
@@ -362,7 +362,7 @@ impl Pass<'_> {
     async fn settled_or_stuck(&mut self, wanted: &Wanted, look: &Look) -> Option<Verdict> {
         let plan = &look.plan;
         if plan.is_settled() {
-            return Some(Verdict::Settled);
+            return Some(settled(look));
         }
         let was_in_accord = self.was_in_accord(wanted);
         if differs(look) && self.was_in_sync(wanted) {
@@ -498,6 +498,11 @@ impl Pass<'_> {
         });
         if same { Ok(()) } else { self.put().await }
     }
+}
+
+/// All that could be read is as declared.
+fn settled(look: &Look) -> Verdict {
+    look.failure.clone().map_or(Verdict::Settled, Verdict::LookFailed)
 }
 
 /// There is something to mend. AWS that is only busy (a deployment of a push, a table that scales) is

@@ -110,6 +110,7 @@ impl Subject<'_> {
             confirmed: self.confirmed,
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
+            unread: Vec::new(),
             identity: self.status.and_then(|s| s.identity.clone()),
             job: self.status.and_then(|s| s.job.clone()),
             asked_at: self.asked_at,

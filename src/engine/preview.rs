@@ -191,6 +191,10 @@ impl Work<'_> {
             decide::was_in_accord(status, is_same_form, &inputs(&desired))
         });
         let now = self.known.clock.now();
-        Ok((kind.look(self.session, desired, intent, now).await?.plan, is_drift))
+        let look = kind.look(self.session, desired, intent, now).await?;
+        match look.failure {
+            Some(error) if look.plan.is_settled() => Err(error),
+            _ => Ok((look.plan, is_drift)),
+        }
     }
 }

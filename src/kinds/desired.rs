@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::aws::tags;
 use crate::model::{
@@ -62,6 +62,8 @@ pub struct Desired<S> {
     pub tags: BTreeMap<String, String>,
     /// Paths left out of the diff and of every write.
     pub ignore: Vec<Path>,
+    /// Fields that could not be read: nothing is known of them, and nothing is written there.
+    pub unread: Vec<Path>,
     /// The id that AWS gave to the resource, when it was last seen.
     pub identity: Option<String>,
     /// The job that was started last.
@@ -93,6 +95,7 @@ impl<S> Desired<S> {
             confirmed: self.confirmed,
             tags: self.tags,
             ignore: self.ignore,
+            unread: self.unread,
             identity: self.identity,
             job: self.job,
             asked_at: self.asked_at,
@@ -105,17 +108,40 @@ impl<S> Desired<S> {
         }
     }
 
-    /// Compares what is declared with what was seen. `declared` and `live` come from
-    /// [`comparable`].
-    pub fn compare(&self, mut declared: Value, live: &Value, shape: &Shape) -> Comparison {
+    /// Compares what is declared with what was seen, which is nothing where the resource does not exist.
+    /// `declared` and `live` come from [`comparable`].
+    ///
+    /// What is ignored is given once, to a resource that trueup makes, and left alone from the first accord on.
+    /// Whose a resource is, is never ignored.
+    pub fn compare(&self, mut declared: Value, live: LiveSide<'_>, shape: &Shape) -> Comparison {
+        let (exists, live) = match live {
+            LiveSide::Nothing(live) => (false, live),
+            LiveSide::Resource(live) => (true, live),
+        };
         for path in &self.cleared {
             set_null(&mut declared, &path.0);
         }
+        let is_new = !exists || self.create_begun.is_some();
+        let ignored = if is_new { &[][..] } else { &self.ignore };
+        let ignored = [ignored, &self.unread].concat();
         let mut written = declared.clone();
-        fill_ignored(&mut declared, live, &self.ignore, shape, IgnoredAbsent::Dropped);
-        fill_ignored(&mut written, live, &self.ignore, shape, IgnoredAbsent::Kept);
+        fill_ignored(&mut declared, live, &ignored, shape, IgnoredAbsent::Dropped);
+        fill_ignored(&mut written, live, &ignored, shape, IgnoredAbsent::Kept);
+        for side in [&mut declared, &mut written] {
+            self.put_ownership(side);
+        }
         let changes = diff(&declared, live, shape);
         Comparison { effective: complete(&written, live, shape), changes }
+    }
+
+    fn put_ownership(&self, value: &mut Value) {
+        let ours = self.tags.iter().filter(|(name, _)| name.starts_with(tags::PREFIX));
+        for (name, tag) in ours {
+            if !value["tags"].is_object() {
+                value["tags"] = json!({});
+            }
+            value["tags"][name] = json!(tag);
+        }
     }
 
     /// Whether the manifest says something of a field: a value, or null.
@@ -179,6 +205,14 @@ pub(super) fn nulls(spec: &Value) -> Vec<Path> {
     let mut out = Vec::new();
     walk(spec, &Path::default(), &mut out);
     out
+}
+
+/// The live side of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub enum LiveSide<'a> {
+    /// There is no resource; what stands for it.
+    Nothing(&'a Value),
+    Resource(&'a Value),
 }
 
 /// What [`Desired::compare`] found.
@@ -256,6 +290,7 @@ impl<S: DeserializeOwned> Desired<S> {
             confirmed: false,
             spec: serde_json::from_value(spec).expect("a valid spec"),
             ignore: Vec::new(),
+            unread: Vec::new(),
             identity: None,
             job: None,
             asked_at: None,

@@ -15,7 +15,7 @@ use super::desired::nulls;
 use super::gate::{Passage, gate};
 use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Problem};
 use crate::aws::{AwsError, Class, Service, Session};
-use crate::model::Common;
+use crate::model::{Common, Path};
 use crate::plan::{Facts, Plan, check};
 
 /// What the object asks of its resource.
@@ -33,6 +33,8 @@ pub struct Look {
     pub facts: Facts,
     pub outputs: BTreeMap<String, String>,
     pub identity: Option<String>,
+    /// A declared facet could not be read: the others are planned for all the same.
+    pub failure: Option<AwsError>,
 }
 
 type Run = dyn for<'a> Fn(&'a Session) -> BoxFuture<'a, Result<Outcome, AwsError>> + Send + Sync;
@@ -55,6 +57,8 @@ pub trait AnyKind: Send + Sync {
     fn name_scope(&self) -> NameScope;
     /// What `null` in a manifest stands for.
     fn nulls(&self) -> Nulls;
+    /// Fields that cannot be ignored in part.
+    fn wholes(&self) -> &'static [&'static str];
     fn fields(&self) -> &'static [&'static str];
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
@@ -96,6 +100,10 @@ impl<K: Kind> AnyKind for Erased<K> {
 
     fn nulls(&self) -> Nulls {
         K::NULLS
+    }
+
+    fn wholes(&self) -> &'static [&'static str] {
+        K::WHOLES
     }
 
     fn fields(&self) -> &'static [&'static str] {
@@ -159,8 +167,13 @@ async fn look<K: Kind>(
         Nulls::AbsentBut(_) => nulls(&stood),
         Nulls::StandFor(_) => Vec::new(),
     };
-    let desired = Arc::new(Desired { cleared, ..desired.with_spec(spec) });
-    let live = K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
+    let mut desired = Desired { cleared, ..desired.with_spec(spec) };
+    let mut live =
+        K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
+    let unread = live.as_mut().map(Live::take_unread).unwrap_or_default();
+    desired.unread.extend(unread.iter().map(|(field, _)| Path::default().field(field)));
+    let failure = unread.into_iter().next().map(|(_, error)| concealed(error, &desired));
+    let desired = Arc::new(desired);
     let (facts, passage) = gate::<K>(&desired, live.as_ref().map(Live::tags), intent, now);
     let plan = match (passage, &live) {
         (Passage::Keep, live) => K::plan(&desired, live.as_ref(), now),
@@ -172,7 +185,7 @@ async fn look<K: Kind>(
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
     let identity = live.as_ref().and_then(Live::identity);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
-    Ok(Look { plan, facts, outputs, identity })
+    Ok(Look { plan, facts, outputs, identity, failure })
 }
 
 fn runnable<K: Kind>(desired: &Arc<Desired<K::Spec>>, call: K::Step) -> AnyStep {

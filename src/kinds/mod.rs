@@ -30,7 +30,7 @@ pub mod table;
 
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
-pub use desired::{Comparison, Desired, Resolved, comparable, readable, split_off};
+pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, readable, split_off};
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use erased::{AnyKind, AnyStep, Intent, Look};
 pub use facet::{AnyFacet, Facet, FacetStep, Removed, Seen, Told, Unwritable, Write, push_facet};
@@ -48,7 +48,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::aws::{AwsError, Service, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::plan::Plan;
 
 /// What a step came to.
@@ -107,6 +107,29 @@ pub trait Live: Send + Sync + 'static {
     fn identity(&self) -> Option<String> {
         None
     }
+    /// Declared fields that could not be read, and why. They are planned for as if they were not declared.
+    fn take_unread(&mut self) -> Unread {
+        Unread::new()
+    }
+}
+
+/// Fields of the spec that could not be read, and why.
+pub type Unread = Vec<(&'static str, AwsError)>;
+
+/// Keeps what could be read, and why the rest could not: what AWS refuses to show, or shows in words that this
+/// version does not know, is no reason to leave the other facets as they are. An outage is: it passes.
+pub fn or_unread<T: Default>(
+    read: Result<T, AwsError>,
+    field: &'static str,
+    unread: &mut Unread,
+) -> Result<T, AwsError> {
+    match read {
+        Err(error) if matches!(error.class, Class::Denied | Class::Invalid) => {
+            unread.push((field, error));
+            Ok(T::default())
+        }
+        read => read,
+    }
 }
 
 /// Within what a resource's name tells it from every other one of its kind.
@@ -136,6 +159,8 @@ pub trait Kind: Send + Sync + 'static {
     const NAME_SCOPE: NameScope = NameScope::Region;
     /// What `null` in a manifest stands for.
     const NULLS: Nulls;
+    /// Fields that are compared and written as wholes: a part of one cannot be ignored.
+    const WHOLES: &'static [&'static str];
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 

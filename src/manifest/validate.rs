@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::problem::nearest;
 use super::shape::{Place, place};
 use super::{Problem, Set};
-use crate::aws::partition;
+use crate::aws::{partition, tags};
 use crate::kinds::environment::{self, EnvironmentSpec, check_tags};
 use crate::kinds::{AnyKind, NameScope, kind};
-use crate::model::{Object, ObjectFieldRef, ObjectId, Path, annotation, object_references};
+use crate::model::{
+    Object, ObjectFieldRef, ObjectId, Path, Segment, annotation, object_references,
+};
 use crate::plan::dependency_order;
 
 /// DynamoDB items hold 400 KB; an object is one, with room for what else stands in it.
@@ -78,7 +80,9 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
         let at = format!("ignore[{i}]");
         problems.extend(match path.parse::<Path>() {
             Err(message) => Some(crate::kinds::Problem::new(at, message)),
-            Ok(path) => unknown_place(kind, &path, at),
+            Ok(path) => {
+                unknown_place(kind, &path, at.clone()).or_else(|| unignorable(kind, &path, at))
+            }
         });
     }
     let name = aws_name(kind, object);
@@ -115,6 +119,30 @@ fn unknown_place(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::k
             Some(problem(message).help(help))
         }
     }
+}
+
+/// An ignored path that the schema knows, and that nothing in AWS is compared by: ignoring it would change
+/// nothing.
+fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
+    let problem = |message| Some(crate::kinds::Problem::new(at.clone(), message));
+    let fields = path.fields();
+    if ["name", "deletionPolicy", "ignore"].contains(&path.root()) {
+        return problem(format!("`{path}` is about trueup, and nothing in AWS differs from it"));
+    }
+    let is_tag = |segment: &Segment| segment.name().starts_with(tags::PREFIX);
+    if path.root() == "tags" && path.0.iter().any(is_tag) {
+        return problem(format!("`{path}` says whose the resource is, and cannot be ignored"));
+    }
+    if fields.split('.').any(|field| field.ends_with("From")) {
+        let message = format!("`{path}` says where a value comes from; ignore the value itself");
+        return problem(message);
+    }
+    let whole = kind.wholes().iter().find(|whole| {
+        fields.strip_prefix(**whole).is_some_and(|rest| rest.starts_with('.'))
+            || (fields == **whole && path.0.len() > whole.split('.').count())
+    })?;
+    let message = format!("`{path}` cannot be ignored by itself: {whole} is compared as a whole");
+    Some(crate::kinds::Problem::new(at, message).help(format!("ignore `{whole}`")))
 }
 
 /// The resource's name in AWS.

@@ -16,6 +16,15 @@ pub enum Segment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(pub Vec<Segment>);
 
+impl Segment {
+    /// The field's name, or what stands in the brackets.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Field(name) | Self::Element(name) => name,
+        }
+    }
+}
+
 impl Path {
     pub fn field(&self, name: &str) -> Self {
         self.with(Segment::Field(name.to_owned()))

@@ -41,13 +41,19 @@ fn mask(value: &Value) -> Value {
     }
 }
 
+/// An object that holds nothing but absent things.
+fn is_hollow(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| !map.is_empty()) && is_empty(value)
+}
+
 /// What an explicit empty value and an absent one have in common.
 pub fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty(),
+        // What asks for nothing but absent things asks for nothing.
+        Value::Object(map) => map.values().all(|value| value.is_null() || is_hollow(value)),
         _ => false,
     }
 }

@@ -46,9 +46,10 @@ impl Kind for Bucket {
         ("publicAccessBlock.restrictPublicBuckets", "true"),
         ("objectOwnership", r#""BucketOwnerEnforced""#),
         ("encryption.bucketKeyEnabled", "false"),
+        ("encryption.blockedEncryptionTypes", r#"["NONE"]"#),
         ("notifications.eventBridge", "false"),
-        ("objectLock.enabled", "true"),
     ]);
+    const WHOLES: &'static [&'static str] = &["policy"];
     const FIELDS: &'static [&'static str] = &["name", "arn", "domainName"];
 
     type Spec = BucketSpec;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::facets::FACETS;
 use super::spec::*;
 use crate::aws::{Absent, AwsError, Class, Service, Session, partition};
-use crate::kinds::{Desired, Live, Seen};
+use crate::kinds::{Desired, Live, Seen, Unread, or_unread};
 use crate::plan::is_empty;
 
 /// A bucket as it is.
@@ -18,6 +18,7 @@ pub struct LiveBucket {
     pub name: String,
     pub region: String,
     pub tags: BTreeMap<String, String>,
+    pub unread: Unread,
 }
 
 impl LiveBucket {
@@ -49,6 +50,10 @@ impl Live for LiveBucket {
             ("domainName".to_owned(), format!("{}.s3.{}.{suffix}", self.name, self.region)),
         ])
     }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
 }
 
 pub(super) async fn observe(
@@ -64,14 +69,17 @@ pub(super) async fn observe(
         return Ok(None);
     };
     let declared = json!(desired.spec);
-    let mut facets = BTreeMap::new();
+    let (mut facets, mut unread) = (BTreeMap::new(), Unread::new());
     for facet in FACETS {
         if desired.declares(&declared, facet.field()) {
-            facets.insert(facet.field(), facet.read(session, name).await?);
+            let read = facet.read(session, name).await.map(Some);
+            if let Some(seen) = or_unread(read, facet.field(), &mut unread)? {
+                facets.insert(facet.field(), seen);
+            }
         }
     }
     let (name, region) = (name.clone(), session.region().to_owned());
-    Ok(Some(LiveBucket { facets, name, region, tags }))
+    Ok(Some(LiveBucket { facets, name, region, tags, unread }))
 }
 
 /// S3 says the same of a bucket of another account as of one that the credentials may not read.

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::facets::FACETS;
 use super::observe::LiveBucket;
 use super::spec::*;
-use crate::kinds::{AnyFacet, Desired, FacetStep, comparable, policy, push_facet, split_off};
+use crate::kinds::{
+    AnyFacet, Desired, FacetStep, LiveSide, comparable, policy, push_facet, split_off,
+};
 use crate::model::{Segment, ValueFrom};
 use crate::plan::{Change, Plan, Shape, Verb, is_empty};
 
@@ -36,13 +38,14 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let by_meaning = |value| policy::by_meaning(value, "policy");
     let declared = by_meaning(comparable(&spec, &desired.tags));
     let Some(live) = live else {
-        let given = desired.compare(declared, &json!({}), &SHAPE).changes;
+        let given = desired.compare(declared, LiveSide::Nothing(&json!({})), &SHAPE).changes;
         let mut plan = Plan::default();
         let create = BucketStep::Create(desired.tags.clone());
         plan.push_whole(Verb::Create, "bucket", given, create);
         return plan;
     };
-    let compared = desired.compare(declared.clone(), &by_meaning(live.words(&declared)), &SHAPE);
+    let seen = by_meaning(live.words(&declared));
+    let compared = desired.compare(declared.clone(), LiveSide::Resource(&seen), &SHAPE);
     let mut effective = compared.effective.clone();
     settle_website(&mut effective, &declared);
     settle_retention(&mut effective, &declared);
@@ -51,6 +54,8 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
         *policy = json!(spec.policy);
     }
     let mut changes = compared.changes.clone();
+    // S3 never turns a lock off, so that null says nothing there.
+    changes.retain(|c| c.path.to_string() != "objectLock.enabled" || c.desired.is_some());
     let mut plan = Plan { changes: changes.clone(), ..Plan::default() };
     let widening = changes.iter().filter(|change| widens(change, &desired.spec));
     plan.blocked = desired.unasked(widening, &SHAPE);
@@ -196,6 +201,12 @@ fn resolved(desired: &Desired<BucketSpec>) -> BucketSpec {
             (destination.bucket_arn, destination.bucket_arn_from) = (Some(arn), None);
         }
     }
+    if let Some(kinds) = spec.encryption.as_mut().and_then(|e| e.blocked_encryption_types.as_mut())
+        && kinds.is_empty()
+    {
+        // Nothing is blocked, in S3's words.
+        kinds.push(BlockedEncryptionType::None);
+    }
     for rule in spec.lifecycle.iter_mut().flatten() {
         rule.enabled.get_or_insert(true);
         rule.expired_object_delete_marker = rule.expired_object_delete_marker.filter(|on| *on);
@@ -225,6 +236,7 @@ mod tests {
             name: "dev-it".to_owned(),
             region: "us-east-1".to_owned(),
             tags: tags.clone(),
+            unread: Vec::new(),
         }
     }
 

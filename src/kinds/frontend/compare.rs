@@ -8,7 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use schemars::schema_for;
 use serde_json::{Value, json};
 
-use crate::kinds::{Comparison, DeclaredEnv, Desired, EnvVar, Variables, comparable, readable};
+use crate::kinds::{
+    Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Variables, comparable, readable,
+};
 use crate::model::{Secret, ValueFrom, canonical_json, digest_of};
 use crate::plan::{Blocked, Shape, sensitive};
 
@@ -93,6 +95,7 @@ impl AppSettings {
 pub(super) fn compare(
     desired: &Desired<FrontendSpec>,
     live: &LiveFrontend,
+    exists: bool,
 ) -> Result<(Comparison, AppSettings), Blocked> {
     let spec = &desired.spec;
     let env = declared_env(desired, spec.env.as_deref());
@@ -144,7 +147,8 @@ pub(super) fn compare(
         declared["branch"]["basicAuth"] = side(wanted.as_ref());
         seen["branch"]["basicAuth"] = side(branch.basic_auth.as_ref());
     }
-    let compared = desired.compare(declared, &seen, &SHAPE);
+    let side = if exists { LiveSide::Resource(&seen) } else { LiveSide::Nothing(&seen) };
+    let compared = desired.compare(declared, side, &SHAPE);
     let effective = effective(spec, &compared.effective)?;
     let of_branch = &compared.effective["branch"]["env"];
     let settings = AppSettings {
@@ -172,6 +176,10 @@ pub(super) fn compare(
 /// is compared as it is written.
 fn by_meaning(text: &str) -> String {
     match serde_saphyr::from_str::<Value>(text) {
+        // Amplify may show the list alone: aws-cloudformation/cloudformation-coverage-roadmap, issue 2511.
+        Ok(Value::Object(mut value)) if value.len() == 1 && value.contains_key("customHeaders") => {
+            canonical_json(&value["customHeaders"].take())
+        }
         Ok(value @ (Value::Object(_) | Value::Array(_))) => canonical_json(&value),
         _ => text.trim_end().to_owned(),
     }
@@ -253,6 +261,8 @@ mod tests {
         let as_json =
             r#"{"customHeaders":[{"headers":[{"value":"b","key":"X-A"}],"pattern":"*.json"}]}"#;
         assert_eq!(by_meaning(yaml), by_meaning(as_json));
+        let bare = r#"[{"pattern":"*.json","headers":[{"key":"X-A","value":"b"}]}]"#;
+        assert_eq!(by_meaning(yaml), by_meaning(bare), "as Amplify may show it");
         assert_ne!(by_meaning(yaml), by_meaning(&as_json.replace("X-A", "X-B")));
         assert_eq!(by_meaning("no: [headers"), "no: [headers");
     }

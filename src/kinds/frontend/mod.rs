@@ -35,6 +35,8 @@ impl Kind for Frontend {
     const WHOLE: &'static str = "frontend";
     const HOLDS_DATA: bool = false;
     const NAME_SCOPE: NameScope = NameScope::Nothing;
+    const WHOLES: &'static [&'static str] =
+        &["build", "artifact", "basicAuth", "branch.basicAuth", "repository"];
     const FIELDS: &'static [&'static str] = &["name", "appId", "arn", "defaultDomain", "url"];
 
     // What a new app has: https://docs.aws.amazon.com/amplify/latest/APIReference/API_CreateApp.html.

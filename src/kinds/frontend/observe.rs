@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
 
-use crate::aws::{Absent, AwsError, Service, Session, tags};
-use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
+use crate::aws::{Absent, AwsError, Class, Service, Session, tags};
+use crate::kinds::{Desired, Live, UnknownWord, Unread, Variables, or_unread, word};
 use crate::model::Secret;
 
 use super::deployed::DEPLOYED_TAG;
@@ -16,7 +16,7 @@ use super::spec::*;
 const APP_PAGES_MAX: usize = 50;
 
 /// A frontend as it is, in the words of its spec.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct LiveFrontend {
     pub spec: FrontendSpec,
     pub app_id: String,
@@ -29,6 +29,7 @@ pub struct LiveFrontend {
     pub tags: BTreeMap<String, String>,
     pub branch: Option<LiveBranch>,
     pub domain_state: Option<DomainState>,
+    pub unread: Unread,
 }
 
 /// How far a domain has come.
@@ -107,6 +108,10 @@ impl Live for LiveFrontend {
     fn identity(&self) -> Option<String> {
         Some(self.app_id.clone())
     }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
 }
 
 pub(super) async fn observe(
@@ -116,8 +121,7 @@ pub(super) async fn observe(
     let Some(app) = find(session, desired).await? else {
         return Ok(None);
     };
-    let mut live = live_of(&app, &desired.spec)
-        .map_err(|unknown| unknown.in_reply(Service::Amplify, "GetApp"))?;
+    let mut live = live_of(&app, &desired.spec);
     let name = &desired.spec.branch.name;
     if let Some(found) = branch(session, &live.app_id, name).await? {
         live.spec.branch = BranchSpec {
@@ -141,7 +145,8 @@ pub(super) async fn observe(
         });
     }
     if let Some(domain) = &desired.spec.domain {
-        let found = live_domain(session, &live.app_id, domain).await?;
+        let read = live_domain(session, &live.app_id, domain).await;
+        let found = or_unread(read, "domain", &mut live.unread)?;
         (live.spec.domain, live.domain_state) = found.unzip();
     }
     Ok(Some(live))
@@ -158,11 +163,16 @@ async fn find(
             .await
             .absent("NotFoundException")?;
         if let Some(reply) = read {
-            return AwsError::required(Service::Amplify, "GetApp", reply.app).map(Some);
+            let app = AwsError::required(Service::Amplify, "GetApp", reply.app)?;
+            if app.app_id() != id {
+                let message = format!("AWS was asked for {id} and answered for another app");
+                return Err(AwsError::new(Class::Transient, Service::Amplify, "GetApp", message));
+            }
+            return Ok(Some(app));
         }
     }
     let mut next = None;
-    let mut named = None;
+    let mut named: Vec<aws::App> = Vec::new();
     for _ in 0..APP_PAGES_MAX {
         let page = session
             .read(Service::Amplify, "ListApps", || {
@@ -175,16 +185,43 @@ async fn find(
             if tags::owned_by(&tags, &desired.key, &desired.uid) {
                 return Ok(Some(app.clone()));
             }
-            if desired.adopt && app.name() == desired.aws_name && named.is_none() {
-                named = Some(app.clone());
+            if desired.adopt && app.name() == desired.aws_name {
+                named.push(app.clone());
             }
         }
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
-            break;
+            return adoptable(desired, named);
         }
     }
-    Ok(named)
+    let message = format!("the account has more than {APP_PAGES_MAX} pages of apps");
+    Err(AwsError::new(Class::Invalid, Service::Amplify, "ListApps", message))
+}
+
+/// Amplify takes any number of apps of one name: of several that may be meant, none is taken.
+fn adoptable(
+    desired: &Desired<FrontendSpec>,
+    named: Vec<aws::App>,
+) -> Result<Option<aws::App>, AwsError> {
+    let is_free = |app: &&aws::App| {
+        let tags = tags_of(app.tags());
+        !tags::is_claimed_by_another(&tags, &desired.key, &desired.uid)
+    };
+    let free: Vec<_> = named.iter().filter(is_free).cloned().collect();
+    match &free[..] {
+        [] => Ok(named.into_iter().next()),
+        [one] => Ok(Some(one.clone())),
+        several => {
+            let ids: Vec<_> = several.iter().map(|app| app.app_id()).collect();
+            let message = format!(
+                "the apps {} are all named {}; nothing was adopted. Rename those that are not meant, or tag the \
+                 one that is as this object's",
+                ids.join(", "),
+                desired.aws_name
+            );
+            Err(AwsError::new(Class::Invalid, Service::Amplify, "ListApps", message))
+        }
+    }
 }
 
 /// A variable without a name is what is left of a list that was cleared.
@@ -202,38 +239,35 @@ fn stage(text: &str) -> Result<Option<Stage>, UnknownWord> {
     if text == "NONE" { Ok(None) } else { word("branch.stage", text).map(Some) }
 }
 
-fn live_of(app: &aws::App, asked: &FrontendSpec) -> Result<LiveFrontend, UnknownWord> {
+fn live_of(app: &aws::App, asked: &FrontendSpec) -> LiveFrontend {
     let rules = app.custom_rules().iter().map(|rule| CustomRule {
         source: rule.source().to_owned(),
         target: rule.target().to_owned(),
         status: rule.status().map(str::to_owned),
         condition: rule.condition().map(str::to_owned),
     });
+    let mut unread = Unread::new();
+    let platform = asked.platform.map(|_| word("platform", app.platform().as_str()));
+    let cache = app.cache_config().filter(|_| asked.cache_config.is_some());
+    let cache = cache.map(|cache| word("cacheConfig.type", cache.r#type().as_str()));
+    let job = app.job_config().filter(|_| asked.job_config.is_some());
+    let job = job.map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()));
     let mut spec = FrontendSpec {
         description: Some(app.description().to_owned()),
-        platform: Some(word("platform", app.platform().as_str())?),
+        platform: known("platform", platform, &mut unread),
         repository: Some(Repository { url: app.repository().to_owned(), token_from: None })
             .filter(|r| !r.url.is_empty()),
         custom_rules: Some(rules.collect()),
         custom_headers: Some(app.custom_headers().unwrap_or_default().to_owned()),
         service_role: Some(app.iam_service_role_arn().unwrap_or_default().to_owned()),
         compute_role: Some(app.compute_role_arn().unwrap_or_default().to_owned()),
-        cache_config: app
-            .cache_config()
-            .filter(|_| asked.cache_config.is_some())
-            .map(|cache| word("cacheConfig.type", cache.r#type().as_str()))
-            .transpose()?
-            .map(|kind| CacheConfig { kind }),
-        job_config: app
-            .job_config()
-            .filter(|_| asked.job_config.is_some())
-            .map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()))
-            .transpose()?
+        cache_config: known("cacheConfig", cache, &mut unread).map(|kind| CacheConfig { kind }),
+        job_config: known("jobConfig", job, &mut unread)
             .map(|build_compute_type| JobConfig { build_compute_type }),
         ..FrontendSpec::default()
     };
     spec.common.name = Some(app.name().to_owned());
-    Ok(LiveFrontend {
+    LiveFrontend {
         spec,
         app_id: app.app_id().to_owned(),
         arn: app.app_arn().to_owned(),
@@ -247,7 +281,19 @@ fn live_of(app: &aws::App, asked: &FrontendSpec) -> Result<LiveFrontend, Unknown
         tags: tags_of(app.tags()),
         branch: None,
         domain_state: None,
-    })
+        unread,
+    }
+}
+
+/// A field whose word is known.
+fn known<T>(
+    field: &'static str,
+    read: Option<Result<T, UnknownWord>>,
+    unread: &mut Unread,
+) -> Option<T> {
+    let told =
+        read?.map_err(|word| unread.push((field, word.in_reply(Service::Amplify, "GetApp"))));
+    told.ok()
 }
 
 async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {
@@ -271,7 +317,12 @@ async fn newest_job(
             session.amplify().list_jobs().app_id(app).branch_name(branch).max_results(1).send()
         })
         .await?;
-    Ok(page.job_summaries().first().map(|job| LiveJob {
+    let Some(job) = page.job_summaries().first() else { return Ok(None) };
+    if !JOB_STATES.contains(&job.status().as_str()) {
+        let unknown = UnknownWord::new("the status of a job", job.status().as_str());
+        return Err(unknown.in_reply(Service::Amplify, "ListJobs"));
+    }
+    Ok(Some(LiveJob {
         id: job.job_id().to_owned(),
         status: job.status().as_str().to_owned(),
         started_at: Timestamp::from_second(job.start_time().secs()).unwrap_or_default(),
@@ -279,6 +330,18 @@ async fn newest_job(
         source_url: job.source_url().unwrap_or_default().to_owned(),
     }))
 }
+
+/// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_JobSummary.html>, and CREATED of its model.
+const JOB_STATES: [&str; 8] = [
+    "CREATED",
+    "PENDING",
+    "PROVISIONING",
+    "RUNNING",
+    "FAILED",
+    "SUCCEED",
+    "CANCELLING",
+    "CANCELLED",
+];
 
 /// The declared domain; where it is declared empty, whichever the app has.
 async fn live_domain(

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::aws::tags as owner;
 use crate::kinds::{Desired, S3Location, split_off};
-use crate::model::ObjectKey;
+use crate::model::{ObjectKey, Path};
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
 use super::compare::{AppSettings, BranchSettings, compare, release_digest};
@@ -94,7 +94,7 @@ pub(super) fn plan(
 ) -> Plan<FrontendStep> {
     let nothing = LiveFrontend::default();
     let seen = live.unwrap_or(&nothing);
-    let (compared, settings) = match compare(desired, seen) {
+    let (compared, settings) = match compare(desired, seen, live.is_some()) {
         Ok(compared) => compared,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
@@ -122,16 +122,10 @@ pub(super) fn plan(
             }
             return plan;
         }
-        if !changes.is_empty() {
-            let reconnects = changes.iter().any(|c| c.path.root() == "repository");
-            let fields = changes.iter().map(|change| change.path.root()).collect();
-            let (app, settings) = (app.clone(), Box::new(settings.only(&fields)));
-            let step = FrontendStep::Update { app, settings, reconnects };
-            plan.push(Verb::Update, "app", changes, step);
-        }
+        push_app(&mut plan, &app, &settings, changes);
         if !tags.is_empty() {
             let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: wanted_tags };
-            plan.push(Verb::Update, "tags", tags, step);
+            plan.push(Verb::Update, "tags", tags, step).stands_alone();
         }
     }
     let wanted = Box::new(settings.branch.clone());
@@ -146,7 +140,8 @@ pub(super) fn plan(
         let fields = branch.iter().filter_map(field).collect();
         let wanted = Box::new(wanted.only(&fields));
         let step = FrontendStep::UpdateBranch { app: app.clone(), branch: wanted };
-        plan.push(Verb::Update, format!("branch {}", desired.spec.branch.name), branch, step);
+        let what = format!("branch {}", desired.spec.branch.name);
+        plan.push(Verb::Update, what, branch, step).stands_alone();
     }
     if !domain.is_empty() {
         let asked = desired.spec.domain.as_ref();
@@ -157,6 +152,26 @@ pub(super) fn plan(
         judge_domain(&mut plan, seen);
     }
     plan
+}
+
+/// Fields of the app that are written together: what AWS refuses of the one does not hold the others back. Who
+/// may see the app comes first.
+const TOGETHER: [&[&str]; 3] = [&["basicAuth"], &["serviceRole"], &["computeRole"]];
+
+fn push_app(
+    plan: &mut Plan<FrontendStep>,
+    app: &str,
+    settings: &AppSettings,
+    mut changes: Vec<Change>,
+) {
+    let groups = TOGETHER.map(|fields| split_off(&mut changes, fields));
+    for changes in groups.into_iter().chain([changes]).filter(|changes| !changes.is_empty()) {
+        let reconnects = changes.iter().any(|c| c.path.root() == "repository");
+        let fields = changes.iter().map(|change| change.path.root()).collect();
+        let (app, settings) = (app.to_owned(), Box::new(settings.only(&fields)));
+        let step = FrontendStep::Update { app, settings, reconnects };
+        plan.push(Verb::Update, "app", changes, step).stands_alone();
+    }
 }
 
 fn replacement_needed() -> Blocked {
@@ -182,15 +197,18 @@ fn push_domain(
     match (&domain.name, before) {
         (None, Some(name)) => {
             let what = format!("domain {name}");
-            plan.push(Verb::Delete, what, changes, FrontendStep::DeleteDomain { app, name });
+            let step = FrontendStep::DeleteDomain { app, name };
+            plan.push(Verb::Delete, what, changes, step).stands_alone();
         }
         (Some(name), Some(before)) if *name == before => {
             let what = format!("domain {name}");
-            plan.push(Verb::Update, what, changes, FrontendStep::UpdateDomain { app, domain });
+            let step = FrontendStep::UpdateDomain { app, domain };
+            plan.push(Verb::Update, what, changes, step).stands_alone();
         }
         (Some(name), _) => {
             let what = format!("domain {name}");
-            plan.push(Verb::Create, what, changes, FrontendStep::CreateDomain { app, domain });
+            let step = FrontendStep::CreateDomain { app, domain };
+            plan.push(Verb::Create, what, changes, step).stands_alone();
         }
         (None, None) => {}
     }
@@ -219,6 +237,12 @@ fn push_release(
     let Some(digest) = release_digest(desired) else {
         return;
     };
+    // Whoever ignores the artifact deploys others, once there is something.
+    let ignores = |path: &Path| path.to_string() == "artifact";
+    let is_deployed = seen.branch.as_ref().is_some_and(|branch| branch.newest_job.is_some());
+    if is_deployed && desired.create_begun.is_none() && desired.ignore.iter().any(ignores) {
+        return;
+    }
     let (app, branch) = (seen.app_id.clone(), desired.spec.branch.name.clone());
     let newest = seen.branch.as_ref().and_then(|b| b.newest_job.as_ref());
     let deployed = seen.branch.as_ref().and_then(|b| b.deployed.as_deref());

@@ -20,7 +20,9 @@ pub(super) async fn apply(
     let lambda = session.lambda();
     match step {
         FunctionStep::Create(settings, tags) => create(session, name, settings, tags).await,
-        FunctionStep::Configure(settings) => configure(session, name, settings).await,
+        FunctionStep::Configure(settings, revision) => {
+            configure(session, name, settings, revision).await
+        }
         FunctionStep::UpdateCode(code, architectures) => {
             update_code(session, name, code, architectures.as_deref()).await
         }
@@ -182,12 +184,14 @@ async fn configure(
     session: &Session,
     name: &str,
     settings: &Settings,
+    revision: &str,
 ) -> Result<Outcome, AwsError> {
     let spec = &settings.spec;
     let mut call = session
         .lambda()
         .update_function_configuration()
         .function_name(name)
+        .set_revision_id(Some(revision.to_owned()).filter(|revision| !revision.is_empty()))
         .set_description(spec.description.clone())
         .set_runtime(spec.runtime.as_deref().map(aws::Runtime::from))
         .set_handler(spec.handler.clone())
@@ -247,7 +251,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
     match published.state() {
         // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
         // https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html.
-        Some(aws::State::Pending) => return Ok(Outcome::waiting()),
+        Some(aws::State::Pending | aws::State::Deactivating) => return Ok(Outcome::waiting()),
         Some(aws::State::Failed) => {
             let reason = published.state_reason().unwrap_or("no reason given");
             let stays = wanted.from.as_ref().map_or_else(
@@ -259,7 +263,15 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
             );
             return Err(AwsError::new(Class::Invalid, Service::Lambda, "PublishVersion", message));
         }
-        _ => {}
+        None | Some(aws::State::Active | aws::State::Inactive | aws::State::ActiveNonInvocable) => {
+        }
+        Some(other) => {
+            let message = format!(
+                "version {version} is `{other}`, which this version of trueup does not know, and gets no \
+                 alias; upgrade trueup"
+            );
+            return Err(AwsError::new(Class::Invalid, Service::Lambda, "PublishVersion", message));
+        }
     }
     match &wanted.from {
         Some(from) => move_alias(session, name, &wanted.alias, from, version).await?,

@@ -8,7 +8,9 @@ use base64::prelude::BASE64_STANDARD;
 use schemars::schema_for;
 use serde_json::{Value, json};
 
-use crate::kinds::{Comparison, DeclaredEnv, Desired, S3Location, Variables, comparable, readable};
+use crate::kinds::{
+    Comparison, DeclaredEnv, Desired, LiveSide, S3Location, Variables, comparable, readable,
+};
 use crate::model::sha256_hex;
 use crate::plan::{Blocked, Shape};
 
@@ -51,6 +53,7 @@ impl Settings {
 pub(super) fn compare(
     desired: &Desired<FunctionSpec>,
     live: &LiveFunction,
+    exists: bool,
 ) -> Result<(Comparison, Settings), Blocked> {
     let env = desired.spec.env.as_ref().map(|env| DeclaredEnv::new(env, &desired.resolved));
     let mut declared = comparable(&desired.spec, &desired.tags);
@@ -82,7 +85,8 @@ pub(super) fn compare(
     declared["code"] = want;
     seen["code"] = have;
     let levels = declared["logging"].clone();
-    let compared = desired.compare(declared, &seen, &SHAPE);
+    let side = if exists { LiveSide::Resource(&seen) } else { LiveSide::Nothing(&seen) };
+    let compared = desired.compare(declared, side, &SHAPE);
     let mut effective = compared.effective.clone();
     settle_levels(&mut effective, &levels);
     let variables = effective["env"].take();
@@ -120,9 +124,24 @@ fn settle_vpc(declared: &mut Value, seen: &Value) {
     }
 }
 
+/// Names of headers have no case, and Lambda keeps them in lower case: go-to-k/cdk-real-drift, issue 874.
+fn lower_headers(side: &mut Value) {
+    for field in ["allowHeaders", "exposeHeaders"] {
+        let headers = side.pointer_mut(&format!("/url/cors/{field}")).and_then(Value::as_array_mut);
+        for header in headers.into_iter().flatten() {
+            if let Value::String(name) = header {
+                *name = name.to_ascii_lowercase();
+            }
+        }
+    }
+}
+
 /// What CORS has where nothing is set: AWS may show it or not. What is declared stays what it is: one usual value
 /// among others clears nothing.
 fn settle_cors(declared: &mut Value, seen: &mut Value) {
+    for side in [&mut *declared, &mut *seen] {
+        lower_headers(side);
+    }
     let Some(Value::Object(wanted)) = declared.pointer_mut("/url/cors") else { return };
     let usual = |field: &str| match field {
         "allowCredentials" => json!(false),

@@ -39,6 +39,7 @@ impl Kind for Function {
     const SERVICE: Service = Service::Lambda;
     const WHOLE: &'static str = "function";
     const HOLDS_DATA: bool = false;
+    const WHOLES: &'static [&'static str] = &["code"];
     const FIELDS: &'static [&'static str] = &["name", "arn", "functionArn", "url", "version"];
 
     // What a new function has:

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types as aws;
+use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session};
-use crate::kinds::{Desired, Live, UnknownWord, Variables, word};
+use crate::kinds::{Desired, Live, UnknownWord, Unread, Variables, or_unread, word};
 use crate::model::Secret;
 
 use super::permission::{self, Statement};
@@ -15,7 +16,7 @@ use super::qualifier::{self, Leftover, Qualifier};
 use super::spec::*;
 
 /// A function as it is, in the words of its spec.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct LiveFunction {
     pub spec: FunctionSpec,
     pub name: String,
@@ -38,6 +39,9 @@ pub struct LiveFunction {
     pub busy: Option<String>,
     /// Why Lambda cannot run the function, where it cannot.
     pub failure: Option<String>,
+    /// It is in a state that this version does not know: nothing is written.
+    pub unknown_state: Option<String>,
+    pub unread: Unread,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,6 +73,10 @@ impl Live for LiveFunction {
         outputs.extend(version);
         outputs
     }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
 }
 
 pub(super) async fn observe(
@@ -82,9 +90,14 @@ pub(super) async fn observe(
     };
     let configuration =
         AwsError::required(Service::Lambda, "GetFunction", function.configuration())?;
+    if configuration.function_name().is_some_and(|told| told != name) {
+        let message = format!("AWS was asked for {name} and answered for another function");
+        return Err(AwsError::new(Class::Transient, Service::Lambda, "GetFunction", message));
+    }
     readable(&function)?;
+    let (spec, words) = spec_of(configuration);
     let mut live = LiveFunction {
-        spec: spec_of(configuration).map_err(unknown)?,
+        spec,
         name: name.clone(),
         arn: configuration.function_arn().unwrap_or_default().to_owned(),
         code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
@@ -94,27 +107,33 @@ pub(super) async fn observe(
         tags: function.tags().cloned().unwrap_or_default().into_iter().collect(),
         busy: busy(configuration),
         failure: failure(configuration),
+        unknown_state: unknown_state(configuration),
         ..LiveFunction::default()
     };
     let reserved = function.concurrency().and_then(|c| c.reserved_concurrent_executions());
     live.spec.reserved_concurrency = Some(reserved.unwrap_or(-1));
+    let declared = json!(asked);
+    let words = words.into_iter().filter(|(field, _)| declared.get(field).is_some());
+    live.unread = words.map(|(field, word)| (field, unknown(word))).collect();
     let qualifier = asked.alias.as_deref();
     if let Some(alias) = qualifier {
         let published = get(session, name, Some(alias)).await?;
-        let found = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
-        live.alias = found.transpose().map_err(unknown)?;
+        live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
         live.awaits_alias = live.alias.is_none();
         let version = published.as_ref().and_then(|p| p.configuration());
         live.failure = live.failure.or_else(|| version.and_then(failure));
     }
     if asked.async_invocation.is_some() {
-        live.spec.async_invocation = async_settings(session, name, qualifier).await?;
+        let read = async_settings(session, name, qualifier).await;
+        live.spec.async_invocation = or_unread(read, "async", &mut live.unread)?;
     }
     if asked.url.is_some() {
-        (live.spec.url, live.url) = url(session, name, qualifier).await?.unzip();
+        let read = url(session, name, qualifier).await;
+        (live.spec.url, live.url) = or_unread(read, "url", &mut live.unread)?.unzip();
     }
     if permission::declared(asked).is_some() {
-        live.permissions = permissions(session, name, qualifier).await?;
+        let read = permissions(session, name, qualifier).await;
+        live.permissions = or_unread(read, "permissions", &mut live.unread)?;
     }
     for qualifier in qualifier::left_behind(desired, &live.tags) {
         live.leftovers.push(leftover(session, desired, qualifier).await?);
@@ -122,27 +141,19 @@ pub(super) async fn observe(
     Ok(Some(live))
 }
 
-/// What is on a qualifier, of the facets that the spec declares.
+/// What is on a qualifier, declared now or not.
 async fn leftover(
     session: &Session,
     desired: &Desired<FunctionSpec>,
     qualifier: Qualifier,
 ) -> Result<Leftover, AwsError> {
-    let (name, asked) = (&desired.aws_name, &desired.spec);
-    let mut left = Leftover { qualifier, ..Leftover::default() };
-    let on = left.qualifier.as_deref();
-    if asked.url.is_some() {
-        left.has_url = url(session, name, on).await?.is_some();
-    }
-    if asked.async_invocation.is_some() {
-        left.has_async = async_settings(session, name, on).await?.is_some();
-    }
-    if permission::declared(asked).is_some() {
-        let ids = permissions(session, name, on).await?.into_iter();
-        let ids = ids.map(|statement| statement.permission.id).collect();
-        left.statements = qualifier::ours(desired, ids);
-    }
-    Ok(left)
+    let (name, on) = (&desired.aws_name, qualifier.as_deref());
+    let url = url(session, name, on).await?.and_then(|(url, _)| url.auth_type);
+    let has_async = async_settings(session, name, on).await?.is_some();
+    let ids = permissions(session, name, on).await?.into_iter();
+    let ids = ids.map(|statement| statement.permission.id).collect();
+    let statements = qualifier::ours(desired, ids);
+    Ok(Leftover { qualifier, url, has_async, statements })
 }
 
 async fn get(
@@ -198,31 +209,59 @@ fn failure(configuration: &aws::FunctionConfiguration) -> Option<String> {
     None
 }
 
+/// What a state means that this version does not know, it does not guess.
+fn unknown_state(configuration: &aws::FunctionConfiguration) -> Option<String> {
+    let state = match configuration.state() {
+        None
+        | Some(
+            aws::State::Active
+            | aws::State::Inactive
+            | aws::State::ActiveNonInvocable
+            | aws::State::Pending
+            | aws::State::Failed
+            | aws::State::Deleting
+            | aws::State::Deactivating
+            | aws::State::Deactivated,
+        ) => None,
+        Some(state) => Some(state.as_str()),
+    };
+    let update = match configuration.last_update_status() {
+        None
+        | Some(
+            aws::LastUpdateStatus::Successful
+            | aws::LastUpdateStatus::InProgress
+            | aws::LastUpdateStatus::Failed,
+        ) => None,
+        Some(update) => Some(update.as_str()),
+    };
+    state.or(update).map(|word| {
+        format!("Lambda says that the function is `{word}`, which this version of trueup does not know; upgrade trueup")
+    })
+}
+
 fn alias_of(
     arn: &str,
     alias: &str,
     latest: &aws::FunctionConfiguration,
     published: &GetFunctionOutput,
-) -> Result<LiveAlias, UnknownWord> {
+) -> LiveAlias {
     let version = published.configuration();
     // A description belongs to a version, not to what it runs.
-    let runs = |c: &aws::FunctionConfiguration| {
-        spec_of(c).map(|spec| FunctionSpec { description: None, ..spec })
-    };
+    let runs = |c: &aws::FunctionConfiguration| FunctionSpec { description: None, ..spec_of(c).0 };
     let is_current = match version {
         // What is not published moves with every write.
         Some(v) if v.version() != Some("$LATEST") => {
             v.code_sha256() == latest.code_sha256()
                 && env_of(v) == env_of(latest)
-                && runs(v)? == runs(latest)?
+                && runs(v) == runs(latest)
         }
         _ => false,
     };
-    Ok(LiveAlias {
+    LiveAlias {
         arn: format!("{arn}:{alias}"),
         version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
         is_current,
-    })
+    }
 }
 
 fn unknown(word: UnknownWord) -> AwsError {
@@ -238,18 +277,22 @@ fn env_of(configuration: &aws::FunctionConfiguration) -> Variables {
         .collect()
 }
 
-fn spec_of(c: &aws::FunctionConfiguration) -> Result<FunctionSpec, UnknownWord> {
+/// The configuration in the words of the spec, and the fields whose words this version does not know.
+fn spec_of(c: &aws::FunctionConfiguration) -> (FunctionSpec, Vec<(&'static str, UnknownWord)>) {
+    let mut unknown = Vec::new();
     let vpc = c.vpc_config().filter(|v| v.vpc_id().is_some_and(|id| !id.is_empty()));
     let architectures = c.architectures().iter().map(|a| word("architectures", a.as_str()));
+    let architectures = known("architectures", architectures.collect(), &mut unknown);
     let mode = c.tracing_config().and_then(|t| t.mode());
-    let mode = mode.map(|mode| word("tracing.mode", mode.as_str())).transpose()?;
+    let mode = mode.map(|mode| word("tracing.mode", mode.as_str())).transpose();
     let apply_on = c.snap_start().and_then(|s| s.apply_on());
-    let apply_on = apply_on.map(|on| word("snapStart.applyOn", on.as_str())).transpose()?;
-    Ok(FunctionSpec {
+    let apply_on = apply_on.map(|on| word("snapStart.applyOn", on.as_str())).transpose();
+    let logging = c.logging_config().map(logging_of).transpose();
+    let spec = FunctionSpec {
         description: c.description().map(str::to_owned),
         runtime: c.runtime().map(|r| r.as_str().to_owned()),
         handler: c.handler().map(str::to_owned),
-        architectures: Some(architectures.collect::<Result<_, _>>()?),
+        architectures,
         role: c.role().unwrap_or_default().to_owned(),
         memory_size: c.memory_size(),
         timeout: c.timeout(),
@@ -260,17 +303,29 @@ fn spec_of(c: &aws::FunctionConfiguration) -> Result<FunctionSpec, UnknownWord> 
             security_group_ids: Some(v.security_group_ids().to_vec()),
             ipv6_allowed_for_dual_stack: v.ipv6_allowed_for_dual_stack(),
         }),
-        tracing: mode.map(|mode| Tracing { mode }),
-        logging: c.logging_config().map(logging_of).transpose()?,
+        tracing: known("tracing", mode, &mut unknown).flatten().map(|mode| Tracing { mode }),
+        logging: known("logging", logging, &mut unknown).flatten(),
         dead_letter: c
             .dead_letter_config()
             .and_then(|d| d.target_arn())
             .filter(|arn| !arn.is_empty())
             .map(|arn| DeadLetter { target_arn: Some(arn.to_owned()) }),
-        snap_start: apply_on.map(|apply_on| SnapStart { apply_on }),
+        snap_start: known("snapStart", apply_on, &mut unknown)
+            .flatten()
+            .map(|apply_on| SnapStart { apply_on }),
         kms_key_arn: c.kms_key_arn().map(str::to_owned),
         ..FunctionSpec::default()
-    })
+    };
+    (spec, unknown)
+}
+
+/// A field whose words are known.
+fn known<T>(
+    field: &'static str,
+    read: Result<T, UnknownWord>,
+    unknown: &mut Vec<(&'static str, UnknownWord)>,
+) -> Option<T> {
+    read.map_err(|word| unknown.push((field, word))).ok()
 }
 
 fn logging_of(l: &aws::LoggingConfig) -> Result<FunctionLogging, UnknownWord> {

@@ -9,14 +9,15 @@ use crate::plan::{Blocked, Change, Plan, Verb};
 use super::compare::{SHAPE, Settings, compare};
 use super::observe::LiveFunction;
 use super::permission;
-use super::qualifier;
+use super::qualifier::{self, Removals};
 use super::spec::*;
 
 /// One call to Lambda, or one pair that may be repeated as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FunctionStep {
     Create(Box<Settings>, BTreeMap<String, String>),
-    Configure(Box<Settings>),
+    /// With the revision that was looked at: what is sent back as it was read is of that one.
+    Configure(Box<Settings>, String),
     UpdateCode(Code, Option<Vec<Architecture>>),
     ReserveConcurrency(i32),
     RemoveReservation,
@@ -74,7 +75,7 @@ pub(super) fn plan(
     let mut nothing = LiveFunction::default();
     nothing.spec.reserved_concurrency = Some(-1);
     let seen = live.unwrap_or(&nothing);
-    let (compared, settings) = match compare(desired, seen) {
+    let (compared, settings) = match compare(desired, seen, live.is_some()) {
         Ok(compared) => compared,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
@@ -83,8 +84,12 @@ pub(super) fn plan(
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
     let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
+    let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
     let mut plan = Plan { blocked, ..Plan::default() };
-    let moved = live.and_then(|live| moved_alias(&desired.spec, live, &changes));
+    let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
+    let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
+    let moved = live.filter(|_| !keeps_alias);
+    let moved = moved.and_then(|live| moved_alias(&desired.spec, live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
         given.extend(split_off(&mut changes, CODE));
@@ -96,6 +101,10 @@ pub(super) fn plan(
     } else {
         plan.changes.clone_from(&changes);
         plan.changes.extend(moved.clone());
+        if let Some(state) = &seen.unknown_state {
+            plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
+            return plan;
+        }
         if let Some(busy) = &seen.busy {
             plan.waiting = Plan::<()>::waiting("FunctionUpdating", busy.clone()).waiting;
             return plan;
@@ -110,7 +119,9 @@ pub(super) fn plan(
         }
     }
     // What is open on an alias of before is closed first.
-    qualifier::push(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
+    let mut removals = Removals::of(desired, &seen.leftovers);
+    removals.push_closing(&mut plan);
+    qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
     // Who may call it comes before what it is, where there is already something to call.
     let hangs_on_something =
         live.is_some() && (desired.spec.alias.is_none() || seen.alias.is_some());
@@ -118,16 +129,31 @@ pub(super) fn plan(
         push_facets(&mut plan, &mut changes, &settings, desired, seen);
     }
     push_settings(&mut plan, &mut changes, &settings, wanted_tags, seen);
-    push_release(&mut plan, &desired.spec, seen, moved);
+    // Whoever ignores the alias moves it.
+    if !keeps_alias {
+        push_release(&mut plan, &desired.spec, seen, moved);
+    }
     if !hangs_on_something {
         push_facets(&mut plan, &mut changes, &settings, desired, seen);
     }
+    removals.push_moving(&mut plan);
     if plan.steps.is_empty()
         && let Some(failure) = &seen.failure
     {
         plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
     }
     plan
+}
+
+/// A function's architecture changes only with its code, which is somebody else's here.
+fn code_is_ignored(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Option<Blocked> {
+    let is_ignored = desired.ignore.iter().any(|path| path.to_string() == "code");
+    let changes_in = |root: &str| changes.iter().any(|change| change.path.root() == root);
+    let message = "Lambda takes another architecture only together with code, and `ignore` names code: the \
+                   declared code would replace the live one. Take code out of `ignore`, or change the \
+                   architecture where the code is uploaded";
+    let is_stuck = is_ignored && desired.create_begun.is_none() && changes_in("architectures");
+    is_stuck.then(|| Blocked { reason: "NotPlannable", message: message.to_owned() })
 }
 
 /// A change that cannot be made without what the manifest leaves out or ignores.
@@ -184,25 +210,7 @@ fn push_settings(
     wanted_tags: BTreeMap<String, String>,
     seen: &LiveFunction,
 ) {
-    let configuration = split_off(changes, CONFIGURATION);
-    if !configuration.is_empty() {
-        let fields = configuration.iter().map(|change| change.path.root()).collect();
-        match settings.only(&fields) {
-            Ok(settings) => {
-                let step = FunctionStep::Configure(Box::new(settings));
-                plan.push(Verb::Update, "configuration", configuration, step);
-            }
-            Err(blocked) => plan.blocked = Some(blocked),
-        }
-    }
-    let code = split_off(changes, CODE);
-    if !code.is_empty() {
-        let spec = &settings.spec;
-        // AWS does not say whether an update without them keeps them; so they are always given.
-        let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
-        let step = FunctionStep::UpdateCode(spec.code.clone(), architectures);
-        plan.push(Verb::Update, "code", code, step);
-    }
+    // What stands alone comes before what may be refused.
     let tags = split_off(changes, &["tags"]);
     if !tags.is_empty() {
         let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
@@ -219,6 +227,25 @@ fn push_settings(
             plan.push(Verb::Update, "reserved concurrency", reservation, step).stands_alone();
         }
         _ => {}
+    }
+    let configuration = split_off(changes, CONFIGURATION);
+    if !configuration.is_empty() {
+        let fields = configuration.iter().map(|change| change.path.root()).collect();
+        match settings.only(&fields) {
+            Ok(settings) => {
+                let step = FunctionStep::Configure(Box::new(settings), seen.revision.clone());
+                plan.push(Verb::Update, "configuration", configuration, step);
+            }
+            Err(blocked) => plan.blocked = Some(blocked),
+        }
+    }
+    let code = split_off(changes, CODE);
+    if !code.is_empty() {
+        let spec = &settings.spec;
+        // AWS does not say whether an update without them keeps them; so they are always given.
+        let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
+        let step = FunctionStep::UpdateCode(spec.code.clone(), architectures);
+        plan.push(Verb::Update, "code", code, step);
     }
 }
 
@@ -245,10 +272,9 @@ fn push_release(
 ) {
     let Some(alias) = &spec.alias else { return };
     let exists = seen.alias.is_some();
-    let about_to_change = plan
-        .steps
-        .iter()
-        .any(|step| matches!(step.call, FunctionStep::Configure(_) | FunctionStep::UpdateCode(..)));
+    let about_to_change = plan.steps.iter().any(|step| {
+        matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
+    });
     if !exists || moved.is_some() || about_to_change {
         let verb = if exists { Verb::Update } else { Verb::Create };
         let step = FunctionStep::Publish(Publication {
@@ -398,7 +424,7 @@ mod tests {
         let mut seen = live(json!({"memorySize": 128, "layers": layers}), &desired);
         seen.env.insert("A".to_owned(), Secret::new("1"));
         let plan = plan(&desired, Some(&seen));
-        let FunctionStep::Configure(settings) = &plan.steps[0].call else { panic!("{plan:?}") };
+        let FunctionStep::Configure(settings, _) = &plan.steps[0].call else { panic!("{plan:?}") };
         let expected = FunctionSpec { memory_size: Some(512), ..FunctionSpec::default() };
         assert_eq!((&settings.spec, &settings.env), (&expected, &None));
     }
@@ -430,7 +456,7 @@ mod tests {
             seen.env.insert(name.to_owned(), Secret::new(value));
         }
         let mut plan = plan(&desired, Some(&seen));
-        let FunctionStep::Configure(settings) = plan.steps.remove(0).call else { panic!() };
+        let FunctionStep::Configure(settings, _) = plan.steps.remove(0).call else { panic!() };
         let env = settings.env.unwrap();
         let values: Vec<_> = env.iter().map(|(n, v)| (n.as_str(), v.reveal())).collect();
         assert_eq!(values, [("FLAGS", "on"), ("STAGE", "production")]);

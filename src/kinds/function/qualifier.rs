@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::permission;
 use super::plan::FunctionStep;
-use super::spec::FunctionSpec;
+use super::spec::{FunctionSpec, UrlAuthType};
 use crate::kinds::Desired;
 use crate::model::Path;
 use crate::plan::{Change, Plan, Verb};
@@ -32,7 +32,8 @@ pub type Qualifier = Option<String>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leftover {
     pub qualifier: Qualifier,
-    pub has_url: bool,
+    /// Who may call the URL that is there.
+    pub url: Option<UrlAuthType>,
     /// Statements that trueup put there, by id.
     pub statements: Vec<String>,
     pub has_async: bool,
@@ -40,7 +41,7 @@ pub struct Leftover {
 
 impl Leftover {
     pub fn is_empty(&self) -> bool {
-        !self.has_url && !self.has_async && self.statements.is_empty()
+        self.url.is_none() && !self.has_async && self.statements.is_empty()
     }
 }
 
@@ -54,12 +55,11 @@ pub(super) fn left_behind(
     desired: &Desired<FunctionSpec>,
     tags: &BTreeMap<String, String>,
 ) -> BTreeSet<Qualifier> {
-    if !hangs(&desired.spec) {
-        return BTreeSet::new();
-    }
     let mut known = remembered(tags);
     // Functions that were made before the tag was.
-    known.extend(desired.previous.as_ref().map(alias_of));
+    let put_before =
+        |spec: &&Value| ["url", "permissions", "async"].iter().any(|f| !spec[f].is_null());
+    known.extend(desired.previous.as_ref().filter(put_before).map(alias_of));
     known.remove(&desired.spec.alias);
     known
 }
@@ -102,16 +102,27 @@ pub(super) fn ours(desired: &Desired<FunctionSpec>, ids: Vec<String>) -> Vec<Str
     ids.into_iter().filter(|id| is_listed || permission::is_implied(id)).collect()
 }
 
-/// Takes away what is left behind, and remembers where something is put from now on. The changes name what
-/// is still there.
-pub(super) fn push(
-    plan: &mut Plan<FunctionStep>,
-    desired: &Desired<FunctionSpec>,
-    arn: &str,
-    tags: &BTreeMap<String, String>,
-    leftovers: &[Leftover],
-) {
-    for leftover in leftovers.iter().filter(|leftover| !leftover.is_empty()) {
+/// What is taken away from qualifiers that are not declared any more.
+pub(super) struct Removals {
+    /// What is open there and is not wanted at all, or not so open: it is closed first.
+    closing: Vec<Removal>,
+    /// What is wanted on the new qualifier just so: it goes once it is there, so that nobody finds neither.
+    moving: Vec<Removal>,
+}
+
+type Removal = (Change, String, FunctionStep);
+
+impl Removals {
+    pub fn of(desired: &Desired<FunctionSpec>, leftovers: &[Leftover]) -> Self {
+        let mut all = Self { closing: Vec::new(), moving: Vec::new() };
+        for leftover in leftovers {
+            all.add(&desired.spec, leftover);
+        }
+        all
+    }
+
+    /// What is not declared is unmanaged on the old qualifier, too; the tag goes on knowing of it.
+    fn add(&mut self, spec: &FunctionSpec, leftover: &Leftover) {
         let qualifier = || leftover.qualifier.clone();
         let on = leftover.qualifier.as_deref().unwrap_or("$LATEST");
         let change = |field: &str| Change {
@@ -119,34 +130,62 @@ pub(super) fn push(
             live: Some(json!("still there")),
             desired: None,
         };
-        let mut taken = Vec::new();
-        if leftover.has_url {
+        if let (Some(live), Some(wanted)) = (leftover.url, &spec.url) {
             let step = FunctionStep::DeleteUrl(qualifier());
-            taken.push((change("url"), format!("url of {on}"), step));
+            let removal = (change("url"), format!("url of {on}"), step);
+            let is_as_open = wanted
+                .auth_type
+                .is_some_and(|wanted| wanted == UrlAuthType::NONE || live != UrlAuthType::NONE);
+            if is_as_open { &mut self.moving } else { &mut self.closing }.push(removal);
         }
-        for id in &leftover.statements {
-            let step = FunctionStep::RemovePermission(qualifier(), id.clone());
-            taken.push((change("permissions"), format!("permission {id} of {on}"), step));
+        if let Some(wanted) = permission::declared(spec) {
+            for id in &leftover.statements {
+                let step = FunctionStep::RemovePermission(qualifier(), id.clone());
+                let removal = (change("permissions"), format!("permission {id} of {on}"), step);
+                let is_wanted = wanted.iter().any(|permission| permission.id == *id);
+                if is_wanted { &mut self.moving } else { &mut self.closing }.push(removal);
+            }
         }
-        if leftover.has_async {
+        if leftover.has_async && spec.async_invocation.is_some() {
             let step = FunctionStep::DeleteAsync(qualifier());
-            taken.push((change("async"), format!("async settings of {on}"), step));
-        }
-        for (change, what, step) in taken {
-            plan.changes.push(change.clone());
-            plan.push(Verb::Delete, what, vec![change], step).stands_alone();
+            self.moving.push((change("async"), format!("async settings of {on}"), step));
         }
     }
-    let left: BTreeSet<_> =
-        leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.qualifier.clone()).collect();
+
+    pub fn push_closing(&mut self, plan: &mut Plan<FunctionStep>) {
+        push(plan, std::mem::take(&mut self.closing));
+    }
+
+    pub fn push_moving(&mut self, plan: &mut Plan<FunctionStep>) {
+        push(plan, std::mem::take(&mut self.moving));
+    }
+}
+
+/// The changes name what is still there.
+fn push(plan: &mut Plan<FunctionStep>, removals: Vec<Removal>) {
+    for (change, what, step) in removals {
+        plan.changes.push(change.clone());
+        plan.push(Verb::Delete, what, vec![change], step).stands_alone();
+    }
+}
+
+/// Remembers where something is or is about to be put, before it is: the record of the last accord may never
+/// come, and then the tag alone knows.
+pub(super) fn push_tag(
+    plan: &mut Plan<FunctionStep>,
+    desired: &Desired<FunctionSpec>,
+    arn: &str,
+    tags: &BTreeMap<String, String>,
+    leftovers: &[Leftover],
+) {
     let before = remembered(tags);
-    let moves = !left.is_empty() || before.iter().any(|q| *q != desired.spec.alias);
-    if !hangs(&desired.spec) || !moves {
-        return;
+    let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.qualifier.clone());
+    let mut all: BTreeSet<_> = left.collect();
+    // What was put there and is not declared any more is still there.
+    if hangs(&desired.spec) || before.contains(&desired.spec.alias) {
+        all.insert(desired.spec.alias.clone());
     }
-    let mut all = left;
-    all.insert(desired.spec.alias.clone());
-    if all != before {
+    if all != before && !arn.is_empty() {
         let tag = BTreeMap::from([(QUALIFIERS_TAG.to_owned(), tag_of(&all))]);
         let step = FunctionStep::Tag(arn.to_owned(), tag);
         plan.push(Verb::Update, "tag of the qualifiers", Vec::new(), step);
@@ -172,9 +211,10 @@ mod tests {
             ("nothing before", url.clone(), None, None, vec![]),
             ("the same", url.clone(), Some("live"), Some(json!({"alias": "live"})), vec![]),
             ("none before", url.clone(), Some("@latest"), None, vec![None]),
-            ("none before, without a tag", url.clone(), None, Some(json!({})), vec![None]),
+            ("none before, without a tag", url.clone(), None, Some(json!({"url": {}})), vec![None]),
+            ("nothing was put there before", url.clone(), None, Some(json!({})), vec![]),
             ("another", url.clone(), Some("old live"), None, vec![Some("old".to_owned())]),
-            ("nothing is declared", json!({"alias": "live"}), Some("@latest"), None, vec![]),
+            ("nothing is declared", json!({"alias": "live"}), Some("@latest"), None, vec![None]),
         ] {
             let mut desired = function(spec);
             desired.previous = previous;
@@ -187,21 +227,24 @@ mod tests {
 
     #[test]
     fn what_is_left_behind_is_taken_away_and_remembered_until_it_is_gone() {
-        let desired = function(json!({"url": {"authType": "NONE"}, "alias": "live"}));
-        let tags = BTreeMap::from([(QUALIFIERS_TAG.to_owned(), UNQUALIFIED.to_owned())]);
+        let desired = function(json!({"url": {"authType": "AWS_IAM"}, "alias": "live"}));
         let statements = vec!["trueup-public-url".to_owned()];
-        let leftover = Leftover { has_url: true, statements, ..Leftover::default() };
-        let planned = |tags: &BTreeMap<String, String>, leftovers: &[Leftover]| {
+        let public = Some(UrlAuthType::NONE);
+        let leftover = Leftover { url: public, statements, ..Leftover::default() };
+        let planned = |tags: &str, leftovers: &[Leftover]| {
+            let tags = BTreeMap::from([(QUALIFIERS_TAG.to_owned(), tags.to_owned())]);
             let mut plan = Plan::default();
-            push(&mut plan, &desired, "arn", tags, leftovers);
-            let tag = plan.steps.last().map(|step| step.call.clone());
+            let mut removals = Removals::of(&desired, leftovers);
+            removals.push_closing(&mut plan);
+            push_tag(&mut plan, &desired, "arn", &tags, leftovers);
+            removals.push_moving(&mut plan);
+            let tag = plan.steps.iter().find_map(|step| match &step.call {
+                FunctionStep::Tag(_, tag) => Some(tag[QUALIFIERS_TAG].clone()),
+                _ => None,
+            });
             (plan.outline(), tag)
         };
-        let tagged = |value: &str| {
-            let tag = BTreeMap::from([(QUALIFIERS_TAG.to_owned(), value.to_owned())]);
-            Some(FunctionStep::Tag("arn".to_owned(), tag))
-        };
-        let (steps, tag) = planned(&tags, &[leftover]);
+        let (steps, tag) = planned(UNQUALIFIED, &[leftover]);
         assert_eq!(
             steps,
             [
@@ -210,10 +253,37 @@ mod tests {
                 "Update tag of the qualifiers"
             ]
         );
-        assert_eq!(tag, tagged("@latest live"));
-        let (steps, tag) = planned(&tags, &[Leftover::default()]);
-        assert_eq!((steps.len(), tag), (1, tagged("live")), "nothing is left: forgotten");
-        let tags = BTreeMap::from([(QUALIFIERS_TAG.to_owned(), "live".to_owned())]);
-        assert_eq!(planned(&tags, &[]).0, [""; 0]);
+        assert_eq!(tag.as_deref(), Some("@latest live"));
+        let (steps, tag) = planned(UNQUALIFIED, &[Leftover::default()]);
+        assert_eq!((steps.len(), tag.as_deref()), (1, Some("live")), "nothing is left: forgotten");
+        assert_eq!(planned("live", &[]).0, [""; 0]);
+        assert_eq!(planned("", &[]).1.as_deref(), Some("live"), "known before anything is put");
+    }
+
+    #[test]
+    fn what_opens_more_than_is_wanted_goes_first_and_what_only_moves_goes_last() {
+        for (live, wanted, closes_first) in [
+            (UrlAuthType::NONE, "AWS_IAM", true),
+            (UrlAuthType::NONE, "NONE", false),
+            (UrlAuthType::AwsIam, "AWS_IAM", false),
+            (UrlAuthType::AwsIam, "NONE", false),
+        ] {
+            let desired = function(json!({"url": {"authType": wanted}, "alias": "live"}));
+            let leftover = Leftover { url: Some(live), ..Leftover::default() };
+            let removals = Removals::of(&desired, &[leftover]);
+            assert_eq!(removals.closing.len() == 1, closes_first, "{live:?} {wanted}");
+        }
+        let undeclared = function(json!({"async": {}, "alias": "live"}));
+        let leftover = Leftover { url: Some(UrlAuthType::NONE), ..Leftover::default() };
+        let mut plan = Plan::default();
+        let mut removals = Removals::of(&undeclared, std::slice::from_ref(&leftover));
+        removals.push_closing(&mut plan);
+        removals.push_moving(&mut plan);
+        push_tag(&mut plan, &undeclared, "arn", &BTreeMap::new(), &[leftover]);
+        let FunctionStep::Tag(_, tag) = &plan.steps[0].call else { panic!("{plan:?}") };
+        assert_eq!(
+            tag[QUALIFIERS_TAG], "@latest live",
+            "it is not declared now, and not forgotten"
+        );
     }
 }

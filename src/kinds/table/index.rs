@@ -64,8 +64,10 @@ fn is_changeable(change: &Change) -> bool {
 
 /// The changes of the global indexes, by index and by what AWS can do about them.
 pub(super) struct IndexPlan {
-    /// Name and changes; made again below where they are still wanted.
+    /// Name and changes of those that are not wanted any more.
     deletions: Vec<(String, Vec<Change>)>,
+    /// Of those that are made again.
+    replaced: Vec<(String, Vec<Change>)>,
     updates: Vec<(String, IndexUpdate, Vec<Change>)>,
     creations: Vec<(GlobalIndex, Vec<Change>)>,
 }
@@ -113,7 +115,12 @@ impl IndexPlan {
                 }
             }
         }
-        let mut plan = Self { deletions: Vec::new(), updates: Vec::new(), creations: Vec::new() };
+        let mut plan = Self {
+            deletions: Vec::new(),
+            replaced: Vec::new(),
+            updates: Vec::new(),
+            creations: Vec::new(),
+        };
         for (name, changes) in by_index {
             let (wanted, exists) = (named(want, &name).cloned(), named(live, &name).is_some());
             match wanted {
@@ -124,7 +131,7 @@ impl IndexPlan {
                 }
                 // Keys and projection are for life: the index is made again.
                 Some(index) if exists => {
-                    plan.deletions.push((name, changes.clone()));
+                    plan.replaced.push((name, changes.clone()));
                     plan.creations.push((index, changes));
                 }
                 Some(index) => plan.creations.push((index, changes)),
@@ -143,10 +150,7 @@ impl IndexPlan {
     }
 
     pub fn push_deletions(&self, plan: &mut Plan<TableStep>) {
-        for (name, changes) in &self.deletions {
-            let step = TableStep::DeleteIndex(name.clone());
-            plan.push(Verb::Delete, format!("index {name}"), changes.clone(), step);
-        }
+        push_deletions(plan, &self.deletions);
     }
 
     pub fn push_updates(&self, plan: &mut Plan<TableStep>, want: &TableSpec) {
@@ -158,16 +162,29 @@ impl IndexPlan {
             update.throughput.take_if(|_| covered);
             if update != IndexUpdate::default() {
                 let step = TableStep::UpdateIndex(name.clone(), update);
-                plan.push(Verb::Update, format!("index {name}"), changes.clone(), step);
+                let what = format!("index {name}");
+                plan.push(Verb::Update, what, changes.clone(), step).stands_alone();
             }
         }
     }
 
+    /// What is made again is deleted right before it, and after everything else: what AWS refuses leaves it as
+    /// it is.
     pub fn push_creations(&self, plan: &mut Plan<TableStep>) {
+        push_deletions(plan, &self.replaced);
         for (index, changes) in &self.creations {
             let step = TableStep::CreateIndex(Box::new(index.clone()));
-            plan.push(Verb::Create, format!("index {}", index.name), changes.clone(), step);
+            let what = format!("index {}", index.name);
+            plan.push(Verb::Create, what, changes.clone(), step).stands_alone();
         }
+    }
+}
+
+fn push_deletions(plan: &mut Plan<TableStep>, deletions: &[(String, Vec<Change>)]) {
+    for (name, changes) in deletions {
+        let step = TableStep::DeleteIndex(name.clone());
+        let what = format!("index {name}");
+        plan.push(Verb::Delete, what, changes.clone(), step).stands_alone();
     }
 }
 
@@ -268,6 +285,7 @@ mod tests {
             busy: None,
             failure: None,
             facets: BTreeMap::new(),
+            unread: Vec::new(),
         };
         plan(desired, Some(&live))
     }

@@ -35,6 +35,7 @@ impl Kind for Table {
     const HOLDS_DATA: bool = true;
     // ListTagsOfResource is eventually consistent, and may show no tags for some seconds.
     const TAGS_SEEN_AT_ONCE: bool = false;
+    const WHOLES: &'static [&'static str] = &["resourcePolicy"];
     const FIELDS: &'static [&'static str] = &["name", "arn", "streamArn"];
 
     // What a new table has: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types as aws;
 use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session};
-use crate::kinds::{Desired, Live, Seen, UnknownWord, word};
+use crate::kinds::{Desired, Live, Seen, UnknownWord, Unread, or_unread, word};
 
 use super::facets::{FACETS, TableRef};
 use super::spec::*;
@@ -31,6 +31,7 @@ pub struct LiveTable {
     pub failure: Option<String>,
     /// The declared facets that have calls of their own, by their fields.
     pub facets: BTreeMap<&'static str, Seen<TableRef>>,
+    pub unread: Unread,
 }
 
 impl Live for LiveTable {
@@ -45,6 +46,10 @@ impl Live for LiveTable {
         ]);
         outputs.extend(self.stream_arn.iter().map(|arn| ("streamArn".to_owned(), arn.clone())));
         outputs
+    }
+
+    fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
     }
 }
 
@@ -75,21 +80,25 @@ pub(super) async fn observe(
         spec_of(&table).map_err(|unknown| unknown.in_reply(Service::DynamoDb, "DescribeTable"))?;
     let busy = busy(&table);
     let of = TableRef { name: name.clone(), arn: arn.clone() };
-    let mut facets = BTreeMap::new();
+    let (mut facets, mut unread) = (BTreeMap::new(), Unread::new());
     // Neither can be asked while the table is being created or deleted. While it is only updated both
     // are: what is not read would look like drift.
     let status = table.table_status();
     if let None | Some(aws::TableStatus::Active | aws::TableStatus::Updating) = status {
         if desired.spec.ttl.is_some() {
-            spec.ttl = time_to_live(session, name).await?;
+            spec.ttl = or_unread(time_to_live(session, name).await, "ttl", &mut unread)?;
         }
         if desired.spec.point_in_time_recovery.is_some() {
-            spec.point_in_time_recovery = point_in_time_recovery(session, name).await?;
+            let read = point_in_time_recovery(session, name).await;
+            spec.point_in_time_recovery = or_unread(read, "pointInTimeRecovery", &mut unread)?;
         }
         let declared = json!(desired.spec);
         for facet in FACETS {
             if declared.get(facet.field()).is_some() {
-                facets.insert(facet.field(), facet.read(session, &of).await?);
+                let read = facet.read(session, &of).await.map(Some);
+                if let Some(seen) = or_unread(read, facet.field(), &mut unread)? {
+                    facets.insert(facet.field(), seen);
+                }
             }
         }
     }
@@ -102,6 +111,7 @@ pub(super) async fn observe(
         busy,
         failure: failure(&table),
         facets,
+        unread,
     }))
 }
 

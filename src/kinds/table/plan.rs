@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schemars::schema_for;
 use serde_json::json;
 
-use crate::kinds::{Desired, FacetStep, comparable, policy, push_facet, split_off};
+use crate::kinds::{Desired, FacetStep, LiveSide, comparable, policy, push_facet, split_off};
 use crate::model::Path;
 use crate::plan::{Blocked, Change, Plan, Shape, Verb};
 
@@ -40,7 +40,10 @@ pub enum TableStep {
 }
 
 pub(super) static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
-    Shape::of(schema_for!(TableSpec).as_value(), &["billing.throughput", "stream.viewType"])
+    Shape::of(
+        schema_for!(TableSpec).as_value(),
+        &["billing.throughput", "globalSecondaryIndexes.throughput", "stream.viewType"],
+    )
 });
 
 pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Plan<TableStep> {
@@ -54,7 +57,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     for (field, facet) in &live.facets {
         seen[field] = facet.words.clone();
     }
-    let mut compared = desired.compare(declared, &by_meaning(seen), &SHAPE);
+    let mut compared = desired.compare(declared, LiveSide::Resource(&by_meaning(seen)), &SHAPE);
     if let Some(policy) = compared.effective.get_mut("resourcePolicy").filter(|p| p.is_string()) {
         // It was one text to be compared by its meaning.
         *policy = json!(desired.spec.resource_policy);
@@ -94,11 +97,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     let unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
     plan.blocked = unasked.or_else(|| stays_off(&desired.ignore, &live.spec, &changes));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
-    index_plan.push_deletions(&mut plan);
-    push_billing(&mut plan, &want, index_plan.throughputs(), &mut changes);
-    push_settings(&mut plan, &want, &live.spec, &mut changes);
-    index_plan.push_updates(&mut plan, &want);
-    index_plan.push_creations(&mut plan);
+    // What protects comes first, and no step waits for another that AWS may refuse.
     push_recovery(&mut plan, &want, &desired.spec, &live.spec, &mut changes);
     for facet in FACETS {
         let taken = split_off(&mut changes, &[facet.field()]);
@@ -110,8 +109,15 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     }
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
-        plan.push(Verb::Update, "tags", tags, TableStep::Tag(live.arn.clone(), wanted_tags));
+        let step = TableStep::Tag(live.arn.clone(), wanted_tags);
+        plan.push(Verb::Update, "tags", tags, step).stands_alone();
     }
+    push_protection(&mut plan, &want, &mut changes);
+    index_plan.push_deletions(&mut plan);
+    push_billing(&mut plan, &want, index_plan.throughputs(), &mut changes);
+    push_settings(&mut plan, &want, &live.spec, &mut changes);
+    index_plan.push_updates(&mut plan, &want);
+    index_plan.push_creations(&mut plan);
     plan
 }
 
@@ -122,12 +128,21 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let mut plan = Plan::default();
     let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
     let declared = comparable(&normalized(spec), &BTreeMap::new());
-    let mut given = desired.compare(declared, &json!({}), &SHAPE).changes;
+    let mut given = desired.compare(declared, LiveSide::Nothing(&json!({})), &SHAPE).changes;
     let ttl = split_off(&mut given, &["ttl"]);
     let recovery = split_off(&mut given, &["pointInTimeRecovery"]);
     // They are read before they are written, once the table is there.
     split_off(&mut given, &FACETS.map(|facet| facet.field()));
     plan.push_whole(Verb::Create, "table", given, create);
+    let metered = spec.global_secondary_indexes.iter().flatten().find(|i| i.throughput.is_some());
+    if let (None, Some(index)) = (&spec.billing, metered) {
+        let message = format!(
+            "index {} has a throughput, and a new table without `billing` is made on demand, where DynamoDB takes \
+             none. Declare billing, or take the throughput out",
+            index.name
+        );
+        plan.blocked = Some(Blocked { reason: "NotPlannable", message });
+    }
     if let Some(wanted) = spec.ttl.clone().filter(|ttl| ttl.enabled) {
         plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(wanted));
     }
@@ -158,7 +173,13 @@ fn is_off_and_stays_off(change: &Change, want: &TableSpec, live: &TableSpec) -> 
         }
         _ => true,
     };
-    !is_on(want) && !is_on(live)
+    let is_on_demand =
+        want.billing_mode().or(live.billing_mode()) == Some(BillingMode::PayPerRequest);
+    let fields = change.path.fields();
+    let is_of_throughput = fields.starts_with("billing.throughput")
+        || fields.starts_with("globalSecondaryIndexes.throughput");
+    // What is on demand has no throughput.
+    (is_on_demand && is_of_throughput) || (!is_on(want) && !is_on(live))
 }
 
 /// A stream or a time to live that is on changes by being turned off and on again. Where its switch is
@@ -220,7 +241,16 @@ fn push_billing(
     if let (false, Some(want)) = (billing.is_empty(), &want.billing) {
         let provisioned = want.mode == BillingMode::Provisioned;
         let indexes = if provisioned { indexes } else { Vec::new() };
-        plan.push(Verb::Update, "billing", billing, TableStep::Billing(want.clone(), indexes));
+        let step = TableStep::Billing(want.clone(), indexes);
+        plan.push(Verb::Update, "billing", billing, step).stands_alone();
+    }
+}
+
+fn push_protection(plan: &mut Plan<TableStep>, want: &TableSpec, changes: &mut Vec<Change>) {
+    let taken = split_off(changes, &["deletionProtection"]);
+    if let (false, Some(on)) = (taken.is_empty(), want.deletion_protection) {
+        let step = TableStep::DeletionProtection(on);
+        plan.push(Verb::Update, "deletion protection", taken, step).stands_alone();
     }
 }
 
@@ -234,7 +264,7 @@ fn push_settings(
     let mut push = |roots: &[&str], what: &str, step: Option<TableStep>| {
         let taken = split_off(changes, roots);
         if let (false, Some(step)) = (taken.is_empty(), step) {
-            plan.push(Verb::Update, what, taken, step);
+            plan.push(Verb::Update, what, taken, step).stands_alone();
         }
     };
     push(
@@ -249,11 +279,6 @@ fn push_settings(
             .map(|warm| TableStep::WarmThroughput(warm.at_least(live.warm_throughput))),
     );
     push(&["tableClass"], "table class", want.table_class.map(TableStep::Class));
-    push(
-        &["deletionProtection"],
-        "deletion protection",
-        want.deletion_protection.map(TableStep::DeletionProtection),
-    );
     push(&["encryption"], "encryption", want.encryption.clone().map(TableStep::Encryption));
     // A stream that is on cannot change its view: it is turned off first, and on again by the
     // next plan.
@@ -287,12 +312,12 @@ fn push_recovery(
             }
             None => want.clone(),
         };
-        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(step));
+        plan.push(Verb::Update, "time to live", ttl, TableStep::TimeToLive(step)).stands_alone();
     }
     let recovery = split_off(changes, &["pointInTimeRecovery"]);
     if let (false, Some(want)) = (recovery.is_empty(), want.point_in_time_recovery) {
         let step = TableStep::PointInTimeRecovery(want);
-        plan.push(Verb::Update, "point-in-time recovery", recovery, step);
+        plan.push(Verb::Update, "point-in-time recovery", recovery, step).stands_alone();
     }
 }
 
@@ -336,6 +361,7 @@ mod tests {
             busy: None,
             failure: None,
             facets: BTreeMap::new(),
+            unread: Vec::new(),
         }
     }
 

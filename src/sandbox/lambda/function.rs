@@ -88,6 +88,7 @@ impl Function {
     }
 
     pub fn configure(&mut self, body: &Value) -> Answer {
+        guard(body, &revision(&self.name, self.revision), "GetFunction")?;
         let mut changed = self.latest.clone();
         merge(&mut changed, body)?;
         self.latest = changed;
@@ -96,6 +97,7 @@ impl Function {
     }
 
     pub fn update_code(&mut self, body: &Value, code: Option<Code>) -> Answer {
+        guard(body, &revision(&self.name, self.revision), "GetFunction")?;
         self.take_code(code);
         if let Some(architectures) = body["Architectures"].as_array() {
             self.latest.insert("Architectures".to_owned(), json!(architectures));

@@ -37,11 +37,14 @@ impl Facet for Encryption {
             .iter()
             .map(|kind| word("encryption.blockedEncryptionTypes", kind.as_str()))
             .collect();
+        // What blocks nothing says so, or is not there.
+        let blocked =
+            Some(blocked?).filter(|blocked| !blocked.is_empty()).unwrap_or(NOTHING.to_vec());
         Ok(Some(BucketEncryption {
             algorithm: word("encryption.algorithm", default.sse_algorithm.as_str())?,
             kms_key_arn: default.kms_master_key_id.clone(),
             bucket_key_enabled: Some(rule.bucket_key_enabled.unwrap_or(false)),
-            blocked_encryption_types: Some(blocked?).filter(|blocked| !blocked.is_empty()),
+            blocked_encryption_types: Some(blocked),
         }))
     }
 
@@ -74,7 +77,10 @@ impl Facet for Encryption {
             (None, live) if !was_said => live.filter(|_| !is_dual),
             (words, _) => words,
         };
-        if was_said || words.blocked_encryption_types.is_some() {
+        let blocks_nothing =
+            words.blocked_encryption_types.as_ref().is_none_or(|kinds| is_nothing(kinds));
+        let is_there = rule.blocked_encryption_types.is_some();
+        if words.blocked_encryption_types.is_some() && (is_there || !blocks_nothing) {
             rule.blocked_encryption_types = words.blocked_encryption_types.map(blocked);
         }
         Self::Sdk::builder().rules(rule).build()
@@ -114,6 +120,13 @@ fn refuse_what_does_not_go_together(
         return Err(BuildError::other(why));
     }
     Ok(())
+}
+
+/// How S3 says that nothing is blocked.
+const NOTHING: [BlockedEncryptionType; 1] = [BlockedEncryptionType::None];
+
+fn is_nothing(kinds: &[BlockedEncryptionType]) -> bool {
+    kinds.is_empty() || kinds == NOTHING
 }
 
 fn blocked(kinds: Vec<BlockedEncryptionType>) -> aws::BlockedEncryptionTypes {

@@ -47,8 +47,9 @@ impl Facet for Logs {
         })?;
         let new = Self::Sdk::builder().target_bucket(bucket).target_prefix(prefix).build()?;
         let mut sdk = live.unwrap_or_else(|| new.clone());
-        let is_partitioned =
-            |format: &aws::TargetObjectKeyFormat| format.partitioned_prefix.is_some();
+        let has_source = |format: &aws::TargetObjectKeyFormat| {
+            format.partitioned_prefix().is_some_and(|by| by.partition_date_source().is_some())
+        };
         let source = words.partition_date_source.map(|source| text(&source));
         sdk.target_object_key_format = match (source, sdk.target_object_key_format) {
             (Some(source), _) => {
@@ -56,7 +57,8 @@ impl Facet for Logs {
                 let by = aws::PartitionedPrefix::builder().partition_date_source(source).build();
                 Some(aws::TargetObjectKeyFormat::builder().partitioned_prefix(by).build())
             }
-            (None, Some(format)) if is_partitioned(&format) => {
+            // One whose source has no word stays.
+            (None, Some(format)) if has_source(&format) => {
                 let simple = aws::SimplePrefix::builder().build();
                 Some(aws::TargetObjectKeyFormat::builder().simple_prefix(simple).build())
             }
