@@ -216,6 +216,8 @@ impl AwsError {
             (false, true) => code.clone(),
             (false, false) => format!("{code}: {message}"),
         };
+        // A line end of AWS's is not to be taken for one of ours.
+        let what = what.replace('\n', "\\n");
         let advice = match self.class {
             Class::Denied => format!("; the credentials need {}", self.needed()),
             Class::Credentials => {

@@ -8,7 +8,7 @@ use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
-use crate::engine::release::{check_hold, moves_all};
+use crate::engine::release::{check_hold, check_needs, moves_all};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
 use crate::store::Cause;
@@ -79,6 +79,12 @@ async fn record_all(
             )));
         }
         upload(&session, &proposal.packages).await?;
+    }
+    for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
+        let before = &proposal.current.objects;
+        let changed = proposal.objects.iter().filter(|object| !before.contains(object));
+        let name = &proposal.environment;
+        check_needs(&connected.sessions, name, changed, &proposal.objects).await?;
     }
     for proposal in proposals {
         record(connected, proposal, confirmed, provenance).await?;

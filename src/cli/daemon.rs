@@ -133,7 +133,11 @@ async fn open(
             health.clone(),
         );
         health.turned();
-        match opened.await {
+        let opened = tokio::select! {
+            opened = opened => opened,
+            () = stop.cancelled() => return Err(CliError::refused("stopped before the store answered")),
+        };
+        match opened {
             Ok(engine) => return Ok(engine),
             Err(StoreError::Aws(error))
                 if matches!(error.class, Class::Transient | Class::Throttled)

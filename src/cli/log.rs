@@ -58,6 +58,12 @@ pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
+/// A record is one line: a line end in a text of others would look like the next record.
+fn one_line(record: &str) -> String {
+    let (text, end) = record.strip_suffix('\n').map_or((record, ""), |text| (text, "\n"));
+    format!("{}{end}", text.replace('\n', "\\n"))
+}
+
 /// Standard error. A record comes as one write.
 struct Log {
     /// Sequences of colours are our own: tracing shows those of others.
@@ -66,7 +72,7 @@ struct Log {
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = one_line(&String::from_utf8_lossy(bytes));
         let shown = match self.has_colours {
             true => visible_in_colour(&text),
             false => visible(&text).into_owned(),

@@ -25,17 +25,19 @@ pub(super) struct WaitArgs {
 
 pub(super) async fn run(connected: &Connected, args: &WaitArgs) -> Result<(), CliError> {
     let goal = Goal::parse(&args.goal)?;
-    let mut trouble = None;
-    let waited =
-        tokio::time::timeout(args.timeout, until(connected, args, &goal, &mut trouble)).await;
-    match (waited, trouble) {
+    let mut last = Last::Nothing;
+    let waited = tokio::time::timeout(args.timeout, until(connected, args, &goal, &mut last)).await;
+    match (waited, last) {
         (Ok(result), _) => result,
-        (Err(_), Some(error)) => Err(CliError::refused(format!(
+        (Err(_), Last::Nothing) => Err(CliError::refused(format!(
+            "timed out after {} s; the store did not answer",
+            args.timeout.as_secs()
+        ))),
+        (Err(_), Last::Trouble(error)) => Err(CliError::refused(format!(
             "timed out after {} s; the store could not be read: {error}",
             args.timeout.as_secs()
         ))),
-        (Err(_), None) => {
-            let rows = rows(connected, args).await?;
+        (Err(_), Last::Rows(rows)) => {
             let left: Vec<_> = rows
                 .iter()
                 .filter(|row| !goal.is_met(row))
@@ -90,28 +92,33 @@ impl Goal {
     }
 }
 
-/// Looks until the goal is met or lost. `trouble` is why the store could not be read the last time: that
-/// passes, or the time runs out.
+/// What the last look came to: the time may run out in the middle of the next one.
+enum Last {
+    Nothing,
+    Rows(Vec<Row>),
+    Trouble(CliError),
+}
+
+/// Looks until the goal is met or lost. That the store cannot be read passes, or the time runs out.
 async fn until(
     connected: &Connected,
     args: &WaitArgs,
     goal: &Goal,
-    trouble: &mut Option<CliError>,
+    last: &mut Last,
 ) -> Result<(), CliError> {
     loop {
         let rows = match rows(connected, args).await {
             Ok(rows) => rows,
             Err(error) if error.may_pass() => {
-                if trouble.is_none() {
+                if !matches!(last, Last::Trouble(_)) {
                     note!("warning: {error}; trying again");
                 }
-                *trouble = Some(error);
+                *last = Last::Trouble(error);
                 tokio::time::sleep(LOOK_EVERY).await;
                 continue;
             }
             Err(error) => return Err(error),
         };
-        *trouble = None;
         // For `delete` without an object: until nothing is leaving any more.
         let concerned = |row: &&Row| match goal {
             Goal::Deleted => row.leaves || args.object.is_some(),
@@ -129,6 +136,7 @@ async fn until(
             say!("{}: {}", args.environment, args.goal);
             return Ok(());
         }
+        *last = Last::Rows(rows);
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -96,7 +96,7 @@ impl Pass<'_> {
         };
         if look.plan.is_settled() {
             self.left_behind = look.facts.exists;
-            return Ok(if look.facts.exists { None } else { self.missing() });
+            return Ok(self.missing());
         }
         self.record.phase = self.record.phase.seen_leaving();
         if let Some(blocked) = look.plan.blocked {
@@ -134,8 +134,11 @@ impl Pass<'_> {
         if now.duration_since(since) >= CERTAIN_AFTER {
             return None;
         }
-        let message =
-            "it is gone, and nobody here deleted it; looking again to be certain".to_owned();
+        let message = match self.left_behind {
+            true => "another resource has its name now; checking again for 60 s",
+            false => "it disappeared outside trueup; checking again for 60 s",
+        };
+        let message = message.to_owned();
         Some(Verdict::Waiting(Waiting { reason: "Missing", message }))
     }
 

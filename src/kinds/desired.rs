@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::policy;
 use crate::aws::tags;
 use crate::model::{
     ObjectFieldRef, ObjectKey, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
@@ -161,11 +162,28 @@ impl<S> Desired<S> {
         let was_declared = |change: &Change| {
             self.previous.as_ref().is_some_and(|spec| shape.at(spec, &change.path).is_some())
         };
-        let unasked: Vec<_> = widening.filter(|change| !was_declared(change)).collect();
-        if unasked.is_empty() || self.confirmed {
+        let unasked = widening.filter(|change| !was_declared(change));
+        self.ask(unasked.map(|change| change.path.to_string()).collect())
+    }
+
+    /// The limits of a live policy that the declared one would take away, and that no manifest ever declared.
+    pub fn unasked_policy(&self, field: &str, live: Option<&Value>) -> Option<Blocked>
+    where
+        S: Serialize,
+    {
+        let declared = json!(self.spec);
+        let is_ignored = self.ignore.iter().any(|path| path.to_string() == field);
+        let is_declared = self.declares(&declared, field) && !is_ignored;
+        let live = live.filter(|live| live.is_object() && is_declared)?;
+        let before = self.previous.as_ref().and_then(|spec| spec.get(field));
+        let lost = policy::lost_limits(live, &declared[field], before);
+        self.ask(lost.iter().map(|statement| format!("{field}.{statement}")).collect())
+    }
+
+    fn ask(&self, paths: Vec<String>) -> Option<Blocked> {
+        if paths.is_empty() || self.confirmed {
             return None;
         }
-        let paths: Vec<_> = unasked.iter().map(|change| change.path.to_string()).collect();
         let message = format!(
             "{} is set on the live resource and in no manifest. This change would take it away, and so delete, \
              open or lose something. Nothing was written. Declare it in the manifest, or confirm that it \

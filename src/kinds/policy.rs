@@ -78,6 +78,44 @@ fn sorted(mut items: Vec<Value>) -> Value {
     Value::Array(items)
 }
 
+/// What a live policy narrows and a wanted one does not: its Denies, and the conditions of what it allows. Each by
+/// its Sid, or its place. What an earlier manifest declared just so is not among them.
+pub(super) fn lost_limits(live: &Value, wanted: &Value, before: Option<&Value>) -> Vec<String> {
+    let wanted = statements(wanted);
+    let before = before.map(statements).unwrap_or_default();
+    let is_in = |list: &[Value], statement: &Value| list.contains(statement);
+    let without_condition = |statement: &Value| {
+        let mut statement = statement.clone();
+        for key in ["Condition", "Sid"] {
+            statement.as_object_mut().map(|map| map.remove(key));
+        }
+        statement
+    };
+    let is_lost = |statement: &Value| {
+        if is_in(&wanted, statement) || is_in(&before, statement) {
+            return false;
+        }
+        let is_deny = statement["Effect"] == "Deny";
+        let bare = without_condition(statement);
+        let is_widened = !statement["Condition"].is_null()
+            && wanted.iter().any(|w| w["Condition"].is_null() && without_condition(w) == bare);
+        is_deny || is_widened
+    };
+    let name = |(i, statement): (usize, &Value)| {
+        let place = || format!("Statement[{i}]");
+        statement["Sid"].as_str().map_or_else(place, |sid| format!("Statement[{sid}]"))
+    };
+    statements(live).iter().enumerate().filter(|(_, s)| is_lost(s)).map(name).collect()
+}
+
+/// The statements in their one form.
+fn statements(policy: &Value) -> Vec<Value> {
+    match &normalized(policy, "")["Statement"] {
+        Value::Array(items) => items.clone(),
+        _ => Vec::new(),
+    }
+}
+
 /// A spec's policy as one text, equal for policies that mean the same.
 pub(super) fn by_meaning(mut value: Value, field: &str) -> Value {
     if let Some(policy) = value.get_mut(field)
@@ -90,6 +128,35 @@ pub(super) fn by_meaning(mut value: Value, field: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_deny_and_a_condition_that_somebody_put_there_are_not_lost_unasked() {
+        let statement = |sid: &str, effect: &str, condition: bool| {
+            let mut statement = serde_json::json!({
+                "Sid": sid, "Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "*",
+            });
+            if condition {
+                statement["Condition"] = serde_json::json!({"Bool": {"aws:SecureTransport": true}});
+            }
+            statement
+        };
+        let policy = |statements: &[&Value]| serde_json::json!({"Statement": statements});
+        let allow = statement("read", "Allow", false);
+        let narrow = statement("read", "Allow", true);
+        let deny = statement("no", "Deny", false);
+        let wanted = policy(&[&allow]);
+        for (live, before, expected) in [
+            (policy(&[&allow]), None, vec![]),
+            (policy(&[&allow, &deny]), None, vec!["Statement[no]"]),
+            (policy(&[&allow, &deny]), Some(policy(&[&deny])), vec![]),
+            (policy(&[&narrow]), None, vec!["Statement[read]"]),
+            (policy(&[&narrow]), Some(policy(&[&narrow])), vec![]),
+            (policy(&[&statement("more", "Allow", false)]), None, vec![]),
+        ] {
+            assert_eq!(lost_limits(&live, &wanted, before.as_ref()), expected, "{live}");
+        }
+        assert_eq!(lost_limits(&policy(&[&deny]), &serde_json::json!({}), None), ["Statement[no]"]);
+    }
+
     use super::*;
     use serde_json::json;
 

@@ -143,7 +143,10 @@ impl Builder<'_> {
         }
         Some(match node.value {
             Node::Null => Value::Null,
-            Node::Scalar(value) => value,
+            Node::Scalar(value) => {
+                self.check_number(&value, span);
+                value
+            }
             Node::Sequence(items) => Value::Array(
                 items
                     .into_iter()
@@ -176,6 +179,21 @@ impl Builder<'_> {
                 Value::Object(map)
             }
         })
+    }
+
+    /// `0100` is a hundred for some readers of YAML, and sixty-four for others.
+    fn check_number(&mut self, value: &Value, span: Range<usize>) {
+        let text = self.text.get(span.clone()).unwrap_or_default();
+        let digits = text.trim_start_matches(['-', '+']);
+        let is_ambiguous = digits.len() > 1
+            && digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if value.is_number() && is_ambiguous {
+            self.problem(
+                span,
+                format!("`{text}` begins with 0: write it without, or as a text in quotes"),
+            );
+        }
     }
 
     fn problem(&mut self, span: Range<usize>, title: String) {

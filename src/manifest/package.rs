@@ -122,7 +122,8 @@ fn package_one(
     let mut file = if metadata.is_dir() {
         let files = files_below(object, path)?;
         let mut file = tempfile::tempfile().map_err(failed)?;
-        zip(&files, &mut file).map_err(failed)?;
+        let inside = path.canonicalize().map_err(failed)?;
+        zip(&files, &inside, &mut file).map_err(failed)?;
         file
     } else if metadata.is_file() {
         copy_of_archive(object, path)?
@@ -153,12 +154,24 @@ fn copy_of_archive(object: &ObjectId, path: &Path) -> Result<File, PackageError>
         let limit = megabytes(UNPACKED_BYTES_MAX);
         return Err(PackageError::TooLarge { object: object.clone(), path: shown(), limit });
     }
-    match ZipArchive::new(&copy) {
-        Ok(_) => Ok(copy),
-        Err(source) => {
-            Err(PackageError::NoArchive { object: object.clone(), path: shown(), source })
-        }
+    let no_archive =
+        |source| PackageError::NoArchive { object: object.clone(), path: shown(), source };
+    let mut archive = ZipArchive::new(&copy).map_err(no_archive)?;
+    if archive.is_empty() {
+        return Err(PackageError::Empty { object: object.clone(), path: shown() });
     }
+    let mut left = UNPACKED_BYTES_MAX;
+    for i in 0..archive.len() {
+        // Read to its end, so that what is damaged shows; and no further than it may be large.
+        let mut file = archive.by_index(i).map_err(no_archive)?.take(left + 1);
+        let unpacked = io::copy(&mut file, &mut io::sink())
+            .map_err(|source| no_archive(zip::result::ZipError::Io(source)))?;
+        left = left.checked_sub(unpacked).ok_or_else(|| {
+            let limit = format!("{} unpacked", megabytes(UNPACKED_BYTES_MAX));
+            PackageError::TooLarge { object: object.clone(), path: shown(), limit }
+        })?;
+    }
+    Ok(copy)
 }
 
 fn megabytes(bytes: u64) -> String {
@@ -213,11 +226,11 @@ fn files_below(object: &ObjectId, root: &Path) -> Result<Vec<(String, PathBuf)>,
 }
 
 /// The limit holds while the files are read, too: they may grow meanwhile.
-fn zip(files: &[(String, PathBuf)], out: &mut File) -> io::Result<()> {
+fn zip(files: &[(String, PathBuf)], inside: &Path, out: &mut File) -> io::Result<()> {
     let mut writer = ZipWriter::new(out);
     let mut left = UNPACKED_BYTES_MAX;
     for (name, path) in files {
-        let mut file = File::open(path)?;
+        let mut file = open_inside(path, inside)?;
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .compression_level(Some(6))
@@ -230,6 +243,27 @@ fn zip(files: &[(String, PathBuf)], out: &mut File) -> io::Result<()> {
         })?;
     }
     writer.finish().map_err(io::Error::other)?.flush()
+}
+
+/// Opens a file, which may have become a link since it was found. What was opened has to be what stands inside.
+fn open_inside(path: &Path, inside: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    let real = path.canonicalize()?;
+    if real.starts_with(inside) && is_same(&file.metadata()?, &std::fs::metadata(&real)?) {
+        return Ok(file);
+    }
+    Err(io::Error::other(format!("{} changed while it was packaged; run it again", path.display())))
+}
+
+#[cfg(unix)]
+fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
+    true
 }
 
 /// Who may run it is part of what a file is; who may read it is not.

@@ -160,6 +160,12 @@ fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
             continue;
         }
         let pointer = format!("/metadata/annotations/{}", name.replace('/', "~1"));
+        if object.kind == environment::NAME && name == annotation::SUSPEND {
+            let message = "an Environment is not suspended by an annotation".to_owned();
+            let help = format!("suspend it with `trueup suspend {}`", object.metadata.name);
+            problems.push(Problem { help: Some(help), ..set.problem(index, &pointer, message) });
+            continue;
+        }
         if !KNOWN.contains(&name.as_str()) {
             let mut problem = set.problem(index, &pointer, format!("unknown annotation `{name}`"));
             problem.help = Some(match nearest(name, KNOWN) {

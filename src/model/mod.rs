@@ -5,6 +5,7 @@
 
 mod clock;
 mod common;
+mod conceal;
 mod condition;
 mod digest;
 mod job;

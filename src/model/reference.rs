@@ -3,6 +3,8 @@
 //! References are found by their shape, anywhere in a spec, so that a kind declares them by using
 //! the types below and nothing else.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -84,6 +86,15 @@ pub struct SsmRef {
 pub enum SecretRef {
     SecretsManager(SecretsManagerRef),
     Ssm(SsmRef),
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecretsManager(reference) => f.write_str(&reference.secret_id),
+            Self::Ssm(reference) => f.write_str(&reference.name),
+        }
+    }
 }
 
 /// Every `objectRef` of a spec, in the order of the document.

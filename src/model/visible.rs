@@ -12,7 +12,11 @@ fn is_hidden(c: char) -> bool {
     // Those that change the direction of text (Unicode's Bidi_Control), and those that have no width.
     let is_bidi = matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    is_control || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
+    // Those that show nothing, or a blank that is no space.
+    let is_blank = matches!(c, '\u{00ad}' | '\u{034f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180e}' | '\u{3164}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}');
+    is_control || is_bidi || is_blank || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 pub fn has_hidden(text: &str) -> bool {
@@ -27,8 +31,10 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_hidden(c) {
-            // Writing to a String cannot fail; all of these are below U+10000.
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+            // Writing to a String cannot fail.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(c);
         }
@@ -61,6 +67,7 @@ mod tests {
             ("\u{1b}[31mred\u{1b}[0m", "\\u001b[31mred\\u001b[0m"),
             ("\u{1b}]0;title\u{7}", "\\u001b]0;title\\u0007"),
             ("\u{202e}gnp.exe", "\\u202egnp.exe"),
+            ("a\u{e0041}\u{ad}b", "a\\udb40\\udc41\\u00adb"),
             ("a\rb\u{8}c\u{9b}31m", "a\\u000db\\u0008c\\u009b31m"),
         ] {
             assert_eq!(visible(text), shown);

@@ -124,7 +124,7 @@ const CALLERS: [(&str, &[&str]); 7] = [
             "kinds/bucket/facets/",
             // A deployment is given a presigned address of its artifact.
             "kinds/frontend/apply.rs",
-            "engine/release/artifacts.rs",
+            "engine/release/needs.rs",
             "cli/init.rs",
             "cli/upload.rs",
         ],

@@ -6,21 +6,22 @@
 //! Guarantees:
 //! - What holds data, and anything in a protected environment, leaves only where it was confirmed by name.
 //! - Content that was rolled back does not come back until somebody asks for it.
-//! - A release whose code or artifact is gone from S3 is not made current again.
+//! - A release whose code, artifact or secret is gone is not made current.
 //!
 //! Left to others: manifests and their packages (`manifest`), the words of a terminal (`cli`), recording
 //! (`store`).
 
-mod artifacts;
 mod current;
 mod delete;
 mod holds;
+mod needs;
 mod removals;
 mod rollback;
 
 pub use current::{Current, current, current_or_head};
 pub use delete::delete;
 pub use holds::check_hold;
+pub use needs::check_needs;
 pub use removals::check_removals;
 pub use rollback::{RolledBack, roll_back};
 
@@ -51,11 +52,11 @@ pub enum Refused {
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(
-        "{environment} cannot be made so, since S3 does not have what it needs any more; nothing was \
-         recorded. Put it back, or choose another release: {}",
+        "{environment} cannot be made so, since what it needs is not there; nothing was recorded. Put it there, \
+         or choose another release: {}",
         gone.join("; ")
     )]
-    ArtifactsGone { environment: String, gone: Vec<String> },
+    NeedsGone { environment: String, gone: Vec<String> },
     #[error("{environment} has no {object}; see `trueup get {environment}`")]
     NoSuchObject { environment: String, object: ObjectId },
     #[error("{object} refers to {to}; delete both, or apply it without the reference first")]

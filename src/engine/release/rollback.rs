@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::artifacts::check_artifacts;
-use super::{Current, MoveError, Refused, check_removals, moves_all};
+use super::{Current, MoveError, Refused, check_needs, check_removals, moves_all};
 use crate::aws::Sessions;
 use crate::model::{Object, ObjectId};
 use crate::store::{Cause, Head, NewRelease, Release, Store};
@@ -51,7 +50,7 @@ pub async fn roll_back(
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
     let objects: Vec<Object> = store.objects(environment, &digests).await?.into_values().collect();
-    check_artifacts(sessions, environment, &objects).await?;
+    check_needs(sessions, environment, objects.iter(), &objects).await?;
     check_removals(environment, &current.objects, &objects, confirmed)?;
     let new = NewRelease {
         cause: Cause::Rollback(to),

@@ -58,7 +58,9 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     changes.retain(|c| c.path.to_string() != "objectLock.enabled" || c.desired.is_some());
     let mut plan = Plan { changes: changes.clone(), ..Plan::default() };
     let widening = changes.iter().filter(|change| widens(change, &desired.spec));
-    plan.blocked = desired.unasked(widening, &SHAPE);
+    let live_policy = live.facets.get("policy").map(|seen| &seen.words);
+    let blocked = desired.unasked(widening, &SHAPE);
+    plan.blocked = blocked.or_else(|| desired.unasked_policy("policy", live_policy));
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         let mut all = live.tags.clone();

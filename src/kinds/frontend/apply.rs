@@ -56,6 +56,10 @@ pub(super) async fn apply(session: &Session, step: &FrontendStep) -> Result<Outc
                 .set_basic_auth_credentials(revealed(&branch.basic_auth));
             session.write(Service::Amplify, "UpdateBranch", call.send()).await?;
         }
+        FrontendStep::DeleteBranch { app, branch } => {
+            let call = amplify.delete_branch().app_id(app).branch_name(branch);
+            session.write(Service::Amplify, "DeleteBranch", call.send()).await?;
+        }
         FrontendStep::Deploy { app, branch, artifact } => {
             let job = deploy(session, app, branch, artifact).await?;
             return Ok(Outcome { job, ..Outcome::in_progress() });

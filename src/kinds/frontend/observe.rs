@@ -29,6 +29,8 @@ pub struct LiveFrontend {
     pub tags: BTreeMap<String, String>,
     pub branch: Option<LiveBranch>,
     pub domain_state: Option<DomainState>,
+    /// A branch of the object's that its manifest does not name any more.
+    pub left_branch: Option<String>,
     pub unread: Unread,
 }
 
@@ -144,6 +146,7 @@ pub(super) async fn observe(
             newest_job: newest_job(session, &live.app_id, name).await?,
         });
     }
+    live.left_branch = left_branch(session, desired, &live.app_id).await?;
     if let Some(domain) = &desired.spec.domain {
         let read = live_domain(session, &live.app_id, domain).await;
         let found = or_unread(read, "domain", &mut live.unread)?;
@@ -281,6 +284,7 @@ fn live_of(app: &aws::App, asked: &FrontendSpec) -> LiveFrontend {
         tags: tags_of(app.tags()),
         branch: None,
         domain_state: None,
+        left_branch: None,
         unread,
     }
 }
@@ -294,6 +298,22 @@ fn known<T>(
     let told =
         read?.map_err(|word| unread.push((field, word.in_reply(Service::Amplify, "GetApp"))));
     told.ok()
+}
+
+/// The branch that the manifest named before, where it is still there and this object's.
+async fn left_branch(
+    session: &Session,
+    desired: &Desired<FrontendSpec>,
+    app: &str,
+) -> Result<Option<String>, AwsError> {
+    let before = desired.previous.as_ref().and_then(|spec| spec["branch"]["name"].as_str());
+    let Some(before) = before.filter(|before| *before != desired.spec.branch.name) else {
+        return Ok(None);
+    };
+    let found = branch(session, app, before).await?;
+    let is_ours =
+        |branch: &aws::Branch| tags::owned_by(&tags_of(branch.tags()), &desired.key, &desired.uid);
+    Ok(found.filter(is_ours).map(|_| before.to_owned()))
 }
 
 async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use crate::aws::tags as owner;
 use crate::kinds::{Desired, S3Location, split_off};
@@ -44,6 +45,10 @@ pub enum FrontendStep {
     UpdateBranch {
         app: String,
         branch: Box<BranchSettings>,
+    },
+    DeleteBranch {
+        app: String,
+        branch: String,
     },
     /// Starts a deployment of an artifact.
     Deploy {
@@ -148,10 +153,25 @@ pub(super) fn plan(
         push_domain(&mut plan, &app, &settings.spec, asked, seen, domain);
     }
     push_release(&mut plan, desired, seen, now);
+    push_left_branch(&mut plan, &app, seen);
     if plan.steps.is_empty() && plan.blocked.is_none() {
         judge_domain(&mut plan, seen);
     }
     plan
+}
+
+/// The branch of before goes once the new one serves what was released.
+fn push_left_branch(plan: &mut Plan<FrontendStep>, app: &str, seen: &LiveFrontend) {
+    let Some(branch) = seen.left_branch.clone().filter(|_| plan.is_settled()) else { return };
+    let change = Change {
+        path: Path::default().field("branch").element(&branch),
+        live: Some(Value::String("still there".to_owned())),
+        desired: None,
+    };
+    plan.changes.push(change.clone());
+    let what = format!("branch {branch}");
+    let step = FrontendStep::DeleteBranch { app: app.to_owned(), branch };
+    plan.push(Verb::Delete, what, vec![change], step);
 }
 
 /// Fields of the app that are written together: what AWS refuses of the one does not hold the others back. Who
@@ -343,7 +363,7 @@ mod tests {
     use super::super::observe::{DomainState, LiveBranch};
     use super::*;
     use crate::model::StartedJob;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const APP: &str = "arn:aws:amplify:us-east-1:123456789012:apps/d1";
 

@@ -290,6 +290,14 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
         let message = "a domain needs name and subdomains";
         problems.push(Problem::new("domain", message));
     }
+    let subdomains = spec.domain.iter().flat_map(|domain| domain.subdomains.iter().flatten());
+    let prefixes: Vec<_> = subdomains.map(|subdomain| &subdomain.prefix).collect();
+    for (i, prefix) in
+        prefixes.iter().enumerate().filter(|(i, prefix)| prefixes[..*i].contains(prefix))
+    {
+        let message = format!("the prefix `{prefix}` is given twice");
+        problems.push(Problem::new(format!("domain.subdomains[{i}].prefix"), message));
+    }
     if let Some(domain) = &spec.domain
         && domain.name.is_none()
         && (domain.auto_subdomains.is_some() || domain.certificate_arn.is_some())

@@ -95,7 +95,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     }
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
     let unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
-    plan.blocked = unasked.or_else(|| stays_off(&desired.ignore, &live.spec, &changes));
+    let live_policy = live.facets.get("resourcePolicy").map(|seen| &seen.words);
+    plan.blocked = unasked
+        .or_else(|| desired.unasked_policy("resourcePolicy", live_policy))
+        .or_else(|| stays_off(&desired.ignore, &live.spec, &changes));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     // What protects comes first, and no step waits for another that AWS may refuse.
     push_recovery(&mut plan, &want, &desired.spec, &live.spec, &mut changes);

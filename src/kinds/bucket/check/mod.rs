@@ -222,8 +222,15 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
         ("topics", &notifications.topics),
     ];
     let mut problems = Vec::new();
+    let mut seen = Vec::new();
     for (name, list) in lists {
         for (i, notification) in list.iter().flatten().enumerate() {
+            if seen.contains(&&notification.id) {
+                let message = format!("the id `{}` is used twice", notification.id);
+                problems.push(Problem::new(format!("notifications.{name}[{i}].id"), message));
+            }
+            seen.push(&notification.id);
+            problems.extend(check_target(name, i, notification));
             if let Some(event) = notification.events.iter().find(|event| !is_event(event)) {
                 let path = format!("notifications.{name}[{i}].events");
                 let problem = Problem::new(path, format!("`{event}` is not an event of S3"));
@@ -242,6 +249,19 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A list of one sort of destination takes no ARN of another.
+fn check_target(list: &str, i: usize, notification: &Notification) -> Option<Problem> {
+    let service = match list {
+        "functions" => "lambda",
+        "queues" => "sqs",
+        _ => "sns",
+    };
+    let arn = notification.arn.as_ref()?;
+    let is_it = arn.split(':').nth(2) == Some(service);
+    let message = format!("{list} are notified by ARNs of {service}");
+    (!is_it).then(|| Problem::new(format!("notifications.{list}[{i}].arn"), message))
 }
 
 /// The families of events that S3 notifies of, and what follows them:
