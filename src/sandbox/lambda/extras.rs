@@ -156,6 +156,9 @@ impl Function {
                 settings[member] = asked.body[member].clone();
             }
         }
+        if let Some(cors) = settings.get_mut("Cors") {
+            lower_headers(cors);
+        }
         self.urls.insert(qualifier, settings.clone());
         if operation != "CreateFunctionUrlConfig" {
             return Ok((200, settings));
@@ -194,5 +197,16 @@ fn principal(given: &str) -> Value {
             json!({"AWS": format!("arn:aws:iam::{account}:root")})
         }
         arn => json!({"AWS": arn}),
+    }
+}
+
+/// Lambda keeps names of headers in lower case: go-to-k/cdk-real-drift, issue 874.
+fn lower_headers(cors: &mut Value) {
+    for member in ["AllowHeaders", "ExposeHeaders"] {
+        for header in cors[member].as_array_mut().into_iter().flatten() {
+            if let Value::String(name) = header {
+                *name = name.to_lowercase();
+            }
+        }
     }
 }

@@ -129,7 +129,11 @@ impl Facets {
             let message = "The XML you provided was not well-formed or did not validate against our published schema";
             return failed(400, "MalformedXML", message);
         }
-        self.0.insert((facet.name, id), body.clone());
+        let document = match facet.name {
+            "publicAccessBlock" => all_four(&text),
+            _ => body.clone(),
+        };
+        self.0.insert((facet.name, id), document);
         MockResponse::xml(200, "")
     }
 
@@ -153,4 +157,19 @@ impl Facets {
         let body = format!("<{list}><IsTruncated>false</IsTruncated>{documents}</{list}>");
         MockResponse::xml(200, in_namespace(&body))
     }
+}
+
+/// S3 shows all four protections, those that were left out as off.
+fn all_four(given: &str) -> Bytes {
+    let members =
+        ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+    let inner: String = members
+        .iter()
+        .map(|member| {
+            let is_on = given.contains(&format!("<{member}>true<"));
+            format!("<{member}>{is_on}</{member}>")
+        })
+        .collect();
+    let root = "PublicAccessBlockConfiguration";
+    Bytes::from(format!("<{root}>{inner}</{root}>"))
 }

@@ -27,7 +27,18 @@ impl Facet for Block {
             session.s3().get_public_access_block().bucket(bucket).send()
         });
         let read = read.await.absent("NoSuchPublicAccessBlockConfiguration")?;
-        Ok(read.and_then(|r| r.public_access_block_configuration))
+        let Some(read) = read else { return Ok(None) };
+        // S3 shows all four. A reply without one says nothing of it, and a write would turn it off.
+        let block = read.public_access_block_configuration.filter(|block| {
+            let all = [
+                block.block_public_acls,
+                block.ignore_public_acls,
+                block.block_public_policy,
+                block.restrict_public_buckets,
+            ];
+            all.iter().all(Option::is_some)
+        });
+        AwsError::required(service, operation, block).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<PublicAccessBlock>, UnknownWord> {
@@ -76,7 +87,8 @@ impl Facet for Ownership {
             session.s3().get_bucket_ownership_controls().bucket(bucket).send()
         });
         let read = read.await.absent("OwnershipControlsNotFoundError")?;
-        Ok(read.and_then(|r| r.ownership_controls))
+        let Some(read) = read else { return Ok(None) };
+        AwsError::required(service, operation, read.ownership_controls).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<ObjectOwnership>, UnknownWord> {

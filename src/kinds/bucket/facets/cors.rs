@@ -22,7 +22,8 @@ impl Facet for Cors {
         let read = session
             .read(service, operation, || session.s3().get_bucket_cors().bucket(bucket).send());
         let read = read.await.absent("NoSuchCORSConfiguration")?;
-        Ok(read.and_then(|r| r.cors_rules))
+        let Some(read) = read else { return Ok(None) };
+        AwsError::required(service, operation, read.cors_rules).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<Vec<CorsRule>>, UnknownWord> {

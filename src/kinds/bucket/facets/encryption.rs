@@ -25,7 +25,9 @@ impl Facet for Encryption {
             session.s3().get_bucket_encryption().bucket(bucket).send()
         });
         let read = read.await.absent("ServerSideEncryptionConfigurationNotFoundError")?;
-        Ok(read.and_then(|r| r.server_side_encryption_configuration))
+        let Some(read) = read else { return Ok(None) };
+        let configuration = read.server_side_encryption_configuration;
+        AwsError::required(service, operation, configuration).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<BucketEncryption>, UnknownWord> {

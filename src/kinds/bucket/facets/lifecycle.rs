@@ -39,10 +39,10 @@ impl Facet for Lifecycle {
             session.s3().get_bucket_lifecycle_configuration().bucket(bucket).send()
         });
         let read = read.await.absent("NoSuchLifecycleConfiguration")?;
-        Ok(read.map(|r| Rules {
-            rules: r.rules.unwrap_or_default(),
-            minimum_object_size: r.transition_default_minimum_object_size,
-        }))
+        let Some(read) = read else { return Ok(None) };
+        let rules = AwsError::required(service, operation, read.rules)?;
+        let minimum_object_size = read.transition_default_minimum_object_size;
+        Ok(Some(Rules { rules, minimum_object_size }))
     }
 
     fn words(sdk: &Rules) -> Result<Option<Vec<LifecycleRule>>, UnknownWord> {

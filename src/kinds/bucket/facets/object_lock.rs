@@ -25,7 +25,8 @@ impl Facet for Lock {
             session.s3().get_object_lock_configuration().bucket(bucket).send()
         });
         let read = read.await.absent("ObjectLockConfigurationNotFoundError")?;
-        Ok(read.and_then(|r| r.object_lock_configuration))
+        let Some(read) = read else { return Ok(None) };
+        AwsError::required(service, operation, read.object_lock_configuration).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<ObjectLock>, UnknownWord> {

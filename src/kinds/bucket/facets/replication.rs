@@ -31,7 +31,8 @@ impl Facet for Copies {
             session.s3().get_bucket_replication().bucket(bucket).send()
         });
         let read = read.await.absent("ReplicationConfigurationNotFoundError")?;
-        Ok(read.and_then(|r| r.replication_configuration))
+        let Some(read) = read else { return Ok(None) };
+        AwsError::required(service, operation, read.replication_configuration).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<Replication>, UnknownWord> {

@@ -25,14 +25,16 @@ impl Facet for Site {
         let read = session
             .read(service, operation, || session.s3().get_bucket_website().bucket(bucket).send());
         let read = read.await.absent("NoSuchWebsiteConfiguration")?;
-        Ok(read.map(|r| {
-            Self::Sdk::builder()
-                .set_index_document(r.index_document)
-                .set_error_document(r.error_document)
-                .set_redirect_all_requests_to(r.redirect_all_requests_to)
-                .set_routing_rules(r.routing_rules)
-                .build()
-        }))
+        let Some(read) = read else { return Ok(None) };
+        let site = Self::Sdk::builder()
+            .set_index_document(read.index_document)
+            .set_error_document(read.error_document)
+            .set_redirect_all_requests_to(read.redirect_all_requests_to)
+            .set_routing_rules(read.routing_rules)
+            .build();
+        // Every website has one of the two.
+        let is_one = site.index_document.is_some() || site.redirect_all_requests_to.is_some();
+        AwsError::required(service, operation, Some(site).filter(|_| is_one)).map(Some)
     }
 
     fn words(sdk: &Self::Sdk) -> Result<Option<Website>, UnknownWord> {
