@@ -169,3 +169,40 @@ fn is_given_by_shell(path: &Path) -> bool {
         || path.starts_with("/dev/fd")
         || path.starts_with("/proc/self/fd")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn read(root: &Path) -> Result<Vec<String>, String> {
+        let mut sources = Sources::default();
+        sources.read(root).map_err(|error| error.to_string())?;
+        let name = |source: &Source| {
+            Path::new(&source.name).file_name().map(|n| n.to_string_lossy().into_owned())
+        };
+        Ok(sources.0.iter().filter_map(name).collect())
+    }
+
+    #[test]
+    fn nothing_that_is_named_as_a_manifest_is_passed_over() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        // As Kubernetes mounts a ConfigMap.
+        std::fs::create_dir(at("..2026")).unwrap();
+        std::fs::write(at("..2026/linked.yaml"), "kind: Table").unwrap();
+        std::os::unix::fs::symlink("..2026", at("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/linked.yaml", at("linked.yaml")).unwrap();
+        std::fs::write(at("UPPER.YAML"), "kind: Table").unwrap();
+        std::fs::write(at("notes.txt"), "not one").unwrap();
+        std::fs::create_dir(at("sub")).unwrap();
+        std::fs::write(at("sub/kustomization.yaml"), "resources: [a.yaml]").unwrap();
+        std::fs::write(at("sub/kustomization.yml"), "kind: Table").unwrap();
+        let names = ["UPPER.YAML", "linked.yaml", "kustomization.yml"];
+        assert_eq!(read(root.path()).unwrap(), names);
+        std::os::unix::fs::symlink("nowhere.yaml", at("dangling.yaml")).unwrap();
+        assert!(read(root.path()).unwrap_err().contains("dangling.yaml"));
+        std::fs::remove_file(at("dangling.yaml")).unwrap();
+        std::os::unix::fs::symlink("sub", at("more")).unwrap();
+        assert!(read(root.path()).unwrap_err().contains("is a link to a directory"));
+    }
+}

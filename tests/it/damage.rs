@@ -66,7 +66,22 @@ async fn ready_checks(harness: &Harness) -> Vec<String> {
 type Damage = fn(Item) -> Option<Item>;
 
 /// Damage to the record of the current release, the head, or a spec, by where it stands.
-const DAMAGES: [(&str, &str, &str, Damage); 14] = [
+const DAMAGES: [(&str, &str, &str, Damage); 17] = [
+    ("an object is of another generation", "env#shop", "release#0000000003", |mut item| {
+        let L(mut objects) = item.remove("objects").unwrap() else { panic!("a list") };
+        let M(entry) = &mut objects[0] else { panic!("an entry") };
+        entry.insert("generation".to_owned(), N("99".to_owned()));
+        item.insert("objects".to_owned(), L(objects));
+        Some(item)
+    }),
+    ("the release has lost what was taken out", "env#shop", "release#0000000003", |mut item| {
+        item.remove("left");
+        Some(item)
+    }),
+    ("the head does not say whether it is suspended", "environments", "shop", |mut item| {
+        item.remove("suspended");
+        Some(item)
+    }),
     ("the release has lost its objects", "env#shop", "release#0000000003", |mut item| {
         item.remove("objects");
         Some(item)
@@ -234,7 +249,15 @@ async fn an_altered_page_or_spec_stops_its_environment_and_no_other() {
 /// Records of one object, each with what is wrong.
 #[tokio::test(start_paused = true)]
 async fn a_damaged_record_of_an_object_stops_that_object_alone() {
-    let damages: [(&str, Damage); 4] = [
+    let damages: [(&str, Damage); 6] = [
+        ("it has lost when the resource was made", |mut item| {
+            item.remove("createdAt");
+            Some(item)
+        }),
+        ("it says that nothing was made of it", |mut item| {
+            item.insert("specDigest".to_owned(), S(String::new()));
+            Some(item)
+        }),
         ("it cannot be read", |mut item| {
             item.insert("observedGeneration".to_owned(), S("three".to_owned()));
             Some(item)

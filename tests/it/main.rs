@@ -19,6 +19,7 @@ mod faults;
 mod harm;
 mod house;
 mod manifests;
+mod more_harm;
 mod ownership;
 mod proof;
 mod python;

@@ -54,7 +54,7 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "ignored paths are not filled in",
         file: "kinds/desired.rs",
-        good: "        fill_ignored(&mut declared, live, &self.ignore, shape, IgnoredAbsent::Dropped);\n",
+        good: "        fill_ignored(&mut declared, live, &ignored, shape, IgnoredAbsent::Dropped);\n",
         bad: "",
         caught_by: "converge::an_ignored_path",
     },
@@ -139,8 +139,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "written is taken for done",
         file: "engine/pass.rs",
-        good: "_ if again.plan.is_settled() => Verdict::Settled,",
-        bad: "_ if again.plan.blocked.is_none() => Verdict::Settled,",
+        good: "_ if again.plan.is_settled() => settled(&again),",
+        bad: "_ if again.plan.blocked.is_none() => settled(&again),",
         caught_by: "faults::the_brake proof::backoff::a_change_that_never_takes",
     },
     Bug {
@@ -216,8 +216,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "the backoff is not reset",
         file: "engine/backoff.rs",
-        good: "self.states.remove(key);",
-        bad: "let _ = self.states.get(key);",
+        good: "    pub fn reset(&mut self) {\n        self.0 = None;",
+        bad: "    pub fn reset(&mut self) {",
         caught_by: "proof::backoff::a_day",
     },
     Bug {
@@ -230,8 +230,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "a denied call is tried for ever",
         file: "aws/error.rs",
-        good: "matches!(self, Self::Denied | Self::Invalid | Self::Credentials)",
-        bad: "matches!(self, Self::Invalid | Self::Credentials)",
+        good: "matches!(self, Self::Denied | Self::Invalid | Self::Credentials | Self::Clock)",
+        bad: "matches!(self, Self::Invalid | Self::Credentials | Self::Clock)",
         caught_by: "faults::a_denied_call",
     },
     Bug {
@@ -314,8 +314,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "a lifecycle rule is widened unasked",
         file: "kinds/bucket/plan.rs",
-        good: "plan.blocked = desired.unasked(widening, &SHAPE);",
-        bad: "plan.blocked = desired.unasked(widening.filter(|_| false), &SHAPE);",
+        good: "let blocked = desired.unasked(widening, &SHAPE);",
+        bad: "let blocked = desired.unasked(widening.filter(|_| false), &SHAPE);",
         caught_by: "harm::a_rule_that",
     },
     Bug {
@@ -335,8 +335,8 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "an ignored value that is absent is erased from the write",
         file: "kinds/desired.rs",
-        good: "fill_ignored(&mut written, live, &self.ignore, shape, IgnoredAbsent::Kept);",
-        bad: "fill_ignored(&mut written, live, &self.ignore, shape, IgnoredAbsent::Dropped);",
+        good: "fill_ignored(&mut written, live, &ignored, shape, IgnoredAbsent::Kept);",
+        bad: "fill_ignored(&mut written, live, &ignored, shape, IgnoredAbsent::Dropped);",
         caught_by: "--lib",
     },
     Bug {
@@ -397,9 +397,9 @@ const BUGS: [Bug; 62] = [
     },
     Bug {
         name: "a secret is concealed as it is and no other way",
-        file: "model/secret.rs",
-        good: "        let mut forms: Vec<_> = self.forms().into_iter().filter(|form| !form.is_empty()).collect();",
-        bad: "        let mut forms: Vec<_> = self.forms().into_iter().filter(|form| *form == self.0).collect();",
+        file: "model/conceal.rs",
+        good: "        if first.len() != plain.len() {",
+        bad: "        if first.len() > plain.len() {",
         caught_by: "--lib",
     },
     Bug {
@@ -440,9 +440,100 @@ const BUGS: [Bug; 62] = [
     Bug {
         name: "an outage is backed off from as a refusal is",
         file: "engine/runner.rs",
-        good: "let delay = self.failing.next(key.clone()).min(interval.max(OUTAGE_LONGEST));",
-        bad: "let delay = self.failing.next(key.clone());",
+        good: "(object.failed(&dice).min(longest), Priority::Resync)",
+        bad: "(object.failed(&dice), Priority::Resync)",
         caught_by: "faults::after_an_outage",
+    },
+    Bug {
+        name: "a confirmation holds for ever",
+        file: "engine/decide.rs",
+        good: "confirmed && record.is_none_or(|record| record.synced_generation < generation)",
+        bad: "confirmed && record.is_none_or(|record| record.synced_generation <= generation)",
+        caught_by: "more_harm::a_confirmation_is_spent",
+    },
+    Bug {
+        name: "whose a resource is can be ignored",
+        file: "kinds/desired.rs",
+        good: "            self.put_ownership(side);",
+        bad: "            let _ = &side;",
+        caught_by: "more_harm::whose_a_resource_is",
+    },
+    Bug {
+        name: "one facet that cannot be read hides the others",
+        file: "kinds/mod.rs",
+        good: "Err(error) if matches!(error.class, Class::Denied | Class::Invalid) => {",
+        bad: "Err(error) if matches!(error.class, Class::Invalid) && field.is_empty() => {",
+        caught_by: "more_harm::a_door_is_closed",
+    },
+    Bug {
+        name: "an index is deleted before what may be refused",
+        file: "kinds/table/index.rs",
+        good: "        push_deletions(plan, &self.deletions);\n    }",
+        bad: "        push_deletions(plan, &self.deletions);\n        push_deletions(plan, &self.replaced);\n    }",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "what is ignored is never given",
+        file: "kinds/desired.rs",
+        good: "let is_new = !exists || self.create_begun.is_some();",
+        bad: "let is_new = false;",
+        caught_by: "more_harm::an_ignored_value",
+    },
+    Bug {
+        name: "an alias of long ago is forgotten with what is on it",
+        file: "kinds/function/qualifier.rs",
+        good: "let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.qualifier.clone());",
+        bad: "let left = leftovers.iter().filter(|l| l.has_async).map(|l| l.qualifier.clone());",
+        caught_by: "more_harm::a_public_url",
+    },
+    Bug {
+        name: "a Deny of somebody's is taken out of a policy",
+        file: "kinds/policy.rs",
+        good: "        is_deny || is_widened",
+        bad: "        is_deny && is_widened",
+        caught_by: "more_harm::a_deny",
+    },
+    Bug {
+        name: "an altered release is believed",
+        file: "store/release.rs",
+        good: "} else if self.seal_of() != self.seal {",
+        bad: "} else if self.seal.is_empty() {",
+        caught_by: "damage::a_damaged_environment",
+    },
+    Bug {
+        name: "an altered record is believed",
+        file: "store/status.rs",
+        good: "} else if self.seal != self.seal_of() {",
+        bad: "} else if self.seal.is_empty() {",
+        caught_by: "damage::a_damaged_record",
+    },
+    Bug {
+        name: "an empty answer is taken for none",
+        file: "aws/reply.rs",
+        good: "if text.is_empty() || text == b\"{}\" {",
+        bad: "if text == b\"null\" {",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a page of something in between says what AWS did",
+        file: "aws/classify.rs",
+        good: "_ if code.is_empty() && is_write => Class::Unknown,",
+        bad: "_ if code.is_empty() && is_write => Class::Invalid,",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "trueup's own table is an object like others",
+        file: "engine/pass.rs",
+        good: "if kind.name() == \"Table\" && name == store.table()",
+        bad: "if kind.name() == \"Bucket\" && name == store.table()",
+        caught_by: "more_harm::the_stores_own_table",
+    },
+    Bug {
+        name: "a link to a manifest is passed over",
+        file: "manifest/source.rs",
+        good: "if entry.file_type().is_dir() || !is_manifest(entry.path()) {",
+        bad: "if !entry.file_type().is_file() || !is_manifest(entry.path()) {",
+        caught_by: "--lib",
     },
     Bug {
         name: "a suspension waits for the release that comes with it",

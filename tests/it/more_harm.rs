@@ -1,0 +1,263 @@
+//! Other cases of the kinds of faults that `harm.rs` has: found by people who tried, each with what they did.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use trueup::model::{ConditionStatus, condition_type};
+
+use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
+
+async fn s3(harness: &Harness, method: &str, path: &str, body: &str) -> String {
+    let (status, body) = harness.sandbox.ask("s3", method, path, "", body).await;
+    assert!(status < 300, "{method} {path}: {status} {body}");
+    body
+}
+
+async fn lambda(harness: &Harness, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let (status, body) = harness.sandbox.ask("lambda", method, path, "", &body.to_string()).await;
+    (status, serde_json::from_str(&body).unwrap_or_default())
+}
+
+async fn dynamodb(harness: &Harness, operation: &str, body: Value) -> Value {
+    let target = format!("DynamoDB_20120810.{operation}");
+    let (status, body) =
+        harness.sandbox.ask("dynamodb", "POST", "/", &target, &body.to_string()).await;
+    assert!(status < 300, "{operation}: {status} {body}");
+    serde_json::from_str(&body).unwrap_or_default()
+}
+
+/// Records a form of the environment in which an object is confirmed by name.
+async fn confirm(harness: &Harness, yaml: &str, id: &str) {
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let mut new = release(parse(yaml).objects().cloned().collect());
+    new.confirmed = [id.parse().unwrap()].into();
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+}
+
+async fn synced(harness: &Harness, id: &str) -> ConditionStatus {
+    let status = harness.status("shop", id).await.unwrap();
+    status.conditions.get(condition_type::SYNCED).unwrap().status
+}
+
+const LIMITED: &str = "<LifecycleConfiguration><Rule><ID>tmp</ID><Status>Enabled</Status><Filter><Tag><Key>temporary</Key><Value>true</Value></Tag></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>";
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_is_spent_and_what_somebody_limits_afterwards_is_asked_about_again() {
+    let harness = with_shop().await;
+    let rules = shop()
+        .replace("  versioning: Enabled", "  lifecycle:\n    - { id: tmp, expirationDays: 1 }");
+    s3(&harness, "PUT", "/shop-assets?lifecycle", LIMITED).await;
+    confirm(&harness, &rules, "Bucket/assets").await;
+    harness.until_ready("shop").await;
+    assert!(
+        !s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"),
+        "confirmed"
+    );
+    // The same by hand, later: nobody has confirmed that.
+    s3(&harness, "PUT", "/shop-assets?lifecycle", LIMITED).await;
+    harness.look("shop").await;
+    let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "ConfirmationNeeded");
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"), "kept");
+    // And again, in the same form.
+    confirm(&harness, &rules, "Bucket/assets").await;
+    harness.until_ready("shop").await;
+    assert!(!s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_a_resource_is_cannot_be_ignored() {
+    let mut harness = Harness::new().await;
+    harness.session.s3().create_bucket().bucket("shop-assets").send().await.unwrap();
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let yaml = shop()
+        .replace("  versioning: Enabled", "  versioning: Enabled\n  ignore: [tags]")
+        .replace(
+            "metadata: { name: assets, namespace: shop }",
+            "metadata: { name: assets, namespace: shop, annotations: { trueup.dev/adopt: \"true\" } }",
+        );
+    harness.apply(&yaml).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    assert!(tags.contains("trueup.dev/uid"), "{tags}");
+    s3(
+        &harness,
+        "PUT",
+        "/shop-assets?tagging",
+        &tags.replace("</TagSet>", "<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>"),
+    )
+    .await;
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    assert!(tags.contains("by hand"), "what is ignored stays: {tags}");
+}
+
+/// A facet that may not be read holds no other back.
+#[tokio::test(start_paused = true)]
+async fn a_door_is_closed_behind_a_facet_that_cannot_be_read() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let yaml = shop().replace(
+        "  versioning: Enabled",
+        "  versioning: Enabled\n  publicAccessBlock: { blockPublicAcls: true }\n  cors: []",
+    );
+    harness.apply(&yaml).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    harness.sandbox.faults().inject("s3:GetBucketCors=denied*1000".parse().unwrap());
+    let open = "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+    s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+    harness.look("shop").await;
+    let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "AccessDenied");
+    assert!(message.contains("GetBucketCORS"), "{message}");
+    assert_eq!(synced(&harness, "Bucket/assets").await, ConditionStatus::Unknown);
+    let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+    assert!(!block.contains("false"), "closed all the same: {block}");
+}
+
+/// An index that has to be made again is not deleted before what AWS refuses.
+#[tokio::test(start_paused = true)]
+async fn an_index_is_made_again_whatever_else_aws_refuses() {
+    let index = |projection: &str| {
+        format!(
+            "  globalSecondaryIndexes:\n    - {{ name: byDay, partitionKey: {{ name: day, type: S }}, projection: {{ type: {projection} }} }}\n"
+        )
+    };
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let with = |extra: &str| {
+        shop().replace(
+            "  partitionKey: { name: id, type: S }\n",
+            &format!("  partitionKey: {{ name: id, type: S }}\n{extra}"),
+        )
+    };
+    harness.apply(&with(&index("ALL"))).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    // What is refused is the change of the class, for ever.
+    harness.sandbox.faults().inject("dynamodb:UpdateTable=invalid*1".parse().unwrap());
+    let changed = format!("{}  tableClass: STANDARD_INFREQUENT_ACCESS\n", index("KEYS_ONLY"));
+    harness.apply(&with(&changed)).await;
+    harness.until_ready("shop").await;
+    let table = dynamodb(&harness, "DescribeTable", json!({"TableName": "shop-orders"})).await;
+    let made = &table["Table"]["GlobalSecondaryIndexes"][0];
+    assert_eq!(made["Projection"]["ProjectionType"], "KEYS_ONLY", "{made}");
+    let calls = harness.sandbox.calls().all();
+    let writes: Vec<_> =
+        calls.iter().filter(|c| c.caller == DAEMON && c.operation == "UpdateTable").collect();
+    assert_eq!(writes.len(), 4, "refused once, then class, delete and create: {writes:?}");
+}
+
+/// What is ignored is given once, to what trueup makes, and left alone from then on.
+#[tokio::test(start_paused = true)]
+async fn an_ignored_value_is_given_at_the_creation_and_never_again() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let yaml = shop()
+        .replace("  memorySize: 512", "  memorySize: 512\n  ignore: [\"env[FLAGS]\", reservedConcurrency]\n  reservedConcurrency: 5")
+        .replace("  env:\n", "  env:\n    - { name: FLAGS, value: \"first\" }\n");
+    harness.apply(&yaml).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let (_, made) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    assert_eq!(made["Configuration"]["Environment"]["Variables"]["FLAGS"], "first");
+    assert_eq!(made["Concurrency"]["ReservedConcurrentExecutions"], 5);
+    let mut variables = made["Configuration"]["Environment"]["Variables"].clone();
+    variables["FLAGS"] = json!("second");
+    let body = json!({"Environment": {"Variables": variables}});
+    lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/configuration", body).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    harness.look("shop").await;
+    harness.until_ready("shop").await;
+    let (_, live) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    assert_eq!(live["Configuration"]["Environment"]["Variables"]["FLAGS"], "second");
+}
+
+/// A URL on an alias that is not declared any more, whatever else was declared in between.
+#[tokio::test(start_paused = true)]
+async fn a_public_url_is_found_again_on_an_alias_of_long_ago() {
+    let function = |extra: &str| shop().replace("  alias: live", extra);
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness
+        .apply(&function(
+            "  alias: first\n  url: { authType: NONE }\n  async: { maximumRetryAttempts: 1 }",
+        ))
+        .await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let url = |alias: &str| format!("/2021-10-31/functions/shop-api/url?Qualifier={alias}");
+    assert_eq!(lambda(&harness, "GET", &url("first"), Value::Null).await.0, 200);
+    for extra in [
+        "  alias: second\n  async: { maximumRetryAttempts: 1 }",
+        "  alias: second\n  async: { maximumRetryAttempts: 1 }\n  url: {}",
+    ] {
+        harness.apply(&function(extra)).await;
+        harness.until_ready("shop").await;
+    }
+    assert_eq!(lambda(&harness, "GET", &url("first"), Value::Null).await.0, 404, "it is closed");
+}
+
+/// Somebody's Deny is no difference to be repaired without a word.
+#[tokio::test(start_paused = true)]
+async fn a_deny_that_somebody_put_into_a_policy_is_asked_about() {
+    let statement = |sid: &str, effect: &str| json!({"Sid": sid, "Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"});
+    let policy = |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements});
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let declared = policy(&[statement("read", "Allow")]);
+    let yaml = shop().replace("  versioning: Enabled", &format!("  policy: {declared}"));
+    harness.apply(&yaml).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let by_hand = policy(&[statement("read", "Allow"), statement("locked", "Deny")]);
+    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    harness.look("shop").await;
+    let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "ConfirmationNeeded");
+    assert!(message.contains("policy.Statement[locked]"), "{message}");
+    assert!(s3(&harness, "GET", "/shop-assets?policy", "").await.contains("locked"));
+}
+
+/// trueup's own table is nobody's object.
+#[tokio::test(start_paused = true)]
+async fn the_stores_own_table_is_neither_adopted_nor_deleted() {
+    let mut harness = Harness::new().await;
+    let table = |policy: &str| {
+        format!(
+            "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: shop }}\nspec: {{}}\n---\n\
+             apiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata:\n  name: own\n  namespace: shop\n  annotations: {{ trueup.dev/adopt: \"true\" }}\n\
+             spec:\n  name: {}\n  deletionPolicy: {policy}\n  partitionKey: {{ name: pk, type: S }}\n  sortKey: {{ name: sk, type: S }}\n",
+            crate::harness::TABLE
+        )
+    };
+    harness.apply(&table("Delete")).await;
+    harness.start().await;
+    let (reason, _) = harness.until_stalled("shop", "Table/own").await;
+    assert_eq!(reason, "OwnStore");
+    assert_eq!(harness.mutations(), [""; 0]);
+}
+
+/// A branch that is named otherwise does not serve on under its old name.
+#[tokio::test(start_paused = true)]
+async fn a_branch_of_before_goes_once_the_new_one_serves() {
+    let harness = with_shop().await;
+    harness.apply(&shop().replace("branch: { name: main }", "branch: { name: release }")).await;
+    harness.until_ready("shop").await;
+    let apps = harness.session.amplify().list_apps().send().await.unwrap();
+    let app = apps.apps()[0].app_id().to_owned();
+    let branches = harness.session.amplify().list_branches().app_id(app).send().await.unwrap();
+    let names: Vec<_> = branches.branches().iter().map(|branch| branch.branch_name()).collect();
+    assert_eq!(names, ["release"]);
+}
