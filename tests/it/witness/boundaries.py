@@ -11,7 +11,7 @@ import sys
 import botocore.loaders
 
 LOADER = botocore.loaders.Loader()
-MODELS = {name: LOADER.load_service_model(name, "service-2")["shapes"] for name in ("lambda", "dynamodb", "amplify")}
+MODELS = {name: LOADER.load_service_model(name, "service-2")["shapes"] for name in ("lambda", "dynamodb", "amplify", "s3")}
 
 # Where a field of a manifest goes: the kind, the pointer, the service and the shape of its member.
 FIELDS = [
@@ -82,6 +82,25 @@ FIELDS = [
     ("Frontend", "/domain/subdomains/0/prefix", "amplify", "DomainPrefix"),
     ("Frontend", "/domain/subdomains/0/branch", "amplify", "BranchName"),
     ("Frontend", "/env/0/value", "amplify", "EnvValue"),
+    ("Frontend", "/branch/env/0/value", "amplify", "EnvValue"),
+    ("Table", "/contributorInsights/mode", "dynamodb", "ContributorInsightsMode"),
+    ("Table", "/globalSecondaryIndexes/0/projection/type", "dynamodb", "ProjectionType"),
+    ("Bucket", "/versioning", "s3", "BucketVersioningStatus"),
+    ("Bucket", "/objectOwnership", "s3", "ObjectOwnership"),
+    ("Bucket", "/accelerate", "s3", "BucketAccelerateStatus"),
+    ("Bucket", "/encryption/blockedEncryptionTypes/0", "s3", "EncryptionType"),
+    ("Bucket", "/lifecycle/0/transitions/0/storageClass", "s3", "TransitionStorageClass"),
+    ("Bucket", "/lifecycle/0/noncurrentVersionTransitions/0/storageClass", "s3", "TransitionStorageClass"),
+    ("Bucket", "/logging/partitionDateSource", "s3", "PartitionDateSource"),
+    ("Bucket", "/notifications/functions/0/events/0", "s3", "Event"),
+    ("Bucket", "/objectLock/defaultRetention/mode", "s3", "ObjectLockRetentionMode"),
+    ("Bucket", "/website/routingRules/0/redirect/protocol", "s3", "Protocol"),
+    ("Bucket", "/replication/rules/0/destination/storageClass", "s3", "StorageClass"),
+    ("Bucket", "/intelligentTiering/0/tierings/0/accessTier", "s3", "IntelligentTieringAccessTier"),
+    ("Bucket", "/inventory/0/includedObjectVersions", "s3", "InventoryIncludedObjectVersions"),
+    ("Bucket", "/inventory/0/frequency", "s3", "InventoryFrequency"),
+    ("Bucket", "/inventory/0/optionalFields/0", "s3", "InventoryOptionalField"),
+    ("Bucket", "/inventory/0/destination/format", "s3", "InventoryFormat"),
 ]
 
 # Texts that are tried for every pattern, beside those that are made from it.

@@ -17,11 +17,20 @@ const ON_PURPOSE: &[(&str, Is, &str)] = &[
          https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html",
     ),
     (
+        "/replication/rules/0/destination/storageClass",
+        |value| OF_OTHERS.iter().any(|class| value == class),
+        "copies go into buckets of the general kind: \
+         https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html",
+    ),
+    (
         "/reservedConcurrency",
         |value| *value == json!(-1),
         "-1 removes the reservation: a call of its own",
     ),
 ];
+
+/// Classes of storage that only other kinds of buckets have, or other services.
+const OF_OTHERS: [&str; 5] = ["OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"];
 
 /// A valid spec of a kind that has every field that is tried.
 fn base(kind: &str) -> Value {
@@ -46,10 +55,32 @@ fn base(kind: &str) -> Value {
                 "additionalPartitionKeys": [{"name": "zz-market", "type": "S"}],
                 "projection": {"type": "INCLUDE", "nonKeyAttributes": ["zz-total"]},
             }],
-            "pointInTimeRecovery": {"enabled": true}, "stream": {"enabled": true, "viewType": "KEYS_ONLY"},
+            "contributorInsights": {"enabled": true}, "pointInTimeRecovery": {"enabled": true}, "stream": {"enabled": true, "viewType": "KEYS_ONLY"},
+        }),
+        "Bucket" => json!({
+            "versioning": "Enabled", "objectOwnership": "ObjectWriter", "accelerate": "Enabled",
+            "encryption": {"algorithm": "AES256", "blockedEncryptionTypes": ["NONE"]},
+            "lifecycle": [{
+                "id": "old", "transitions": [{"days": 30, "storageClass": "GLACIER"}],
+                "noncurrentVersionTransitions": [{"days": 30, "storageClass": "GLACIER"}],
+            }],
+            "logging": {"targetBucket": "logs", "partitionDateSource": "EventTime"},
+            "notifications": {"functions": [{
+                "id": "f", "arn": "arn:aws:lambda:us-east-1:123456789012:function:f", "events": ["s3:ObjectCreated:*"],
+            }]},
+            "objectLock": {"enabled": true, "defaultRetention": {"mode": "GOVERNANCE", "days": 1}},
+            "website": {"indexDocument": "i.html", "routingRules": [{"redirect": {"protocol": "https"}}]},
+            "replication": {"role": "arn:aws:iam::123456789012:role/copy", "rules": [{
+                "id": "r", "priority": 1, "destination": {"bucketArn": "arn:aws:s3:::b", "storageClass": "GLACIER"},
+            }]},
+            "intelligentTiering": [{"id": "t", "tierings": [{"days": 180, "accessTier": "ARCHIVE_ACCESS"}]}],
+            "inventory": [{
+                "id": "i", "includedObjectVersions": "All", "frequency": "Daily", "optionalFields": ["Size"],
+                "destination": {"bucketArn": "arn:aws:s3:::b", "format": "CSV"},
+            }],
         }),
         _ => json!({
-            "description": "d", "branch": {"name": "main"}, "build": {"spec": "version: 1"},
+            "description": "d", "branch": {"name": "main", "env": [{"name": "NAME", "value": "v"}]}, "build": {"spec": "version: 1"},
             "customRules": [{"source": "/a", "target": "/b"}], "env": [{"name": "NAME", "value": "v"}],
             "domain": {"name": "example.com", "subdomains": [{"prefix": "www", "branch": "main"}]},
         }),
@@ -83,7 +114,7 @@ fn refusal(kind: &str, spec: &Value) -> Option<String> {
 #[test]
 fn what_aws_refuses_is_refused_and_what_it_takes_is_taken() {
     let Some(models) = super::models("boundaries.py") else { return };
-    for kind in ["Function", "Table", "Frontend"] {
+    for kind in ["Function", "Table", "Frontend", "Bucket"] {
         assert_eq!(refusal(kind, &base(kind)), None, "the base of {kind}");
     }
     let (mut tried, mut on_purpose, mut wrong) = (0, 0, Vec::new());

@@ -10,7 +10,8 @@ use super::spec::*;
 /// What names of buckets do not begin or end with:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
 const RESERVED_PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
-const RESERVED_SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+const RESERVED_SUFFIXES: [&str; 6] =
+    ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an"];
 
 /// The same page.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
@@ -83,6 +84,7 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
         problems.push(problem.help("objectRef: { kind: Bucket, name: ..., field: name }"));
     }
     problems.extend(check_notifications(spec));
+    problems.extend(check_cors(spec));
     problems.extend(check_routing(spec));
     problems.extend(copies::validate(spec));
     if let Some(lock) = &spec.object_lock {
@@ -101,6 +103,24 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
     {
         let message = "the index document's name has no slash: S3 looks for it in every folder";
         problems.push(Problem::new("website.indexDocument", message));
+    }
+    problems
+}
+
+/// One `*` in an origin, and none in the headers that are shown: versity/versitygw issue 1870 and
+/// noobaa/noobaa-core issue 8954 have S3's own answers.
+fn check_cors(spec: &BucketSpec) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, rule) in spec.cors.iter().flatten().enumerate() {
+        let origins = rule.allowed_origins.iter().filter(|origin| origin.matches('*').count() > 1);
+        for origin in origins {
+            let message = format!("`{origin}` has more than one *");
+            problems.push(Problem::new(format!("cors[{i}].allowedOrigins"), message));
+        }
+        if rule.expose_headers.iter().flatten().any(|header| header.contains('*')) {
+            let message = "headers that are shown are named one by one, without *";
+            problems.push(Problem::new(format!("cors[{i}].exposeHeaders"), message));
+        }
     }
     problems
 }
@@ -264,24 +284,33 @@ fn check_target(list: &str, i: usize, notification: &Notification) -> Option<Pro
     (!is_it).then(|| Problem::new(format!("notifications.{list}[{i}].arn"), message))
 }
 
-/// The families of events that S3 notifies of, and what follows them:
+/// The events that S3 notifies of: botocore's service model, and the families of
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html>.
-/// New ones are added to families; so the word after the family is not checked.
-fn is_event(event: &str) -> bool {
-    const FAMILIES: [&str; 11] = [
-        "ReducedRedundancyLostObject",
-        "ObjectCreated",
-        "ObjectRemoved",
-        "ObjectRestore",
+const EVENTS: [(&str, &[&str]); 11] = [
+    ("ReducedRedundancyLostObject", &[""]),
+    ("ObjectCreated", &["*", "Put", "Post", "Copy", "CompleteMultipartUpload"]),
+    ("ObjectRemoved", &["*", "Delete", "DeleteMarkerCreated"]),
+    ("ObjectRestore", &["*", "Post", "Completed", "Delete"]),
+    (
         "Replication",
-        "LifecycleTransition",
-        "IntelligentTiering",
-        "ObjectAcl",
-        "LifecycleExpiration",
-        "ObjectTagging",
-        "ObjectAnnotation",
-    ];
+        &[
+            "*",
+            "OperationFailedReplication",
+            "OperationNotTracked",
+            "OperationMissedThreshold",
+            "OperationReplicatedAfterThreshold",
+        ],
+    ),
+    ("LifecycleTransition", &[""]),
+    ("IntelligentTiering", &[""]),
+    ("ObjectAcl", &["Put"]),
+    ("LifecycleExpiration", &["*", "Delete", "DeleteMarkerCreated"]),
+    ("ObjectTagging", &["*", "Put", "Delete"]),
+    ("ObjectAnnotation", &["*", "Put", "Delete"]),
+];
+
+fn is_event(event: &str) -> bool {
     let Some(name) = event.strip_prefix("s3:") else { return false };
-    let (family, kind) = name.split_once(':').unwrap_or((name, "*"));
-    FAMILIES.contains(&family) && (kind == "*" || kind.chars().all(|c| c.is_ascii_alphanumeric()))
+    let (family, kind) = name.split_once(':').unwrap_or((name, ""));
+    EVENTS.iter().any(|(known, kinds)| *known == family && kinds.contains(&kind))
 }
