@@ -49,8 +49,10 @@ pub(super) fn conceal(text: &str, secret: &str) -> String {
         }
     }
     for form in encoded(secret) {
-        find(&plain, &form, &mut found);
-        find(&without_breaks(&plain), &form, &mut found);
+        let mut places = Vec::new();
+        find(&plain, &form, &mut places);
+        find(&without_breaks(&plain), &form, &mut places);
+        found.extend(places.into_iter().map(|place| with_edges(text, place)));
     }
     replaced(text, found)
 }
@@ -100,6 +102,16 @@ fn encoded(secret: &str) -> Vec<Vec<char>> {
         }
     }
     all.iter().map(|text| text.chars().collect()).collect()
+}
+
+/// With the characters of base64 at both ends that hold a few bits of the secret, and the padding.
+fn with_edges(text: &str, place: Range<usize>) -> Range<usize> {
+    let is_digit = |c: char| c.is_ascii_alphanumeric() || "+/-_".contains(c);
+    let (before, after) = (&text[..place.start], &text[place.end..]);
+    let first = before.chars().next_back().filter(|c| is_digit(*c)).map_or(0, char::len_utf8);
+    let last = after.chars().next().filter(|c| is_digit(*c)).map_or(0, char::len_utf8);
+    let padding = after[last..].chars().take_while(|c| *c == '=').count();
+    place.start - first..place.end + last + padding
 }
 
 /// Adds every place of a sought text.

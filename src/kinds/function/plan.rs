@@ -395,11 +395,13 @@ mod tests {
     }
 
     fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
+        let mut tags = desired.tags.clone();
+        tags.extend(qualifier::first_tag(&desired.spec));
         LiveFunction {
             spec: serde_json::from_value(function(extra)).unwrap(),
             arn: "arn:aws:lambda:us-east-1:123456789012:function:dev-it".to_owned(),
             code_sha256: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
-            tags: desired.tags.clone(),
+            tags,
             ..LiveFunction::default()
         }
     }
