@@ -2,6 +2,7 @@
 //! declare the same facets, and a row for each field that somebody could change behind trueup's back.
 
 mod bucket;
+mod bucket_copies;
 mod frontend;
 mod function;
 mod table;
