@@ -81,10 +81,8 @@ async fn record_all(
         upload(&session, &proposal.packages).await?;
     }
     for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
-        let before = &proposal.current.objects;
-        let changed = proposal.objects.iter().filter(|object| !before.contains(object));
-        let name = &proposal.environment;
-        check_needs(&connected.sessions, name, changed, &proposal.objects).await?;
+        let (name, before) = (&proposal.environment, &proposal.current.objects);
+        check_needs(&connected.sessions, name, before, &proposal.objects).await?;
     }
     for proposal in proposals {
         record(connected, proposal, confirmed, provenance).await?;

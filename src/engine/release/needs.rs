@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::prepare::aws_name;
 use super::super::secrets::Secrets;
 use super::{MoveError, Refused};
-use crate::aws::{Absent, AwsError, Class, Service, Session, Sessions, Target};
-use crate::kinds::S3Location;
+use crate::aws::{Absent, Class, Service, Session, Sessions, Target};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::model::{Object, ObjectId, SecretRef, secret_references};
+use crate::kinds::{S3Location, kind};
+use crate::model::{Object, ObjectId, ObjectKey, SecretRef, secret_references};
 
 /// Things that are looked for at once.
 const AT_ONCE: usize = 16;
@@ -23,29 +24,40 @@ enum Need {
     Secret(SecretRef),
 }
 
-/// Refuses objects whose code, artifact or secret is not there: what cannot be deployed is not made current.
-/// `environments` are objects among which the Environment is, which says where to look.
-pub async fn check_needs<'a>(
+impl Need {
+    fn is_in(&self, buckets: &BTreeSet<String>) -> bool {
+        matches!(self, Self::S3(place) if buckets.contains(&place.bucket))
+    }
+}
+
+/// Refuses a release of which an object that is not `before` needs code, an artifact or a secret that is surely not
+/// there: what cannot be deployed is not made current. What cannot be looked at, in an outage or without the
+/// right, stops nobody who rolls back. Nor does what can only come later: an object in a bucket that the
+/// release itself makes.
+pub async fn check_needs(
     sessions: &Sessions,
     environment: &str,
-    objects: impl Iterator<Item = &'a Object>,
-    environments: &[Object],
+    before: &[Object],
+    objects: &[Object],
 ) -> Result<(), MoveError> {
-    let spec = environments.iter().find(|o| o.kind == environment::NAME).map(|o| &o.spec);
+    let spec = objects.iter().find(|o| o.kind == environment::NAME).map(|o| &o.spec);
     let spec = spec.and_then(|spec| EnvironmentSpec::deserialize(spec).ok()).unwrap_or_default();
-    let needs: Vec<_> = objects.flat_map(needs_of).collect();
+    let own = own_buckets(environment, objects);
+    let changed = objects.iter().filter(|object| !before.contains(object));
+    let needs: Vec<_> = changed.flat_map(needs_of).filter(|(_, need)| !need.is_in(&own)).collect();
     if needs.is_empty() {
         return Ok(());
     }
     let target = spec.target();
-    let session = sessions.get(&target).await?;
+    let Some(session) = reached(sessions, &target).await else { return Ok(()) };
     let looks = needs.into_iter().map(|(id, need)| {
         let (session, target) = (&session, &target);
         async move {
-            missing(session, target, &need).await.map(|why| Some(format!("{id} needs {}", why?)))
+            let why = missing(session, target, &need).await?;
+            Some(format!("{id} needs {why}"))
         }
     });
-    let looks = stream::iter(looks).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+    let looks = stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     let gone: BTreeSet<_> = looks.into_iter().flatten().collect();
     if gone.is_empty() {
         return Ok(());
@@ -65,31 +77,41 @@ fn location(spec: &Value) -> Option<S3Location> {
     S3Location::deserialize(source).ok()
 }
 
-/// What is missing, for people. What may not be looked at is left to AWS.
-async fn missing(
-    session: &Session,
-    target: &Target,
-    need: &Need,
-) -> Result<Option<String>, AwsError> {
-    let found = match need {
-        Need::S3(place) => session
-            .read(Service::S3, "HeadObject", || {
-                let head = session.s3().head_object().bucket(&place.bucket).key(&place.key);
-                head.set_version_id(place.version.clone()).send()
-            })
-            .await
-            .absent("NotFound")
-            .map(|found| found.is_none().then(|| format!("s3://{}/{}", place.bucket, place.key))),
-        Need::Secret(reference) => match Secrets::default().get(session, target, reference).await {
-            Ok(_) => Ok(None),
-            Err(error) if error.class == Class::Invalid => {
-                Ok(Some(format!("the secret {reference}: {}", error.message)))
-            }
-            Err(error) => Err(error),
-        },
+/// The buckets that a release declares, by their names in AWS.
+fn own_buckets(environment: &str, objects: &[Object]) -> BTreeSet<String> {
+    let name = |object: &Object| {
+        let kind = kind(&object.kind).filter(|kind| kind.service() == Service::S3)?;
+        let key = ObjectKey { environment: environment.into(), id: object.id() };
+        Some(aws_name(kind, object, &key))
     };
-    match found {
-        Err(error) if error.class == Class::Denied => Ok(None),
-        found => found,
+    objects.iter().filter_map(name).collect()
+}
+
+/// The environment's account, where it can be reached with these credentials: in another one everything
+/// would seem to be missing.
+async fn reached(sessions: &Sessions, target: &Target) -> Option<Session> {
+    let session = sessions.get(target).await.ok()?;
+    let account = session.account_id().await.ok()?;
+    target.account_id.as_ref().is_none_or(|wanted| *wanted == account).then_some(session)
+}
+
+/// What is surely missing, for people.
+async fn missing(session: &Session, target: &Target, need: &Need) -> Option<String> {
+    match need {
+        Need::S3(place) => {
+            let found = session
+                .read(Service::S3, "HeadObject", || {
+                    let head = session.s3().head_object().bucket(&place.bucket).key(&place.key);
+                    head.set_version_id(place.version.clone()).send()
+                })
+                .await
+                .absent("NotFound");
+            matches!(found, Ok(None)).then(|| format!("s3://{}/{}", place.bucket, place.key))
+        }
+        Need::Secret(reference) => {
+            let error = Secrets::default().get(session, target, reference).await.err()?;
+            let is_gone = error.class == Class::Invalid;
+            is_gone.then(|| format!("the secret {reference}: {}", error.message))
+        }
     }
 }

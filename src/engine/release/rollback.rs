@@ -50,7 +50,7 @@ pub async fn roll_back(
     }
     let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
     let objects: Vec<Object> = store.objects(environment, &digests).await?.into_values().collect();
-    check_needs(sessions, environment, objects.iter(), &objects).await?;
+    check_needs(sessions, environment, &current.objects, &objects).await?;
     check_removals(environment, &current.objects, &objects, confirmed)?;
     let new = NewRelease {
         cause: Cause::Rollback(to),
