@@ -132,6 +132,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
     let declared = comparable(&normalized(spec), &BTreeMap::new());
     let mut given = desired.compare(declared, LiveSide::Nothing(&json!({})), &SHAPE).changes;
+    split_off(&mut given, &["tags"]);
     let ttl = split_off(&mut given, &["ttl"]);
     let recovery = split_off(&mut given, &["pointInTimeRecovery"]);
     // They are read before they are written, once the table is there.
