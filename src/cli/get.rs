@@ -51,13 +51,23 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
     Ok(())
 }
 
-/// Prints rows that changed, for ever.
+/// Prints rows that changed, for ever. That the store cannot be read is said once, and passes.
 async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result<(), CliError> {
     let mut before: BTreeMap<String, Vec<String>> =
         first.iter().map(|row| (row.key(), row.state())).collect();
+    let mut is_troubled = false;
     while !out::nobody_reads() {
         tokio::time::sleep(WATCH_EVERY).await;
-        let rows = rows(connected, args).await?;
+        let rows = match rows(connected, args).await {
+            Err(error) if error.may_pass() => {
+                if !std::mem::replace(&mut is_troubled, true) {
+                    note!("warning: {error}; trying again");
+                }
+                continue;
+            }
+            read => read?,
+        };
+        is_troubled = false;
         let changed: Vec<_> =
             rows.into_iter().filter(|row| before.get(&row.key()) != Some(&row.state())).collect();
         if !changed.is_empty() {
@@ -178,7 +188,7 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
 
 async fn sound_heads(connected: &Connected) -> Result<Vec<Head>, CliError> {
     let mut sound = Vec::new();
-    for (environment, head) in connected.store.heads().await? {
+    for (environment, head) in connected.store.heads_and_lost().await? {
         match head {
             Ok(head) => sound.push(head),
             Err(error) => note!("warning: {environment}: {error}"),
@@ -195,7 +205,13 @@ pub(super) async fn environment_rows(
     let environment = &head.environment;
     let release = connected.store.current(head).await?;
     let mut statuses = connected.store.statuses(environment).await?;
-    let lease = connected.store.lease(environment).await?;
+    let lease = match connected.store.lease(environment).await {
+        Err(error) if error.is_damage() => {
+            note!("warning: {environment}: {error}");
+            None
+        }
+        read => read?,
+    };
     let row = |entry, record: Option<Result<StatusRecord, StoreError>>, leaves: bool| {
         let (status, damage) = match record.transpose() {
             Ok(status) => (status, None),
