@@ -139,8 +139,8 @@ const OF_AWS: &[(&str, &str)] = &[
     // Of an app that is gone; the model names no error for it.
     ("ListJobs reply: status 404 with the error `NotFoundException`", "the app is gone"),
     // A branch that was given no stage, in the example of
-    // https://docs.aws.amazon.com/cli/latest/reference/amplify/create-branch.html.
-    (".branch.stage: `NONE` is no word of", "no stage"),
+    // https://docs.aws.amazon.com/cli/latest/reference/amplify/create-branch.html; a list has the same record.
+    (".stage: `NONE` is no word of", "no stage"),
 ];
 
 /// Status, request ids and the error's name.
