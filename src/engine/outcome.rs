@@ -65,6 +65,15 @@ pub enum Compared<'a> {
     Drifted(&'a [Change]),
 }
 
+impl<'a> Compared<'a> {
+    fn changes(self) -> &'a [Change] {
+        match self {
+            Self::InSync => &[],
+            Self::Differs(changes) | Self::Drifted(changes) => changes,
+        }
+    }
+}
+
 /// Sets the four conditions.
 pub fn set_conditions(
     conditions: &mut Conditions,
@@ -111,7 +120,8 @@ pub fn set_conditions(
     set(condition_type::STALLED, stalled, reason, if stalled == True { &message } else { "" });
     match verdict {
         Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
-        Verdict::LookFailed(_) => {
+        // What was seen to differ in the parts that could be read is named all the same.
+        Verdict::LookFailed(_) if compared.changes().is_empty() => {
             set(condition_type::SYNCED, Unknown, reason, "it could not be looked at")
         }
         _ => match compared {

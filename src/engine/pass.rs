@@ -244,7 +244,9 @@ impl Pass<'_> {
             true => Compared::Drifted(&changes),
             false => Compared::Differs(&changes),
         };
-        set_conditions(&mut self.record.conditions, &verdict, compared, wanted.generation, now);
+        let unread = look.as_ref().and_then(|look| look.failure.clone());
+        let shown = shown(&verdict, unread);
+        set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
@@ -267,12 +269,12 @@ impl Pass<'_> {
                 self.event(EventKind::Normal, "Synced", "the resource is as declared").await;
             }
         }
-        if let Some((reason, message)) = verdict.failure() {
+        if let Some((reason, message)) = shown.failure() {
             self.record.failing = true;
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
-        log(&verdict);
+        log(&shown);
         Ok(Done::Next(match &verdict {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
             Verdict::Progressing(_) => Next::Progress,
@@ -497,6 +499,19 @@ impl Pass<'_> {
             before == self.record
         });
         if same { Ok(()) } else { self.put().await }
+    }
+}
+
+/// What people are told of a verdict: a part that may not be read is said while the work on the others goes
+/// on, and before what may only have failed because of it.
+fn shown(verdict: &Verdict, unread: Option<AwsError>) -> Verdict {
+    match (verdict, unread) {
+        (Verdict::Progressing(_) | Verdict::Waiting(_) | Verdict::WriteFailed(_), Some(error))
+            if error.class.is_terminal() =>
+        {
+            Verdict::LookFailed(error)
+        }
+        _ => verdict.clone(),
     }
 }
 

@@ -243,9 +243,15 @@ pub(super) fn reply(kind: FaultKind, call: &Call, sent: &[u8]) -> MockResponse {
             MockResponse::xml(404, "<html><body><h1>404 Not Found</h1></body></html>")
         }
         (FaultKind::Garbage, _) => MockResponse::rest_json(200, "<<< not a reply >>>"),
-        (_, "s3" | "sts") => {
+        (_, service @ ("s3" | "sts")) => {
             let message = message.replace('&', "&amp;").replace('<', "&lt;");
-            let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            // The query protocol has it in a frame:
+            // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html.
+            let body = match service {
+                "sts" => format!("<ErrorResponse>{error}</ErrorResponse>"),
+                _ => error,
+            };
             MockResponse::xml(status, body)
         }
         (_, "lambda" | "amplify") => winterbaume_core::rest_json_error(status, code, &message),

@@ -390,6 +390,11 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
             problems.push(Problem::new("", message).help(format!("add {field} to spec")));
         }
     }
+    // https://github.com/aws/serverless-application-model/issues/1890.
+    if is_image && spec.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
+        let message = "layers do not go with code.image: put what they hold into the image";
+        problems.push(Problem::new("layers", message));
+    }
     problems.extend(check_env(spec.env.as_deref().unwrap_or_default()));
     let mut seen = Vec::new();
     for (i, permission) in spec.permissions.iter().flatten().enumerate() {

@@ -40,7 +40,10 @@ fn halves(proof: &Proof) -> Vec<Half> {
     let mut pointers = Vec::new();
     facets(&proof.full, "", &mut pointers);
     // A policy is a document, and a reference one value: declared as wholes.
-    pointers.retain(|pointer| !pointer.starts_with("/policy") && !pointer.contains("From/"));
+    let is_document = |pointer: &String| {
+        ["/policy", "/resourcePolicy"].iter().any(|document| pointer.starts_with(document))
+    };
+    pointers.retain(|pointer| !is_document(pointer) && !pointer.contains("From/"));
     let mut out = Vec::new();
     for pointer in pointers {
         let top = pointer.split('/').nth(1).unwrap();

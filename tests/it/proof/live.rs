@@ -190,6 +190,9 @@ const FACETS: [&str; 17] = [
     "metrics",
 ];
 
+const BLOCKS_NOTHING: &str =
+    "<BlockedEncryptionTypes><EncryptionType>NONE</EncryptionType></BlockedEncryptionTypes>";
+
 async fn buckets(sandbox: &Sandbox, all: &mut Live) {
     let (_, listed) = sandbox.ask("s3", "GET", "/", "", "").await;
     let names = listed.split("<Name>").skip(1).filter_map(|rest| rest.split("</Name>").next());
@@ -201,6 +204,7 @@ async fn buckets(sandbox: &Sandbox, all: &mut Live) {
             let body = body.replace(r#" xmlns="http://s3.amazonaws.com/doc/2006-03-01/""#, "");
             // Absent and off are the same.
             let body = body.replace("<BucketKeyEnabled>false</BucketKeyEnabled>", "");
+            let body = body.replace(BLOCKS_NOTHING, "");
             // What was turned off reads as what was never on.
             let is_off = body.contains("<Status>Suspended</Status>")
                 || body.ends_with("/>")

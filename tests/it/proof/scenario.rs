@@ -60,6 +60,11 @@ impl Scenario {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
 
+    /// Everything is taken out.
+    pub fn is_teardown(&self) -> bool {
+        self.after.objects().all(|object| object.kind == "Environment")
+    }
+
     pub async fn end(&self, harness: &Harness) -> End {
         End { live: harness.live().await, made: made(harness) }
     }

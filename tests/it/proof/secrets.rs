@@ -91,9 +91,11 @@ fn no_verb_of_the_binary_and_no_daemon_shows_a_secret() {
         aws.ask("s3", "PUT", &format!("/{ARTIFACTS}/{code}"), "", "code");
     }
     let values = json!({"key": format!("{PLANTED}-key"), "login": format!("user:{PLANTED}-login")});
-    let secret = json!({"Name": "proof/first", "SecretString": values.to_string()});
-    let target = "secretsmanager.CreateSecret";
-    aws.ask("secretsmanager", "POST", "/", target, &secret.to_string());
+    for name in ["proof/first", "proof/second"] {
+        let secret = json!({"Name": name, "SecretString": values.to_string()});
+        let target = "secretsmanager.CreateSecret";
+        aws.ask("secretsmanager", "POST", "/", target, &secret.to_string());
+    }
     let fault = |text: &str, caller: &str| {
         aws.sandbox.faults().inject(text.parse::<Fault>().unwrap().of(caller));
     };

@@ -195,6 +195,15 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<Problem> {
             problem(&at, message);
         }
     }
+    let moved = || rule.transitions.iter().flatten();
+    let by_days = rule.expiration_days.is_some() || moved().any(|t| t.days.is_some());
+    let by_date = rule.expiration_date.is_some() || moved().any(|t| t.date.is_some());
+    // Both S3's answer to a mixed rule and who met it:
+    // https://github.com/hashicorp/terraform-provider-aws/issues/23674.
+    if by_days && by_date {
+        let message = "a rule goes by days or by dates, not by both; make two rules";
+        problem("", message.to_owned());
+    }
     for (i, transition) in rule.noncurrent_version_transitions.iter().flatten().enumerate() {
         let at = format!("noncurrentVersionTransitions[{i}]");
         if transition.days < 30 && is_infrequent(transition.storage_class) {

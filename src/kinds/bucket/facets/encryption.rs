@@ -79,11 +79,13 @@ impl Facet for Encryption {
             (None, live) if !was_said => live.filter(|_| !is_dual),
             (words, _) => words,
         };
-        let blocks_nothing =
-            words.blocked_encryption_types.as_ref().is_none_or(|kinds| is_nothing(kinds));
-        let is_there = rule.blocked_encryption_types.is_some();
-        if words.blocked_encryption_types.is_some() && (is_there || !blocks_nothing) {
-            rule.blocked_encryption_types = words.blocked_encryption_types.map(blocked);
+        // What blocks nothing already is left in the form that it has.
+        let blocks_nothing = rule.blocked_encryption_types.as_ref().is_none_or(|live| {
+            live.encryption_type().iter().all(|kind| kind.as_str() == text(&NOTHING[0]))
+        });
+        let wanted = words.blocked_encryption_types;
+        if let Some(kinds) = wanted.filter(|kinds| !(blocks_nothing && is_nothing(kinds))) {
+            rule.blocked_encryption_types = Some(blocked(kinds));
         }
         Self::Sdk::builder().rules(rule).build()
     }

@@ -106,7 +106,7 @@ fn full() -> Value {
         "accelerate": "Enabled",
         "replication": {"role": "arn:aws:iam::123456789012:role/copy", "rules": [
             {
-                "id": "copies", "priority": 1, "prefix": "docs/", "deleteMarkerReplication": true,
+                "id": "copies", "priority": 1, "enabled": true, "prefix": "docs/", "deleteMarkerReplication": true,
                 "existingObjectReplication": true, "sseKmsEncryptedObjects": true, "replicaModifications": true,
                 "destination": {
                     "bucketArn": "arn:aws:s3:::copies", "account": "210987654321", "storageClass": "STANDARD_IA",
@@ -119,7 +119,7 @@ fn full() -> Value {
             },
         ]},
         "intelligentTiering": [
-            {"id": "old", "prefix": "in/", "tags": {"kind": "draft"}, "tierings": [{"days": 90, "accessTier": "ARCHIVE_ACCESS"}, {"days": 200, "accessTier": "DEEP_ARCHIVE_ACCESS"}]},
+            {"id": "old", "enabled": true, "prefix": "in/", "tags": {"kind": "draft"}, "tierings": [{"days": 90, "accessTier": "ARCHIVE_ACCESS"}, {"days": 200, "accessTier": "DEEP_ARCHIVE_ACCESS"}]},
         ],
         "inventory": [{
             "id": "weekly", "prefix": "in/", "includedObjectVersions": "All", "frequency": "Weekly", "optionalFields": ["Size", "ETag"],
@@ -250,7 +250,9 @@ fn rows() -> Vec<Row> {
             "versioning",
             "versioning",
             put("/{name}?versioning", "VersioningConfiguration", "<Status>Suspended</Status>"),
-        ),
+        )
+        // S3 refuses it of a bucket that is copied.
+        .on(&json!({"replication": {}})),
         encryption("encryption.algorithm", "AES256", "", true),
         encryption(
             "encryption.kmsKeyArn",
