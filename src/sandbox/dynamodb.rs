@@ -84,7 +84,10 @@ impl DynamoDb {
         let (headers, uri) = (request.headers.clone(), request.uri.clone());
         let mut response = self.inner.handle(request).await;
         if response.status != 200 {
-            return response;
+            // The model of these two has no TableNotFoundException.
+            let is_unnamed = ["DescribeTimeToLive", "UpdateTimeToLive"].contains(&operation)
+                && String::from_utf8_lossy(&response.body).contains("TableNotFoundException");
+            return if is_unnamed { not_found() } else { response };
         }
         match operation {
             "CreateTable" => {
@@ -117,10 +120,7 @@ impl DynamoDb {
             Some(arn) => tables.values_mut().find(|table| table.arn == arn),
             None => tables.get_mut(key),
         };
-        let Some(table) = table else {
-            let message = "Requested resource not found";
-            return json_error_response(400, "ResourceNotFoundException", message);
-        };
+        let Some(table) = table else { return not_found() };
         table.facets.answer(operation, body)
     }
 
@@ -297,6 +297,10 @@ impl DynamoDb {
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Table>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn not_found() -> MockResponse {
+    json_error_response(400, "ResourceNotFoundException", "Requested resource not found")
 }
 
 /// The emulator's ids are UUIDs without their hyphens.

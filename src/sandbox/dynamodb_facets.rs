@@ -48,7 +48,9 @@ impl TableFacets {
             }
             "DeleteResourcePolicy" => match self.policy.take() {
                 Some(_) => reply(&json!({"RevisionId": self.revision_id()})),
-                None => reply(&json!({"RevisionId": ""})),
+                // The documentation says that it is empty, the model that it has a character at least:
+                // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteResourcePolicy.html.
+                None => reply(&json!({})),
             },
             _ => self.insights(operation, body),
         }

@@ -100,11 +100,14 @@ fn put(spec: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// Takes away what goes with the base's value alone: replication needs versioning, and only an INCLUDE
+/// Takes away what goes with the base's value alone: replication and object lock need versioning, and only an INCLUDE
 /// projection has attributes of its own.
 fn without_what_needs_another(spec: &mut Value, path: &str) {
     match path {
-        "/versioning" => spec["replication"] = json!({}),
+        "/versioning" => {
+            let spec = spec.as_object_mut().unwrap();
+            spec.retain(|field, _| !["replication", "objectLock"].contains(&field.as_str()));
+        }
         "/globalSecondaryIndexes/0/projection/type" => {
             let projection = &mut spec["globalSecondaryIndexes"][0]["projection"];
             if projection["type"] != "INCLUDE" {

@@ -106,7 +106,7 @@ fn full() -> Value {
 
 fn variants() -> Vec<(&'static str, Value)> {
     let full = full();
-    let image = json!({"runtime": null, "handler": null, "code": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1"}});
+    let image = json!({"runtime": null, "handler": null, "layers": null, "code": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1"}});
     let secret =
         |name: &str| json!({"secretsManager": {"secretId": format!("proof/{name}"), "key": "key"}});
     let changed = [
@@ -164,7 +164,7 @@ fn variants() -> Vec<(&'static str, Value)> {
 
 fn rows() -> Vec<Row> {
     let open = json!({"url": {"authType": "NONE", "cors": {}}});
-    let image = json!({"runtime": null, "handler": null, "code": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1"}});
+    let image = json!({"runtime": null, "handler": null, "layers": null, "code": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/api:1"}});
     let digest = trueup::model::sha256_hex("code");
     let pinned = json!({"code": {"s3": {"bucket": ARTIFACTS, "key": "api.zip", "sha256": digest}}});
     let other_code =
