@@ -1,5 +1,5 @@
 //! Each call of an operator's life, with each fault: everything recovers once it clears, and a denied call
-//! is named, with the action that is missing, within three attempts.
+//! is named, with the action that is missing, within three calls or those of one pass.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
