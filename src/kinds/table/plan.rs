@@ -67,6 +67,11 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
     compared.changes.retain(|change| !is_off_and_stays_off(change, &want, &live.spec));
+    // Insights that are off, or go off, have no mode.
+    let insights_stay_on = want.contributor_insights.is_none_or(|insights| insights.enabled);
+    compared
+        .changes
+        .retain(|change| insights_stay_on || change.path.fields() != "contributorInsights.mode");
     compared.changes.extend(undeclared_sort_key(desired, &live.spec));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
     if let Some(failure) = &live.failure {

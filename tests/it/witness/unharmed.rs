@@ -124,6 +124,12 @@ fn member(path: &str) -> String {
     out
 }
 
+/// What AWS does where a member is not there, and so the same as its absence.
+fn usual(path: &str) -> Option<Value> {
+    // "The default is false": https://docs.aws.amazon.com/lambda/latest/api/API_Cors.html.
+    path.ends_with(" Cors.AllowCredentials").then(|| json!(false))
+}
+
 /// What changed and was declared by nobody.
 fn harmed(kind: &str, spec: &Value, before: &Leaves, after: &Leaves) -> Vec<String> {
     let rows = rows();
@@ -133,7 +139,8 @@ fn harmed(kind: &str, spec: &Value, before: &Leaves, after: &Leaves) -> Vec<Stri
     let mut harmed = Vec::new();
     let paths: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for path in paths {
-        if before.get(path) == after.get(path) {
+        let shown = |leaves: &Leaves| leaves.get(path).cloned().or_else(|| usual(path));
+        if shown(before) == shown(after) {
             continue;
         }
         let (call, at) = path.split_once(' ').unwrap();

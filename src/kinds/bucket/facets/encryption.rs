@@ -62,7 +62,14 @@ impl Facet for Encryption {
         // A key goes with KMS only, and a bucket key not with its dual-layer form.
         let is_dual = words.algorithm == EncryptionAlgorithm::AwsKmsDsse;
         refuse_what_does_not_go_together(&words, is_kms, is_dual, live.as_ref())?;
-        let key = words.kms_key_arn.filter(|_| is_kms);
+        let live_algorithm = live
+            .as_ref()
+            .and_then(|sdk| sdk.rules().first())
+            .and_then(|rule| rule.apply_server_side_encryption_by_default())
+            .map(|default| default.sse_algorithm().clone());
+        // What stands beside an algorithm that stays is left, whatever it is.
+        let is_same = live_algorithm.as_ref() == Some(&algorithm);
+        let key = words.kms_key_arn.filter(|_| is_kms || is_same);
         let default = aws::ServerSideEncryptionByDefault::builder()
             .sse_algorithm(algorithm)
             .set_kms_master_key_id(key)
@@ -73,7 +80,7 @@ impl Facet for Encryption {
         let was_said = rule.apply_server_side_encryption_by_default.is_some();
         rule.apply_server_side_encryption_by_default = Some(default);
         rule.bucket_key_enabled = match (words.bucket_key_enabled, rule.bucket_key_enabled) {
-            (Some(true), _) if is_dual => None,
+            (Some(true), live) if is_dual => live.filter(|_| is_same),
             // Off, and not said: the same.
             (Some(false), None) => None,
             (None, live) if !was_said => live.filter(|_| !is_dual),
