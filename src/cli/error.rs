@@ -38,7 +38,6 @@ impl From<MoveError> for CliError {
         match error {
             MoveError::Refused(refused) => Self::NotMoved(refused),
             MoveError::Store(error) => Self::Store(error),
-            MoveError::Aws(error) => Self::Aws(error),
         }
     }
 }

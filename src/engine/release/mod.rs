@@ -29,7 +29,6 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::aws::AwsError;
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::store::StoreError;
@@ -52,8 +51,8 @@ pub enum Refused {
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(
-        "{environment} cannot be made so, since what it needs is not there; nothing was recorded. Put it there, \
-         or choose another release: {}",
+        "what {environment} needs is not there; nothing was recorded. Put it there first, or take another \
+         release: {}",
         gone.join("; ")
     )]
     NeedsGone { environment: String, gone: Vec<String> },
@@ -75,8 +74,6 @@ pub enum MoveError {
     Refused(#[from] Refused),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Aws(#[from] AwsError),
 }
 
 fn listed(objects: &[ObjectId]) -> String {

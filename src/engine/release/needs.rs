@@ -41,7 +41,8 @@ pub async fn check_needs(
     objects: &[Object],
 ) -> Result<(), MoveError> {
     let spec = objects.iter().find(|o| o.kind == environment::NAME).map(|o| &o.spec);
-    let spec = spec.and_then(|spec| EnvironmentSpec::deserialize(spec).ok()).unwrap_or_default();
+    // Without it nobody knows where to look.
+    let Some(Ok(spec)) = spec.map(EnvironmentSpec::deserialize) else { return Ok(()) };
     let own = own_buckets(environment, objects);
     let changed = objects.iter().filter(|object| !before.contains(object));
     let needs: Vec<_> = changed.flat_map(needs_of).filter(|(_, need)| !need.is_in(&own)).collect();
