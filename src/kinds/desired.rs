@@ -1,6 +1,6 @@
 //! The desired side of a comparison: a typed spec with everything that it refers to resolved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -253,6 +253,21 @@ impl Comparison {
     pub fn effective_spec<S: DeserializeOwned>(&self) -> Result<S, Blocked> {
         readable(&self.effective)
     }
+}
+
+/// A spec with nothing but some of its fields, and `needed` for those that every such spec has: a write that
+/// changes a few fields says nothing of the others.
+pub fn only<S: Serialize + DeserializeOwned>(
+    spec: &S,
+    fields: &BTreeSet<&str>,
+    mut needed: Value,
+) -> Result<S, Blocked> {
+    if let Value::Object(all) = json!(spec) {
+        for (field, value) in all.into_iter().filter(|(field, _)| fields.contains(field.as_str())) {
+            needed[field] = value;
+        }
+    }
+    readable(&needed)
 }
 
 /// A value as a spec. One that cannot be read stops the plan: there is nothing that could be written

@@ -30,10 +30,13 @@ pub mod table;
 
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
-pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, readable, split_off};
+pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, only, readable, split_off};
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use erased::{AnyKind, AnyStep, Intent, Look};
-pub use facet::{AnyFacet, Facet, FacetStep, Removed, Seen, Told, Unwritable, Write, push_facet};
+pub use facet::{
+    AnyFacet, Facet, FacetStep, Plain, Seen, SeenFacets, Told, Unwritable, Write, push_facets,
+    read_facets,
+};
 pub use null::Nulls;
 pub use registry::{kind, kinds};
 pub use word::{UnknownWord, text, word};

@@ -110,11 +110,38 @@ fn planning_is_pure() {
 
 /// Where a service's SDK may be named and a session's client of it be called.
 const CALLERS: [(&str, &[&str]); 7] = [
-    ("lambda", &["kinds/function/observe.rs", "kinds/function/apply.rs"]),
-    ("amplify", &["kinds/frontend/observe.rs", "kinds/frontend/apply.rs"]),
+    (
+        "lambda",
+        &[
+            "kinds/function/observe.rs",
+            "kinds/function/apply.rs",
+            "kinds/function/configuration.rs",
+            "kinds/function/facets.rs",
+            "kinds/function/statements.rs",
+            "kinds/function/url.rs",
+        ],
+    ),
+    (
+        "amplify",
+        &[
+            "kinds/frontend/observe.rs",
+            "kinds/frontend/apply.rs",
+            "kinds/frontend/app.rs",
+            "kinds/frontend/branch.rs",
+            "kinds/frontend/domain.rs",
+            "kinds/frontend/job.rs",
+        ],
+    ),
     (
         "dynamodb",
-        &["kinds/table/observe.rs", "kinds/table/apply.rs", "kinds/table/facets.rs", "store/"],
+        &[
+            "kinds/table/observe.rs",
+            "kinds/table/apply.rs",
+            "kinds/table/facets.rs",
+            "kinds/table/resource_policy.rs",
+            "kinds/table/settings.rs",
+            "store/",
+        ],
     ),
     (
         "s3",
@@ -123,7 +150,7 @@ const CALLERS: [(&str, &[&str]); 7] = [
             "kinds/bucket/apply.rs",
             "kinds/bucket/facets/",
             // A deployment is given a presigned address of its artifact.
-            "kinds/frontend/apply.rs",
+            "kinds/frontend/job.rs",
             "engine/release/needs.rs",
             "cli/init.rs",
             "cli/upload.rs",

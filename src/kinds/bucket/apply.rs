@@ -20,7 +20,7 @@ pub(super) async fn apply(
             return Ok(Outcome::in_progress());
         }
         BucketStep::Tag(tags) => tag(session, bucket, tags).await?,
-        BucketStep::Facet(step) => step.take(session, bucket).await?,
+        BucketStep::Facet(step) => return step.take(session, bucket).await,
         BucketStep::Delete => {
             let call = session.s3().delete_bucket().bucket(bucket).send();
             session.write(Service::S3, "DeleteBucket", call).await?;

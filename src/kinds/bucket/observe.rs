@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 use super::facets::FACETS;
 use super::spec::*;
 use crate::aws::{Absent, AwsError, Class, Service, Session, partition};
-use crate::kinds::{Desired, Live, Seen, Unread, or_unread};
+use crate::kinds::{Desired, Live, SeenFacets, Unread, read_facets};
 use crate::plan::is_empty;
 
 /// A bucket as it is.
 #[derive(Clone, Debug, Default)]
 pub struct LiveBucket {
     /// The declared facets, by their fields.
-    pub facets: BTreeMap<&'static str, Seen<str>>,
+    pub facets: SeenFacets<str>,
     pub name: String,
     pub region: String,
     pub tags: BTreeMap<String, String>,
@@ -69,15 +69,9 @@ pub(super) async fn observe(
         return Ok(None);
     };
     let declared = json!(desired.spec);
-    let (mut facets, mut unread) = (BTreeMap::new(), Unread::new());
-    for facet in FACETS {
-        if desired.declares(&declared, facet.field()) {
-            let read = facet.read(session, name).await.map(Some);
-            if let Some(seen) = or_unread(read, facet.field(), &mut unread)? {
-                facets.insert(facet.field(), seen);
-            }
-        }
-    }
+    let mut unread = Unread::new();
+    let is_declared = |field: &str| desired.declares(&declared, field);
+    let facets = read_facets(session, name.as_str(), &FACETS, is_declared, &mut unread).await?;
     let (name, region) = (name.clone(), session.region().to_owned());
     Ok(Some(LiveBucket { facets, name, region, tags, unread }))
 }

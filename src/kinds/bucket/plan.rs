@@ -10,7 +10,7 @@ use super::facets::FACETS;
 use super::observe::LiveBucket;
 use super::spec::*;
 use crate::kinds::{
-    AnyFacet, Desired, FacetStep, LiveSide, comparable, policy, push_facet, split_off,
+    AnyFacet, Desired, FacetStep, LiveSide, comparable, policy, push_facets, split_off,
 };
 use crate::model::{Segment, ValueFrom};
 use crate::plan::{Change, Plan, Shape, Verb, is_empty};
@@ -73,13 +73,8 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
         facet.field() == "replication" && effective.get("replication").is_none_or(is_empty)
     };
     let (first, then): (Vec<_>, Vec<_>) = FACETS.into_iter().partition(goes);
-    for facet in first.into_iter().chain(then) {
-        let taken = split_off(&mut changes, &[facet.field()]);
-        if !taken.is_empty() {
-            let (seen, words) = (live.facets.get(facet.field()), effective.get(facet.field()));
-            push_facet(&mut plan, facet, seen, words, taken, BucketStep::Facet);
-        }
-    }
+    let facets = first.into_iter().chain(then);
+    push_facets(&mut plan, facets, &live.facets, &effective, &mut changes, BucketStep::Facet);
     plan
 }
 

@@ -9,7 +9,7 @@ use schemars::schema_for;
 use serde_json::{Value, json};
 
 use crate::kinds::{
-    Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Variables, comparable, readable,
+    Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Variables, comparable, only, readable,
 };
 use crate::model::{Secret, ValueFrom, canonical_json, digest_of};
 use crate::plan::{Blocked, Shape, sensitive};
@@ -44,20 +44,12 @@ pub struct BranchSettings {
 
 impl BranchSettings {
     /// The same with nothing but some fields of the branch.
-    pub(super) fn only(&self, fields: &BTreeSet<String>) -> Self {
-        let has = |field: &str| fields.contains(field);
-        let spec = BranchSpec {
-            name: self.spec.name.clone(),
-            stage: self.spec.stage.filter(|_| has("stage")),
-            framework: self.spec.framework.clone().filter(|_| has("framework")),
-            auto_build: self.spec.auto_build.filter(|_| has("autoBuild")),
-            ..BranchSpec::default()
-        };
-        Self {
-            spec,
-            env: self.env.clone().filter(|_| has("env")),
-            basic_auth: self.basic_auth.clone().filter(|_| has("basicAuth")),
-        }
+    pub(super) fn only(&self, fields: &BTreeSet<&str>) -> Result<Self, Blocked> {
+        Ok(Self {
+            spec: only(&self.spec, fields, json!({"name": self.spec.name}))?,
+            env: self.env.clone().filter(|_| fields.contains("env")),
+            basic_auth: self.basic_auth.clone().filter(|_| fields.contains("basicAuth")),
+        })
     }
 }
 
@@ -65,28 +57,16 @@ impl AppSettings {
     /// The same with nothing but some fields of the app: what else stands in a manifest need not be valid
     /// any more, as a role that somebody deleted. The repository's address stays: it says which kind of
     /// token goes with it.
-    pub(super) fn only(&self, fields: &BTreeSet<&str>) -> Self {
-        let has = |field: &str| fields.contains(field);
-        let spec = FrontendSpec {
-            description: self.spec.description.clone().filter(|_| has("description")),
-            platform: self.spec.platform.filter(|_| has("platform")),
-            custom_rules: self.spec.custom_rules.clone().filter(|_| has("customRules")),
-            custom_headers: self.spec.custom_headers.clone().filter(|_| has("customHeaders")),
-            service_role: self.spec.service_role.clone().filter(|_| has("serviceRole")),
-            compute_role: self.spec.compute_role.clone().filter(|_| has("computeRole")),
-            cache_config: self.spec.cache_config.filter(|_| has("cacheConfig")),
-            job_config: self.spec.job_config.filter(|_| has("jobConfig")),
-            repository: self.spec.repository.clone(),
-            ..FrontendSpec::default()
-        };
-        Self {
-            spec,
-            build_spec: self.build_spec.clone().filter(|_| has("build")),
-            env: self.env.clone().filter(|_| has("env")),
-            basic_auth: self.basic_auth.clone().filter(|_| has("basicAuth")),
+    pub(super) fn only(&self, fields: &BTreeSet<&str>) -> Result<Self, Blocked> {
+        let kept = json!({"branch": self.spec.branch, "repository": self.spec.repository});
+        Ok(Self {
+            spec: only(&self.spec, fields, kept)?,
+            build_spec: self.build_spec.clone().filter(|_| fields.contains("build")),
+            env: self.env.clone().filter(|_| fields.contains("env")),
+            basic_auth: self.basic_auth.clone().filter(|_| fields.contains("basicAuth")),
             token: self.token.clone(),
             branch: BranchSettings::default(),
-        }
+        })
     }
 }
 
@@ -119,6 +99,9 @@ pub(super) fn compare(
     }
     if let Some(Value::Object(fields)) = declared.get_mut("repository") {
         fields.remove("tokenFrom");
+    }
+    for (field, facet) in &live.facets {
+        seen[field] = facet.words.clone();
     }
     if let Some(build) = spec.build.as_ref().and_then(Build::specification) {
         declared["build"] = json!(build.trim_end());

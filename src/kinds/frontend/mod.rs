@@ -9,13 +9,18 @@
 //! - StartDeployment with `sourceUrlType: ZIP` wants a URL that it can GET, so it gets a presigned
 //!   one, and works only for apps without a repository.
 
+mod app;
 mod apply;
+mod branch;
 mod compare;
 mod deployed;
+mod domain;
+mod job;
 mod observe;
 mod plan;
 mod spec;
 
+pub use domain::DomainRef;
 pub use observe::LiveFrontend;
 pub use plan::FrontendStep;
 pub use spec::*;

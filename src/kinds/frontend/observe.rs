@@ -6,11 +6,12 @@ use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session, tags};
-use crate::kinds::{Desired, Live, UnknownWord, Unread, Variables, or_unread, word};
+use crate::kinds::{Desired, Facet, Live, Seen, SeenFacets, Unread, Variables, or_unread};
 use crate::model::Secret;
 
-use super::deployed::DEPLOYED_TAG;
+use super::domain::{CustomDomain, DomainRef, DomainState};
 use super::spec::*;
+use super::{app, branch, job};
 
 /// Pages of apps that are searched: 100 apps each; an account may have 25 by default.
 const APP_PAGES_MAX: usize = 50;
@@ -28,20 +29,15 @@ pub struct LiveFrontend {
     pub basic_auth: Option<Secret>,
     pub tags: BTreeMap<String, String>,
     pub branch: Option<LiveBranch>,
+    /// The name of the declared domain, or of whichever the app has.
+    pub domain: Option<String>,
     pub domain_state: Option<DomainState>,
+    pub facets: SeenFacets<DomainRef>,
     /// A branch of the object's that its manifest does not name any more.
     pub left_branch: Option<String>,
+    /// The domain that its manifest named before, where the app still has it.
+    pub left_domain: Option<String>,
     pub unread: Unread,
-}
-
-/// How far a domain has come.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DomainState {
-    /// Amplify's own word.
-    pub status: String,
-    pub reason: String,
-    /// The DNS records that are to be made, as text to append.
-    pub records: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,19 +80,13 @@ impl Live for LiveFrontend {
     }
 
     fn outputs(&self) -> BTreeMap<String, String> {
-        let domain = self.spec.domain.as_ref();
-        let custom = domain.and_then(|d| {
-            let first = d.subdomains.as_ref()?.first()?;
-            let name = d.name.as_ref()?;
-            let dot = if first.prefix.is_empty() { "" } else { "." };
-            Some(format!("https://{}{dot}{name}", first.prefix))
-        });
-        let is_available = self.domain_state.as_ref().is_some_and(|d| d.status == "AVAILABLE");
+        let domain = self.domain_state.as_ref().filter(|domain| domain.status == "AVAILABLE");
+        let custom = domain.and_then(|domain| domain.url.clone());
         let default = self
             .branch
             .as_ref()
             .map(|b| format!("https://{}.{}", b.display_name, self.default_domain));
-        let url = custom.filter(|_| is_available).or(default);
+        let url = custom.or(default);
         let mut outputs = BTreeMap::from([
             ("name".to_owned(), self.spec.common.name.clone().unwrap_or_default()),
             ("appId".to_owned(), self.app_id.clone()),
@@ -123,34 +113,22 @@ pub(super) async fn observe(
     let Some(app) = find(session, desired).await? else {
         return Ok(None);
     };
-    let mut live = live_of(&app, &desired.spec);
+    let mut live = app::words(&app, &desired.spec);
     let name = &desired.spec.branch.name;
-    if let Some(found) = branch(session, &live.app_id, name).await? {
-        live.spec.branch = BranchSpec {
-            name: found.branch_name().to_owned(),
-            stage: stage(found.stage().as_str())
-                .map_err(|e| e.in_reply(Service::Amplify, "GetBranch"))?,
-            framework: Some(found.framework().to_owned()),
-            auto_build: Some(found.enable_auto_build()),
-            ..BranchSpec::default()
-        };
-        live.branch = Some(LiveBranch {
-            arn: found.branch_arn().to_owned(),
-            display_name: found.display_name().to_owned(),
-            env: variables(found.environment_variables()),
-            basic_auth: found
-                .basic_auth_credentials()
-                .filter(|_| found.enable_basic_auth())
-                .map(Secret::new),
-            deployed: found.tags().and_then(|tags| tags.get(DEPLOYED_TAG)).cloned(),
-            newest_job: newest_job(session, &live.app_id, name).await?,
-        });
+    if let Some(found) = branch::read(session, &live.app_id, name).await? {
+        live.spec.branch = branch::words(&found)?;
+        let newest_job = job::newest(session, &live.app_id, name).await?;
+        live.branch = Some(LiveBranch { newest_job, ..branch::live(&found) });
     }
     live.left_branch = left_branch(session, desired, &live.app_id).await?;
     if let Some(domain) = &desired.spec.domain {
-        let read = live_domain(session, &live.app_id, domain).await;
-        let found = or_unread(read, "domain", &mut live.unread)?;
-        (live.spec.domain, live.domain_state) = found.unzip();
+        let of = DomainRef { app: live.app_id.clone(), name: domain.name.clone() };
+        let read = CustomDomain::read(session, &of).await;
+        let read = or_unread(read, CustomDomain::FIELD, &mut live.unread)?;
+        live.domain_state = read.as_ref().and_then(|domain| domain.state.clone());
+        live.domain = read.as_ref().and_then(|domain| domain.words.name.clone());
+        live.facets.insert(CustomDomain::FIELD, Seen::of::<CustomDomain>(read)?);
+        live.left_domain = left_domain(session, desired, &of).await?;
     }
     Ok(Some(live))
 }
@@ -227,77 +205,10 @@ fn adoptable(
     }
 }
 
-/// A variable without a name is what is left of a list that was cleared.
-fn variables(shown: &std::collections::HashMap<String, String>) -> Variables {
-    let named = shown.iter().filter(|(name, _)| !name.trim().is_empty());
-    named.map(|(name, value)| (name.clone(), Secret::new(value))).collect()
-}
-
-fn tags_of(tags: Option<&std::collections::HashMap<String, String>>) -> BTreeMap<String, String> {
+pub(super) fn tags_of(
+    tags: Option<&std::collections::HashMap<String, String>>,
+) -> BTreeMap<String, String> {
     tags.cloned().unwrap_or_default().into_iter().collect()
-}
-
-/// A branch that was given none says `NONE`, which is no word of the model.
-fn stage(text: &str) -> Result<Option<Stage>, UnknownWord> {
-    if text == "NONE" { Ok(None) } else { word("branch.stage", text).map(Some) }
-}
-
-fn live_of(app: &aws::App, asked: &FrontendSpec) -> LiveFrontend {
-    let rules = app.custom_rules().iter().map(|rule| CustomRule {
-        source: rule.source().to_owned(),
-        target: rule.target().to_owned(),
-        status: rule.status().map(str::to_owned),
-        condition: rule.condition().map(str::to_owned),
-    });
-    let mut unread = Unread::new();
-    let platform = asked.platform.map(|_| word("platform", app.platform().as_str()));
-    let cache = app.cache_config().filter(|_| asked.cache_config.is_some());
-    let cache = cache.map(|cache| word("cacheConfig.type", cache.r#type().as_str()));
-    let job = app.job_config().filter(|_| asked.job_config.is_some());
-    let job = job.map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()));
-    let mut spec = FrontendSpec {
-        description: Some(app.description().to_owned()),
-        platform: known("platform", platform, &mut unread),
-        repository: Some(Repository { url: app.repository().to_owned(), token_from: None })
-            .filter(|r| !r.url.is_empty()),
-        custom_rules: Some(rules.collect()),
-        custom_headers: Some(app.custom_headers().unwrap_or_default().to_owned()),
-        service_role: Some(app.iam_service_role_arn().unwrap_or_default().to_owned()),
-        compute_role: Some(app.compute_role_arn().unwrap_or_default().to_owned()),
-        cache_config: known("cacheConfig", cache, &mut unread).map(|kind| CacheConfig { kind }),
-        job_config: known("jobConfig", job, &mut unread)
-            .map(|build_compute_type| JobConfig { build_compute_type }),
-        ..FrontendSpec::default()
-    };
-    spec.common.name = Some(app.name().to_owned());
-    LiveFrontend {
-        spec,
-        app_id: app.app_id().to_owned(),
-        arn: app.app_arn().to_owned(),
-        default_domain: app.default_domain().to_owned(),
-        build_spec: app.build_spec().unwrap_or_default().to_owned(),
-        env: variables(app.environment_variables()),
-        basic_auth: app
-            .basic_auth_credentials()
-            .filter(|_| app.enable_basic_auth())
-            .map(Secret::new),
-        tags: tags_of(app.tags()),
-        branch: None,
-        domain_state: None,
-        left_branch: None,
-        unread,
-    }
-}
-
-/// A field whose word is known.
-fn known<T>(
-    field: &'static str,
-    read: Option<Result<T, UnknownWord>>,
-    unread: &mut Unread,
-) -> Option<T> {
-    let told =
-        read?.map_err(|word| unread.push((field, word.in_reply(Service::Amplify, "GetApp"))));
-    told.ok()
 }
 
 /// The branch that the manifest named before, where it is still there and this object's.
@@ -310,115 +221,21 @@ async fn left_branch(
     let Some(before) = before.filter(|before| *before != desired.spec.branch.name) else {
         return Ok(None);
     };
-    let found = branch(session, app, before).await?;
+    let found = branch::read(session, app, before).await?;
     let is_ours =
         |branch: &aws::Branch| tags::owned_by(&tags_of(branch.tags()), &desired.key, &desired.uid);
     Ok(found.filter(is_ours).map(|_| before.to_owned()))
 }
 
-async fn branch(session: &Session, app: &str, name: &str) -> Result<Option<aws::Branch>, AwsError> {
-    let read = session
-        .read(Service::Amplify, "GetBranch", || {
-            session.amplify().get_branch().app_id(app).branch_name(name).send()
-        })
-        .await
-        .absent("NotFoundException")?;
-    read.map(|r| AwsError::required(Service::Amplify, "GetBranch", r.branch)).transpose()
-}
-
-/// Amplify lists the newest job first.
-async fn newest_job(
+async fn left_domain(
     session: &Session,
-    app: &str,
-    branch: &str,
-) -> Result<Option<LiveJob>, AwsError> {
-    let page = session
-        .read(Service::Amplify, "ListJobs", || {
-            session.amplify().list_jobs().app_id(app).branch_name(branch).max_results(1).send()
-        })
-        .await?;
-    let Some(job) = page.job_summaries().first() else { return Ok(None) };
-    if !JOB_STATES.contains(&job.status().as_str()) {
-        let unknown = UnknownWord::new("the status of a job", job.status().as_str());
-        return Err(unknown.in_reply(Service::Amplify, "ListJobs"));
-    }
-    Ok(Some(LiveJob {
-        id: job.job_id().to_owned(),
-        status: job.status().as_str().to_owned(),
-        started_at: Timestamp::from_second(job.start_time().secs()).unwrap_or_default(),
-        commit_message: job.commit_message().to_owned(),
-        source_url: job.source_url().unwrap_or_default().to_owned(),
-    }))
-}
-
-/// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_JobSummary.html>, and CREATED of its model.
-const JOB_STATES: [&str; 8] = [
-    "CREATED",
-    "PENDING",
-    "PROVISIONING",
-    "RUNNING",
-    "FAILED",
-    "SUCCEED",
-    "CANCELLING",
-    "CANCELLED",
-];
-
-/// The declared domain; where it is declared empty, whichever the app has.
-async fn live_domain(
-    session: &Session,
-    app: &str,
-    declared: &Domain,
-) -> Result<Option<(Domain, DomainState)>, AwsError> {
-    let association = match &declared.name {
-        Some(name) => {
-            let operation = "GetDomainAssociation";
-            let read = session
-                .read(Service::Amplify, operation, || {
-                    session.amplify().get_domain_association().app_id(app).domain_name(name).send()
-                })
-                .await
-                .absent("NotFoundException")?;
-            read.map(|r| AwsError::required(Service::Amplify, operation, r.domain_association))
-                .transpose()?
-        }
-        None => session
-            .read(Service::Amplify, "ListDomainAssociations", || {
-                session.amplify().list_domain_associations().app_id(app).send()
-            })
-            .await?
-            .domain_associations
-            .into_iter()
-            .next(),
-    };
-    Ok(association.map(|a| {
-        let settings = a.sub_domains().iter().filter_map(|s| s.sub_domain_setting());
-        let subdomains = settings.map(|s| Subdomain {
-            prefix: s.prefix().to_owned(),
-            branch: Some(s.branch_name().to_owned()),
-        });
-        let domain = Domain {
-            name: Some(a.domain_name().to_owned()),
-            subdomains: Some(subdomains.collect()),
-            auto_subdomains: Some(a.enable_auto_sub_domain()),
-            // A certificate that Amplify makes has no ARN of ours.
-            certificate_arn: Some(
-                a.certificate()
-                    .and_then(|certificate| certificate.custom_certificate_arn())
-                    .unwrap_or_default()
-                    .to_owned(),
-            ),
-        };
-        let unverified = a.sub_domains().iter().filter(|s| !s.verified()).map(|s| s.dns_record());
-        let certificate = a.certificate_verification_dns_record();
-        let records: Vec<_> = certificate.into_iter().chain(unverified).map(str::trim).collect();
-        let state = DomainState {
-            status: a.domain_status().as_str().to_owned(),
-            reason: a.status_reason().to_owned(),
-            records: match records[..] {
-                [] => String::new(),
-                _ => format!("; it waits for the DNS records {}", records.join(", ")),
-            },
-        };
-        (domain, state)
-    }))
+    desired: &Desired<FrontendSpec>,
+    of: &DomainRef,
+) -> Result<Option<String>, AwsError> {
+    let before = desired.previous.as_ref().and_then(|spec| spec["domain"]["name"].as_str());
+    let before = before.filter(|before| of.name.as_deref().is_some_and(|name| name != *before));
+    let Some(before) = before else { return Ok(None) };
+    let of = DomainRef { app: of.app.clone(), name: Some(before.to_owned()) };
+    let found = CustomDomain::read(session, &of).await?;
+    Ok(found.and_then(|found| found.words.name))
 }

@@ -1,17 +1,18 @@
 //! What to do about a frontend.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::aws::tags as owner;
-use crate::kinds::{Desired, S3Location, split_off};
+use crate::kinds::{Desired, FacetStep, S3Location, push_facets, split_off};
 use crate::model::{ObjectKey, Path};
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
 use super::compare::{AppSettings, BranchSettings, compare, release_digest};
 use super::deployed::{self, deployed_tag};
+use super::domain::{DOMAIN, DomainRef};
 use super::observe::{LiveFrontend, LiveJob};
 use super::spec::*;
 
@@ -72,18 +73,7 @@ pub enum FrontendStep {
         branch: String,
         job: String,
     },
-    CreateDomain {
-        app: String,
-        domain: Domain,
-    },
-    UpdateDomain {
-        app: String,
-        domain: Domain,
-    },
-    DeleteDomain {
-        app: String,
-        name: String,
-    },
+    Domain(DomainRef, FacetStep<DomainRef>),
     Delete {
         app: String,
     },
@@ -104,12 +94,13 @@ pub(super) fn plan(
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
     let wanted_tags = compared.tags(&desired.tags);
+    let effective = compared.effective;
     let mut changes = compared.changes;
     let mut plan = Plan::default();
     let app = seen.app_id.clone();
     let tags = split_off(&mut changes, &["tags"]);
     let branch = split_off(&mut changes, BRANCH);
-    let domain = split_off(&mut changes, &["domain"]);
+    let mut domain = split_off(&mut changes, &["domain"]);
     if live.is_none() {
         let settings = Box::new(settings.clone());
         let (name, tags) = (desired.aws_name.clone(), desired.tags.clone());
@@ -142,18 +133,23 @@ pub(super) fn plan(
         plan.push(Verb::Create, what, branch, step);
     } else if !branch.is_empty() {
         let field = |change: &Change| change.path.fields().split('.').nth(1).map(str::to_owned);
-        let fields = branch.iter().filter_map(field).collect();
-        let wanted = Box::new(wanted.only(&fields));
-        let step = FrontendStep::UpdateBranch { app: app.clone(), branch: wanted };
-        let what = format!("branch {}", desired.spec.branch.name);
-        plan.push(Verb::Update, what, branch, step).stands_alone();
+        let fields: BTreeSet<_> = branch.iter().filter_map(field).collect();
+        match wanted.only(&fields.iter().map(String::as_str).collect()) {
+            Ok(wanted) => {
+                let branch_settings = Box::new(wanted);
+                let step = FrontendStep::UpdateBranch { app: app.clone(), branch: branch_settings };
+                let what = format!("branch {}", desired.spec.branch.name);
+                plan.push(Verb::Update, what, branch, step).stands_alone();
+            }
+            Err(blocked) => plan.blocked = Some(blocked),
+        }
     }
-    if !domain.is_empty() {
-        let asked = desired.spec.domain.as_ref();
-        push_domain(&mut plan, &app, &settings.spec, asked, seen, domain);
-    }
+    let of = DomainRef { app: app.clone(), name: seen.domain.clone() };
+    let step = |step| FrontendStep::Domain(of.clone(), step);
+    push_facets(&mut plan, [DOMAIN], &seen.facets, &effective, &mut domain, step);
     push_release(&mut plan, desired, seen, now);
     push_left_branch(&mut plan, &app, seen);
+    push_left_domain(&mut plan, &app, seen);
     if plan.steps.is_empty() && plan.blocked.is_none() {
         judge_domain(&mut plan, seen);
     }
@@ -163,15 +159,32 @@ pub(super) fn plan(
 /// The branch of before goes once the new one serves what was released.
 fn push_left_branch(plan: &mut Plan<FrontendStep>, app: &str, seen: &LiveFrontend) {
     let Some(branch) = seen.left_branch.clone().filter(|_| plan.is_settled()) else { return };
-    let change = Change {
-        path: Path::default().field("branch").element(&branch),
-        live: Some(Value::String("still there".to_owned())),
-        desired: None,
-    };
+    let change = still_there("branch", &branch);
     plan.changes.push(change.clone());
     let what = format!("branch {branch}");
     let step = FrontendStep::DeleteBranch { app: app.to_owned(), branch };
     plan.push(Verb::Delete, what, vec![change], step);
+}
+
+/// The domain of before goes once the one that is named now serves.
+fn push_left_domain(plan: &mut Plan<FrontendStep>, app: &str, seen: &LiveFrontend) {
+    let Some(name) = seen.left_domain.clone() else { return };
+    let is_settled = plan.is_settled();
+    let change = still_there("domain", &name);
+    plan.changes.push(change.clone());
+    let serves = seen.domain_state.as_ref().is_some_and(|domain| domain.status == "AVAILABLE");
+    if is_settled && serves {
+        let what = format!("domain {name}");
+        let of = DomainRef { app: app.to_owned(), name: Some(name) };
+        let step = FrontendStep::Domain(of, FacetStep::clear(DOMAIN));
+        plan.push(Verb::Delete, what, vec![change], step);
+    }
+}
+
+/// Something of before that the manifest does not name any more.
+fn still_there(field: &str, name: &str) -> Change {
+    let path = Path::default().field(field).element(name);
+    Change { path, live: Some(Value::String("still there".to_owned())), desired: None }
 }
 
 /// Fields of the app that are written together: what AWS refuses of the one does not hold the others back. Who
@@ -188,9 +201,14 @@ fn push_app(
     for changes in groups.into_iter().chain([changes]).filter(|changes| !changes.is_empty()) {
         let reconnects = changes.iter().any(|c| c.path.root() == "repository");
         let fields = changes.iter().map(|change| change.path.root()).collect();
-        let (app, settings) = (app.to_owned(), Box::new(settings.only(&fields)));
-        let step = FrontendStep::Update { app, settings, reconnects };
-        plan.push(Verb::Update, "app", changes, step).stands_alone();
+        match settings.only(&fields) {
+            Ok(settings) => {
+                let (app, settings) = (app.to_owned(), Box::new(settings));
+                let step = FrontendStep::Update { app, settings, reconnects };
+                plan.push(Verb::Update, "app", changes, step).stands_alone();
+            }
+            Err(blocked) => plan.blocked = Some(blocked),
+        }
     }
 }
 
@@ -198,40 +216,6 @@ fn replacement_needed() -> Blocked {
     let message = "Amplify takes no artifacts for an app that is connected to a repository. To have it \
                    deleted and made again, annotate the manifest with trueup.dev/allow-replace: \"true\"";
     Blocked { reason: "ReplacementNeeded", message: message.to_owned() }
-}
-
-fn push_domain(
-    plan: &mut Plan<FrontendStep>,
-    app: &str,
-    spec: &FrontendSpec,
-    asked: Option<&Domain>,
-    seen: &LiveFrontend,
-    changes: Vec<Change>,
-) {
-    let app = app.to_owned();
-    let mut domain = spec.domain.clone().unwrap_or_default();
-    // What nobody declares is left out of the call, and stays.
-    domain.auto_subdomains.take_if(|_| asked.is_none_or(|asked| asked.auto_subdomains.is_none()));
-    domain.certificate_arn.take_if(|_| asked.is_none_or(|asked| asked.certificate_arn.is_none()));
-    let before = seen.spec.domain.as_ref().and_then(|d| d.name.clone());
-    match (&domain.name, before) {
-        (None, Some(name)) => {
-            let what = format!("domain {name}");
-            let step = FrontendStep::DeleteDomain { app, name };
-            plan.push(Verb::Delete, what, changes, step).stands_alone();
-        }
-        (Some(name), Some(before)) if *name == before => {
-            let what = format!("domain {name}");
-            let step = FrontendStep::UpdateDomain { app, domain };
-            plan.push(Verb::Update, what, changes, step).stands_alone();
-        }
-        (Some(name), _) => {
-            let what = format!("domain {name}");
-            let step = FrontendStep::CreateDomain { app, domain };
-            plan.push(Verb::Create, what, changes, step).stands_alone();
-        }
-        (None, None) => {}
-    }
 }
 
 /// A domain waits for its certificate and for DNS records that people make:
@@ -360,7 +344,8 @@ pub(super) fn plan_deletion(live: &LiveFrontend) -> Plan<FrontendStep> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observe::{DomainState, LiveBranch};
+    use super::super::domain::DomainState;
+    use super::super::observe::LiveBranch;
     use super::*;
     use crate::model::StartedJob;
     use serde_json::json;
@@ -402,7 +387,10 @@ mod tests {
     /// An app as `spec` says, whose release was deployed by job 7.
     fn live(spec: Value, desired: &Desired<FrontendSpec>) -> LiveFrontend {
         let digest = release_digest(desired).unwrap();
+        let domain = spec.get("domain").map(|words| (DOMAIN.field(), DOMAIN.saying(words)));
         LiveFrontend {
+            domain: spec["domain"]["name"].as_str().map(str::to_owned),
+            facets: domain.into_iter().collect(),
             spec: serde_json::from_value(spec).unwrap(),
             app_id: "d1".to_owned(),
             arn: APP.to_owned(),
@@ -451,10 +439,9 @@ mod tests {
             (json!({"description": "a"}), json!({"description": "b"}), vec!["Update app"]),
             (stage("PRODUCTION"), stage("BETA"), vec!["Update branch main"]),
             (domain("shop.com", "www"), at("www"), vec![]),
-            (domain("shop.com", "www"), json!({}), vec!["Create domain shop.com"]),
-            (domain("shop.com", "www"), at("web"), vec!["Update domain shop.com"]),
-            (domain("shop.org", "www"), at("www"), vec!["Create domain shop.org"]),
-            (json!({"domain": {}}), at("www"), vec!["Delete domain shop.com"]),
+            (domain("shop.com", "www"), json!({}), vec!["Create domain"]),
+            (domain("shop.com", "www"), at("web"), vec!["Update domain"]),
+            (json!({"domain": {}}), at("www"), vec!["Delete domain"]),
         ] {
             let plan = planned(site(declared.clone()), site(seen.clone()));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
@@ -614,13 +601,35 @@ mod tests {
         }
     }
 
+    fn state(status: &str) -> DomainState {
+        let (status, reason) = (status.to_owned(), "no CNAME".to_owned());
+        DomainState { status, reason, ..DomainState::default() }
+    }
+
+    #[test]
+    fn a_domain_of_before_serves_until_the_new_one_does() {
+        let desired = desired(site(json!({"domain": {"name": "shop.org"}})));
+        for (status, expected) in [
+            ("PENDING_VERIFICATION", vec!["… DomainPending"]),
+            ("FAILED", vec!["! DomainFailed"]),
+            ("AVAILABLE", vec!["Delete domain shop.com"]),
+        ] {
+            let mut seen = live(site(json!({"domain": {"name": "shop.org"}})), &desired);
+            seen.domain_state = Some(state(status));
+            seen.left_domain = Some("shop.com".to_owned());
+            let plan = plan(&desired, Some(&seen), now());
+            assert_eq!(plan.outline(), expected);
+            let drift: Vec<_> = plan.changes.iter().map(|c| c.path.to_string()).collect();
+            assert_eq!(drift, ["domain[shop.com]"], "{status}: it is named until it is gone");
+        }
+    }
+
     #[test]
     fn a_domain_is_judged_once_nothing_else_is_to_be_done() {
         let desired = desired(site(json!({})));
         let outline = |status: &str, change: &dyn Fn(&mut LiveFrontend)| {
-            let (status, reason) = (status.to_owned(), "no CNAME".to_owned());
             let mut seen = live(site(json!({})), &desired);
-            seen.domain_state = Some(DomainState { status, reason, records: String::new() });
+            seen.domain_state = Some(state(status));
             change(&mut seen);
             plan(&desired, Some(&seen), now()).outline()
         };

@@ -9,7 +9,7 @@ use schemars::schema_for;
 use serde_json::{Value, json};
 
 use crate::kinds::{
-    Comparison, DeclaredEnv, Desired, LiveSide, S3Location, Variables, comparable, readable,
+    Comparison, DeclaredEnv, Desired, LiveSide, S3Location, Variables, comparable, only, readable,
 };
 use crate::model::sha256_hex;
 use crate::plan::{Blocked, Shape};
@@ -36,15 +36,10 @@ impl Settings {
     /// The same with nothing but some fields, for a write that changes only those: what else stands in a
     /// function need not be valid any more, as a layer that somebody deleted.
     pub(super) fn only(&self, fields: &BTreeSet<&str>) -> Result<Self, Blocked> {
-        let mut spec = json!(self.spec);
-        if let Value::Object(all) = &mut spec {
-            all.retain(|field, _| fields.contains(field.as_str()));
-            // What every function has is there, and empty where it is not to be sent.
-            all.entry("role").or_insert_with(|| json!(""));
-            all.entry("code").or_insert_with(|| json!({}));
-        }
+        // What every function has is there, and empty where it is not to be sent.
+        let spec = only(&self.spec, fields, json!({"role": "", "code": {}}))?;
         let env = self.env.clone().filter(|_| fields.contains("env"));
-        Ok(Self { spec: readable(&spec)?, env })
+        Ok(Self { spec, env })
     }
 }
 
@@ -64,6 +59,10 @@ pub(super) fn compare(
                 fields.remove(field);
             }
         }
+    }
+    seen["reservedConcurrency"] = json!(-1);
+    for (field, facet) in &live.facets {
+        seen[field] = facet.words.clone();
     }
     settle_cors(&mut declared, &mut seen);
     settle_vpc(&mut declared, &seen);

@@ -15,12 +15,17 @@
 
 mod apply;
 mod compare;
+mod configuration;
+mod facets;
 mod observe;
 mod permission;
 mod plan;
 mod qualifier;
 mod spec;
+mod statements;
+mod url;
 
+pub use facets::FunctionRef;
 pub use observe::LiveFunction;
 pub use plan::FunctionStep;
 pub use spec::*;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::{Desired, split_off};
+use crate::kinds::{Desired, FacetStep, push_facets, split_off};
 use crate::model::Segment;
 use crate::plan::{Blocked, Change, Plan, Verb};
 
 use super::compare::{SHAPE, Settings, compare};
+use super::facets::{ASYNC, FunctionRef, RESERVATION, URL};
 use super::observe::LiveFunction;
 use super::permission;
 use super::qualifier::{self, Removals};
@@ -19,17 +20,12 @@ pub enum FunctionStep {
     /// With the revision that was looked at: what is sent back as it was read is of that one.
     Configure(Box<Settings>, String),
     UpdateCode(Code, Option<Vec<Architecture>>),
-    ReserveConcurrency(i32),
-    RemoveReservation,
     /// Publishes what was looked at, and moves the alias to it.
     Publish(Publication),
-    PutAsync(Option<String>, AsyncInvocation),
-    DeleteAsync(Option<String>),
-    CreateUrl(Option<String>, FunctionUrl),
-    UpdateUrl(Option<String>, FunctionUrl),
-    DeleteUrl(Option<String>),
-    AddPermission(Option<String>, Permission),
-    RemovePermission(Option<String>, String),
+    /// On a qualifier, where the facet belongs to one.
+    Facet(FunctionRef, FacetStep<FunctionRef>),
+    AddPermission(FunctionRef, Permission),
+    RemovePermission(FunctionRef, String),
     /// The function's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
     Delete,
@@ -72,14 +68,14 @@ pub(super) fn plan(
     desired: &Desired<FunctionSpec>,
     live: Option<&LiveFunction>,
 ) -> Plan<FunctionStep> {
-    let mut nothing = LiveFunction::default();
-    nothing.spec.reserved_concurrency = Some(-1);
+    let nothing = LiveFunction::default();
     let seen = live.unwrap_or(&nothing);
     let (compared, settings) = match compare(desired, seen, live.is_some()) {
         Ok(compared) => compared,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
     let wanted_tags = compared.tags(&desired.tags);
+    let effective = compared.effective;
     let mut changes = compared.changes;
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
@@ -122,19 +118,37 @@ pub(super) fn plan(
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
     qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
+    let of = FunctionRef {
+        name: desired.aws_name.clone(),
+        qualifier: desired.spec.alias.clone(),
+        reserved_concurrency: None,
+    };
+    let step = |step| FunctionStep::Facet(of.clone(), step);
+    // What belongs to the alias, where there is one.
+    let push_qualified = |plan: &mut Plan<FunctionStep>, changes: &mut Vec<Change>| {
+        push_facets(plan, [ASYNC, URL], &seen.facets, &effective, changes, step);
+        push_permissions(plan, changes, &settings, &of, seen);
+    };
     // Who may call it comes before what it is, where there is already something to call.
     let hangs_on_something =
         live.is_some() && (desired.spec.alias.is_none() || seen.alias.is_some());
     if hangs_on_something {
-        push_facets(&mut plan, &mut changes, &settings, desired, seen);
+        push_qualified(&mut plan, &mut changes);
     }
-    push_settings(&mut plan, &mut changes, &settings, wanted_tags, seen);
+    // What stands alone comes before what may be refused.
+    let tags = split_off(&mut changes, &["tags"]);
+    if !tags.is_empty() {
+        let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
+        plan.push(Verb::Update, "tags", tags, step).stands_alone();
+    }
+    push_facets(&mut plan, [RESERVATION], &seen.facets, &effective, &mut changes, step);
+    push_settings(&mut plan, &mut changes, &settings, seen);
     // Whoever ignores the alias moves it.
     if !keeps_alias {
         push_release(&mut plan, &desired.spec, seen, moved);
     }
     if !hangs_on_something {
-        push_facets(&mut plan, &mut changes, &settings, desired, seen);
+        push_qualified(&mut plan, &mut changes);
     }
     removals.push_moving(&mut plan);
     if plan.steps.is_empty()
@@ -207,27 +221,8 @@ fn push_settings(
     plan: &mut Plan<FunctionStep>,
     changes: &mut Vec<Change>,
     settings: &Settings,
-    wanted_tags: BTreeMap<String, String>,
     seen: &LiveFunction,
 ) {
-    // What stands alone comes before what may be refused.
-    let tags = split_off(changes, &["tags"]);
-    if !tags.is_empty() {
-        let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
-        plan.push(Verb::Update, "tags", tags, step).stands_alone();
-    }
-    let reservation = split_off(changes, &["reservedConcurrency"]);
-    match (reservation.is_empty(), settings.spec.reserved_concurrency) {
-        (false, Some(-1)) => {
-            let step = FunctionStep::RemoveReservation;
-            plan.push(Verb::Delete, "reserved concurrency", reservation, step).stands_alone();
-        }
-        (false, Some(executions)) => {
-            let step = FunctionStep::ReserveConcurrency(executions);
-            plan.push(Verb::Update, "reserved concurrency", reservation, step).stands_alone();
-        }
-        _ => {}
-    }
     let configuration = split_off(changes, CONFIGURATION);
     if !configuration.is_empty() {
         let fields = configuration.iter().map(|change| change.path.root()).collect();
@@ -287,37 +282,6 @@ fn push_release(
     }
 }
 
-/// What belongs to the alias, where there is one.
-fn push_facets(
-    plan: &mut Plan<FunctionStep>,
-    changes: &mut Vec<Change>,
-    settings: &Settings,
-    desired: &Desired<FunctionSpec>,
-    seen: &LiveFunction,
-) {
-    let qualifier = || desired.spec.alias.clone();
-    let asynchronous = split_off(changes, &["async"]);
-    if let (false, Some(wanted)) = (asynchronous.is_empty(), &settings.spec.async_invocation) {
-        if *wanted == AsyncInvocation::default() {
-            let step = FunctionStep::DeleteAsync(qualifier());
-            plan.push(Verb::Delete, "async settings", asynchronous, step).stands_alone();
-        } else {
-            let step = FunctionStep::PutAsync(qualifier(), wanted.clone());
-            plan.push(Verb::Update, "async settings", asynchronous, step).stands_alone();
-        }
-    }
-    let url = split_off(changes, &["url"]);
-    if let (false, Some(wanted)) = (url.is_empty(), &settings.spec.url) {
-        let (verb, step) = match (wanted.auth_type, &seen.url) {
-            (None, _) => (Verb::Delete, FunctionStep::DeleteUrl(qualifier())),
-            (_, None) => (Verb::Create, FunctionStep::CreateUrl(qualifier(), wanted.clone())),
-            (_, Some(_)) => (Verb::Update, FunctionStep::UpdateUrl(qualifier(), wanted.clone())),
-        };
-        plan.push(verb, "url", url, step).stands_alone();
-    }
-    push_permissions(plan, changes, settings, desired, seen);
-}
-
 fn not_writable(id: &str, foreign: &[String]) -> Blocked {
     let message = format!(
         "permissions[{id}] differs, and its live statement has {}, which trueup cannot write again. Nothing \
@@ -332,10 +296,9 @@ fn push_permissions(
     plan: &mut Plan<FunctionStep>,
     changes: &mut Vec<Change>,
     settings: &Settings,
-    desired: &Desired<FunctionSpec>,
+    of: &FunctionRef,
     seen: &LiveFunction,
 ) {
-    let qualifier = || desired.spec.alias.clone();
     let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
     let mut by_id: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     for change in split_off(changes, &["permissions"]) {
@@ -357,12 +320,12 @@ fn push_permissions(
             continue;
         }
         if live.is_some() {
-            let step = FunctionStep::RemovePermission(qualifier(), id.clone());
+            let step = FunctionStep::RemovePermission(of.clone(), id.clone());
             plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step)
                 .stands_alone();
         }
         if let Some(permission) = wanted.iter().find(|p| p.id == id) {
-            let step = FunctionStep::AddPermission(qualifier(), permission.clone());
+            let step = FunctionStep::AddPermission(of.clone(), permission.clone());
             plan.push(Verb::Create, format!("permission {id}"), changes, step).stands_alone();
         }
     }
@@ -397,7 +360,11 @@ mod tests {
     fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
         let mut tags = desired.tags.clone();
         tags.extend(qualifier::first_tag(&desired.spec));
+        let facets = [RESERVATION, ASYNC, URL]
+            .into_iter()
+            .filter_map(|facet| Some((facet.field(), facet.saying(extra.get(facet.field())?))));
         LiveFunction {
+            facets: facets.collect(),
             spec: serde_json::from_value(function(extra)).unwrap(),
             arn: "arn:aws:lambda:us-east-1:123456789012:function:dev-it".to_owned(),
             code_sha256: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
@@ -634,7 +601,7 @@ mod tests {
             (
                 json!({"reservedConcurrency": -1}),
                 json!({"reservedConcurrency": 5}),
-                vec!["Delete reserved concurrency"],
+                vec!["Update reserved concurrency"],
             ),
             (json!({"reservedConcurrency": -1}), json!({"reservedConcurrency": -1}), vec![]),
             (retries(0), retries(2), vec!["Update async settings"]),
@@ -644,8 +611,7 @@ mod tests {
             (json!({"url": {}}), url("NONE"), vec!["Delete url"]),
         ] {
             let desired = Desired::sample("Function", function(declared.clone()));
-            let mut live = live(seen.clone(), &desired);
-            live.url = seen.get("url").map(|_| "https://x.lambda-url.us-east-1.on.aws/".to_owned());
+            let live = live(seen.clone(), &desired);
             let plan = plan(&desired, Some(&live));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
             assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::facets::{ASYNC, FunctionRef, URL};
 use super::permission;
 use super::plan::FunctionStep;
 use super::spec::{FunctionSpec, UrlAuthType};
-use crate::kinds::Desired;
+use crate::kinds::{Desired, FacetStep};
 use crate::model::Path;
 use crate::plan::{Change, Plan, Verb};
 
@@ -31,7 +32,7 @@ pub type Qualifier = Option<String>;
 /// What is still on a qualifier that the manifest does not name any more.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Leftover {
-    pub qualifier: Qualifier,
+    pub of: FunctionRef,
     /// Who may call the URL that is there.
     pub url: Option<UrlAuthType>,
     /// Statements that trueup put there, by id.
@@ -123,15 +124,15 @@ impl Removals {
 
     /// What is not declared is unmanaged on the old qualifier, too; the tag goes on knowing of it.
     fn add(&mut self, spec: &FunctionSpec, leftover: &Leftover) {
-        let qualifier = || leftover.qualifier.clone();
-        let on = leftover.qualifier.as_deref().unwrap_or("$LATEST");
+        let of = || leftover.of.clone();
+        let on = leftover.of.qualifier.as_deref().unwrap_or("$LATEST");
         let change = |field: &str| Change {
             path: Path::default().field(field).element(on),
             live: Some(json!("still there")),
             desired: None,
         };
         if let (Some(live), Some(wanted)) = (leftover.url, &spec.url) {
-            let step = FunctionStep::DeleteUrl(qualifier());
+            let step = FunctionStep::Facet(of(), FacetStep::clear(URL));
             let removal = (change("url"), format!("url of {on}"), step);
             let is_as_open = wanted
                 .auth_type
@@ -140,14 +141,14 @@ impl Removals {
         }
         if let Some(wanted) = permission::declared(spec) {
             for id in &leftover.statements {
-                let step = FunctionStep::RemovePermission(qualifier(), id.clone());
+                let step = FunctionStep::RemovePermission(of(), id.clone());
                 let removal = (change("permissions"), format!("permission {id} of {on}"), step);
                 let is_wanted = wanted.iter().any(|permission| permission.id == *id);
                 if is_wanted { &mut self.moving } else { &mut self.closing }.push(removal);
             }
         }
         if leftover.has_async && spec.async_invocation.is_some() {
-            let step = FunctionStep::DeleteAsync(qualifier());
+            let step = FunctionStep::Facet(of(), FacetStep::clear(ASYNC));
             self.moving.push((change("async"), format!("async settings of {on}"), step));
         }
     }
@@ -179,7 +180,7 @@ pub(super) fn push_tag(
     leftovers: &[Leftover],
 ) {
     let before = remembered(tags);
-    let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.qualifier.clone());
+    let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.of.qualifier.clone());
     let mut all: BTreeSet<_> = left.collect();
     // What was put there and is not declared any more is still there.
     if hangs(&desired.spec) || before.contains(&desired.spec.alias) {

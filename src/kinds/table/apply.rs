@@ -9,9 +9,9 @@ use aws_smithy_types::error::operation::BuildError;
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::{Outcome, text};
 
-use super::facets::TableRef;
 use super::index::IndexUpdate;
 use super::plan::TableStep;
+use super::settings::{on_demand, sse, stream, table_class, warm};
 use super::spec::*;
 
 pub(super) async fn apply(
@@ -27,41 +27,7 @@ pub(super) async fn apply(
             session.write(Service::DynamoDb, "DeleteTable", call).await?;
             Ok(Outcome::in_progress())
         }
-        TableStep::TimeToLive(ttl) => {
-            let specification = aws::TimeToLiveSpecification::builder()
-                .enabled(ttl.enabled)
-                .attribute_name(&ttl.attribute)
-                .build()
-                .map_err(|e| incomplete("UpdateTimeToLive", &e))?;
-            let call = session
-                .dynamodb()
-                .update_time_to_live()
-                .table_name(name)
-                .time_to_live_specification(specification);
-            session.write(Service::DynamoDb, "UpdateTimeToLive", call.send()).await?;
-            Ok(Outcome::done())
-        }
-        TableStep::PointInTimeRecovery(recovery) => {
-            let specification = aws::PointInTimeRecoverySpecification::builder()
-                .point_in_time_recovery_enabled(recovery.enabled)
-                .set_recovery_period_in_days(
-                    recovery.recovery_period_in_days.filter(|_| recovery.enabled),
-                )
-                .build()
-                .map_err(|e| incomplete("UpdateContinuousBackups", &e))?;
-            let call = session
-                .dynamodb()
-                .update_continuous_backups()
-                .table_name(name)
-                .point_in_time_recovery_specification(specification);
-            session.write(Service::DynamoDb, "UpdateContinuousBackups", call.send()).await?;
-            Ok(Outcome::done())
-        }
-        TableStep::Facet(arn, facet) => {
-            let of = TableRef { name: name.to_owned(), arn: arn.clone() };
-            facet.take(session, &of).await?;
-            Ok(Outcome::done())
-        }
+        TableStep::Facet(of, facet) => facet.take(session, of).await,
         TableStep::Tag(arn, wanted) => {
             let call =
                 session.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?));
@@ -70,22 +36,6 @@ pub(super) async fn apply(
         }
         TableStep::Billing(wanted, indexes) => {
             send(session, billing(update(), wanted, indexes)?).await
-        }
-        TableStep::Class(class) => send(session, update().table_class(table_class(*class))).await,
-        TableStep::DeletionProtection(on) => {
-            send(session, update().deletion_protection_enabled(*on)).await
-        }
-        TableStep::Encryption(encryption) => {
-            send(session, update().sse_specification(sse(encryption))).await
-        }
-        TableStep::Stream(wanted) => {
-            send(session, update().stream_specification(stream(*wanted)?)).await
-        }
-        TableStep::OnDemandThroughput(wanted) => {
-            send(session, update().on_demand_throughput(on_demand(*wanted))).await
-        }
-        TableStep::WarmThroughput(wanted) => {
-            send(session, update().warm_throughput(warm(*wanted))).await
         }
         TableStep::UpdateIndex(index, wanted) => {
             let change = index_update(index, wanted)?;
@@ -159,7 +109,8 @@ async fn create(
     }
     call = call.set_attribute_definitions(Some(attribute_definitions(keys.into_iter())?));
     if let Some(wanted) = spec.stream.filter(|s| s.enabled) {
-        call = call.stream_specification(stream(wanted)?);
+        let stream = stream(wanted).map_err(|e| incomplete("CreateTable", &e))?;
+        call = call.stream_specification(stream);
     }
     if let Some(encryption) = &spec.encryption {
         call = call.sse_specification(sse(encryption));
@@ -282,48 +233,8 @@ fn limits(wanted: Option<OnDemandThroughput>) -> Option<aws::OnDemandThroughput>
     wanted.filter(|limits| !limits.is_unlimited()).map(on_demand)
 }
 
-fn on_demand(wanted: OnDemandThroughput) -> aws::OnDemandThroughput {
-    aws::OnDemandThroughput::builder()
-        .set_max_read_request_units(wanted.max_read_request_units)
-        .set_max_write_request_units(wanted.max_write_request_units)
-        .build()
-}
-
-fn warm(wanted: WarmThroughput) -> aws::WarmThroughput {
-    aws::WarmThroughput::builder()
-        .set_read_units_per_second(wanted.read_units_per_second)
-        .set_write_units_per_second(wanted.write_units_per_second)
-        .build()
-}
-
 fn billing_mode(mode: BillingMode) -> aws::BillingMode {
     aws::BillingMode::from(text(&mode).as_str())
-}
-
-fn table_class(class: TableClass) -> aws::TableClass {
-    aws::TableClass::from(text(&class).as_str())
-}
-
-fn stream(wanted: Stream) -> Result<aws::StreamSpecification, AwsError> {
-    let view = wanted.view_type.map(|view| aws::StreamViewType::from(text(&view).as_str()));
-    aws::StreamSpecification::builder()
-        .stream_enabled(wanted.enabled)
-        .set_stream_view_type(view)
-        .build()
-        .map_err(|e| incomplete("UpdateTable", &e))
-}
-
-/// "Enabled" is KMS; off is the key that AWS owns:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSESpecification.html>.
-fn sse(wanted: &TableEncryption) -> aws::SseSpecification {
-    match wanted.kind {
-        EncryptionType::AwsOwned => aws::SseSpecification::builder().enabled(false).build(),
-        EncryptionType::Kms => aws::SseSpecification::builder()
-            .enabled(true)
-            .sse_type(aws::SseType::Kms)
-            .set_kms_master_key_id(wanted.kms_key_arn.clone())
-            .build(),
-    }
 }
 
 fn tags(wanted: &BTreeMap<String, String>) -> Result<Vec<aws::Tag>, AwsError> {

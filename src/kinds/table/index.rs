@@ -29,14 +29,13 @@ pub struct IndexUpdate {
 /// The fields of an index that can change while it lives.
 const CHANGEABLE: &[&str] = &["throughput", "onDemandThroughput", "warmThroughput"];
 
-/// The live table as its manifest is compared with it: capacity that DynamoDB or autoscaling sets is there
+/// The live indexes as their manifest is compared with them: capacity that DynamoDB or autoscaling sets is there
 /// where the manifest asks for some, and warm throughput above what is asked for is as asked for.
 pub(super) fn as_asked_for(live: &TableSpec, declared: &TableSpec) -> TableSpec {
     let warm = |live: Option<WarmThroughput>, floor: Option<WarmThroughput>| {
         floor.and_then(|floor| live.map(|live| live.at_most(floor)))
     };
     let mut seen = live.clone();
-    seen.warm_throughput = warm(live.warm_throughput, declared.warm_throughput);
     for index in seen.global_secondary_indexes.iter_mut().flatten() {
         let asked = named(declared, &index.name);
         index.throughput.take_if(|_| asked.is_some_and(|asked| asked.throughput.is_none()));
@@ -276,17 +275,7 @@ mod tests {
     }
 
     fn planned(desired: &Desired<TableSpec>, live: Value) -> Plan<TableStep> {
-        let live = LiveTable {
-            spec: serde_json::from_value(by(live)).unwrap(),
-            name: "dev-it".to_owned(),
-            arn: "arn".to_owned(),
-            stream_arn: None,
-            tags: desired.tags.clone(),
-            busy: None,
-            failure: None,
-            facets: BTreeMap::new(),
-            unread: Vec::new(),
-        };
+        let live = LiveTable::sample(by(live), desired.tags.clone());
         plan(desired, Some(&live))
     }
 

@@ -11,6 +11,8 @@ mod facets;
 mod index;
 mod observe;
 mod plan;
+mod resource_policy;
+mod settings;
 mod spec;
 
 pub use facets::TableRef;

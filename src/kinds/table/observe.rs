@@ -1,14 +1,16 @@
 //! Reads a table. Decides nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types as aws;
 use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session};
-use crate::kinds::{Desired, Live, Seen, UnknownWord, Unread, or_unread, word};
+use crate::kinds::{Desired, Live, SeenFacets, UnknownWord, Unread, or_unread, read_facets, word};
 
 use super::facets::{FACETS, TableRef};
+use super::settings::{SETTINGS, on_demand_of};
 use super::spec::*;
 
 /// What DynamoDB says of a table that is not there.
@@ -20,17 +22,18 @@ const TAG_PAGES_MAX: usize = 10;
 /// A table as it is, in the words of its spec.
 #[derive(Clone, Debug)]
 pub struct LiveTable {
+    /// Its keys, its indexes and its billing.
     pub spec: TableSpec,
-    pub name: String,
-    pub arn: String,
+    pub of: Arc<TableRef>,
     pub stream_arn: Option<String>,
     pub tags: BTreeMap<String, String>,
     /// What AWS is still doing, where it is.
     pub busy: Option<String>,
     /// Why AWS cannot do anything with the table, where it cannot.
     pub failure: Option<String>,
-    /// The declared facets that have calls of their own, by their fields.
-    pub facets: BTreeMap<&'static str, Seen<TableRef>>,
+    pub is_protected: bool,
+    /// The declared facets, by their fields.
+    pub facets: SeenFacets<TableRef>,
     pub unread: Unread,
 }
 
@@ -41,8 +44,8 @@ impl Live for LiveTable {
 
     fn outputs(&self) -> BTreeMap<String, String> {
         let mut outputs = BTreeMap::from([
-            ("name".to_owned(), self.name.clone()),
-            ("arn".to_owned(), self.arn.clone()),
+            ("name".to_owned(), self.of.name.clone()),
+            ("arn".to_owned(), self.of.arn.clone()),
         ]);
         outputs.extend(self.stream_arn.iter().map(|arn| ("streamArn".to_owned(), arn.clone())));
         outputs
@@ -76,40 +79,29 @@ pub(super) async fn observe(
         }
         _ => tags(session, &arn).await?,
     };
-    let mut spec =
-        spec_of(&table).map_err(|unknown| unknown.in_reply(Service::DynamoDb, "DescribeTable"))?;
-    let busy = busy(&table);
-    let of = TableRef { name: name.clone(), arn: arn.clone() };
-    let (mut facets, mut unread) = (BTreeMap::new(), Unread::new());
-    // Neither can be asked while the table is being created or deleted. While it is only updated both
+    let mut unread = Unread::new();
+    let spec = spec_of(&table, &mut unread)?;
+    let (busy, failure) = (busy(&table), failure(&table));
+    let status = table.table_status().cloned();
+    let stream_arn = table.latest_stream_arn().map(str::to_owned);
+    let is_protected = table.deletion_protection_enabled() == Some(true);
+    let of = TableRef { name: name.clone(), arn, described: table };
+    let declared = json!(desired.spec);
+    let is_declared = |field: &str| declared.get(field).is_some();
+    let mut facets = read_facets(session, &of, &SETTINGS, is_declared, &mut unread).await?;
+    // They cannot be asked for while the table is being created or deleted. While it is only updated they
     // are: what is not read would look like drift.
-    let status = table.table_status();
     if let None | Some(aws::TableStatus::Active | aws::TableStatus::Updating) = status {
-        if desired.spec.ttl.is_some() {
-            spec.ttl = or_unread(time_to_live(session, name).await, "ttl", &mut unread)?;
-        }
-        if desired.spec.point_in_time_recovery.is_some() {
-            let read = point_in_time_recovery(session, name).await;
-            spec.point_in_time_recovery = or_unread(read, "pointInTimeRecovery", &mut unread)?;
-        }
-        let declared = json!(desired.spec);
-        for facet in FACETS {
-            if declared.get(facet.field()).is_some() {
-                let read = facet.read(session, &of).await.map(Some);
-                if let Some(seen) = or_unread(read, facet.field(), &mut unread)? {
-                    facets.insert(facet.field(), seen);
-                }
-            }
-        }
+        facets.extend(read_facets(session, &of, &FACETS, is_declared, &mut unread).await?);
     }
     Ok(Some(LiveTable {
         spec,
-        name: name.clone(),
-        arn,
-        stream_arn: table.latest_stream_arn().map(str::to_owned),
+        of: Arc::new(of),
+        stream_arn,
         tags,
         busy,
-        failure: failure(&table),
+        failure,
+        is_protected,
         facets,
         unread,
     }))
@@ -195,55 +187,14 @@ async fn tags(session: &Session, arn: &str) -> Result<BTreeMap<String, String>, 
     Err(AwsError::new(Class::Invalid, Service::DynamoDb, "ListTagsOfResource", message))
 }
 
-async fn time_to_live(session: &Session, name: &str) -> Result<Option<TimeToLive>, AwsError> {
-    let described = session
-        .read(Service::DynamoDb, "DescribeTimeToLive", || {
-            session.dynamodb().describe_time_to_live().table_name(name).send()
-        })
-        .await?;
-    let ttl = described.time_to_live_description;
-    let enabled = match ttl.as_ref().and_then(|t| t.time_to_live_status()) {
-        Some(aws::TimeToLiveStatus::Enabled | aws::TimeToLiveStatus::Enabling) => true,
-        None | Some(aws::TimeToLiveStatus::Disabled | aws::TimeToLiveStatus::Disabling) => false,
-        Some(other) => {
-            let unknown = UnknownWord::new("ttl", other.as_str());
-            return Err(unknown.in_reply(Service::DynamoDb, "DescribeTimeToLive"));
-        }
-    };
-    let attribute = ttl.and_then(|t| t.attribute_name).unwrap_or_default();
-    Ok(Some(TimeToLive { enabled, attribute }))
-}
-
-async fn point_in_time_recovery(
-    session: &Session,
-    name: &str,
-) -> Result<Option<PointInTimeRecovery>, AwsError> {
-    let described = session
-        .read(Service::DynamoDb, "DescribeContinuousBackups", || {
-            session.dynamodb().describe_continuous_backups().table_name(name).send()
-        })
-        .await?;
-    let backups = described.continuous_backups_description;
-    let Some(recovery) = backups.and_then(|b| b.point_in_time_recovery_description) else {
-        return Ok(None);
-    };
-    let enabled = match recovery.point_in_time_recovery_status() {
-        Some(aws::PointInTimeRecoveryStatus::Enabled) => true,
-        None | Some(aws::PointInTimeRecoveryStatus::Disabled) => false,
-        Some(other) => {
-            let unknown = UnknownWord::new("pointInTimeRecovery", other.as_str());
-            return Err(unknown.in_reply(Service::DynamoDb, "DescribeContinuousBackups"));
-        }
-    };
-    let recovery_period_in_days = recovery.recovery_period_in_days();
-    Ok(Some(PointInTimeRecovery { enabled, recovery_period_in_days }))
-}
-
-fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
+/// Keys, indexes and billing in the words of the spec.
+fn spec_of(table: &aws::TableDescription, unread: &mut Unread) -> Result<TableSpec, AwsError> {
+    let in_reply = |unknown: UnknownWord| unknown.in_reply(Service::DynamoDb, "DescribeTable");
     let mut attributes = BTreeMap::new();
     for definition in table.attribute_definitions() {
         let kind: AttributeType =
-            word("a key attribute's type", definition.attribute_type().as_str())?;
+            word("a key attribute's type", definition.attribute_type().as_str())
+                .map_err(in_reply)?;
         attributes.insert(definition.attribute_name(), kind);
     }
     let attribute = |name: &str| {
@@ -277,7 +228,7 @@ fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
             additional_sort_keys: further(schema, aws::KeyType::Range),
             projection: projection(index.projection())?,
             throughput: index.provisioned_throughput().and_then(throughput),
-            on_demand_throughput: Some(on_demand(index.on_demand_throughput())),
+            on_demand_throughput: Some(on_demand_of(index.on_demand_throughput())),
             warm_throughput: warm.map(|warm| WarmThroughput {
                 read_units_per_second: warm.read_units_per_second(),
                 write_units_per_second: warm.write_units_per_second(),
@@ -291,21 +242,15 @@ fn spec_of(table: &aws::TableDescription) -> Result<TableSpec, UnknownWord> {
             projection: projection(index.projection())?,
         })
     });
+    let global = global.collect::<Result<_, _>>().map(Some).map_err(in_reply);
+    let local = local.collect::<Result<_, _>>().map(Some).map_err(in_reply);
+    let billing = billing(table).map(Some).map_err(in_reply);
     Ok(TableSpec {
         partition_key,
         sort_key,
-        global_secondary_indexes: Some(global.collect::<Result<_, _>>()?),
-        local_secondary_indexes: Some(local.collect::<Result<_, _>>()?),
-        billing: Some(billing(table)?),
-        stream: Some(stream(table)?),
-        encryption: Some(encryption(table)?),
-        table_class: Some(table_class(table)?),
-        deletion_protection: Some(table.deletion_protection_enabled().unwrap_or(false)),
-        on_demand_throughput: Some(on_demand(table.on_demand_throughput())),
-        warm_throughput: table.warm_throughput().map(|warm| WarmThroughput {
-            read_units_per_second: warm.read_units_per_second(),
-            write_units_per_second: warm.write_units_per_second(),
-        }),
+        global_secondary_indexes: or_unread(global, "globalSecondaryIndexes", unread)?,
+        local_secondary_indexes: or_unread(local, "localSecondaryIndexes", unread)?,
+        billing: or_unread(billing, "billing", unread)?,
         ..TableSpec::default()
     })
 }
@@ -328,42 +273,6 @@ fn billing(table: &aws::TableDescription) -> Result<Billing, UnknownWord> {
     Ok(Billing { mode, throughput })
 }
 
-/// No limit is -1, which DynamoDB takes and does not show:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html>.
-fn on_demand(limits: Option<&aws::OnDemandThroughput>) -> OnDemandThroughput {
-    OnDemandThroughput {
-        max_read_request_units: limits.and_then(|t| t.max_read_request_units()).or(Some(-1)),
-        max_write_request_units: limits.and_then(|t| t.max_write_request_units()).or(Some(-1)),
-    }
-}
-
-fn stream(table: &aws::TableDescription) -> Result<Stream, UnknownWord> {
-    let specification = table.stream_specification();
-    let enabled = specification.is_some_and(|s| s.stream_enabled());
-    let view = specification.and_then(|s| s.stream_view_type()).filter(|_| enabled);
-    let view_type = view.map(|view| word("stream.viewType", view.as_str())).transpose()?;
-    Ok(Stream { enabled, view_type })
-}
-
-/// What has no description is encrypted with a key that AWS owns:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSEDescription.html>.
-fn encryption(table: &aws::TableDescription) -> Result<TableEncryption, UnknownWord> {
-    let owned = TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: None };
-    let Some(sse) = table.sse_description() else { return Ok(owned) };
-    match sse.sse_type() {
-        None | Some(aws::SseType::Aes256) => Ok(owned),
-        Some(kind) => Ok(TableEncryption {
-            kind: word("encryption.type", kind.as_str())?,
-            kms_key_arn: sse.kms_master_key_arn().map(str::to_owned),
-        }),
-    }
-}
-
-fn table_class(table: &aws::TableDescription) -> Result<TableClass, UnknownWord> {
-    let class = table.table_class_summary().and_then(|s| s.table_class());
-    class.map_or(Ok(TableClass::Standard), |class| word("tableClass", class.as_str()))
-}
-
 fn projection(described: Option<&aws::Projection>) -> Result<Projection, UnknownWord> {
     let kind = described.and_then(|p| p.projection_type());
     let kind = kind.map(|kind| word("an index's projection.type", kind.as_str())).transpose()?;
@@ -372,4 +281,29 @@ fn projection(described: Option<&aws::Projection>) -> Result<Projection, Unknown
         kind: kind.unwrap_or(ProjectionType::All),
         non_key_attributes: Some(attributes).filter(|a| !a.is_empty()),
     })
+}
+
+#[cfg(test)]
+impl LiveTable {
+    /// A table that is as a spec says.
+    pub fn sample(mut spec: serde_json::Value, tags: BTreeMap<String, String>) -> Self {
+        let is_protected = spec["deletionProtection"] == json!(true);
+        let mut facets = SeenFacets::new();
+        for facet in FACETS.iter().chain(&SETTINGS) {
+            if let Some(words) = spec.as_object_mut().and_then(|s| s.remove(facet.field())) {
+                facets.insert(facet.field(), facet.saying(&words));
+            }
+        }
+        Self {
+            spec: serde_json::from_value(spec).expect("keys, indexes and billing"),
+            of: Arc::new(TableRef { arn: "arn".to_owned(), ..TableRef::unseen("dev-it") }),
+            stream_arn: None,
+            tags,
+            busy: None,
+            failure: None,
+            is_protected,
+            facets,
+            unread: Vec::new(),
+        }
+    }
 }

@@ -223,6 +223,7 @@ pub struct TimeToLive {
     #[serde(default = "yes")]
     pub enabled: bool,
     #[schemars(length(min = 1, max = 255))]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub attribute: String,
 }
 

@@ -284,10 +284,10 @@ const BUGS: [Bug; 75] = [
         caught_by: "witness::unharmed::what_no_bucket",
     },
     Bug {
-        name: "an empty attribute is sent",
+        name: "an ignored attribute that is not live is not given",
         file: "kinds/table/plan.rs",
-        good: "None if want.attribute.is_empty() => {",
-        bad: "None if want.attribute == \"-\" => {",
+        good: "            \"ttl.attribute\",\n",
+        bad: "",
         caught_by: "witness::unharmed::what_no_table",
     },
     Bug {
@@ -320,7 +320,7 @@ const BUGS: [Bug; 75] = [
     },
     Bug {
         name: "a facet is written from nothing",
-        file: "kinds/facet.rs",
+        file: "kinds/facet/mod.rs",
         good: "F::overlay(words, live.clone())",
         bad: "F::overlay(words, live.clone().filter(|_| false))",
         caught_by: "harm::what_the_manifest",
@@ -482,8 +482,8 @@ const BUGS: [Bug; 75] = [
     Bug {
         name: "an alias of long ago is forgotten with what is on it",
         file: "kinds/function/qualifier.rs",
-        good: "let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.qualifier.clone());",
-        bad: "let left = leftovers.iter().filter(|l| l.has_async).map(|l| l.qualifier.clone());",
+        good: "let left = leftovers.iter().filter(|l| !l.is_empty()).map(|l| l.of.qualifier.clone());",
+        bad: "let left = leftovers.iter().filter(|l| l.has_async).map(|l| l.of.qualifier.clone());",
         caught_by: "more_harm::a_public_url",
     },
     Bug {

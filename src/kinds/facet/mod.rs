@@ -12,6 +12,13 @@
 //!
 //! Left to others: what to write (`plan.rs` of the kind), whether the resource exists.
 
+mod plain;
+mod step;
+
+pub use plain::Plain;
+pub use step::{FacetStep, Unwritable, Write, push_facets};
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -23,11 +30,10 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use thiserror::Error;
 
-use super::UnknownWord;
-use crate::aws::{AwsError, Service, Session};
-use crate::plan::{Blocked, Change, Plan, Verb, is_empty};
+use super::{UnknownWord, Unread, or_unread};
+use crate::aws::{AwsError, Class, Service, Session};
+use step::Run;
 
 /// One facet. `Of` is what its calls need to name the resource.
 pub trait Facet: Send + Sync + 'static {
@@ -38,6 +44,10 @@ pub trait Facet: Send + Sync + 'static {
     const WHAT: &'static str;
     /// The call that reads it, as `s3 GetBucketCors`.
     const READ: (Service, &'static str);
+    /// AWS goes on working after a write, and is looked at again before the next step.
+    const SETTLES_LATER: bool = false;
+    /// AWS has one call to make it and another to change it.
+    const IS_CREATED: bool = false;
     /// The facet as the SDK has it.
     type Sdk: Clone + fmt::Debug + Send + Sync + 'static;
     /// The facet in the words of the spec.
@@ -61,15 +71,26 @@ pub trait Facet: Send + Sync + 'static {
         of: &Self::Of,
         sdk: Self::Sdk,
     ) -> impl Future<Output = Result<(), AwsError>> + Send;
-    /// Removes it, or sets it as a resource without it has it.
-    fn clear(session: &Session, of: &Self::Of)
-    -> impl Future<Output = Result<(), AwsError>> + Send;
+    /// Removes it, or sets it as a resource without it has it. Refused where AWS has no call for that.
+    fn clear(
+        _session: &Session,
+        _of: &Self::Of,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send {
+        async { Err(not_removable(Self::READ, Self::WHAT)) }
+    }
+}
+
+fn not_removable((service, operation): (Service, &'static str), what: &str) -> AwsError {
+    let message = format!("AWS has no call that removes the {what}; give it a value");
+    AwsError::new(Class::Invalid, service, operation, message)
 }
 
 /// A facet without its types.
 pub trait AnyFacet<Of: ?Sized>: Send + Sync {
     fn field(&self) -> &'static str;
     fn what(&self) -> &'static str;
+    fn settles_later(&self) -> bool;
+    fn is_created(&self) -> bool;
     fn read<'a>(
         &self,
         session: &'a Session,
@@ -81,6 +102,25 @@ pub trait AnyFacet<Of: ?Sized>: Send + Sync {
     /// What is seen where it says these words, for planners' tests.
     #[cfg(test)]
     fn saying(&self, words: &Value) -> Seen<Of>;
+}
+
+/// Facets that were read, by their fields.
+pub type SeenFacets<Of> = BTreeMap<&'static str, Seen<Of>>;
+
+/// Reads the declared ones of some facets. Those that cannot be read are named in `unread`.
+pub async fn read_facets<Of: ?Sized + Sync>(
+    session: &Session,
+    of: &Of,
+    facets: &[&'static dyn AnyFacet<Of>],
+    is_declared: impl Fn(&str) -> bool,
+    unread: &mut Unread,
+) -> Result<SeenFacets<Of>, AwsError> {
+    let mut seen = BTreeMap::new();
+    for facet in facets.iter().filter(|facet| is_declared(facet.field())) {
+        let read = facet.read(session, of).await.map(Some);
+        seen.extend(or_unread(read, facet.field(), unread)?.map(|read| (facet.field(), read)));
+    }
+    Ok(seen)
 }
 
 /// Gives a [`Facet`] its untyped face.
@@ -95,17 +135,20 @@ impl<F: Facet> AnyFacet<F::Of> for Told<F> {
         F::WHAT
     }
 
+    fn settles_later(&self) -> bool {
+        F::SETTLES_LATER
+    }
+
+    fn is_created(&self) -> bool {
+        F::IS_CREATED
+    }
+
     fn read<'a>(
         &self,
         session: &'a Session,
         of: &'a F::Of,
     ) -> BoxFuture<'a, Result<Seen<F::Of>, AwsError>> {
-        async move {
-            let (service, operation) = F::READ;
-            let sdk = F::read(session, of).await?;
-            seen::<F>(sdk).map_err(|unknown| unknown.in_reply(service, operation))
-        }
-        .boxed()
+        async move { Seen::of::<F>(F::read(session, of).await?) }.boxed()
     }
 
     fn clear<'a>(
@@ -150,7 +193,7 @@ fn overlay<F: Facet>(live: Option<F::Sdk>) -> Overlay<F::Of> {
             let sdk = sdk.clone();
             F::write(session, of, sdk).boxed()
         });
-        Ok(Write { what: F::WHAT, shown, run })
+        Ok(Write { shown, run })
     })
 }
 
@@ -164,6 +207,12 @@ pub struct Seen<Of: ?Sized> {
 }
 
 impl<Of: ?Sized> Seen<Of> {
+    /// What a kind has read by itself, because it needs more than the words.
+    pub fn of<F: Facet<Of = Of>>(sdk: Option<F::Sdk>) -> Result<Self, AwsError> {
+        let (service, operation) = F::READ;
+        seen::<F>(sdk).map_err(|unknown| unknown.in_reply(service, operation))
+    }
+
     /// The write that makes the facet say `words`, and leaves what they cannot say as it is.
     pub fn overlay(&self, words: &Value) -> Result<Write<Of>, Unwritable> {
         (self.overlay)(words)
@@ -180,145 +229,5 @@ impl<Of: ?Sized> Clone for Seen<Of> {
 impl<Of: ?Sized> fmt::Debug for Seen<Of> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.words)
-    }
-}
-
-/// What a manifest asks for cannot be put into the value that AWS takes.
-#[derive(Clone, Debug, Error)]
-#[error("the {what} cannot be written: {why}; nothing was written")]
-pub struct Unwritable {
-    what: &'static str,
-    why: String,
-}
-
-/// A facet that is taken away.
-pub struct Removed<Of: ?Sized + 'static>(&'static dyn AnyFacet<Of>);
-
-impl<Of: ?Sized> Clone for Removed<Of> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<Of: ?Sized> Copy for Removed<Of> {}
-
-impl<Of: ?Sized> fmt::Debug for Removed<Of> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.field())
-    }
-}
-
-impl<Of: ?Sized> PartialEq for Removed<Of> {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.field() == other.0.field()
-    }
-}
-
-/// The step of a facet that differs.
-pub enum FacetStep<Of: ?Sized + 'static> {
-    Put(Write<Of>),
-    Clear(Removed<Of>),
-}
-
-impl<Of: ?Sized> Clone for FacetStep<Of> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Put(write) => Self::Put(write.clone()),
-            Self::Clear(removed) => Self::Clear(*removed),
-        }
-    }
-}
-
-impl<Of: ?Sized> fmt::Debug for FacetStep<Of> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Put(write) => write.fmt(f),
-            Self::Clear(removed) => write!(f, "no {removed:?}"),
-        }
-    }
-}
-
-impl<Of: ?Sized> PartialEq for FacetStep<Of> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Put(one), Self::Put(other)) => one == other,
-            (Self::Clear(one), Self::Clear(other)) => one == other,
-            _ => false,
-        }
-    }
-}
-
-impl<Of: ?Sized> FacetStep<Of> {
-    pub async fn take(&self, session: &Session, of: &Of) -> Result<(), AwsError> {
-        match self {
-            Self::Put(write) => write.send(session, of).await,
-            Self::Clear(Removed(facet)) => facet.clear(session, of).await,
-        }
-    }
-}
-
-/// Adds the step by which a facet comes to say `words`, or to be gone where they are empty. No other step
-/// waits for it.
-pub fn push_facet<Of: ?Sized, S>(
-    plan: &mut Plan<S>,
-    facet: &'static dyn AnyFacet<Of>,
-    seen: Option<&Seen<Of>>,
-    words: Option<&Value>,
-    changes: Vec<Change>,
-    step: impl FnOnce(FacetStep<Of>) -> S,
-) {
-    let Some(words) = words.filter(|words| !is_empty(words)) else {
-        let clear = step(FacetStep::Clear(Removed(facet)));
-        plan.push(Verb::Delete, facet.what(), changes, clear).stands_alone();
-        return;
-    };
-    let write = match seen {
-        Some(seen) => seen.overlay(words),
-        None => facet.unset().overlay(words),
-    };
-    match write {
-        Ok(write) => {
-            let put = step(FacetStep::Put(write));
-            plan.push(Verb::Update, facet.what(), changes, put).stands_alone();
-        }
-        Err(error) => {
-            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
-            plan.blocked.get_or_insert(blocked);
-        }
-    }
-}
-
-type Run<Of> =
-    Arc<dyn for<'a> Fn(&'a Session, &'a Of) -> BoxFuture<'a, Result<(), AwsError>> + Send + Sync>;
-
-/// A facet's write, ready to be sent.
-pub struct Write<Of: ?Sized> {
-    what: &'static str,
-    /// The value that is sent, as the SDK shows it.
-    shown: String,
-    run: Run<Of>,
-}
-
-impl<Of: ?Sized> Write<Of> {
-    pub async fn send(&self, session: &Session, of: &Of) -> Result<(), AwsError> {
-        (self.run)(session, of).await
-    }
-}
-
-impl<Of: ?Sized> Clone for Write<Of> {
-    fn clone(&self) -> Self {
-        Self { what: self.what, shown: self.shown.clone(), run: Arc::clone(&self.run) }
-    }
-}
-
-impl<Of: ?Sized> fmt::Debug for Write<Of> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.what, self.shown)
-    }
-}
-
-impl<Of: ?Sized> PartialEq for Write<Of> {
-    fn eq(&self, other: &Self) -> bool {
-        (self.what, &self.shown) == (other.what, &other.shown)
     }
 }

@@ -1,0 +1,128 @@
+//! The steps by which facets become as declared, for all kinds alike.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{AnyFacet, Seen, SeenFacets};
+use crate::aws::{AwsError, Session};
+use crate::kinds::{Outcome, split_off};
+use crate::plan::{Blocked, Change, Plan, Verb, is_empty};
+
+/// What a manifest asks for cannot be put into the value that AWS takes.
+#[derive(Clone, Debug, Error)]
+#[error("the {what} cannot be written: {why}; nothing was written")]
+pub struct Unwritable {
+    pub(super) what: &'static str,
+    pub(super) why: String,
+}
+
+pub(super) type Run<Of> =
+    Arc<dyn for<'a> Fn(&'a Session, &'a Of) -> BoxFuture<'a, Result<(), AwsError>> + Send + Sync>;
+
+/// A facet's write, ready to be sent.
+pub struct Write<Of: ?Sized> {
+    /// The value that is sent, as the SDK shows it.
+    pub(super) shown: String,
+    pub(super) run: Run<Of>,
+}
+
+/// The step of a facet that differs.
+pub struct FacetStep<Of: ?Sized + 'static> {
+    facet: &'static dyn AnyFacet<Of>,
+    /// `None` takes the facet away.
+    write: Option<Arc<Write<Of>>>,
+}
+
+impl<Of: ?Sized + 'static> FacetStep<Of> {
+    /// Takes the facet away.
+    pub fn clear(facet: &'static dyn AnyFacet<Of>) -> Self {
+        Self { facet, write: None }
+    }
+
+    pub async fn take(&self, session: &Session, of: &Of) -> Result<Outcome, AwsError> {
+        match &self.write {
+            Some(write) => (write.run)(session, of).await?,
+            None => self.facet.clear(session, of).await?,
+        }
+        let settles_later = self.facet.settles_later();
+        Ok(if settles_later { Outcome::in_progress() } else { Outcome::done() })
+    }
+}
+
+impl<Of: ?Sized + 'static> Clone for FacetStep<Of> {
+    fn clone(&self) -> Self {
+        Self { facet: self.facet, write: self.write.clone() }
+    }
+}
+
+impl<Of: ?Sized + 'static> fmt::Debug for FacetStep<Of> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.write {
+            Some(write) => write!(f, "{} {}", self.facet.what(), write.shown),
+            None => write!(f, "no {}", self.facet.what()),
+        }
+    }
+}
+
+impl<Of: ?Sized + 'static> PartialEq for FacetStep<Of> {
+    fn eq(&self, other: &Self) -> bool {
+        let shown = |step: &Self| step.write.as_ref().map(|write| write.shown.clone());
+        (self.facet.field(), shown(self)) == (other.facet.field(), shown(other))
+    }
+}
+
+/// Adds the steps of those of some facets that differ: `changes` loses theirs, and `effective` has the words
+/// that they shall come to say.
+pub fn push_facets<Of: ?Sized + 'static, S>(
+    plan: &mut Plan<S>,
+    facets: impl IntoIterator<Item = &'static dyn AnyFacet<Of>>,
+    seen: &SeenFacets<Of>,
+    effective: &Value,
+    changes: &mut Vec<Change>,
+    step: impl Fn(FacetStep<Of>) -> S,
+) {
+    for facet in facets {
+        let taken = split_off(changes, &[facet.field()]);
+        if !taken.is_empty() {
+            let (seen, words) = (seen.get(facet.field()), effective.get(facet.field()));
+            push_facet(plan, facet, seen, words, taken, &step);
+        }
+    }
+}
+
+/// Adds the step by which a facet comes to say `words`, or to be gone where they are empty. No other step
+/// waits for it.
+fn push_facet<Of: ?Sized + 'static, S>(
+    plan: &mut Plan<S>,
+    facet: &'static dyn AnyFacet<Of>,
+    seen: Option<&Seen<Of>>,
+    words: Option<&Value>,
+    changes: Vec<Change>,
+    step: impl Fn(FacetStep<Of>) -> S,
+) {
+    let Some(words) = words.filter(|words| !is_empty(words)) else {
+        let clear = step(FacetStep::clear(facet));
+        plan.push(Verb::Delete, facet.what(), changes, clear).stands_alone();
+        return;
+    };
+    let write = match seen {
+        Some(seen) => seen.overlay(words),
+        None => facet.unset().overlay(words),
+    };
+    match write {
+        Ok(write) => {
+            let is_new = facet.is_created() && seen.is_none_or(|seen| seen.words.is_null());
+            let verb = if is_new { Verb::Create } else { Verb::Update };
+            let put = step(FacetStep { facet, write: Some(Arc::new(write)) });
+            plan.push(verb, facet.what(), changes, put).stands_alone();
+        }
+        Err(error) => {
+            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
+            plan.blocked.get_or_insert(blocked);
+        }
+    }
+}
