@@ -171,7 +171,8 @@ async fn look<K: Kind>(
     let mut live =
         K::observe(session, &desired).await.map_err(|error| concealed(error, &desired))?;
     let unread = live.as_mut().map(Live::take_unread).unwrap_or_default();
-    desired.unread.extend(unread.iter().map(|(field, _)| Path::default().field(field)));
+    let path = |field: &str| field.split('.').fold(Path::default(), |path, name| path.field(name));
+    desired.unread.extend(unread.iter().map(|(field, _)| path(field)));
     let failure = unread.into_iter().next().map(|(_, error)| concealed(error, &desired));
     let desired = Arc::new(desired);
     let (facts, passage) = gate::<K>(&desired, live.as_ref().map(Live::tags), intent, now);

@@ -1,8 +1,9 @@
 //! The kinds of resource that trueup keeps true.
 //!
 //! A kind is a vertical slice in a folder of its own: `spec.rs` (what a manifest may say), `plan.rs`
-//! (what to do about what was seen; pure), `observe.rs` and `apply.rs` (the only files that call
-//! that service's SDK; they decide nothing). Adding one is a folder and a line in [`registry`].
+//! (what to do about what was seen; pure), `observe.rs`, `apply.rs` and the files of its parts (the only
+//! ones that call that service's SDK; they decide nothing). Adding one is a folder and a line in
+//! [`registry`].
 //!
 //! Guarantees, made here once for all kinds:
 //! - A resource that does not carry the object's tags is never planned for, except to be adopted
@@ -39,7 +40,7 @@ pub use facet::{
 };
 pub use null::Nulls;
 pub use registry::{kind, kinds};
-pub use word::{UnknownWord, text, word};
+pub use word::{UnknownWord, as_aws, text, word};
 
 use crd::crd;
 
@@ -116,7 +117,7 @@ pub trait Live: Send + Sync + 'static {
     }
 }
 
-/// Fields of the spec that could not be read, and why.
+/// Fields of the spec that could not be read, as `branch.stage`, and why.
 pub type Unread = Vec<(&'static str, AwsError)>;
 
 /// Keeps what could be read, and why the rest could not: what AWS refuses to show, or shows in words that this

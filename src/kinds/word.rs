@@ -32,9 +32,17 @@ impl UnknownWord {
 }
 
 /// A word of AWS as the spec's own. `field` names it in the error.
-pub fn word<T: DeserializeOwned>(field: &'static str, text: &str) -> Result<T, UnknownWord> {
-    let word = || text.to_owned();
+pub fn word<T: DeserializeOwned>(
+    field: &'static str,
+    text: impl AsRef<str>,
+) -> Result<T, UnknownWord> {
+    let word = || text.as_ref().to_owned();
     serde_json::from_value(Value::String(word())).map_err(|_| UnknownWord { field, word: word() })
+}
+
+/// A word of the spec as the SDK's own type of it.
+pub fn as_aws<T: for<'a> From<&'a str>>(word: impl Serialize) -> T {
+    T::from(&text(&word))
 }
 
 /// A word of the spec as AWS's own. What is no word is empty, which AWS refuses.

@@ -261,3 +261,33 @@ async fn a_branch_of_before_goes_once_the_new_one_serves() {
     let names: Vec<_> = branches.branches().iter().map(|branch| branch.branch_name()).collect();
     assert_eq!(names, ["release"]);
 }
+
+/// Nor does a domain; one that nobody ever declared stays.
+#[tokio::test(start_paused = true)]
+async fn a_domain_of_before_goes_once_the_new_one_serves() {
+    let harness = with_shop().await;
+    let named = |name: &str| {
+        let domain = format!(
+            "branch: {{ name: main }}\n  domain: {{ name: {name}, subdomains: [{{ prefix: www }}] }}"
+        );
+        shop().replace("branch: { name: main }", &domain)
+    };
+    harness.apply(&named("shop.example")).await;
+    harness.until_ready("shop").await;
+    let amplify = harness.session.amplify();
+    let apps = amplify.list_apps().send().await.unwrap();
+    let app = apps.apps()[0].app_id().to_owned();
+    let by_hand =
+        aws_sdk_amplify::types::SubDomainSetting::builder().prefix("").branch_name("main");
+    let call = amplify.create_domain_association().app_id(&app).domain_name("by-hand.example");
+    call.sub_domain_settings(by_hand.build().unwrap()).send().await.unwrap();
+    let domains = async || {
+        let listed = amplify.list_domain_associations().app_id(&app).send().await.unwrap();
+        let names = listed.domain_associations().iter().map(|d| d.domain_name().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(domains().await, ["by-hand.example", "shop.example"]);
+    harness.apply(&named("new.example")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(domains().await, ["by-hand.example", "new.example"]);
+}

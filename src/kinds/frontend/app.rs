@@ -10,7 +10,7 @@ use super::compare::AppSettings;
 use super::observe::{LiveFrontend, tags_of};
 use super::spec::*;
 use crate::aws::{AwsError, Service, Session};
-use crate::kinds::{Outcome, UnknownWord, Unread, Variables, text, word};
+use crate::kinds::{Outcome, UnknownWord, Unread, Variables, as_aws, word};
 use crate::model::Secret;
 
 /// Sets on CreateApp or UpdateApp what both take: they have the same members by the same names, and no type in
@@ -22,7 +22,7 @@ macro_rules! with_settings {
         let rules = spec.custom_rules.as_deref().map(rules).transpose().map_err(refused)?;
         $call
             .set_description(spec.description.clone())
-            .set_platform(spec.platform.map(|p| aws::Platform::from(text(&p).as_str())))
+            .set_platform(spec.platform.map(as_aws))
             .set_build_spec(build_spec.clone())
             .set_environment_variables(env.as_ref().map(environment))
             .set_custom_rules(rules)
@@ -103,11 +103,11 @@ pub(super) fn words(app: &aws::App, asked: &FrontendSpec) -> LiveFrontend {
         condition: rule.condition().map(str::to_owned),
     });
     let mut unread = Unread::new();
-    let platform = asked.platform.map(|_| word("platform", app.platform().as_str()));
+    let platform = asked.platform.map(|_| word("platform", app.platform()));
     let cache = app.cache_config().filter(|_| asked.cache_config.is_some());
     let cache = cache.map(|cache| word("cacheConfig.type", cache.r#type().as_str()));
     let job = app.job_config().filter(|_| asked.job_config.is_some());
-    let job = job.map(|job| word("jobConfig.buildComputeType", job.build_compute_type().as_str()));
+    let job = job.map(|job| word("jobConfig.buildComputeType", job.build_compute_type()));
     let mut spec = FrontendSpec {
         description: Some(app.description().to_owned()),
         platform: known("platform", platform, &mut unread),
@@ -181,11 +181,11 @@ fn rules(wanted: &[CustomRule]) -> Result<Vec<aws::CustomRule>, BuildError> {
 }
 
 fn cache(wanted: CacheConfig) -> Result<aws::CacheConfig, BuildError> {
-    let kind = aws::CacheConfigType::from(text(&wanted.kind).as_str());
+    let kind: aws::CacheConfigType = as_aws(wanted.kind);
     aws::CacheConfig::builder().r#type(kind).build()
 }
 
 fn job(wanted: JobConfig) -> Result<aws::JobConfig, BuildError> {
-    let kind = aws::BuildComputeType::from(text(&wanted.build_compute_type).as_str());
+    let kind: aws::BuildComputeType = as_aws(wanted.build_compute_type);
     aws::JobConfig::builder().build_compute_type(kind).build()
 }

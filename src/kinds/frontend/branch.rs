@@ -10,7 +10,7 @@ use super::deployed::DEPLOYED_TAG;
 use super::observe::LiveBranch;
 use super::spec::*;
 use crate::aws::{Absent, AwsError, Service, Session};
-use crate::kinds::{UnknownWord, text, word};
+use crate::kinds::{UnknownWord, Unread, as_aws, or_unread, word};
 use crate::model::Secret;
 
 /// Sets on CreateBranch or UpdateBranch what both take. What is `None` is left out.
@@ -20,7 +20,7 @@ macro_rules! with_settings {
         $call
             .app_id($app)
             .branch_name(&spec.name)
-            .set_stage(spec.stage.map(|stage| aws::Stage::from(text(&stage).as_str())))
+            .set_stage(spec.stage.map(as_aws))
             .set_framework(spec.framework.clone())
             .set_enable_auto_build(spec.auto_build)
             .set_environment_variables(env.as_ref().map(environment))
@@ -67,11 +67,12 @@ pub(super) async fn read(
     AwsError::required(service, operation, read.branch).map(Some)
 }
 
-pub(super) fn words(live: &aws::Branch) -> Result<BranchSpec, AwsError> {
+pub(super) fn words(live: &aws::Branch, unread: &mut Unread) -> Result<BranchSpec, AwsError> {
+    let stage = stage(live.stage().as_str())
+        .map_err(|unknown| unknown.in_reply(Service::Amplify, "GetBranch"));
     Ok(BranchSpec {
         name: live.branch_name().to_owned(),
-        stage: stage(live.stage().as_str())
-            .map_err(|unknown| unknown.in_reply(Service::Amplify, "GetBranch"))?,
+        stage: or_unread(stage, "branch.stage", unread)?,
         framework: Some(live.framework().to_owned()),
         auto_build: Some(live.enable_auto_build()),
         ..BranchSpec::default()

@@ -65,6 +65,12 @@ pub struct LiveJob {
 }
 
 impl LiveJob {
+    /// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_JobSummary.html>, and CREATED of its model.
+    pub fn is_known(&self) -> bool {
+        let runs = ["CREATED", "PENDING", "PROVISIONING", "RUNNING", "CANCELLING"];
+        self.is_over() || runs.contains(&self.status.as_str())
+    }
+
     pub fn is_over(&self) -> bool {
         matches!(self.status.as_str(), "SUCCEED" | "FAILED" | "CANCELLED")
     }
@@ -116,7 +122,7 @@ pub(super) async fn observe(
     let mut live = app::words(&app, &desired.spec);
     let name = &desired.spec.branch.name;
     if let Some(found) = branch::read(session, &live.app_id, name).await? {
-        live.spec.branch = branch::words(&found)?;
+        live.spec.branch = branch::words(&found, &mut live.unread)?;
         let newest_job = job::newest(session, &live.app_id, name).await?;
         live.branch = Some(LiveBranch { newest_job, ..branch::live(&found) });
     }

@@ -250,6 +250,12 @@ fn push_release(
     let (app, branch) = (seen.app_id.clone(), desired.spec.branch.name.clone());
     let newest = seen.branch.as_ref().and_then(|b| b.newest_job.as_ref());
     let deployed = seen.branch.as_ref().and_then(|b| b.deployed.as_deref());
+    if let Some(job) = newest.filter(|job| !job.is_known()) {
+        if plan.steps.is_empty() {
+            plan.blocked = Some(unknown_state(job));
+        }
+        return;
+    }
     if let Some(job) = newest.filter(|job| !job.is_over()) {
         if now.duration_since(job.started_at) > JOB_DEADLINE {
             let what = format!("job {} that has run too long", job.id);
@@ -308,6 +314,15 @@ fn push_release(
         None => FrontendStep::Build { app, branch, digest: digest.clone() },
     };
     plan.push_job(&digest, what, vec![change], step);
+}
+
+/// What a state means that this version does not know, it does not guess.
+fn unknown_state(job: &LiveJob) -> Blocked {
+    let message = format!(
+        "Amplify says that job {} is `{}`, which this version of trueup does not know; upgrade trueup",
+        job.id, job.status
+    );
+    Blocked { reason: "UnknownState", message }
 }
 
 fn unseen() -> Waiting {
@@ -598,6 +613,19 @@ mod tests {
                 asked_minutes_ago.map(|minutes| now() - SignedDuration::from_mins(minutes));
             let plan = plan(&desired, Some(&seen), now());
             assert_eq!(plan.outline(), [expected], "{asked_minutes_ago:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_in_a_state_that_is_not_known_is_left_alone() {
+        let (declared, seen) = (json!({"description": "a"}), json!({"description": "b"}));
+        for (declared, expected) in
+            [(&seen, vec!["! UnknownState"]), (&declared, vec!["Update app"])]
+        {
+            let desired = desired(site(declared.clone()));
+            let mut seen = live(site(seen.clone()), &desired);
+            seen.branch.as_mut().unwrap().newest_job = Some(job("8", "PAUSED", 90));
+            assert_eq!(plan(&desired, Some(&seen), now()).outline(), expected);
         }
     }
 

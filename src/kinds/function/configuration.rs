@@ -8,7 +8,7 @@ use aws_sdk_lambda::types as aws;
 use super::compare::Settings;
 use super::spec::*;
 use crate::aws::{AwsError, Service, Session};
-use crate::kinds::{Outcome, UnknownWord, Variables, text, word};
+use crate::kinds::{Outcome, UnknownWord, Variables, as_aws, word};
 use crate::model::Secret;
 
 /// Sets on CreateFunction or UpdateFunctionConfiguration what both take: they have the same members by the
@@ -77,7 +77,7 @@ pub(super) fn words(
     c: &aws::FunctionConfiguration,
 ) -> (FunctionSpec, Vec<(&'static str, UnknownWord)>) {
     let mut unknown = Vec::new();
-    let architectures = c.architectures().iter().map(|a| word("architectures", a.as_str()));
+    let architectures = c.architectures().iter().map(|a| word("architectures", a));
     let architectures = known("architectures", architectures.collect(), &mut unknown);
     let tracing = c.tracing_config().and_then(tracing_words).transpose();
     let logging = c.logging_config().map(logging_words).transpose();
@@ -124,7 +124,7 @@ fn environment(variables: &Variables) -> aws::Environment {
 }
 
 pub(super) fn architectures(wanted: &[Architecture]) -> Vec<aws::Architecture> {
-    wanted.iter().map(|kind| aws::Architecture::from(text(kind).as_str())).collect()
+    wanted.iter().map(as_aws).collect()
 }
 
 fn storage(wanted: EphemeralStorage) -> Result<aws::EphemeralStorage, AwsError> {
@@ -157,16 +157,15 @@ fn tracing_words(live: &aws::TracingConfigResponse) -> Option<Result<Tracing, Un
 }
 
 fn tracing(wanted: Tracing) -> aws::TracingConfig {
-    let mode = aws::TracingMode::from(text(&wanted.mode).as_str());
+    let mode: aws::TracingMode = as_aws(wanted.mode);
     aws::TracingConfig::builder().mode(mode).build()
 }
 
 fn logging_words(live: &aws::LoggingConfig) -> Result<FunctionLogging, UnknownWord> {
-    let format = live.log_format().map(|format| word("logging.logFormat", format.as_str()));
+    let format = live.log_format().map(|format| word("logging.logFormat", format));
     let application = live.application_log_level();
-    let application = application.map(|level| word("logging.applicationLogLevel", level.as_str()));
-    let system =
-        live.system_log_level().map(|level| word("logging.systemLogLevel", level.as_str()));
+    let application = application.map(|level| word("logging.applicationLogLevel", level));
+    let system = live.system_log_level().map(|level| word("logging.systemLogLevel", level));
     Ok(FunctionLogging {
         log_format: format.transpose()?,
         application_log_level: application.transpose()?,
@@ -181,11 +180,9 @@ fn logging(wanted: &FunctionLogging) -> aws::LoggingConfig {
     let application = wanted.application_log_level.filter(|_| is_json);
     let system = wanted.system_log_level.filter(|_| is_json);
     aws::LoggingConfig::builder()
-        .set_log_format(wanted.log_format.map(|f| aws::LogFormat::from(text(&f).as_str())))
-        .set_application_log_level(
-            application.map(|level| aws::ApplicationLogLevel::from(text(&level).as_str())),
-        )
-        .set_system_log_level(system.map(|level| aws::SystemLogLevel::from(text(&level).as_str())))
+        .set_log_format(wanted.log_format.map(as_aws))
+        .set_application_log_level(application.map(as_aws))
+        .set_system_log_level(system.map(as_aws))
         .set_log_group(wanted.log_group.clone())
         .build()
 }
@@ -206,6 +203,6 @@ fn snap_start_words(live: &aws::SnapStartResponse) -> Option<Result<SnapStart, U
 }
 
 fn snap_start(wanted: SnapStart) -> aws::SnapStart {
-    let apply_on = aws::SnapStartApplyOn::from(text(&wanted.apply_on).as_str());
+    let apply_on: aws::SnapStartApplyOn = as_aws(wanted.apply_on);
     aws::SnapStart::builder().apply_on(apply_on).build()
 }

@@ -3,8 +3,8 @@
 use super::facets::FunctionRef;
 use super::permission::{self, Statement};
 use super::spec::Permission;
-use super::url::auth_type;
 use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::kinds::as_aws;
 
 pub(super) async fn read(session: &Session, of: &FunctionRef) -> Result<Vec<Statement>, AwsError> {
     let (service, operation) = (Service::Lambda, "GetPolicy");
@@ -36,7 +36,7 @@ pub(super) async fn add(
         .set_source_arn(wanted.source_arn.clone())
         .set_source_account(wanted.source_account.clone())
         .set_principal_org_id(wanted.principal_org_id.clone())
-        .set_function_url_auth_type(wanted.function_url_auth_type.map(auth_type))
+        .set_function_url_auth_type(wanted.function_url_auth_type.map(as_aws))
         .set_invoked_via_function_url(wanted.invoked_via_function_url)
         .set_event_source_token(wanted.event_source_token.clone());
     session.write(Service::Lambda, "AddPermission", call.send()).await.map(drop)

@@ -7,7 +7,7 @@ use aws_smithy_types::error::operation::BuildError;
 use super::facets::FunctionRef;
 use super::spec::*;
 use crate::aws::{Absent, AwsError, Service, Session};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Url;
 
@@ -50,9 +50,9 @@ impl Facet for Url {
 
     async fn write(session: &Session, of: &FunctionRef, sdk: Endpoint) -> Result<(), AwsError> {
         let words = sdk.words;
-        let auth = words.auth_type.map(auth_type);
+        let auth = words.auth_type.map(as_aws);
         let cors = words.cors.map(cors);
-        let mode = words.invoke_mode.map(|mode| aws::InvokeMode::from(text(&mode).as_str()));
+        let mode = words.invoke_mode.map(as_aws);
         if sdk.address.is_some() {
             let call = session.lambda().update_function_url_config().function_name(&of.name);
             let call = call.set_qualifier(of.qualifier.clone()).set_auth_type(auth);
@@ -73,9 +73,9 @@ impl Facet for Url {
 }
 
 fn words(live: &GetFunctionUrlConfigOutput) -> Result<FunctionUrl, UnknownWord> {
-    let mode = live.invoke_mode().map(|mode| word("url.invokeMode", mode.as_str()));
+    let mode = live.invoke_mode().map(|mode| word("url.invokeMode", mode));
     Ok(FunctionUrl {
-        auth_type: Some(word("url.authType", live.auth_type().as_str())?),
+        auth_type: Some(word("url.authType", live.auth_type())?),
         cors: live.cors().and_then(cors_words),
         invoke_mode: mode.transpose()?,
     })
@@ -109,8 +109,4 @@ fn cors(words: UrlCors) -> aws::Cors {
         .set_expose_headers(words.expose_headers)
         .set_max_age(words.max_age)
         .build()
-}
-
-pub(super) fn auth_type(wanted: UrlAuthType) -> aws::FunctionUrlAuthType {
-    aws::FunctionUrlAuthType::from(text(&wanted).as_str())
 }

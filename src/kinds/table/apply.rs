@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::types as aws;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::aws::{AwsError, Class, Service, Session};
-use crate::kinds::{Outcome, text};
+use crate::kinds::{Outcome, as_aws};
 
 use super::index::IndexUpdate;
 use super::plan::TableStep;
-use super::settings::{on_demand, sse, stream, table_class, warm};
+use super::settings::{on_demand, sse, stream, warm};
 use super::spec::*;
 
 pub(super) async fn apply(
@@ -77,11 +77,11 @@ async fn create(
         .create_table()
         .table_name(name)
         .set_key_schema(Some(key_schema(keys.iter().copied())?))
-        .billing_mode(billing_mode(mode))
+        .billing_mode(as_aws::<aws::BillingMode>(mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?)
         .set_on_demand_throughput(limits(spec.on_demand_throughput))
         .set_warm_throughput(spec.warm_throughput.map(warm))
-        .set_table_class(spec.table_class.map(table_class))
+        .set_table_class(spec.table_class.map(as_aws))
         .set_deletion_protection_enabled(spec.deletion_protection)
         .set_tags(Some(tags(wanted_tags)?));
     for index in spec.global_secondary_indexes.iter().flatten() {
@@ -146,7 +146,7 @@ fn billing(
 ) -> Result<UpdateTableFluentBuilder, AwsError> {
     let capacity = wanted.throughput.filter(|_| wanted.mode == BillingMode::Provisioned);
     let mut call = call
-        .billing_mode(billing_mode(wanted.mode))
+        .billing_mode(as_aws::<aws::BillingMode>(wanted.mode))
         .set_provisioned_throughput(capacity.map(provisioned).transpose()?);
     for (index, wanted) in indexes {
         let update = IndexUpdate { throughput: Some(*wanted), ..IndexUpdate::default() };
@@ -203,7 +203,7 @@ fn attribute_definitions<'a>(
     unique
         .into_iter()
         .map(|(name, kind)| {
-            let kind = aws::ScalarAttributeType::from(text(&kind).as_str());
+            let kind: aws::ScalarAttributeType = as_aws(kind);
             aws::AttributeDefinition::builder()
                 .attribute_name(name)
                 .attribute_type(kind)
@@ -215,7 +215,7 @@ fn attribute_definitions<'a>(
 
 fn projection(wanted: &Projection) -> aws::Projection {
     aws::Projection::builder()
-        .projection_type(aws::ProjectionType::from(text(&wanted.kind).as_str()))
+        .projection_type(as_aws(wanted.kind))
         .set_non_key_attributes(wanted.non_key_attributes.clone())
         .build()
 }
@@ -231,10 +231,6 @@ fn provisioned(wanted: Throughput) -> Result<aws::ProvisionedThroughput, AwsErro
 /// What is new has no limits to take away.
 fn limits(wanted: Option<OnDemandThroughput>) -> Option<aws::OnDemandThroughput> {
     wanted.filter(|limits| !limits.is_unlimited()).map(on_demand)
-}
-
-fn billing_mode(mode: BillingMode) -> aws::BillingMode {
-    aws::BillingMode::from(text(&mode).as_str())
 }
 
 fn tags(wanted: &BTreeMap<String, String>) -> Result<Vec<aws::Tag>, AwsError> {

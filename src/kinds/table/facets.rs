@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types as aws;
 use super::resource_policy::Policy;
 use super::spec::{ContributorInsights, PointInTimeRecovery, TimeToLive};
 use crate::aws::{AwsError, Service, Session};
-use crate::kinds::{AnyFacet, Plain, Told, UnknownWord, text, word};
+use crate::kinds::{AnyFacet, Plain, Told, UnknownWord, as_aws, word};
 
 /// What the calls name a table by, and what DescribeTable said of it.
 #[derive(Debug, PartialEq)]
@@ -165,7 +165,7 @@ impl Plain for Insights {
             let off = ["DISABLED", "DISABLING", "FAILED"];
             let enabled = is_on(Self::FIELD, status, &["ENABLED", "ENABLING"], &off)?;
             let mode = read.contributor_insights_mode.as_ref().filter(|_| enabled);
-            let mode = mode.map(|mode| word("contributorInsights.mode", mode.as_str()));
+            let mode = mode.map(|mode| word("contributorInsights.mode", mode));
             Ok(Some(ContributorInsights { enabled, mode: mode.transpose()? }))
         };
         told().map_err(|unknown: UnknownWord| unknown.in_reply(service, operation))
@@ -181,7 +181,7 @@ impl Plain for Insights {
             false => aws::ContributorInsightsAction::Disable,
         };
         let mode = words.mode.filter(|_| words.enabled);
-        let mode = mode.map(|mode| aws::ContributorInsightsMode::from(&*text(&mode)));
+        let mode = mode.map(as_aws);
         let call = session.dynamodb().update_contributor_insights().table_name(&of.name);
         let call = call.contributor_insights_action(action).set_contributor_insights_mode(mode);
         session.write(Service::DynamoDb, "UpdateContributorInsights", call.send()).await.map(drop)

@@ -193,8 +193,7 @@ fn spec_of(table: &aws::TableDescription, unread: &mut Unread) -> Result<TableSp
     let mut attributes = BTreeMap::new();
     for definition in table.attribute_definitions() {
         let kind: AttributeType =
-            word("a key attribute's type", definition.attribute_type().as_str())
-                .map_err(in_reply)?;
+            word("a key attribute's type", definition.attribute_type()).map_err(in_reply)?;
         attributes.insert(definition.attribute_name(), kind);
     }
     let attribute = |name: &str| {
@@ -266,7 +265,7 @@ fn throughput(described: &aws::ProvisionedThroughputDescription) -> Option<Throu
 /// A table that was never on demand has no billing summary.
 fn billing(table: &aws::TableDescription) -> Result<Billing, UnknownWord> {
     let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
-    let mode = mode.map(|mode| word("billing.mode", mode.as_str())).transpose()?;
+    let mode = mode.map(|mode| word("billing.mode", mode)).transpose()?;
     let mode = mode.unwrap_or(BillingMode::Provisioned);
     let capacity = table.provisioned_throughput().and_then(throughput);
     let throughput = capacity.filter(|_| mode == BillingMode::Provisioned);
@@ -275,7 +274,7 @@ fn billing(table: &aws::TableDescription) -> Result<Billing, UnknownWord> {
 
 fn projection(described: Option<&aws::Projection>) -> Result<Projection, UnknownWord> {
     let kind = described.and_then(|p| p.projection_type());
-    let kind = kind.map(|kind| word("an index's projection.type", kind.as_str())).transpose()?;
+    let kind = kind.map(|kind| word("an index's projection.type", kind)).transpose()?;
     let attributes = described.map(|p| p.non_key_attributes().to_vec()).unwrap_or_default();
     Ok(Projection {
         kind: kind.unwrap_or(ProjectionType::All),

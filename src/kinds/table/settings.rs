@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::facets::TableRef;
 use super::spec::*;
 use crate::aws::{AwsError, Service, Session};
-use crate::kinds::{AnyFacet, Plain, Told, UnknownWord, text, word};
+use crate::kinds::{AnyFacet, Plain, Told, UnknownWord, as_aws, word};
 
 /// In the order in which they are written; what protects comes first.
 pub(super) const SETTINGS: [&dyn AnyFacet<TableRef>; 6] = [
@@ -152,16 +152,12 @@ impl Setting for Class {
 
     fn words(table: &aws::TableDescription) -> Result<Option<TableClass>, UnknownWord> {
         let class = table.table_class_summary().and_then(|summary| summary.table_class());
-        class.map_or(Ok(TableClass::Standard), |class| word(Self::FIELD, class.as_str())).map(Some)
+        class.map_or(Ok(TableClass::Standard), |class| word(Self::FIELD, class)).map(Some)
     }
 
     fn set(call: Update, words: TableClass) -> Built {
-        Ok(call.table_class(table_class(words)))
+        Ok(call.table_class(as_aws::<aws::TableClass>(words)))
     }
-}
-
-pub(super) fn table_class(class: TableClass) -> aws::TableClass {
-    aws::TableClass::from(text(&class).as_str())
 }
 
 struct Encryption;
@@ -180,7 +176,7 @@ impl Setting for Encryption {
                 TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: None }
             }
             Some(kind) => TableEncryption {
-                kind: word("encryption.type", kind.as_str())?,
+                kind: word("encryption.type", kind)?,
                 kms_key_arn: sse.and_then(|sse| sse.kms_master_key_arn()).map(str::to_owned),
             },
         }))
@@ -215,7 +211,7 @@ impl Setting for Streams {
         let specification = table.stream_specification();
         let enabled = specification.is_some_and(|s| s.stream_enabled());
         let view = specification.and_then(|s| s.stream_view_type()).filter(|_| enabled);
-        let view_type = view.map(|view| word("stream.viewType", view.as_str())).transpose()?;
+        let view_type = view.map(|view| word("stream.viewType", view)).transpose()?;
         Ok(Some(Stream { enabled, view_type }))
     }
 
@@ -232,7 +228,7 @@ impl Setting for Streams {
 }
 
 pub(super) fn stream(wanted: Stream) -> Result<aws::StreamSpecification, BuildError> {
-    let view = wanted.view_type.map(|view| aws::StreamViewType::from(text(&view).as_str()));
+    let view = wanted.view_type.map(as_aws);
     aws::StreamSpecification::builder()
         .stream_enabled(wanted.enabled)
         .set_stream_view_type(view)

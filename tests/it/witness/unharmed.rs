@@ -22,6 +22,9 @@ use crate::proof::seeds::{every_seed, seeds};
 use crate::proof::specs::{proof, with};
 use crate::proof::world::{ENVIRONMENT, documents, environment, object, world};
 
+/// How long a refusal is tried again, and a little more.
+const LASTS: Duration = Duration::from_secs(100 * 60);
+
 /// Resources of a world, all of one kind.
 const RESOURCES: usize = 10;
 
@@ -311,11 +314,21 @@ async fn lives(kind: &'static str, seed: u64) -> Tally {
             );
         }
     }
+    // A refusal is final only once it has lasted.
+    tokio::time::sleep(LASTS).await;
     tally.facets = resources.len() * FACETS.iter().filter(|facet| facet.kind == kind).count();
     for status in statuses(&harness.store, ENVIRONMENT).await {
         tally.ready += usize::from(status.conditions.is_true(condition_type::READY));
         let stalled = status.conditions.get(condition_type::STALLED);
-        let Some(stalled) = stalled.filter(|c| c.status == ConditionStatus::True) else { continue };
+        let stalled = stalled.filter(|c| c.status == ConditionStatus::True);
+        let is_ready = status.conditions.is_true(condition_type::READY);
+        assert!(
+            is_ready || stalled.is_some(),
+            "{}: {:#?}\nseed {seed}",
+            status.id(),
+            status.conditions
+        );
+        let Some(stalled) = stalled else { continue };
         tally.stalled += 1;
         // What is written must read back as it was written.
         assert_ne!(stalled.reason, "Flapping", "{}: {}\nseed {seed}", status.id(), stalled.message);

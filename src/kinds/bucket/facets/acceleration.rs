@@ -6,7 +6,7 @@ use aws_sdk_s3::types as aws;
 use super::Built;
 use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::Acceleration;
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Accelerate;
 
@@ -28,7 +28,7 @@ impl Facet for Accelerate {
 
     fn words(sdk: &Self::Sdk) -> Result<Option<Acceleration>, UnknownWord> {
         match &sdk.status {
-            Some(status) => word("accelerate", status.as_str()).map(Some),
+            Some(status) => word("accelerate", status).map(Some),
             None => Ok(Some(Acceleration::Suspended)),
         }
     }
@@ -39,7 +39,7 @@ impl Facet for Accelerate {
 
     fn overlay(words: Acceleration, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let mut sdk = live.unwrap_or_else(|| Self::Sdk::builder().build());
-        sdk.status = Some(aws::BucketAccelerateStatus::from(text(&words).as_str()));
+        sdk.status = Some(as_aws(words));
         Ok(sdk)
     }
 

@@ -9,7 +9,7 @@ use aws_sdk_s3::types as aws;
 use super::Built;
 use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{ObjectOwnership, PublicAccessBlock};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Block;
 
@@ -93,11 +93,11 @@ impl Facet for Ownership {
 
     fn words(sdk: &Self::Sdk) -> Result<Option<ObjectOwnership>, UnknownWord> {
         let rule = sdk.rules.first();
-        rule.map(|rule| word("objectOwnership", rule.object_ownership.as_str())).transpose()
+        rule.map(|rule| word("objectOwnership", &rule.object_ownership)).transpose()
     }
 
     fn overlay(words: ObjectOwnership, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
-        let ownership = aws::ObjectOwnership::from(text(&words).as_str());
+        let ownership: aws::ObjectOwnership = as_aws(words);
         if let Some(mut sdk) = live
             && let Some(rule) = sdk.rules.first_mut()
         {

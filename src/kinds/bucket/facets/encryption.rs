@@ -7,7 +7,7 @@ use aws_smithy_types::error::operation::BuildError;
 use super::Built;
 use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{BlockedEncryptionType, BucketEncryption, EncryptionAlgorithm};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, text, word};
 
 pub(super) struct Encryption;
 
@@ -37,13 +37,13 @@ impl Facet for Encryption {
         let blocked: Result<Vec<BlockedEncryptionType>, _> = blocked
             .unwrap_or_default()
             .iter()
-            .map(|kind| word("encryption.blockedEncryptionTypes", kind.as_str()))
+            .map(|kind| word("encryption.blockedEncryptionTypes", kind))
             .collect();
         // What blocks nothing says so, or is not there.
         let blocked =
             Some(blocked?).filter(|blocked| !blocked.is_empty()).unwrap_or(NOTHING.to_vec());
         Ok(Some(BucketEncryption {
-            algorithm: word("encryption.algorithm", default.sse_algorithm.as_str())?,
+            algorithm: word("encryption.algorithm", &default.sse_algorithm)?,
             kms_key_arn: default.kms_master_key_id.clone(),
             bucket_key_enabled: Some(rule.bucket_key_enabled.unwrap_or(false)),
             blocked_encryption_types: Some(blocked),
@@ -58,7 +58,7 @@ impl Facet for Encryption {
 
     fn overlay(words: BucketEncryption, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let is_kms = words.algorithm != EncryptionAlgorithm::AES256;
-        let algorithm = aws::ServerSideEncryption::from(text(&words.algorithm).as_str());
+        let algorithm: aws::ServerSideEncryption = as_aws(words.algorithm);
         // A key goes with KMS only, and a bucket key not with its dual-layer form.
         let is_dual = words.algorithm == EncryptionAlgorithm::AwsKmsDsse;
         refuse_what_does_not_go_together(&words, is_kms, is_dual, live.as_ref())?;
@@ -141,7 +141,7 @@ fn is_nothing(kinds: &[BlockedEncryptionType]) -> bool {
 }
 
 fn blocked(kinds: Vec<BlockedEncryptionType>) -> aws::BlockedEncryptionTypes {
-    let kinds = kinds.iter().map(|kind| aws::EncryptionType::from(text(kind).as_str()));
+    let kinds = kinds.iter().map(as_aws);
     aws::BlockedEncryptionTypes::builder().set_encryption_type(Some(kinds.collect())).build()
 }
 

@@ -6,7 +6,7 @@ use super::Built;
 use super::configurations::{Configuration, Page};
 use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::{Inventory, InventoryDestination};
-use crate::kinds::{UnknownWord, text, word};
+use crate::kinds::{UnknownWord, as_aws, word};
 
 pub(super) struct Inventories;
 
@@ -42,8 +42,7 @@ impl Configuration for Inventories {
         let destination = sdk.destination().and_then(|d| d.s3_bucket_destination());
         let destination =
             destination.ok_or_else(|| UnknownWord::new("inventory.destination", "no bucket"))?;
-        let field =
-            |field: &aws::InventoryOptionalField| word("inventory.optionalFields", field.as_str());
+        let field = |field: &aws::InventoryOptionalField| word("inventory.optionalFields", field);
         let fields = sdk.optional_fields().iter().map(field).collect::<Result<Vec<_>, _>>()?;
         let key = destination.encryption().and_then(|e| e.ssekms());
         let frequency = sdk.schedule().map_or("", |schedule| schedule.frequency.as_str());
@@ -61,7 +60,7 @@ impl Configuration for Inventories {
             destination: InventoryDestination {
                 bucket_arn: Some(destination.bucket.clone()),
                 bucket_arn_from: None,
-                format: word("inventory.destination.format", destination.format.as_str())?,
+                format: word("inventory.destination.format", &destination.format)?,
                 account: destination.account_id.clone(),
                 prefix: destination.prefix.clone().filter(|prefix| !prefix.is_empty()),
                 kms_key_arn: key.map(|key| key.key_id.clone()),
@@ -74,13 +73,12 @@ impl Configuration for Inventories {
         let destination = destination(words.destination, live.cloned())?;
         let destination =
             aws::InventoryDestination::builder().s3_bucket_destination(destination).build();
-        let frequency = aws::InventoryFrequency::from(&*text(&words.frequency));
-        let versions =
-            aws::InventoryIncludedObjectVersions::from(&*text(&words.included_object_versions));
+        let frequency: aws::InventoryFrequency = as_aws(words.frequency);
+        let versions: aws::InventoryIncludedObjectVersions = as_aws(words.included_object_versions);
         let prefix = words.prefix.filter(|prefix| !prefix.is_empty());
         let filter = prefix.map(|prefix| aws::InventoryFilter::builder().prefix(prefix).build());
         let fields = words.optional_fields.iter().flatten();
-        let fields = fields.map(|field| aws::InventoryOptionalField::from(&*text(field)));
+        let fields = fields.map(as_aws);
         let fields: Vec<_> = fields.collect();
         aws::InventoryConfiguration::builder()
             .id(words.id)
@@ -125,7 +123,7 @@ fn destination(
     };
     aws::InventoryS3BucketDestination::builder()
         .bucket(words.bucket_arn.unwrap_or_default())
-        .format(aws::InventoryFormat::from(&*text(&words.format)))
+        .format(as_aws(words.format))
         .set_account_id(words.account)
         .set_prefix(words.prefix)
         .set_encryption(encryption)

@@ -14,7 +14,7 @@ use aws_smithy_types::error::operation::BuildError;
 use super::Built;
 use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{LifecycleRule, NoncurrentTransition, Transition};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Lifecycle;
 
@@ -242,7 +242,7 @@ fn overlay_rule(
         });
     let transitions = words.transitions.into_iter().flatten().map(|t| {
         let date = t.date.as_deref().map(midnight).transpose()?;
-        let class = aws::TransitionStorageClass::from(text(&t.storage_class).as_str());
+        let class: aws::TransitionStorageClass = as_aws(t.storage_class);
         let built = aws::Transition::builder().set_days(t.days).set_date(date);
         Ok(built.storage_class(class).build())
     });
@@ -252,7 +252,7 @@ fn overlay_rule(
         aws::NoncurrentVersionTransition::builder()
             .noncurrent_days(t.days)
             .set_newer_noncurrent_versions(t.newer_noncurrent_versions)
-            .storage_class(aws::TransitionStorageClass::from(text(&t.storage_class).as_str()))
+            .storage_class(as_aws(t.storage_class))
             .build()
     });
     let noncurrent: Vec<_> = noncurrent.collect();

@@ -31,7 +31,7 @@ impl Facet for Logs {
         let source = format
             .and_then(|f| f.partitioned_prefix.as_ref())
             .and_then(|p| p.partition_date_source.as_ref());
-        let source = source.map(|s| word("logging.partitionDateSource", s.as_str())).transpose()?;
+        let source = source.map(|s| word("logging.partitionDateSource", s)).transpose()?;
         Ok(Some(Logging {
             target_bucket: Some(sdk.target_bucket.clone()),
             target_bucket_from: None,

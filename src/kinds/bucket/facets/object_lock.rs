@@ -7,7 +7,7 @@ use aws_sdk_s3::types as aws;
 use super::Built;
 use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{DefaultRetention, ObjectLock};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Lock;
 
@@ -51,7 +51,7 @@ impl Facet for Lock {
         let mut sdk = live.unwrap_or_else(|| Self::Sdk::builder().build());
         sdk.object_lock_enabled = Some(aws::ObjectLockEnabled::Enabled);
         sdk.rule = words.default_retention.map(|retention| {
-            let mode = aws::ObjectLockRetentionMode::from(text(&retention.mode).as_str());
+            let mode: aws::ObjectLockRetentionMode = as_aws(retention.mode);
             let retention = aws::DefaultRetention::builder()
                 .mode(mode)
                 .set_days(retention.days)

@@ -9,7 +9,7 @@ use super::Built;
 use super::filter::{Filter, Parts};
 use crate::aws::{Absent, AwsError, Service, Session};
 use crate::kinds::bucket::spec::{Replication, ReplicationDestination, ReplicationRule};
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct Copies;
 
@@ -217,7 +217,7 @@ fn destination(words: ReplicationDestination) -> Built<aws::Destination> {
     let owner = (words.owned_by_destination == Some(true)).then(|| {
         aws::AccessControlTranslation::builder().owner(aws::OwnerOverride::Destination).build()
     });
-    let class = words.storage_class.map(|class| aws::StorageClass::from(&*text(&class)));
+    let class = words.storage_class.map(as_aws);
     let encryption = words
         .kms_key_arn
         .map(|key| aws::EncryptionConfiguration::builder().replica_kms_key_id(key).build());

@@ -7,7 +7,7 @@ use super::configurations::{Configuration, Page};
 use super::filter::{Filter, Parts};
 use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::{IntelligentTiering, Tiering};
-use crate::kinds::{UnknownWord, text, word};
+use crate::kinds::{UnknownWord, as_aws, word};
 
 pub(super) struct Tierings;
 
@@ -44,7 +44,7 @@ impl Configuration for Tierings {
         let filter = filter_of(sdk);
         let tiering = |tiering: &aws::Tiering| {
             let field = "intelligentTiering.tierings.accessTier";
-            let access_tier = word(field, tiering.access_tier.as_str())?;
+            let access_tier = word(field, &tiering.access_tier)?;
             Ok(Tiering { days: tiering.days, access_tier })
         };
         let status = sdk.status.as_str();
@@ -59,7 +59,7 @@ impl Configuration for Tierings {
 
     fn overlay_one(words: IntelligentTiering, before: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let tierings = words.tierings.iter().map(|tiering| {
-            let tier = aws::IntelligentTieringAccessTier::from(&*text(&tiering.access_tier));
+            let tier: aws::IntelligentTieringAccessTier = as_aws(tiering.access_tier);
             aws::Tiering::builder().days(tiering.days).access_tier(tier).build()
         });
         let tierings = tierings.collect::<Built<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use aws_sdk_s3::types as aws;
 use super::Built;
 use crate::aws::{AwsError, Service, Session};
 use crate::kinds::bucket::spec::Versioning;
-use crate::kinds::{Facet, UnknownWord, text, word};
+use crate::kinds::{Facet, UnknownWord, as_aws, word};
 
 pub(super) struct BucketVersioning;
 
@@ -29,7 +29,7 @@ impl Facet for BucketVersioning {
 
     fn words(sdk: &Self::Sdk) -> Result<Option<Versioning>, UnknownWord> {
         match &sdk.status {
-            Some(status) => word("versioning", status.as_str()).map(Some),
+            Some(status) => word("versioning", status).map(Some),
             None => Ok(Some(Versioning::Suspended)),
         }
     }
@@ -42,7 +42,7 @@ impl Facet for BucketVersioning {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html>.
     fn overlay(words: Versioning, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let mut sdk = live.unwrap_or_else(|| Self::Sdk::builder().build());
-        sdk.status = Some(aws::BucketVersioningStatus::from(text(&words).as_str()));
+        sdk.status = Some(as_aws(words));
         Ok(sdk)
     }
 
