@@ -129,6 +129,12 @@ impl Facets {
             let message = "The XML you provided was not well-formed or did not validate against our published schema";
             return failed(400, "MalformedXML", message);
         }
+        let has = |member: &str| text.contains(&format!("<{member}>"));
+        if facet.name == "website" && !has("IndexDocument") && !has("RedirectAllRequestsTo") {
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/API_WebsiteConfiguration.html
+            let message = "A value for IndexDocument Suffix must be provided if RedirectAllRequestsTo is empty";
+            return failed(400, "InvalidArgument", message);
+        }
         let document = match facet.name {
             "publicAccessBlock" => all_four(&text),
             _ => body.clone(),

@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_WebsiteConfiguration.html>.
 
 use aws_sdk_s3::types as aws;
+use aws_smithy_types::error::operation::BuildError;
 
 use super::Built;
 use crate::aws::{Absent, AwsError, Service, Session};
@@ -67,6 +68,11 @@ impl Facet for Site {
         sdk.redirect_all_requests_to = redirect.transpose()?;
         let rules = words.routing_rules.into_iter().flatten().map(rule).collect::<Vec<_>>();
         sdk.routing_rules = Some(rules).filter(|rules| !rules.is_empty());
+        // S3 refuses a website without either, as one is whose index is ignored and whose redirect goes.
+        if sdk.index_document.is_none() && sdk.redirect_all_requests_to.is_none() {
+            let why = "a website has indexDocument or redirectAllRequestsTo; declare one of them";
+            return Err(BuildError::other(why));
+        }
         Ok(sdk)
     }
 

@@ -18,7 +18,7 @@ use crate::model::{Common, ValueFrom};
 
 /// An S3 bucket.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Bucket", namespaced)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Bucket", namespaced, shortname = "bkt")]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[kube(doc = "An S3 bucket.")]
 #[serde(rename_all = "camelCase")]
