@@ -225,7 +225,8 @@ impl AwsError {
             }
             Class::Clock => "; set this machine's clock, as by NTP".to_owned(),
             Class::Unknown => {
-                "; the outcome is unknown, the resource is looked at first".to_owned()
+                "; the outcome is unknown, so trueup reads the resource before it writes again"
+                    .to_owned()
             }
             _ => String::new(),
         };

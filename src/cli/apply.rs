@@ -1,5 +1,7 @@
 //! `trueup apply`: records manifests as a release.
 
+use std::cell::RefCell;
+
 use clap::Args;
 
 use super::confirm::Confirmation;
@@ -11,7 +13,8 @@ use super::{CliError, Connected, ManifestArgs, diff};
 use crate::engine::release::{check_hold, check_needs, moves_all};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
-use crate::store::Cause;
+use crate::model::Object;
+use crate::store::{Cause, NewRelease};
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
@@ -32,6 +35,40 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), CliError> {
+    let done = Done::default();
+    tokio::select! {
+        applied = apply(connected, args, &done) => applied,
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            Ok(()) => Err(CliError::Interrupted(done.text())),
+            Err(error) => Err(CliError::io("cannot listen for signals", error)),
+        },
+    }
+}
+
+/// What was recorded so far, for whoever interrupts it.
+#[derive(Default)]
+struct Done {
+    recorded: RefCell<Vec<String>>,
+    /// The environment that is being recorded: whether it was is not known until that is over.
+    begun: RefCell<Option<String>>,
+}
+
+impl Done {
+    fn text(&self) -> String {
+        let recorded = match &self.recorded.borrow()[..] {
+            [] => "nothing was recorded".to_owned(),
+            names => format!("recorded: {}", names.join(", ")),
+        };
+        match &*self.begun.borrow() {
+            None => recorded,
+            Some(name) => {
+                format!("{recorded}; `trueup history {name}` says whether {name} was recorded, too")
+            }
+        }
+    }
+}
+
+async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(), CliError> {
     let set = args.manifests.load(scope_of(args.prune))?;
     let proposals =
         propose(connected, &set, args.prune, Removable::Confirmed, &args.confirm).await?;
@@ -41,10 +78,19 @@ pub(super) async fn run(connected: &Connected, args: &ApplyArgs) -> Result<(), C
             let shown = diff::show(connected, proposal, false).await?;
             out::print(&shown.text)?;
         }
+        for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
+            // What is packaged would be uploaded before.
+            let packaged = |o: &&Object| proposal.packages.iter().any(|p| p.object == o.id());
+            let packaged = proposal.objects.iter().filter(packaged);
+            let known: Vec<_> = proposal.current.objects.iter().chain(packaged).cloned().collect();
+            let name = &proposal.environment;
+            check_needs(&connected.sessions, name, &known, &proposal.objects).await?;
+        }
         say!("dry run: nothing was recorded");
         return Ok(());
     }
-    record_all(connected, &proposals, &args.confirm, &args.provenance).await
+    let signed = args.provenance.release(Cause::Apply, &args.manifests.paths());
+    record_all(connected, &proposals, &args.confirm, &signed, done).await
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -55,7 +101,8 @@ pub(super) async fn apply_set(
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
-    record_all(connected, &proposals, &[], provenance).await
+    let signed = provenance.release(Cause::Apply, &[]);
+    record_all(connected, &proposals, &[], &signed, &Done::default()).await
 }
 
 /// Whatever can be refused is refused for every environment before anything is recorded for one.
@@ -63,7 +110,8 @@ async fn record_all(
     connected: &Connected,
     proposals: &[Proposal],
     confirmed: &[Confirmation],
-    provenance: &ProvenanceArgs,
+    signed: &NewRelease,
+    done: &Done,
 ) -> Result<(), CliError> {
     for proposal in proposals {
         check(proposal)?;
@@ -85,7 +133,13 @@ async fn record_all(
         check_needs(&connected.sessions, name, before, &proposal.objects).await?;
     }
     for proposal in proposals {
-        record(connected, proposal, confirmed, provenance).await?;
+        let name = &proposal.environment;
+        done.begun.replace(Some(name.clone()));
+        record(connected, proposal, confirmed, signed).await?;
+        done.begun.replace(None);
+        if !proposal.is_unchanged() {
+            done.recorded.borrow_mut().push(name.clone());
+        }
     }
     Ok(())
 }
@@ -100,7 +154,7 @@ async fn record(
     connected: &Connected,
     proposal: &Proposal,
     confirmed: &[Confirmation],
-    provenance: &ProvenanceArgs,
+    signed: &NewRelease,
 ) -> Result<(), CliError> {
     let name = &proposal.environment;
     let head = proposal.current.head.as_ref();
@@ -108,7 +162,7 @@ async fn record(
         say!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
         return Ok(());
     }
-    let mut new = provenance.release(Cause::Apply);
+    let mut new = signed.clone();
     new.objects.clone_from(&proposal.objects);
     new.moves_all = moves_all(&proposal.current.objects, &proposal.objects);
     new.confirmed = Confirmation::of(confirmed, name).cloned().collect();

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::CliError;
+use super::selector::object;
 use crate::model::ObjectId;
 
 /// `Kind/name`, or `environment/Kind/name` where several environments are given.
@@ -19,9 +20,9 @@ impl FromStr for Confirmation {
         match text.split('/').collect::<Vec<_>>()[..] {
             [environment, kind, name] if ![environment, kind, name].contains(&"") => Ok(Self {
                 environment: Some(environment.to_owned()),
-                object: ObjectId::new(kind, name),
+                object: object(&format!("{kind}/{name}"))?,
             }),
-            _ => Ok(Self { environment: None, object: text.parse()? }),
+            _ => Ok(Self { environment: None, object: object(text)? }),
         }
     }
 }

@@ -20,6 +20,13 @@ impl Connected {
         Self::through(&Connection::default(), table, Clock::system(), None).await
     }
 
+    /// The same, to a store that this version of trueup understands.
+    pub async fn open(table: &str) -> Result<Self, CliError> {
+        let connected = Self::new(table).await?;
+        connected.store.id().await?;
+        Ok(connected)
+    }
+
     /// By a given connection, as to an embedded AWS.
     pub async fn through(
         connection: &Connection,

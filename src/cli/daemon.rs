@@ -19,8 +19,8 @@ use crate::store::StoreError;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Where health and metrics are served.
-    #[arg(long, env = "TRUEUP_HTTP", default_value = "127.0.0.1:8080")]
+    /// Where health and metrics are served, as 127.0.0.1:8080, or :8080 on every address.
+    #[arg(long, env = "TRUEUP_HTTP", default_value = "127.0.0.1:8080", value_parser = address)]
     http: SocketAddr,
     /// Objects worked on at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -35,9 +35,25 @@ pub(super) struct RunArgs {
     /// daemon's leases expire first.
     #[arg(long, env = "TRUEUP_HOLDER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     holder: Option<String>,
+    /// Objects that are not well have metrics of their own, in environments of up to so many objects.
+    #[arg(
+        long,
+        env = "TRUEUP_OBJECT_METRICS_MAX",
+        default_value_t = 5_000,
+        value_name = "OBJECTS"
+    )]
+    object_metrics_max: usize,
     /// How many times AWS's default quotas the account has: calls are paced under them.
     #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
     quota_scale: f64,
+}
+
+/// A port alone is one of every address.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let whole = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    let help =
+        || format!("`{text}` is no address; write ADDRESS:PORT, as 127.0.0.1:8080, or :8080");
+    whole.parse().map_err(|_| help())
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -56,6 +72,7 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     let mut config =
         Config::new(args.holder.unwrap_or_else(holder), args.seed.unwrap_or_else(rand::random));
     config.concurrency = usize::from(args.concurrency);
+    config.object_metrics_max = args.object_metrics_max;
     let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
     let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;
     daemon.ended().await
@@ -153,17 +170,19 @@ async fn open(
     }
 }
 
-/// Cancelled by SIGTERM or SIGINT.
+/// Cancelled by SIGTERM, SIGINT, or SIGHUP, which a closed terminal sends.
 pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
     let stop = CancellationToken::new();
     let listen = |kind| signal(kind).map_err(|e| CliError::io("cannot listen for signals", e));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
     let cancelled = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         cancelled.cancel();
     });

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::out::say;
 use super::provenance::ProvenanceArgs;
+use super::selector::object;
 use super::{CliError, Connected};
 use crate::engine::release;
 use crate::model::ObjectId;
@@ -14,10 +15,10 @@ use crate::store::Cause;
 pub(super) struct DeleteArgs {
     environment: String,
     /// As Function/api.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = object)]
     objects: Vec<ObjectId>,
     /// An object that may leave although it holds data, as Table/orders. May be repeated.
-    #[arg(long, value_name = "KIND/NAME")]
+    #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     confirm: Vec<ObjectId>,
     #[command(flatten)]
     provenance: ProvenanceArgs,
@@ -27,7 +28,7 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     let name = &args.environment;
     let head = connected.store.existing_head(name).await?;
     let current = connected.current(name).await?;
-    let new = args.provenance.release(Cause::Delete);
+    let new = args.provenance.release(Cause::Delete, &[]);
     let (store, objects) = (&connected.store, &args.objects);
     let release = release::delete(store, &head, current, objects, &args.confirm, new).await?;
     say!("{name} release {} recorded: {} removed", release.number, objects.len());

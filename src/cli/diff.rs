@@ -73,6 +73,8 @@ pub(super) struct Shown {
 pub(super) enum Found {
     Same,
     Differs,
+    /// The daemon would do nothing until a person has acted.
+    Stuck,
     /// Something could not be looked at: whether it differs is not known.
     Failed,
 }
@@ -121,7 +123,7 @@ async fn plans(
     let all = resources.count();
     let is_resource = |id: &&ObjectId| *id.kind != *environment::NAME;
     let asked = only.as_ref().map_or(all, |only| only.iter().filter(is_resource).count());
-    let bar = out::progress(asked, "looking {wide_bar} {pos}/{len} objects");
+    let bar = out::progress(asked, "comparing {wide_bar} {pos}/{len} objects");
     let head = connected.store.head(environment).await?;
     let suspended = head.is_some_and(|head| head.suspended);
     let known = Known {
@@ -147,7 +149,8 @@ async fn plans(
         match preview.plan {
             Ok(plan) if plan.is_settled() => same += 1,
             Ok(plan) => {
-                found = found.max(Found::Differs);
+                let is_stuck = plan.blocked.is_some();
+                found = found.max(if is_stuck { Found::Stuck } else { Found::Differs });
                 let held_back =
                     preview.held_back.filter(|why| *why != HeldBack::EnvironmentSuspended);
                 let held_back = held_back.map(|why| format!(" (not written: {})", why.text()));
@@ -156,7 +159,7 @@ async fn plans(
                 text.push_str(&format!("{environment}/{}{held_back}\n{plan}", preview.id));
             }
             Err(error) => {
-                found = Found::Failed;
+                found = found.max(Found::Failed);
                 text.push_str(&format!("{environment}/{}\n  ! {error}\n", preview.id));
             }
         }
@@ -164,18 +167,18 @@ async fn plans(
     let rest = match left_out {
         0 => String::new(),
         others => {
-            format!("; {others} others were not looked at (`trueup diff --all` looks at them)")
+            format!("; {others} others were not compared (`trueup diff --all` compares them)")
         }
     };
     text.push_str(&format!("{environment}: {same} as declared{rest}\n"));
     Ok(Shown { text, found })
 }
 
-/// As `diff` itself has it: 0 same, 1 differs, 2 trouble.
+/// As `diff` itself has it: 0 same, 1 differs, 2 trouble, which a plan that is stuck is too.
 fn exit_code(found: Found) -> ExitCode {
     match found {
         Found::Same => ExitCode::SUCCESS,
         Found::Differs => ExitCode::from(1),
-        Found::Failed => ExitCode::from(2),
+        Found::Stuck | Found::Failed => ExitCode::from(2),
     }
 }

@@ -9,6 +9,7 @@ use crate::aws::{AwsError, Class};
 use crate::engine::release::{MoveError, Refused};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
+use crate::model::ObjectId;
 use crate::store::StoreError;
 
 #[derive(Debug, Error)]
@@ -29,6 +30,9 @@ pub enum CliError {
     Refused(String),
     #[error("{0}")]
     Usage(String),
+    /// Somebody pressed Ctrl-C. It says what was done until then.
+    #[error("interrupted; {0}")]
+    Interrupted(String),
     #[error("{what}: {source}")]
     Io { what: String, source: std::io::Error },
 }
@@ -51,6 +55,18 @@ impl CliError {
         Self::Refused(message.into())
     }
 
+    /// Of an environment, or of all of them.
+    pub(super) fn no_such_object(environment: Option<&str>, object: &ObjectId) -> Self {
+        Self::Refused(match environment {
+            Some(environment) => {
+                format!(
+                    "{environment} has no {object}; `trueup get {environment}` lists what it has"
+                )
+            }
+            None => format!("no environment has a {object}; `trueup get` lists what there is"),
+        })
+    }
+
     pub(super) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io { what: what.into(), source }
     }
@@ -65,8 +81,14 @@ impl CliError {
         }
     }
 
-    pub(super) fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_))
+    /// The exit code of a verb that failed with it.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            // As shells have it: 128, and the signal's number.
+            Self::Interrupted(_) => 130,
+            _ => 1,
+        }
     }
 
     pub(super) fn print(&self) {

@@ -3,14 +3,17 @@
 use clap::Args;
 
 use super::out::say;
+use super::selector::object;
 use super::show::{self, Output, age, table};
 use super::{CliError, Connected};
+use crate::model::ObjectId;
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
     environment: String,
     /// Only this object's, as Table/orders.
-    object: Option<String>,
+    #[arg(value_parser = object)]
+    object: Option<ObjectId>,
     /// How many.
     #[arg(short = 'n', long, default_value_t = 50)]
     limit: usize,
@@ -26,7 +29,8 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
     let read = if args.object.is_some() { READ_MAX } else { args.limit };
     let mut events = connected.store.events(&args.environment, read).await?;
     if let Some(object) = &args.object {
-        events.retain(|event| event.object.eq_ignore_ascii_case(object));
+        let object = object.to_string();
+        events.retain(|event| event.object == object);
     }
     events.truncate(args.limit);
     events.reverse();

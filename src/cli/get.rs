@@ -8,11 +8,15 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::out::{self, note, say};
+use super::selector::Selector;
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
 use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
+
+/// What is said of an object that no daemon has ever looked at, where none runs.
+const NOBODY_FOLLOWS: &str = "no daemon runs for this environment; start one with `trueup run`";
 
 /// Pause between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -21,8 +25,8 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct GetArgs {
     /// One environment; all where it is not given.
     environment: Option<String>,
-    /// A kind, or Kind/name.
-    object: Option<String>,
+    /// A kind (Function, functions, fn), or one object as Function/api.
+    object: Option<Selector>,
     /// Print every change until interrupted.
     #[arg(short, long)]
     watch: bool,
@@ -90,6 +94,8 @@ pub(super) struct Row {
     pub looked_at: Option<Timestamp>,
     /// It is not in the release any more, and not gone yet.
     pub leaves: bool,
+    /// A daemon holds the lease of its environment.
+    pub is_followed: bool,
 }
 
 impl Row {
@@ -144,7 +150,8 @@ impl Row {
             return damage.clone();
         }
         let Some(status) = &self.status else {
-            return "waiting for the daemon".to_owned();
+            let waits = if self.is_followed { "waiting for the daemon" } else { NOBODY_FOLLOWS };
+            return waits.to_owned();
         };
         let conditions = &status.conditions;
         let ready =
@@ -178,10 +185,10 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
         }
     }
     if let Some(wanted) = &args.object {
-        rows.retain(|row| {
-            let id = row.entry.id().to_string();
-            id.eq_ignore_ascii_case(wanted) || row.entry.kind.eq_ignore_ascii_case(wanted)
-        });
+        rows.retain(|row| wanted.is_met(&row.entry.id()));
+    }
+    if let (Some(Selector::Object(object)), true) = (&args.object, rows.is_empty()) {
+        return Err(CliError::no_such_object(args.environment.as_deref(), object));
     }
     Ok(rows)
 }
@@ -212,6 +219,8 @@ pub(super) async fn environment_rows(
         }
         read => read?,
     };
+    let now = connected.store.clock().now();
+    let is_followed = lease.as_ref().is_some_and(|lease| lease.expires_at > now);
     let row = |entry, record: Option<Result<StatusRecord, StoreError>>, leaves: bool| {
         let (status, damage) = match record.transpose() {
             Ok(status) => (status, None),
@@ -219,7 +228,8 @@ pub(super) async fn environment_rows(
         };
         let lease = lease.as_ref().filter(|_| !leaves);
         let looked_at = looked_at(status.as_ref(), lease);
-        Row { environment: environment.clone(), entry, status, damage, looked_at, leaves }
+        let environment = environment.clone();
+        Row { environment, entry, status, damage, looked_at, leaves, is_followed }
     };
     let mut rows = Vec::new();
     for entry in release.objects.into_iter().filter(|e| e.kind != environment::NAME) {
@@ -294,7 +304,7 @@ async fn list(connected: &Connected, rows: &[Row], args: &GetArgs) -> Result<Val
             items.push(with_status(object, row));
         }
     }
-    let is_named = args.object.as_ref().is_some_and(|object| object.contains('/'));
+    let is_named = matches!(args.object, Some(Selector::Object(_)));
     Ok(match &items[..] {
         [one] if is_named && args.environment.is_some() => one.clone(),
         _ => json!({"apiVersion": "v1", "kind": "List", "items": items}),

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: what is asked for goes to standard output, everything else to standard error; colour
 //! and progress only on a terminal; an error says what to do next; exit codes are 0 for done, 1 for
-//! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed).
+//! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed, or nothing can be done), 130 for
+//! interrupted.
 
 mod apply;
 mod completion;
@@ -14,6 +15,7 @@ mod describe;
 mod diff;
 mod error;
 mod events;
+mod explain;
 mod get;
 mod history;
 mod init;
@@ -26,6 +28,7 @@ mod rollback;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
+mod selector;
 mod show;
 mod suspend;
 mod upload;
@@ -62,6 +65,8 @@ enum Verb {
     Validate(validate::ValidateArgs),
     /// Print JSON Schemas for editors, or CRDs for Kubernetes tools.
     Schema(schema::SchemaArgs),
+    /// Say what a kind or a field of a manifest is.
+    Explain(explain::ExplainArgs),
     /// Record manifests as a release.
     Apply(apply::ApplyArgs),
     /// Show what the daemon would do.
@@ -110,6 +115,11 @@ struct ManifestArgs {
 }
 
 impl ManifestArgs {
+    /// The files and folders that were given.
+    fn paths(&self) -> Vec<PathBuf> {
+        self.files.iter().chain(&self.kustomize).cloned().collect()
+    }
+
     fn load(&self, scope: Scope) -> Result<Set, CliError> {
         if self.files.is_empty() && self.kustomize.is_none() {
             return Err(CliError::usage(
@@ -150,22 +160,23 @@ impl Cli {
             Ok(code) => code,
             Err(error) => {
                 error.print();
-                ExitCode::from(if is_diff || error.is_usage() { 2 } else { 1 })
+                ExitCode::from(if is_diff { 2 } else { error.exit_code() })
             }
         }
     }
 
     async fn dispatch(self) -> Result<ExitCode, CliError> {
         let table = self.table;
-        let connect = || Connected::new(&table);
+        let connect = || Connected::open(&table);
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,
             Verb::Schema(args) => schema::run(&args)?,
+            Verb::Explain(args) => explain::run(&args)?,
             Verb::Completion(args) => completion::run(&args)?,
             Verb::Run(args) => daemon::run(args, &table).await?,
             #[cfg(feature = "sandbox")]
             Verb::Sandbox(args) => sandbox::run(args, &table).await?,
-            Verb::Init(args) => init::run(&connect().await?, &args).await?,
+            Verb::Init(args) => init::run(&Connected::new(&table).await?, &args).await?,
             Verb::Apply(args) => apply::run(&connect().await?, &args).await?,
             Verb::Diff(args) => return diff::run(&connect().await?, &args).await,
             Verb::Get(args) => get::run(&connect().await?, &args).await?,

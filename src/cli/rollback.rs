@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::out::say;
 use super::provenance::ProvenanceArgs;
+use super::selector::object;
 use super::{CliError, Connected};
 use crate::engine::release::{RolledBack, roll_back};
 use crate::model::ObjectId;
@@ -15,7 +16,7 @@ pub(super) struct RollbackArgs {
     /// The release; the newest with other content where it is not given.
     release: Option<u64>,
     /// An object that may leave although it holds data, as Table/orders. May be repeated.
-    #[arg(long, value_name = "KIND/NAME")]
+    #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     confirm: Vec<ObjectId>,
     #[command(flatten)]
     provenance: ProvenanceArgs,
@@ -27,7 +28,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let head = store.existing_head(name).await?;
     let current = connected.current_or_damage(name).await?;
     // The number is known when the target is; the cause is set there.
-    let new = args.provenance.release(Cause::Rollback(head.release));
+    let new = args.provenance.release(Cause::Rollback(head.release), &[]);
     let done =
         roll_back(store, sessions, &head, &current, args.release, &args.confirm, new).await?;
     match done {

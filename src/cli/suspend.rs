@@ -16,7 +16,7 @@ pub(super) async fn run(
     on: bool,
 ) -> Result<(), CliError> {
     connected.store.set_suspended(&args.environment, on).await?;
-    let state = if on { "suspended: it is looked at, and nothing is written" } else { "resumed" };
+    let state = if on { "suspended: it is observed, and nothing is written" } else { "resumed" };
     say!("{} {state}", args.environment);
     Ok(())
 }

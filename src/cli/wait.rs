@@ -1,21 +1,26 @@
 //! `trueup wait`: returns when objects are as asked for, and fails at once when one cannot be.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::get::{Row, environment_rows};
 use super::out::{note, say};
+use super::selector::object;
 use super::{CliError, Connected};
-use crate::model::{condition_type, parse_duration};
+use crate::model::{ObjectId, condition_type, parse_duration};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A daemon that starts has the lease by then.
+const DAEMON_STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct WaitArgs {
     environment: String,
     /// One object, as Table/orders; all where it is not given.
-    object: Option<String>,
+    #[arg(value_parser = object)]
+    object: Option<ObjectId>,
     /// What to wait for: condition=Ready, condition=Synced=False, or delete.
     #[arg(long = "for", default_value = "condition=Ready")]
     goal: String,
@@ -106,6 +111,7 @@ async fn until(
     goal: &Goal,
     last: &mut Last,
 ) -> Result<(), CliError> {
+    let (begun, mut is_told) = (Instant::now(), false);
     loop {
         let rows = match rows(connected, args).await {
             Ok(rows) => rows,
@@ -136,6 +142,14 @@ async fn until(
             say!("{}: {}", args.environment, args.goal);
             return Ok(());
         }
+        let is_left_alone =
+            begun.elapsed() > DAEMON_STARTS_WITHIN && rows.iter().any(|row| !row.is_followed);
+        if is_left_alone && !std::mem::replace(&mut is_told, true) {
+            let environment = &args.environment;
+            note!(
+                "warning: no daemon holds the lease of {environment}; start one with `trueup run`"
+            );
+        }
         *last = Last::Rows(rows);
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -145,13 +159,9 @@ async fn rows(connected: &Connected, args: &WaitArgs) -> Result<Vec<Row>, CliErr
     let head = connected.store.existing_head(&args.environment).await?;
     let mut rows = environment_rows(connected, &head).await?;
     if let Some(object) = &args.object {
-        rows.retain(|row| row.entry.id().to_string().eq_ignore_ascii_case(object));
+        rows.retain(|row| row.entry.id() == *object);
         if rows.is_empty() && args.goal != "delete" {
-            let known = format!("see `trueup get {}`", args.environment);
-            return Err(CliError::refused(format!(
-                "{} has no {object}; {known}",
-                args.environment
-            )));
+            return Err(CliError::no_such_object(Some(&args.environment), object));
         }
     }
     Ok(rows)

@@ -119,8 +119,8 @@ impl Pass<'_> {
                 let request = error.request_id.as_deref();
                 warn!(step = %describe(step), %error, request, "step failed");
                 if error.class != Class::Unknown {
-                    // A create that was refused made nothing; what is there later is not ours, unless
-                    // an earlier one made it.
+                    // AWS refused the create, so nothing was created. A resource that appears later
+                    // belongs to somebody else, unless an earlier create of ours made it.
                     (self.record.phase, self.record.job, self.record.brake) = before;
                 }
                 // What may pass by itself is made the next time.

@@ -5,13 +5,14 @@ use super::world::{EnvironmentState, World};
 use crate::model::{ObjectId, condition_type};
 
 /// Sets every gauge that tells how the environments are.
-pub fn publish(world: &World, metrics: &EngineMetrics) {
+pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
     for (name, environment) in &world.environments {
         let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
         metrics.release.with_label_values(&[&**name]).set(release);
         metrics.lease_held.with_label_values(&[&**name]).set(1);
         let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
         metrics.oldest_look.with_label_values(&[&**name]).set(oldest as f64);
+        metrics.unwell.publish(name, environment, objects_max);
         for kind in crate::kinds::kinds() {
             let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());
             let with = |condition: &str| {

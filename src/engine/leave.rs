@@ -145,7 +145,7 @@ impl Pass<'_> {
     async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
         let key = &self.snapshot.key;
         self.cx.store.delete_status(&key.environment, &key.id, self.snapshot.epoch).await?;
-        info!(reason, message, "object forgotten");
+        info!(reason, detail = message, "object forgotten");
         self.event(EventKind::Normal, reason, message).await;
         Ok(Done::Gone)
     }

@@ -1,13 +1,14 @@
 //! What the engine shows to SREs, by the names that controller-runtime's dashboards have.
 //!
-//! No label is unbounded: a controller is a kind, and environments are counted up to
-//! [`ENVIRONMENTS_MAX`].
+//! No label is unbounded: a controller is a kind, environments are counted up to [`ENVIRONMENTS_MAX`], and
+//! objects that are not well up to a limit (`unwell.rs`).
 
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
+use super::unwell::Unwell;
 use crate::kinds::kinds;
 
 /// Environments that one daemon reconciles.
@@ -41,6 +42,7 @@ pub struct EngineMetrics {
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
     pub stopped: IntGaugeVec,
+    pub unwell: Unwell,
 }
 
 impl EngineMetrics {
@@ -135,7 +137,7 @@ impl EngineMetrics {
             oldest_look: GaugeVec::new(
                 Opts::new(
                     "trueup_oldest_look_timestamp_seconds",
-                    "Every object was looked at since then; 0 while one never was",
+                    "Every object was observed since then; 0 while one never was",
                 ),
                 &["environment"],
             )?,
@@ -158,6 +160,7 @@ impl EngineMetrics {
                 "trueup_store_errors_total",
                 "Failed reads and writes of the store",
             )?,
+            unwell: Unwell::register(registry)?,
         };
         metrics.register_all(registry)?;
         metrics.start_at_zero();
@@ -209,6 +212,7 @@ impl EngineMetrics {
                 let _ = gauge.remove_label_values(&[name, kind.name()]);
             }
         }
+        self.unwell.forget(name);
         let _ = self.release.remove_label_values(&[name]);
         let _ = self.oldest_look.remove_label_values(&[name]);
     }

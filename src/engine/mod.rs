@@ -35,6 +35,7 @@ mod removal;
 mod runner;
 mod secrets;
 mod tracked;
+mod unwell;
 mod watch;
 mod world;
 

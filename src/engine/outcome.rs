@@ -94,7 +94,7 @@ pub fn set_conditions(
         }
         Verdict::Reported { exists, reason, .. } => {
             let what = if *exists {
-                "the release is not carried out"
+                "the release is not applied yet"
             } else {
                 "the resource does not exist"
             };
@@ -122,12 +122,16 @@ pub fn set_conditions(
         Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
         // What was seen to differ in the parts that could be read is named all the same.
         Verdict::LookFailed(_) if compared.changes().is_empty() => {
-            set(condition_type::SYNCED, Unknown, reason, "it could not be looked at")
+            set(condition_type::SYNCED, Unknown, reason, "it could not be read")
         }
         _ => match compared {
             Compared::InSync => set(condition_type::SYNCED, True, "InSync", ""),
             Compared::Differs([]) | Compared::Drifted([]) if ready == True => {
                 set(condition_type::SYNCED, True, "InSync", "");
+            }
+            // Nothing is known to differ: what is waited for says more.
+            Compared::Differs([]) if !message.is_empty() => {
+                set(condition_type::SYNCED, False, "Differs", &message);
             }
             Compared::Differs(changes) => {
                 set(condition_type::SYNCED, False, "Differs", &fields(changes));
@@ -142,7 +146,7 @@ pub fn set_conditions(
 /// The fields that differ, by path.
 pub fn fields(changes: &[Change]) -> String {
     if changes.is_empty() {
-        return "the resource is not there yet, or not complete".to_owned();
+        return "it is not complete yet".to_owned();
     }
     let shown: Vec<_> = changes.iter().take(FIELDS_SHOWN_MAX).map(|c| c.path.to_string()).collect();
     let more = changes.len().saturating_sub(FIELDS_SHOWN_MAX);

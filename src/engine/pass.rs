@@ -548,13 +548,13 @@ impl From<AwsError> for Refusal {
 pub(super) fn log(verdict: &Verdict) {
     match verdict {
         Verdict::Settled => debug!("as declared"),
-        Verdict::Progressing(message) => info!(message, "progressing"),
+        Verdict::Progressing(message) => info!(detail = message, "progressing"),
         Verdict::Waiting(waiting) => {
-            info!(reason = waiting.reason, message = %waiting.message, "waiting")
+            info!(reason = waiting.reason, detail = %waiting.message, "waiting")
         }
         Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
         Verdict::Blocked(blocked) => {
-            warn!(reason = blocked.reason, message = %blocked.message, "stalled");
+            warn!(reason = blocked.reason, detail = %blocked.message, "stalled");
         }
         Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
             let request = error.request_id.as_deref();

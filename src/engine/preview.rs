@@ -134,7 +134,8 @@ impl Work<'_> {
         match judge_removal(&key, Some(&taken_out), self.spec.protected == Some(true)) {
             Ok(DeletionPolicy::Delete) => None,
             Ok(DeletionPolicy::Retain) => {
-                let message = "the resource stays in AWS and is not looked at any more".to_owned();
+                let message =
+                    "the resource stays in AWS, and trueup does not manage it any more".to_owned();
                 let waiting = Some(Waiting { reason: "Retained", message });
                 Some(Plan { waiting, ..Plan::default() })
             }

@@ -37,6 +37,8 @@ pub struct Config {
     pub pass_timeout: Duration,
     /// How long in-flight passes may go on after a stop was asked for.
     pub drain_for: Duration,
+    /// An environment with more objects shows none of them in the metrics.
+    pub object_metrics_max: usize,
     /// Names this daemon among others.
     pub holder: String,
     /// Seeds all jitter.
@@ -51,6 +53,7 @@ impl Config {
             lease_for: Duration::from_secs(45),
             pass_timeout: Duration::from_secs(300),
             drain_for: Duration::from_secs(20),
+            object_metrics_max: 5_000,
             holder: holder.into(),
             seed,
         }
@@ -184,7 +187,7 @@ impl Engine {
                 "pass",
                 environment = %key.environment,
                 kind = %key.id.kind,
-                name = %key.id.name,
+                object = %key.id.name,
                 release = snapshot.release,
                 pass = self.passes,
             );

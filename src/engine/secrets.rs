@@ -39,11 +39,7 @@ impl Secrets {
             SecretRef::SecretsManager(reference) => secrets_manager(session, reference).await,
             SecretRef::Ssm(reference) => parameter(session, reference).await,
         };
-        // A secret that is not there will not come by waiting.
-        let secret = secret.map_err(|error| match error.class {
-            Class::NotFound => AwsError { class: Class::Invalid, ..error },
-            _ => error,
-        })?;
+        let secret = secret.map_err(|error| named(error, reference))?;
         let mut kept = self.kept.lock().await;
         if kept.len() >= KEPT_MAX {
             kept.clear();
@@ -51,6 +47,16 @@ impl Secrets {
         kept.insert(key, (Instant::now(), secret.clone()));
         Ok(secret)
     }
+}
+
+/// A secret that is not there will not come by waiting. Which one it is, AWS does not say.
+fn named(error: AwsError, reference: &SecretRef) -> AwsError {
+    let class = match error.class {
+        Class::NotFound => Class::Invalid,
+        class => class,
+    };
+    let message = format!("the secret {reference} cannot be read: {}", error.message);
+    AwsError { class, message, ..error }
 }
 
 async fn secrets_manager(

@@ -157,7 +157,7 @@ impl Engine {
             }
         }
         self.see_loaded();
-        publish(&self.world, &self.cx.metrics);
+        publish(&self.world, &self.cx.metrics, self.config.object_metrics_max);
     }
 
     /// Asks what one environment needs to be up to its head.
@@ -275,7 +275,10 @@ impl Engine {
             return;
         }
         match followed.news {
-            Ok(News::HeldByAnother) => self.is_followed(&name),
+            Ok(News::HeldByAnother) => {
+                self.cx.metrics.lease_held.with_label_values(&[&*name]).set(0);
+                self.is_followed(&name);
+            }
             Ok(News::Taken(taken)) => self.took(&name, *taken),
             Ok(News::Renewed(lease)) => self.hold(&name, lease),
             Ok(News::Loaded { head, release }) => match self.load(&name, head, &release) {

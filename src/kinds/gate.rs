@@ -5,7 +5,8 @@
 //!   that is nobody's, or where the object's own create is known to have made it.
 //! - A resource that carries the tags of another trueup object is taken over only where the manifest
 //!   names that object's uid, so that two objects never take turns.
-//! - What a create may have made, and is not to be seen yet, is neither made again nor taken for gone.
+//! - For a minute after a create was begun, a resource that AWS does not list yet is neither created again nor
+//!   treated as deleted.
 
 use std::collections::BTreeMap;
 
@@ -96,8 +97,8 @@ fn is_untagged(live: &BTreeMap<String, String>) -> bool {
     !live.keys().any(|tag| tag.starts_with(tags::PREFIX))
 }
 
-/// A create was begun a moment ago. What is not seen may be there all the same: made again it would be
-/// there twice, and taken for gone it would be left behind.
+/// A create was begun a moment ago. AWS may not list the resource yet: a second create would make another one,
+/// and treating it as deleted would leave it behind.
 fn may_be_unseen<K: Kind>(desired: &Desired<K::Spec>, intent: Intent, now: Timestamp) -> bool {
     let matters = intent == Intent::Delete || K::NAME_SCOPE == NameScope::Nothing;
     matters && desired.create_begun.is_some_and(|at| now.duration_since(at) < SEEN_WITHIN)

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use jsonschema::ValidationError;
-use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::document::{Document, parse};
+use super::explain::{explain_all, readable};
 use super::problem::nearest;
-use super::schema::{json_schema, kind_names, validator};
+use super::schema::{kind_names, validator};
 use super::shape::{Place, place};
 use super::{Problem, Problems, Source, Sources, validate};
 use crate::kinds::Nulls;
@@ -181,10 +180,9 @@ fn check(document: &Document, text: &str, problems: &mut Vec<Problem>) -> Checke
         report(document.value_span("/kind"), title, Some(help));
         return Checked::Unreadable;
     };
-    let mut valid = true;
-    for error in validator.iter_errors(value) {
-        valid = false;
-        for (span, title, help) in explain(document, text, kind, &error) {
+    let mut valid = validator.is_valid(value);
+    if !valid {
+        for (span, title, help) in explain_all(document, value, text, kind) {
             report(span, title, help);
         }
     }
@@ -304,148 +302,5 @@ fn put_null(spec: &mut Value, path: &[String]) {
             }
             rest => put_null(map.entry(name.clone()).or_insert_with(|| json!({})), rest),
         }
-    }
-}
-
-type Explanation = (std::ops::Range<usize>, String, Option<String>);
-
-/// A schema's error in words, at its place.
-fn explain(
-    document: &Document,
-    text: &str,
-    kind: &str,
-    error: &ValidationError,
-) -> Vec<Explanation> {
-    let pointer = error.instance_path().to_string();
-    let field = readable(&pointer);
-    let value = document.value.pointer(&pointer);
-    let at = || document.value_span(&pointer);
-    let one = |title: String| vec![(at(), title, None)];
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let known = known_fields(kind, &error.schema_path().to_string());
-            unexpected
-                .iter()
-                .map(|name| {
-                    let escaped = name.replace('~', "~0").replace('/', "~1");
-                    let span = document.key_span(&format!("{pointer}/{escaped}"));
-                    let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
-                    let help = nearest(name, known.iter().map(String::as_str))
-                        .map(|n| format!("did you mean `{n}`?"))
-                        .or_else(|| Some(format!("fields here are {}", known.join(", "))));
-                    (span, format!("unknown field `{name}`{of}"), help)
-                })
-                .collect()
-        }
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
-            vec![(document.key_span(&pointer), format!("missing field `{name}`{of}"), None)]
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options: Vec<_> =
-                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let text = value.map_or_else(String::new, plain);
-            let help = nearest(&text, options.iter().copied()).map_or_else(
-                || format!("it may be {}", options.join(", ")),
-                |n| format!("did you mean `{n}`?"),
-            );
-            vec![(at(), format!("`{text}` is not a value of {field}"), Some(help))]
-        }
-        ValidationErrorKind::Type { kind } => {
-            let expected = match kind {
-                TypeKind::Single(one) => one.to_string(),
-                TypeKind::Multiple(many) => {
-                    many.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or ")
-                }
-            };
-            let text_wanted =
-                expected == "string" && value.is_some_and(|v| v.is_number() || v.is_boolean());
-            // As it was written: 012 is read as another number.
-            let written =
-                || text.get(at()).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
-            let help = text_wanted.then(|| {
-                let written = written().unwrap_or_else(|| value.map_or_else(String::new, plain));
-                format!("quote it: \"{written}\"")
-            });
-            let found = value.map_or("nothing", type_name);
-            vec![(at(), format!("{field} is {found}, but a {expected} is expected"), help)]
-        }
-        ValidationErrorKind::Minimum { limit } => {
-            one(format!("{field} is below {limit}, AWS's least"))
-        }
-        ValidationErrorKind::Maximum { limit } => {
-            one(format!("{field} is above {limit}, AWS's most"))
-        }
-        ValidationErrorKind::MinLength { limit } => one(format!("{field} is shorter than {limit}")),
-        ValidationErrorKind::MaxLength { limit } => {
-            one(format!("{field} is longer than {limit} characters"))
-        }
-        ValidationErrorKind::MinItems { limit } => one(format!("{field} needs at least {limit}")),
-        ValidationErrorKind::MaxItems { limit } => {
-            one(format!("{field} has more than {limit}, AWS's most"))
-        }
-        ValidationErrorKind::MinProperties { .. } => {
-            one(format!("{field} needs one of its fields"))
-        }
-        ValidationErrorKind::MaxProperties { limit: 1 } => {
-            one(format!("{field} may have only one of its fields"))
-        }
-        ValidationErrorKind::MaxProperties { limit } => {
-            one(format!("{field} has more than {limit}"))
-        }
-        ValidationErrorKind::Pattern { pattern } => {
-            let text = value.map_or_else(String::new, plain);
-            vec![(
-                at(),
-                format!("`{text}` is not a legal {field}"),
-                Some(format!("it must match {pattern}")),
-            )]
-        }
-        _ => one(error.to_string()),
-    }
-}
-
-/// The fields that the schema around an error knows.
-fn known_fields(kind: &str, schema_path: &str) -> Vec<String> {
-    let around = schema_path.rsplit_once('/').map_or("", |(before, _)| before);
-    let properties = json_schema(kind)
-        .and_then(|schema| schema.pointer(around))
-        .and_then(|schema| schema.get("properties"))
-        .and_then(Value::as_object);
-    let mut names: Vec<_> = properties.into_iter().flat_map(|p| p.keys().cloned()).collect();
-    names.sort();
-    names
-}
-
-/// A JSON pointer as people write paths: `spec.env[2].name`.
-pub(super) fn readable(pointer: &str) -> String {
-    let mut out = String::new();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        if part.bytes().all(|b| b.is_ascii_digit()) && !out.is_empty() {
-            out.push_str(&format!("[{part}]"));
-        } else {
-            if !out.is_empty() {
-                out.push('.');
-            }
-            out.push_str(&part);
-        }
-    }
-    out
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
     }
 }

@@ -9,6 +9,9 @@
 //! - Nothing here writes to the store.
 
 mod document;
+mod explain;
+mod fields;
+mod forms;
 mod kustomize;
 mod load;
 pub mod package;
@@ -18,7 +21,8 @@ mod shape;
 mod source;
 mod validate;
 
+pub use fields::{Field, field, fields};
 pub use load::{Scope, Set, load};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, nearest};
 pub use schema::{crds, json_schema, kind_names};
 pub use source::{Source, SourceError, Sources};

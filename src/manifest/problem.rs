@@ -108,10 +108,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The candidate that the text was probably meant to be.
-pub(super) fn nearest<'a>(
-    text: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const SIMILAR_ENOUGH: f64 = 0.75;
     candidates
         .into_iter()

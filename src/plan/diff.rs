@@ -6,7 +6,7 @@
 //!   asks for the live one to be empty or absent.
 //! - A list that is set is compared whole, by its [`ListRule`]; inside an element, again only what
 //!   is set is compared, so that AWS's defaults do not read as drift. Where elements are wholes
-//!   (see [`Shape`]), what an element does not set is asked to be absent.
+//!   (see [`Shape`]), a field that an element does not set is removed.
 //! - Ignored paths are filled in from the live side *before* the comparison ([`fill_ignored`]), and
 //!   writes use the filled value: one mask for both. What is ignored and absent is no difference; a write
 //!   that has to give a value all the same gives the declared one.
@@ -74,7 +74,7 @@ fn compare(
             for (name, value) in want {
                 compare(&path.field(name), Some(value), have.get(name), shape, changes);
             }
-            // Of a whole, what is left out is asked to be absent.
+            // A field that a whole leaves out is removed.
             let surplus = have.iter().filter(|(name, _)| !want.contains_key(*name));
             for (name, value) in surplus.filter(|_| shape.is_whole(path)) {
                 compare(&path.field(name), Some(&Value::Null), Some(value), shape, changes);
@@ -308,7 +308,7 @@ fn overlay(declared: &Value, live: &Value, at: &Path, shape: &Shape) -> Value {
             if !want.is_empty() && !is_sensitive(declared) =>
         {
             let mut out = want.clone();
-            // What is asked to be absent is, whatever the live side has.
+            // A null removes the field, whatever the live side has.
             out.retain(|_, inner| !inner.is_null());
             for (name, value) in have {
                 match want.get(name) {

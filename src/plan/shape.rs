@@ -24,8 +24,8 @@ pub enum ListRule {
 pub struct Shape {
     /// Lists that are not plain ordered ones.
     lists: BTreeMap<String, ListRule>,
-    /// Lists whose elements are wholes (`x-kubernetes-map-type: atomic`): what an element does not set is
-    /// asked to be absent.
+    /// Lists whose elements are wholes (`x-kubernetes-map-type: atomic`): a field that an element does not set
+    /// is removed.
     wholes: BTreeSet<String>,
     /// Fields that AWS cannot do without once what is around them is there: a write gives the declared value
     /// where the live side has none, also where they are ignored.

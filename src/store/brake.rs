@@ -1,6 +1,6 @@
 //! How often plans were carried out without effect.
 //!
-//! Guarantees: plans that take turns are counted as surely as one that repeats, and the record stays
+//! Guarantees: two plans that undo each other in turn are each counted, as one that repeats is, and the record stays
 //! small. Left to others: what a plan is, and how often is too often (`engine/execute.rs`).
 
 use jiff::Timestamp;

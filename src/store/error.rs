@@ -6,8 +6,16 @@ use crate::aws::{AwsError, Class};
 
 #[derive(Debug, Error)]
 pub enum StoreError {
-    #[error("the table `{table}` does not exist in this account and region; run `trueup init`")]
-    TableMissing { table: String },
+    #[error(
+        "the table `{table}` does not exist in {region} in the account of these credentials. If it exists \
+         elsewhere, correct the region or the credentials. To make a new, empty store here, run `trueup init`"
+    )]
+    TableMissing { table: String, region: String },
+    #[error(
+        "the table `{table}` was written by a newer version of trueup (its schema is {schema}, this version \
+         knows up to {known}); nothing was done. Upgrade trueup"
+    )]
+    Newer { table: String, schema: u32, known: u32 },
     #[error(
         "the table `{table}` was not made by `trueup init`; run it, or name another with --table"
     )]

@@ -71,10 +71,15 @@ impl Store {
         &self.session
     }
 
+    pub(super) fn table_missing(&self) -> StoreError {
+        let region = self.session.region().to_owned();
+        StoreError::TableMissing { table: self.table.clone(), region }
+    }
+
     /// Says what a failed call means for the store.
     pub(super) fn failed(&self, error: AwsError) -> StoreError {
         if error.class == Class::NotFound {
-            return StoreError::TableMissing { table: self.table.clone() };
+            return self.table_missing();
         }
         StoreError::Aws(error)
     }

@@ -21,6 +21,17 @@ const ACTIVE_RETRY_AFTER: Duration = Duration::from_secs(1);
 #[serde(rename_all = "camelCase")]
 pub(super) struct Identity {
     pub id: String,
+    /// Which schema the store's records have.
+    #[serde(default = "first")]
+    pub schema: u32,
+}
+
+/// The schema that this version writes. A change that an older version would misread makes it one more.
+pub(super) const SCHEMA: u32 = 1;
+
+/// Stores that were made before the number was have the first.
+fn first() -> u32 {
+    1
 }
 
 impl Store {
@@ -39,11 +50,16 @@ impl Store {
         Ok(made || named)
     }
 
-    /// The store's own id; part of every object's uid.
+    /// The store's own id; part of every object's uid. An error where the store is of a newer version.
     pub async fn id(&self) -> Result<String, StoreError> {
         let identity: Option<Identity> = self.get("store", "identity").await?;
         let table = self.table.clone();
-        identity.map(|i| i.id).ok_or(StoreError::NotInitialized { table })
+        let identity = identity.ok_or(StoreError::NotInitialized { table })?;
+        if identity.schema > SCHEMA {
+            let (table, schema) = (self.table.clone(), identity.schema);
+            return Err(StoreError::Newer { table, schema, known: SCHEMA });
+        }
+        Ok(identity.id)
     }
 
     /// An object's uid: the same for this object of this store, whenever it is made again.
@@ -104,7 +120,7 @@ impl Store {
             }
             tokio::time::sleep(ACTIVE_RETRY_AFTER).await;
         }
-        Err(StoreError::TableMissing { table: self.table.clone() })
+        Err(self.table_missing())
     }
 
     /// Events expire by themselves; everything else can be restored to any second.
@@ -212,7 +228,7 @@ impl Store {
                     .to_owned(),
             });
         }
-        let identity = Identity { id: Uuid::new_v4().to_string() };
+        let identity = Identity { id: Uuid::new_v4().to_string(), schema: SCHEMA };
         let call = self
             .session()
             .dynamodb()

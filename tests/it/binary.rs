@@ -249,12 +249,15 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
     }
     let stderr = daemon.0.stderr.take().unwrap();
     assert!(daemon.terminate().success());
-    let logs: Vec<serde_json::Value> = BufReader::new(stderr)
-        .lines()
-        .map(|l| serde_json::from_str(&l.unwrap()).unwrap())
-        .collect();
+    let lines: Vec<_> = BufReader::new(stderr).lines().map(Result::unwrap).collect();
+    for line in &lines {
+        let keys = |key: &str| line.matches(&format!("\"{key}\":")).count();
+        assert!(keys("message") == 1 && keys("name") <= 1, "a key is there twice: {line}");
+    }
+    let read = |line: &String| serde_json::from_str(line).unwrap();
+    let logs: Vec<serde_json::Value> = lines.iter().map(read).collect();
     let step = logs.iter().find(|l| l["message"] == "step taken").unwrap();
-    for field in ["environment", "kind", "name", "release", "pass"] {
+    for field in ["environment", "kind", "object", "release", "pass"] {
         assert!(!step["span"][field].is_null(), "{field} is missing: {step}");
     }
     assert_eq!(logs.last().unwrap()["message"], "stopped");
@@ -284,7 +287,7 @@ fn a_watching_get_prints_what_changes() {
         let found = |line: &String| words.iter().all(|word| line.contains(word));
         while !found(&shown.recv_timeout(PATIENCE).unwrap()) {}
     };
-    until(["orders", "waiting for the daemon"]);
+    until(["orders", "no daemon runs"]);
     let _daemon = aws.daemon();
     until(["orders", "True"]);
 }
@@ -443,7 +446,7 @@ fn an_unreachable_store_is_said_in_one_line() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.starts_with("error: dynamodb Query: ") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("error: dynamodb GetItem: ") && said.lines().count() == 1, "{said}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use trueup::store::{
     Cause, Entry, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError,
 };
 
-use crate::sweep::leaks;
+use crate::sweep::{leaks, undocumented};
 use crate::witness::Exchanges;
 
 pub const TABLE: &str = "trueup";
@@ -56,6 +56,8 @@ impl Drop for Harness {
         if !std::thread::panicking() {
             let leaks = leaks(&self.sandbox, TABLE, &self.registry);
             assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+            let undocumented = undocumented(&self.sandbox, TABLE, &self.registry);
+            assert!(undocumented.is_empty(), "not in docs/: {undocumented:?}");
             let missed = self.sandbox.faults().missed();
             assert!(missed.is_empty(), "nothing was disturbed by {missed:?}");
             let violations = self.exchanges.violations();

@@ -12,6 +12,7 @@ mod clients;
 mod converge;
 mod damage;
 mod deletion;
+mod docs;
 mod drift;
 mod emulators;
 mod far;

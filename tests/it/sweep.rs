@@ -1,5 +1,6 @@
 //! Every test's logs, store and metrics are swept for the secrets that the tests plant.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once};
@@ -65,4 +66,19 @@ pub fn leaks(sandbox: &Sandbox, table: &str, registry: &Registry) -> Vec<String>
     let metrics = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
     found.extend(leak(&metrics).map(|text| format!("metrics: {text}")));
     found
+}
+
+/// Reasons in this world's store and names of its metrics that docs/ does not explain.
+pub fn undocumented(sandbox: &Sandbox, table: &str, registry: &Registry) -> BTreeSet<String> {
+    let reasons = include_str!("../../docs/reasons.md");
+    let metrics = include_str!("../../docs/metrics.md");
+    let body = format!("{{\"TableName\":\"{table}\"}}");
+    let scan = sandbox.ask("dynamodb", "POST", "/", "DynamoDB_20120810.Scan", &body);
+    let (_, items) = scan.now_or_never().expect("the embedded AWS answers at once");
+    let given =
+        items.split("\"reason\":{\"S\":\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let unexplained = given.filter(|reason| !reasons.contains(&format!("`{reason}`")));
+    let names = registry.gather().into_iter().map(|family| family.name().to_owned());
+    let unnamed = names.filter(|name| !metrics.contains(&format!("| `{name}` |")));
+    unexplained.map(str::to_owned).chain(unnamed).collect()
 }

@@ -112,7 +112,7 @@ async fn missing(session: &Session, target: &Target, need: &Need) -> Option<Stri
         Need::Secret(reference) => {
             let error = Secrets::default().get(session, target, reference).await.err()?;
             let is_gone = error.class == Class::Invalid;
-            is_gone.then(|| format!("the secret {reference}: {}", error.message))
+            is_gone.then_some(error.message)
         }
     }
 }

@@ -23,7 +23,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// An environment such as development, staging or production.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Environment")]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Environment", shortname = "env")]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[kube(doc = "An environment such as development, staging or production.")]
 #[serde(rename_all = "camelCase")]

@@ -10,7 +10,7 @@ use crate::model::{Common, ValueFrom};
 
 /// A web frontend on Amplify Hosting.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Frontend", namespaced)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Frontend", namespaced, shortname = "fe")]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[kube(doc = "A web frontend on Amplify Hosting.")]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! Permissions and the policy statements that Lambda makes of them. Pure.
 //!
 //! Guarantees:
-//! - A statement is a whole: a condition that the manifest leaves out is asked to be absent.
+//! - A statement is a whole: a condition that the manifest leaves out is removed.
 //! - What a statement says and a [`Permission`] cannot is kept beside it ([`Statement::foreign`]), so that
 //!   nobody takes such a statement for one that it is not.
 

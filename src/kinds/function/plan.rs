@@ -255,7 +255,8 @@ fn moved_alias(spec: &FunctionSpec, live: &LiveFunction, changes: &[Change]) -> 
         .alias
         .as_ref()
         .is_some_and(|alias| alias.is_current || changes.iter().any(is_of_version));
-    (!is_fine).then(|| Change::of("alias", version, "a version of what the function is"))
+    (!is_fine)
+        .then(|| Change::of("alias", version, "a version of the current code and configuration"))
 }
 
 /// The alias follows what the function is, or is about to be.

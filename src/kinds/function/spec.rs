@@ -10,7 +10,7 @@ use crate::model::Common;
 
 /// A Lambda function.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Function", namespaced)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Function", namespaced, shortname = "fn")]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[kube(doc = "A Lambda function.")]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! The global indexes of a table: what differs, and what DynamoDB can do about it. Pure.
 //!
 //! Guarantees:
-//! - A declared index is a whole: keys and limits that it leaves out are asked to be absent.
+//! - A declared index is a whole: keys and limits that it leaves out are removed.
 //! - What an index has and no manifest names is not lost without being asked for: its limits are not
 //!   lifted, and it is not made again without the throughput that it has.
 //!

@@ -11,7 +11,7 @@ use crate::model::Common;
 
 /// A DynamoDB table.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Table", namespaced)]
+#[kube(group = "trueup.dev", version = "v1alpha1", kind = "Table", namespaced, shortname = "tbl")]
 #[kube(status = "crate::kinds::CrdStatus")]
 #[kube(doc = "A DynamoDB table.")]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,309 @@
+//! What a schema has against a value, in words, with what to write instead.
+
+use std::ops::Range;
+
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use serde_json::{Value, json};
+
+use super::document::Document;
+use super::forms::form;
+use super::problem::nearest;
+use super::schema::{json_schema, validator};
+use crate::kinds::{self, environment};
+
+/// Where, what is wrong, and what to do.
+pub(super) type Explanation = (Range<usize>, String, Option<String>);
+
+/// Words that other tools have for fields of ours: Terraform, CloudFormation and Serverless.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("attributeName", "name"),
+    ("attributeType", "type"),
+    ("billingMode", "billing"),
+    ("deadLetterConfig", "deadLetter"),
+    ("deletionProtectionEnabled", "deletionProtection"),
+    ("environment", "env"),
+    ("functionName", "name"),
+    ("hashKey", "partitionKey"),
+    ("hash_key", "partitionKey"),
+    ("memory", "memorySize"),
+    ("pitr", "pointInTimeRecovery"),
+    ("rangeKey", "sortKey"),
+    ("range_key", "sortKey"),
+    ("streamSpecification", "stream"),
+    ("tableName", "name"),
+    ("timeToLive", "ttl"),
+    ("timeToLiveSpecification", "ttl"),
+    ("tracingConfig", "tracing"),
+    ("vpcConfig", "vpc"),
+];
+
+/// What a kind's schema has against `value`, which is the document without its nulls. A value of the wrong type
+/// that is no word of an enum either is said once.
+pub(super) fn explain_all(
+    document: &Document,
+    value: &Value,
+    text: &str,
+    kind: &str,
+) -> Vec<Explanation> {
+    let Some(validator) = validator(kind) else { return Vec::new() };
+    let errors: Vec<_> = validator.iter_errors(value).collect();
+    let is_enum =
+        |error: &ValidationError| matches!(error.kind(), ValidationErrorKind::Enum { .. });
+    let is_said = |error: &&ValidationError| {
+        let is_type = matches!(error.kind(), ValidationErrorKind::Type { .. });
+        let at = error.instance_path().to_string();
+        is_type && errors.iter().any(|e| is_enum(e) && e.instance_path().to_string() == at)
+    };
+    let said = errors.iter().filter(|error| !is_said(error));
+    said.flat_map(|error| explain(document, value, text, kind, error)).collect()
+}
+
+fn explain(
+    document: &Document,
+    whole: &Value,
+    text: &str,
+    kind: &str,
+    error: &ValidationError,
+) -> Vec<Explanation> {
+    let pointer = error.instance_path().to_string();
+    let field = readable(&pointer);
+    let value = document.value.pointer(&pointer);
+    let at = || document.value_span(&pointer);
+    let one = |title: String| vec![(at(), title, None)];
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known_fields(kind, &error.schema_path().to_string());
+            let unknown = |name: &String| unknown(document, &pointer, &field, name, &known);
+            unexpected.iter().map(unknown).collect()
+        }
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
+            vec![(document.key_span(&pointer), format!("missing field `{name}`{of}"), None)]
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<_> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let text = value.map_or_else(String::new, plain);
+            let help = nearest(&text, options.iter().copied()).map_or_else(
+                || format!("it may be {}", options.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            vec![(at(), format!("`{text}` is not a value of {field}"), Some(help))]
+        }
+        ValidationErrorKind::Type { kind: wanted } => {
+            let expected = match wanted {
+                TypeKind::Single(one) => one.to_string(),
+                TypeKind::Multiple(many) => {
+                    many.iter().map(|t| t.to_string()).collect::<Vec<_>>().join(" or ")
+                }
+            };
+            let found = value.map_or("nothing", type_name);
+            let title = format!("{field} is {found}, but {} is expected", named(&expected));
+            // As it was written: 012 is read as another number.
+            let written = text.get(at()).map(str::trim).unwrap_or_default();
+            let around = schema_around(kind, &error.schema_path().to_string());
+            let place = Misplaced { whole, kind, pointer: &pointer, value, written, around };
+            vec![(at(), title, place.help(&expected))]
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            let text = value.map_or_else(String::new, plain);
+            vec![(at(), format!("`{text}` is not a legal {field}"), Some(form(pattern)))]
+        }
+        other => one(limit(other, &field).unwrap_or_else(|| error.to_string())),
+    }
+}
+
+/// A value beyond a limit.
+fn limit(kind: &ValidationErrorKind, field: &str) -> Option<String> {
+    Some(match kind {
+        ValidationErrorKind::Minimum { limit } => format!("{field} is below {limit}, AWS's least"),
+        ValidationErrorKind::Maximum { limit } => format!("{field} is above {limit}, AWS's most"),
+        ValidationErrorKind::MinLength { limit } => format!("{field} is shorter than {limit}"),
+        ValidationErrorKind::MaxLength { limit } => {
+            format!("{field} is longer than {limit} characters")
+        }
+        ValidationErrorKind::MinItems { limit } => format!("{field} needs at least {limit}"),
+        ValidationErrorKind::MaxItems { limit } => {
+            format!("{field} has more than {limit}, AWS's most")
+        }
+        ValidationErrorKind::MinProperties { .. } => format!("{field} needs one of its fields"),
+        ValidationErrorKind::MaxProperties { limit: 1 } => {
+            format!("{field} may have only one of its fields")
+        }
+        ValidationErrorKind::MaxProperties { limit } => format!("{field} has more than {limit}"),
+        _ => return None,
+    })
+}
+
+fn unknown(
+    document: &Document,
+    pointer: &str,
+    field: &str,
+    name: &str,
+    known: &[String],
+) -> Explanation {
+    let escaped = name.replace('~', "~0").replace('/', "~1");
+    let span = document.key_span(&format!("{pointer}/{escaped}"));
+    let of = if field.is_empty() { String::new() } else { format!(" in {field}") };
+    let elsewhere = ELSEWHERE.iter().find(|(theirs, ours)| {
+        theirs.eq_ignore_ascii_case(name) && known.iter().any(|field| field == ours)
+    });
+    let help = match (elsewhere, nearest(name, known.iter().map(String::as_str))) {
+        (Some((_, ours)), _) => format!("it is called `{ours}` here"),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => format!("fields here are {}", known.join(", ")),
+    };
+    (span, format!("unknown field `{name}`{of}"), Some(help))
+}
+
+/// A value of another type than its field has.
+struct Misplaced<'a> {
+    whole: &'a Value,
+    kind: &'a str,
+    pointer: &'a str,
+    value: Option<&'a Value>,
+    written: &'a str,
+    /// The schema of the field.
+    around: Option<&'static Value>,
+}
+
+impl Misplaced<'_> {
+    fn help(&self, expected: &str) -> Option<String> {
+        match (expected, self.value?) {
+            ("string", Value::Number(_) | Value::Bool(_)) => Some(self.quoted()),
+            ("integer" | "number", Value::String(text)) => number_of(text),
+            ("boolean", Value::String(text)) => boolean_of(text),
+            ("array", Value::Object(_)) => self.as_list(),
+            ("array", Value::String(_) | Value::Number(_)) => {
+                Some(format!("write a list, as [{}]", self.written))
+            }
+            _ => None,
+        }
+    }
+
+    /// A number where a text is expected: quoted, if that is legal then.
+    fn quoted(&self) -> String {
+        let written = match self.written {
+            "" => self.value.map_or_else(String::new, plain),
+            written => written.to_owned(),
+        };
+        let quoted = format!("quote it: \"{written}\"");
+        let mut changed = self.whole.clone();
+        if let Some(value) = changed.pointer_mut(self.pointer) {
+            *value = json!(written);
+        }
+        let illegal = validator(self.kind).and_then(|validator| {
+            let here = |e: &ValidationError| e.instance_path().to_string() == self.pointer;
+            let error = validator.iter_errors(&changed).find(here)?;
+            match error.kind() {
+                ValidationErrorKind::Pattern { pattern } => Some(form(pattern)),
+                _ => None,
+            }
+        });
+        illegal.or_else(|| self.against(&changed)).unwrap_or(quoted)
+    }
+
+    /// What the kind itself has against the value.
+    fn against(&self, changed: &Value) -> Option<String> {
+        let problems = match kinds::kind(self.kind) {
+            Some(kind) => kind.validate(&changed["spec"]),
+            None => environment::validate(&changed["spec"]),
+        };
+        let here =
+            |problem: &kinds::Problem| format!("spec.{}", problem.path) == readable(self.pointer);
+        problems.into_iter().find(here).map(|problem| problem.help.unwrap_or(problem.message))
+    }
+
+    /// A mapping where a list is expected, as `env` has it in other tools.
+    fn as_list(&self) -> Option<String> {
+        let key = self.around?.get("x-kubernetes-list-map-keys")?.as_array()?.first()?.as_str()?;
+        let (first, value) = self.value?.as_object()?.iter().next()?;
+        let other = if value.is_object() { "..." } else { "value: ..." };
+        Some(format!("write a list, as [{{ {key}: {first}, {other} }}]"))
+    }
+}
+
+/// `512MB` and `10s`: AWS's fields have one unit each, which the name or the description says.
+fn number_of(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    if digits.is_empty() {
+        return None;
+    }
+    let unit = text[digits.len()..].trim();
+    Some(match unit {
+        "" => format!("take the quotes away: {digits}"),
+        unit if unit.chars().all(char::is_alphabetic) => {
+            format!(
+                "write the number without a unit, in the unit that AWS has for the field: {digits} if that is in {unit}"
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn boolean_of(text: &str) -> Option<String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "enabled" => Some("write true, without quotes".to_owned()),
+        "false" | "no" | "off" | "disabled" => Some("write false, without quotes".to_owned()),
+        _ => None,
+    }
+}
+
+/// The schema that an error's keyword stands in.
+fn schema_around(kind: &str, schema_path: &str) -> Option<&'static Value> {
+    let around = schema_path.rsplit_once('/').map_or("", |(before, _)| before);
+    json_schema(kind)?.pointer(around)
+}
+
+/// The fields that the schema around an error knows.
+fn known_fields(kind: &str, schema_path: &str) -> Vec<String> {
+    let around = schema_around(kind, schema_path);
+    let properties = around.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+    let mut names: Vec<_> = properties.into_iter().flat_map(|p| p.keys().cloned()).collect();
+    names.sort();
+    names
+}
+
+/// A JSON pointer as people write paths: `spec.env[2].name`.
+pub(super) fn readable(pointer: &str) -> String {
+    let mut out = String::new();
+    for part in pointer.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        if part.bytes().all(|b| b.is_ascii_digit()) && !out.is_empty() {
+            out.push_str(&format!("[{part}]"));
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&part);
+        }
+    }
+    out
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn named(expected: &str) -> String {
+    match expected {
+        "array" => "a list".to_owned(),
+        "object" => "a mapping".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        other => format!("a {other}"),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
