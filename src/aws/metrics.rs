@@ -1,5 +1,6 @@
 //! What the AWS calls show to SREs.
 
+use super::Service;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Counters by service, operation and code: all three come from a fixed set.
@@ -20,7 +21,9 @@ impl AwsMetrics {
                 &["service", "operation", "code"],
             )?,
             seconds: HistogramVec::new(
-                HistogramOpts::new("trueup_aws_request_seconds", "Duration of AWS calls"),
+                HistogramOpts::new("trueup_aws_request_seconds", "Duration of AWS calls").buckets(
+                    vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0],
+                ),
                 &["service", "operation"],
             )?,
             throttles: IntCounterVec::new(
@@ -32,6 +35,9 @@ impl AwsMetrics {
                 &["service", "region"],
             )?,
         };
+        for service in Service::ALL {
+            metrics.throttles.with_label_values(&[service.name()]);
+        }
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.throttles.clone()))?;

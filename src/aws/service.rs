@@ -15,6 +15,16 @@ pub enum Service {
 }
 
 impl Service {
+    pub const ALL: [Self; 7] = [
+        Self::Lambda,
+        Self::Amplify,
+        Self::DynamoDb,
+        Self::S3,
+        Self::SecretsManager,
+        Self::Ssm,
+        Self::Sts,
+    ];
+
     /// The IAM service prefix, as `lambda`.
     pub const fn name(self) -> &'static str {
         match self {

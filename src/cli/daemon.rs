@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -105,6 +106,7 @@ impl Daemon {
     ) -> Result<Self, CliError> {
         let registry = Registry::new();
         let names = |e: prometheus::Error| CliError::refused(format!("metrics: {e}"));
+        registry.register(Box::new(ProcessCollector::for_self())).map_err(names)?;
         let aws_metrics = AwsMetrics::register(&registry).map_err(names)?;
         let metrics = EngineMetrics::register(&registry).map_err(names)?;
         let listener = server::bind(http).await.map_err(|e| CliError::refused(e.to_string()))?;

@@ -9,7 +9,7 @@ use super::out;
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use crate::engine::release::moves_all;
-use crate::engine::{HeldBack, Known, preview};
+use crate::engine::{HeldBack, Known, Preview, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::plan::render_plan;
@@ -88,6 +88,14 @@ struct Asked<'a> {
     only: Option<BTreeSet<ObjectId>>,
 }
 
+impl Asked<'_> {
+    /// How many resources the environment has, asked for or not.
+    fn resources(&self) -> usize {
+        let all = self.objects.iter().chain(self.leaving);
+        all.filter(|object| object.kind != environment::NAME).count()
+    }
+}
+
 /// Looks at what is given and what would leave; with `all` at the rest of the environment too.
 pub(super) async fn show(
     connected: &Connected,
@@ -107,11 +115,23 @@ pub(super) async fn show(
     plans(connected, &proposal.environment, asked).await
 }
 
-async fn plans(
+/// Looks at every object of an environment as it is recorded.
+pub(super) async fn looks(
     connected: &Connected,
     environment: &str,
-    asked: Asked<'_>,
-) -> Result<Shown, CliError> {
+) -> Result<Vec<Preview>, CliError> {
+    let current = connected.current(environment).await?;
+    let confirmed = current.confirmed.clone();
+    let asked = Asked { objects: &current.objects, leaving: &[], confirmed, only: None };
+    Ok(previews(connected, environment, &asked).await?.0)
+}
+
+/// What was looked at, and whether the environment is suspended.
+async fn previews(
+    connected: &Connected,
+    environment: &str,
+    asked: &Asked<'_>,
+) -> Result<(Vec<Preview>, bool), CliError> {
     let Asked { objects, leaving, confirmed, only } = asked;
     let store_id = connected.store.id().await?;
     let statuses = connected.sound_statuses(environment).await?;
@@ -119,11 +139,10 @@ async fn plans(
     let clock = connected.store.clock();
     let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
     let earlier = connected.store.objects(environment, &digests.collect()).await?;
-    let resources = objects.iter().chain(leaving).filter(|o| o.kind != environment::NAME);
-    let all = resources.count();
     let is_resource = |id: &&ObjectId| *id.kind != *environment::NAME;
-    let asked = only.as_ref().map_or(all, |only| only.iter().filter(is_resource).count());
-    let bar = out::progress(asked, "comparing {wide_bar} {pos}/{len} objects");
+    let count = only.as_ref().map(|only| only.iter().filter(is_resource).count());
+    let count = count.unwrap_or_else(|| asked.resources());
+    let bar = out::progress(count, "comparing {wide_bar} {pos}/{len} objects");
     let head = connected.store.head(environment).await?;
     let suspended = head.is_some_and(|head| head.suspended);
     let known = Known {
@@ -132,13 +151,22 @@ async fn plans(
         clock,
         suspended,
         objects: earlier,
-        confirmed,
+        confirmed: confirmed.clone(),
         only: only.as_ref(),
         looked_at: &|| bar.inc(1),
     };
     let previews = preview(sessions, environment, objects, leaving, &known).await?;
     bar.finish_and_clear();
-    let left_out = all - previews.len();
+    Ok((previews, suspended))
+}
+
+async fn plans(
+    connected: &Connected,
+    environment: &str,
+    asked: Asked<'_>,
+) -> Result<Shown, CliError> {
+    let (previews, suspended) = previews(connected, environment, &asked).await?;
+    let left_out = asked.resources() - previews.len();
     let mut text = String::new();
     if suspended {
         text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));

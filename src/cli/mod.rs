@@ -13,6 +13,7 @@ mod daemon;
 mod delete;
 mod describe;
 mod diff;
+mod doctor;
 mod error;
 mod events;
 mod explain;
@@ -91,6 +92,8 @@ enum Verb {
     Resume(suspend::SuspendArgs),
     /// Take objects out of an environment.
     Delete(delete::DeleteArgs),
+    /// Check credentials, rights, the store and the daemons.
+    Doctor(doctor::DoctorArgs),
     /// Run the daemon.
     Run(daemon::RunArgs),
     /// Serve an embedded AWS on loopback, with the daemon and the sample environments on it.
@@ -173,6 +176,7 @@ impl Cli {
             Verb::Schema(args) => schema::run(&args)?,
             Verb::Explain(args) => explain::run(&args)?,
             Verb::Completion(args) => completion::run(&args)?,
+            Verb::Doctor(args) => doctor::run(&table, &args).await?,
             Verb::Run(args) => daemon::run(args, &table).await?,
             #[cfg(feature = "sandbox")]
             Verb::Sandbox(args) => sandbox::run(args, &table).await?,

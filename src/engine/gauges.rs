@@ -10,8 +10,17 @@ pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
         let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
         metrics.release.with_label_values(&[&**name]).set(release);
         metrics.lease_held.with_label_values(&[&**name]).set(1);
-        let oldest = environment.oldest_look().map_or(0, |at| at.as_second());
-        metrics.oldest_look.with_label_values(&[&**name]).set(oldest as f64);
+        let suspended = i64::from(environment.head.suspended);
+        metrics.suspended.with_label_values(&[&**name]).set(suspended);
+        match environment.oldest_look() {
+            Some(at) => {
+                metrics.oldest_look.with_label_values(&[&**name]).set(at.as_second() as f64);
+            }
+            None => {
+                // Fails where the gauge was never set.
+                let _ = metrics.oldest_look.remove_label_values(&[&**name]);
+            }
+        }
         metrics.unwell.publish(name, environment, objects_max);
         for kind in crate::kinds::kinds() {
             let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());
@@ -23,6 +32,10 @@ pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
                 i64::try_from(of_kind().filter(holds).count()).unwrap_or(i64::MAX)
             };
             let labels = [&**name, kind.name()];
+            // A counter that does not exist yet makes an alert on its rate silent.
+            for counter in [&metrics.drift_detected, &metrics.drift_corrected, &metrics.flapping] {
+                counter.with_label_values(&labels);
+            }
             let all = i64::try_from(of_kind().count()).unwrap_or(i64::MAX);
             metrics.resources.with_label_values(&labels).set(all);
             metrics.resources_ready.with_label_values(&labels).set(with(condition_type::READY));

@@ -36,12 +36,14 @@ pub struct EngineMetrics {
     pub resources_stalled: IntGaugeVec,
     pub drift_detected: IntCounterVec,
     pub drift_corrected: IntCounterVec,
+    pub repair_seconds: HistogramVec,
     pub flapping: IntCounterVec,
     pub oldest_look: GaugeVec,
     pub release: IntGaugeVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
     pub stopped: IntGaugeVec,
+    pub suspended: IntGaugeVec,
     pub unwell: Unwell,
 }
 
@@ -129,6 +131,10 @@ impl EngineMetrics {
             )?,
             drift_detected: counters("trueup_drift_detected_total", "Drift found", &by_kind)?,
             drift_corrected: counters("trueup_drift_corrected_total", "Drift repaired", &by_kind)?,
+            repair_seconds: HistogramVec::new(
+                seconds("trueup_drift_repair_seconds", "Time from seeing a drift to its repair"),
+                &["kind"],
+            )?,
             flapping: counters(
                 "trueup_flapping_total",
                 "Plans stopped because they had no effect",
@@ -137,7 +143,7 @@ impl EngineMetrics {
             oldest_look: GaugeVec::new(
                 Opts::new(
                     "trueup_oldest_look_timestamp_seconds",
-                    "Every object was observed since then; 0 while one never was",
+                    "Every object was observed since then; no series while one never was",
                 ),
                 &["environment"],
             )?,
@@ -154,6 +160,11 @@ impl EngineMetrics {
             stopped: gauges(
                 "trueup_environment_stopped",
                 "1 where an environment's records in the store are damaged and nothing is done there",
+                &["environment"],
+            )?,
+            suspended: gauges(
+                "trueup_environment_suspended",
+                "1 where somebody suspended the environment and nothing is written",
                 &["environment"],
             )?,
             store_errors: IntCounter::new(
@@ -186,12 +197,14 @@ impl EngineMetrics {
         registry.register(Box::new(m.resources_stalled))?;
         registry.register(Box::new(m.drift_detected))?;
         registry.register(Box::new(m.drift_corrected))?;
+        registry.register(Box::new(m.repair_seconds))?;
         registry.register(Box::new(m.flapping))?;
         registry.register(Box::new(m.oldest_look))?;
         registry.register(Box::new(m.release))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
         registry.register(Box::new(m.stopped))?;
+        registry.register(Box::new(m.suspended))?;
         let build =
             IntGaugeVec::new(Opts::new("trueup_build_info", "1, with the version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -215,6 +228,7 @@ impl EngineMetrics {
         self.unwell.forget(name);
         let _ = self.release.remove_label_values(&[name]);
         let _ = self.oldest_look.remove_label_values(&[name]);
+        let _ = self.suspended.remove_label_values(&[name]);
     }
 
     /// A counter that does not exist yet makes an alert on its rate silent.
@@ -226,6 +240,7 @@ impl EngineMetrics {
             self.reconcile_errors.with_label_values(&[kind.name()]);
             self.reconcile_seconds.with_label_values(&[kind.name()]);
             self.active_workers.with_label_values(&[kind.name()]);
+            self.repair_seconds.with_label_values(&[kind.name()]);
         }
     }
 }

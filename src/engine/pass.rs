@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::decide;
@@ -18,7 +19,9 @@ use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Intent, Look, kind};
-use crate::model::{Clock, ConditionStatus, Object, ObjectFieldRef, ObjectKey, condition_type};
+use crate::model::{
+    Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, condition_type,
+};
 use crate::plan::{Blocked, Waiting, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
 
@@ -246,6 +249,7 @@ impl Pass<'_> {
         };
         let unread = look.as_ref().and_then(|look| look.failure.clone());
         let shown = shown(&verdict, unread);
+        let drifted_since = drifted_since(&self.record.conditions);
         set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
@@ -259,7 +263,7 @@ impl Pass<'_> {
                 self.record.failing = false;
             }
             if self.drifted && mended {
-                self.corrected().await;
+                self.corrected(drifted_since, now).await;
             } else if self.drifted {
                 let message = "the resource is as declared again; somebody else changed it back";
                 self.event(EventKind::Normal, "DriftGone", message).await;
@@ -474,10 +478,14 @@ impl Pass<'_> {
         self.event(EventKind::Warning, DRIFT, &message).await;
     }
 
-    async fn corrected(&self) {
+    async fn corrected(&self, since: Option<Timestamp>, now: Timestamp) {
         let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
         let labels = [&**environment, &**kind];
         self.cx.metrics.drift_corrected.with_label_values(&labels).inc();
+        if let Some(since) = since {
+            let took = now.duration_since(since).as_secs_f64().max(0.0);
+            self.cx.metrics.repair_seconds.with_label_values(&[&**kind]).observe(took);
+        }
         self.event(EventKind::Normal, "DriftCorrected", "the resource is as declared again").await;
     }
 
@@ -543,6 +551,12 @@ impl From<AwsError> for Refusal {
     fn from(error: AwsError) -> Self {
         Self::Failed(error)
     }
+}
+
+/// When the drift that is recorded was first seen.
+fn drifted_since(conditions: &Conditions) -> Option<Timestamp> {
+    let synced = conditions.get(condition_type::SYNCED)?;
+    (synced.reason == DRIFTED).then_some(synced.last_transition_time)
 }
 
 pub(super) fn log(verdict: &Verdict) {

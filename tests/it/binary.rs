@@ -559,3 +559,49 @@ fn nothing_that_is_given_works_on_the_terminal() {
         assert!(!trueup::model::has_hidden(&err) && shows, "{arguments:?}: {err:?}");
     }
 }
+
+#[test]
+fn doctor_says_what_is_wrong_and_what_is_well() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    let doctor = |expected: i32, words: &[&str]| {
+        let output = aws.trueup(&["doctor"]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    };
+    doctor(1, &["[ok]     credentials of account 123456789012", "[failed] the table `trueup`"]);
+    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    doctor(1, &["[ok]     shop: release 1", "[failed] shop: no daemon runs for it"]);
+    let _daemon = aws.daemon();
+    assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
+    doctor(0, &["reconciles it", "[ok]     shop: all of its 2 objects can be read"]);
+}
+
+#[test]
+fn what_is_not_there_is_an_error_whatever_it_is_called() {
+    let aws = Aws::start();
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    for (arguments, code, said) in [
+        (&["get", "shop", "functions"][..], 0, "api"),
+        (&["get", "shop", "fn/api"], 0, "api"),
+        (&["get", "shop", "Function/nope"], 1, "shop has no Function/nope"),
+        (&["get", "shop", "queues"], 2, "there is no kind `queues`"),
+        (&["reconcile", "shop", "Function/nope"], 1, "shop has no Function/nope"),
+        (&["describe", "shop/tables/orders"], 0, "partitionKey"),
+        (&["describe", "shop"], 2, "name the object"),
+        (&["explain", "Function.memorySize"], 0, "128 to 10240"),
+        (&["explain", "fn.memroySize"], 1, "did you mean `memorySize`?"),
+    ] {
+        let output = aws.trueup(arguments);
+        let text = [&output.stdout[..], &output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+}

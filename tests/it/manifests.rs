@@ -137,6 +137,51 @@ fn limits_of_aws_are_checked_before_anything_is_stored() {
     }
 }
 
+/// What is advised would be right.
+#[test]
+fn a_value_of_another_form_is_told_what_to_write() {
+    let cases = [
+        ("memorySize: 512", "memorySize: 512MB", "the number without a unit", 1),
+        ("memorySize: 512", "memorySize: \"512\"", "take the quotes away: 512", 1),
+        ("memorySize: 512", "memory: 512", "it is called `memorySize` here", 1),
+        ("memorySize: 512", "layers: [tools]", "the ARN of a layer's version, as arn:", 1),
+        (
+            "alias: live",
+            "url: { authType: NONE, cors: { allowCredentials: \"yes\" } }",
+            "write true",
+            1,
+        ),
+        ("env:\n    - {", "tracing: { mode: Active }\n  env:\n    - {", "no problem", 0),
+        ("versioning: Enabled", "versioning: true", "it may be Enabled, Suspended", 1),
+        ("partitionKey:", "hashKey:", "it is called `partitionKey` here", 2),
+        (
+            "artifacts: {",
+            "reconcile: { interval: 30 }\n  artifacts: {",
+            "write for example 60s, 5m or 1h30m",
+            1,
+        ),
+        ("\"123456789012\"", "012345678901", "quote it: \"012345678901\"", 1),
+        (
+            "role: arn:aws:iam::123456789012:role/api",
+            "role: api",
+            "write the ARN of an IAM role, as arn:aws:iam::123456789012:role/production-api",
+            1,
+        ),
+    ];
+    for (from, to, expected, count) in cases {
+        let yaml = shop().replacen(from, to, 1);
+        assert_ne!(yaml, shop(), "{from} is in the manifest");
+        let found = problems(&yaml);
+        assert!(found.contains(expected), "{to}: {found}");
+        assert_eq!(found.matches("error: ").count(), count, "{to}: {found}");
+    }
+    let env = "  env:\n    - { name: ORDERS, valueFrom: { objectRef: { kind: Table, name: orders, field: name } } }\n";
+    let map = shop().replacen(env, "  env:\n    STAGE: dev\n", 1);
+    assert_ne!(map, shop());
+    let found = problems(&map);
+    assert!(found.contains("write a list, as [{ name: STAGE, value: ... }]"), "{found}");
+}
+
 #[test]
 fn an_object_that_the_store_could_not_hold_is_refused() {
     let noted = |bytes: usize| {
