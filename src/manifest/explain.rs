@@ -183,7 +183,8 @@ impl Misplaced<'_> {
         }
     }
 
-    /// A number where a text is expected: quoted, if that is legal then.
+    /// A number where a text is expected: as it was written, in quotes, unless the kind has something against it
+    /// then.
     fn quoted(&self) -> String {
         let written = match self.written {
             "" => self.value.map_or_else(String::new, plain),
@@ -194,15 +195,7 @@ impl Misplaced<'_> {
         if let Some(value) = changed.pointer_mut(self.pointer) {
             *value = json!(written);
         }
-        let illegal = validator(self.kind).and_then(|validator| {
-            let here = |e: &ValidationError| e.instance_path().to_string() == self.pointer;
-            let error = validator.iter_errors(&changed).find(here)?;
-            match error.kind() {
-                ValidationErrorKind::Pattern { pattern } => Some(form(pattern)),
-                _ => None,
-            }
-        });
-        illegal.or_else(|| self.against(&changed)).unwrap_or(quoted)
+        self.against(&changed).unwrap_or(quoted)
     }
 
     /// What the kind itself has against the value.
