@@ -103,8 +103,8 @@ pub(super) async fn propose(
         false => current.values().flat_map(|c| c.objects.iter().cloned()).collect(),
     };
     set.check_with(&existing)?;
-    if let Some(problems) = set.check_environments() {
-        note!("{}", problems.warnings());
+    for warnings in [set.check_environments(), set.advice()].into_iter().flatten() {
+        note!("{}", warnings.warnings());
     }
     let environments: BTreeMap<String, EnvironmentSpec> = existing
         .iter()

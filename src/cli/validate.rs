@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::out::say;
+use super::out::{note, say};
 use super::{CliError, ManifestArgs};
 use crate::manifest::Scope;
 
@@ -17,6 +17,9 @@ pub(super) fn run(args: &ValidateArgs) -> Result<(), CliError> {
     set.check_with(&[])?;
     if let Some(problems) = set.check_environments() {
         return Err(problems.into());
+    }
+    if let Some(advice) = set.advice() {
+        note!("{}", advice.warnings());
     }
     say!("{} objects are valid", set.len());
     Ok(())

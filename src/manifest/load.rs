@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::advice::advise;
 use super::document::{Document, parse};
 use super::explain::{explain_all, readable};
 use super::problem::nearest;
@@ -68,6 +69,12 @@ impl Set {
     pub fn check_environments(&self) -> Option<Problems> {
         let problems = validate::between_environments(self);
         (!problems.is_empty()).then(|| Problems::new(self.sources.clone(), problems))
+    }
+
+    /// What is legal and hardly meant; `None` where there is nothing to say.
+    pub fn advice(&self) -> Option<Problems> {
+        let warnings = advise(self);
+        (!warnings.is_empty()).then(|| Problems::new(self.sources.clone(), warnings))
     }
 
     /// Checks the set together with objects that are already there: references may point to them.

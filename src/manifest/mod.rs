@@ -8,6 +8,7 @@
 //! - What comes out conforms to its kind's schema, to AWS's limits, and to the rules between objects.
 //! - Nothing here writes to the store.
 
+mod advice;
 mod document;
 mod explain;
 mod fields;

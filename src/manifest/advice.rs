@@ -1,0 +1,166 @@
+//! What is legal, and hardly meant: warnings, which stop nothing.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::problem::nearest;
+use super::{Problem, Set};
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::model::Object;
+
+/// Regions that have Lambda, from botocore's `endpoints.json` of version 1.43.11.
+const REGIONS: [&str; 46] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-isoe-west-1",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-iso-west-1",
+    "us-isob-east-1",
+    "us-isob-west-1",
+    "us-isof-east-1",
+    "us-isof-south-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Runtimes that AWS does not support any more:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html>; the last of them, nodejs18.x and
+/// python3.9, since September and December 2025 (terraform-linters/tflint-ruleset-aws, pull request 969).
+const UNSUPPORTED: [&str; 24] = [
+    "dotnet6",
+    "dotnetcore1.0",
+    "dotnetcore2.0",
+    "dotnetcore2.1",
+    "dotnetcore3.1",
+    "go1.x",
+    "java8",
+    "nodejs",
+    "nodejs10.x",
+    "nodejs12.x",
+    "nodejs14.x",
+    "nodejs16.x",
+    "nodejs18.x",
+    "nodejs4.3",
+    "nodejs6.10",
+    "nodejs8.10",
+    "provided",
+    "python2.7",
+    "python3.6",
+    "python3.7",
+    "python3.8",
+    "python3.9",
+    "ruby2.5",
+    "ruby2.7",
+];
+
+/// Every warning about a set.
+pub(super) fn advise(set: &Set) -> Vec<Problem> {
+    let accounts: BTreeMap<_, _> = set.objects().filter_map(account_of).collect();
+    let mut all = Vec::new();
+    for (index, (object, directory)) in set.with_directories().enumerate() {
+        let mut warn = |pointer: &str, title: String| {
+            all.push(set.problem(index, pointer, format!("{}: {title}", object.id())));
+        };
+        let text = |pointer: &str| object.spec.pointer(pointer).and_then(Value::as_str);
+        if object.kind == environment::NAME {
+            if let Some(title) = text("/aws/region").and_then(region) {
+                warn("/spec/aws/region", title);
+            }
+            continue;
+        }
+        if let Some(runtime) = text("/runtime").filter(|runtime| UNSUPPORTED.contains(runtime)) {
+            let title = format!("AWS does not support the runtime {runtime} any more");
+            warn("/spec/runtime", title);
+        }
+        let accounts = text("/role").and_then(role_account).zip(accounts.get(object.environment()));
+        if let Some((of_role, account)) = accounts.filter(|(role, account)| role != *account) {
+            // Lambda answers "Cross-account pass role is not allowed": serverless/serverless, issue 3374.
+            let title = format!(
+                "its role belongs to account {of_role} and its Environment to {account}; Lambda takes roles of \
+                 its own account only"
+            );
+            warn("/spec/role", title);
+        }
+        for pointer in ["/code/path", "/artifact/path"] {
+            if let Some(path) = text(pointer).filter(|path| !directory.join(path).exists()) {
+                let title = format!("{path} is not there; `trueup apply` needs it");
+                warn(&format!("/spec{pointer}"), title);
+            }
+        }
+    }
+    all
+}
+
+fn account_of(object: &Object) -> Option<(String, String)> {
+    let is_environment = object.kind == environment::NAME;
+    let spec = EnvironmentSpec::deserialize(&object.spec).ok().filter(|_| is_environment)?;
+    Some((object.environment().to_owned(), spec.target().account_id?))
+}
+
+fn role_account(role: &str) -> Option<String> {
+    role.split(':').nth(4).filter(|account| account.len() == 12).map(str::to_owned)
+}
+
+fn region(region: &str) -> Option<String> {
+    if REGIONS.contains(&region) {
+        return None;
+    }
+    let help =
+        nearest(region, REGIONS).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    Some(format!("this version of trueup does not know the region {region}{help}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_nobody_knows_is_named_with_the_one_that_was_meant() {
+        assert_eq!(region("eu-central-1"), None);
+        assert!(region("us-esat-1").unwrap().ends_with("did you mean us-east-1?"));
+    }
+
+    #[test]
+    fn the_account_of_a_role_is_in_its_arn() {
+        let role = "arn:aws:iam::123456789012:role/api";
+        assert_eq!(role_account(role).as_deref(), Some("123456789012"));
+        assert_eq!(role_account("api"), None);
+    }
+}
