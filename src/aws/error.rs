@@ -220,9 +220,7 @@ impl AwsError {
         let what = what.replace('\n', "\\n");
         let advice = match self.class {
             Class::Denied => format!("; the credentials need {}", self.needed()),
-            Class::Credentials => {
-                "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
-            }
+            Class::Credentials => credentials_advice(std::env::var("AWS_PROFILE").ok().as_deref()),
             Class::Clock => "; set this machine's clock, as by NTP".to_owned(),
             Class::Unknown => {
                 "; the outcome is unknown, so trueup reads the resource before it writes again"
@@ -316,6 +314,19 @@ fn cause(error: &dyn std::error::Error) -> String {
 
 /// What the network says where a call cannot have left: anything else may have had its effect.
 const UNSENT: [&str; 4] = ["Connection refused", "failed to lookup", "dns error", "unreachable"];
+
+/// Which credentials were asked for, and where they come from.
+fn credentials_advice(profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!(
+            "; AWS_PROFILE is `{profile}`: see that ~/.aws/config or ~/.aws/credentials has it, and renew its \
+             credentials"
+        ),
+        None => {
+            "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

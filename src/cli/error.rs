@@ -1,7 +1,5 @@
 //! What a verb can fail with, and how it is said.
 
-use std::io::IsTerminal;
-
 use thiserror::Error;
 
 use super::out::{self, note};
@@ -93,7 +91,7 @@ impl CliError {
 
     pub(super) fn print(&self) {
         match self {
-            Self::Problems(problems) if std::io::stderr().is_terminal() => {
+            Self::Problems(problems) if out::has_colours() => {
                 out::beside_in_colour(&problems.render(true));
             }
             Self::Problems(problems) => note!("{}", problems.render(false)),

@@ -4,7 +4,7 @@
 //! send stays out: it has every secret in plain text. Colours only on a terminal. What is hidden in the texts
 //! of others is shown.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use tracing::{Level, Metadata};
@@ -12,6 +12,7 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::out;
 use crate::model::{visible, visible_in_colour};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -45,7 +46,7 @@ pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new(default));
     let filter = asked.and(filter_fn(is_no_wire_log));
-    let ansi = format == LogFormat::Human && std::io::stderr().is_terminal();
+    let ansi = format == LogFormat::Human && out::has_colours();
     let lines = tracing_subscriber::fmt::layer().with_writer(move || Log { has_colours: ansi });
     let layer = match format {
         LogFormat::Human => lines.with_ansi(ansi).with_target(false).with_filter(filter).boxed(),

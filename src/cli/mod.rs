@@ -54,6 +54,16 @@ pub struct Cli {
     /// The DynamoDB table that holds the releases.
     #[arg(long, global = true, env = "TRUEUP_TABLE", default_value = crate::store::TABLE_DEFAULT)]
     table: String,
+    /// Colours: on a terminal, always or never.
+    #[arg(
+        long,
+        global = true,
+        env = "TRUEUP_COLOR",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    color: out::Colour,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -158,6 +168,7 @@ impl Cli {
 
     /// Does what was asked for. Errors are printed here.
     pub async fn run(self) -> ExitCode {
+        out::choose_colour(self.color);
         let is_diff = matches!(self.verb, Verb::Diff(_));
         match self.dispatch().await {
             Ok(code) => code,

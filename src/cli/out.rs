@@ -7,13 +7,43 @@
 //!   cannot be written to is an error.
 
 use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::CliError;
 use crate::model::{visible, visible_in_colour};
+
+/// Whether output has colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+static COLOUR: OnceLock<Colour> = OnceLock::new();
+
+pub(super) fn choose_colour(colour: Colour) {
+    // A second choice is the same one: there is one command line.
+    let _ = COLOUR.set(colour);
+}
+
+/// Whether standard error has colours. NO_COLOR counts where it is set to anything: <https://no-color.org>.
+pub(super) fn has_colours() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    match COLOUR.get().copied().unwrap_or_default() {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => io::stderr().is_terminal() && !no_color && !is_dumb,
+    }
+}
 
 /// Prints a line to standard output, which is what was asked for.
 macro_rules! say {

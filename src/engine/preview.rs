@@ -66,7 +66,7 @@ pub async fn preview(
     let account_id = session.account_id().await?;
     if let Some(blocked) = decide::wrong_account(&spec, &account_id) {
         return Err(AwsError::new(
-            Class::Denied,
+            Class::Invalid,
             Service::Sts,
             "GetCallerIdentity",
             blocked.message,
