@@ -605,3 +605,44 @@ fn what_is_not_there_is_an_error_whatever_it_is_called() {
         assert!(text.contains(said), "{arguments:?}: {text}");
     }
 }
+
+/// The commands and files of docs/getting-started.md: those blocks that are marked as shell, YAML and JavaScript.
+#[test]
+fn a_first_half_hour_goes_as_the_page_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/getting-started.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = |language: &str| -> Vec<String> {
+        let begin = format!("```{language}\n");
+        let parts = page.split(&begin).skip(1);
+        parts.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+    };
+    let root = tempfile::tempdir().unwrap();
+    let shop = root.path().join("shop");
+    std::fs::create_dir_all(shop.join("dist")).unwrap();
+    std::fs::write(shop.join("dist/main.js"), &blocks("js")[0]).unwrap();
+    std::fs::write(shop.join("shop.yaml"), &blocks("yaml")[0]).unwrap();
+    let aws = Aws::start();
+    let mut daemon = None;
+    let lines: Vec<String> = blocks("sh")
+        .iter()
+        .flat_map(|b| b.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert!(lines.len() >= 10, "{lines:?}");
+    for line in lines {
+        if line.starts_with("trueup wait") && daemon.is_none() {
+            daemon = Some(aws.daemon());
+        }
+        let shop = shop.to_str().unwrap();
+        let words = line.split(' ').skip(1);
+        let words: Vec<_> = words
+            .scan("", |before, word| {
+                let word = if *before == "-f" { shop } else { word };
+                *before = word;
+                Some(word)
+            })
+            .collect();
+        let output = aws.trueup(&words);
+        let text = [&output.stdout[..], &output.stderr].concat();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&text));
+    }
+}
