@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::problem::nearest;
+use super::schema::validator;
 use super::shape::{Place, place};
 use super::{Problem, Set};
 use crate::aws::{partition, tags};
@@ -269,7 +270,9 @@ fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Opt
         });
         return Some(problem);
     };
-    let spec = EnvironmentSpec::deserialize(&environment.spec).unwrap_or_default();
+    // What is wrong with the Environment is said there: it may have what seems to be missing.
+    let is_sound = validator(environment::NAME).is_some_and(|v| v.is_valid(&json!(environment)));
+    let spec = EnvironmentSpec::deserialize(&environment.spec).ok().filter(|_| is_sound)?;
     let packaged =
         ["/code/path", "/artifact/path"].into_iter().find(|p| object.spec.pointer(p).is_some())?;
     if spec.artifacts.is_some() {

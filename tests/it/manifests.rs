@@ -183,6 +183,23 @@ fn a_value_of_another_form_is_told_what_to_write() {
 }
 
 #[test]
+fn one_fault_of_the_environment_is_said_once() {
+    let packaged = shop().replacen(
+        &format!("code: {{ s3: {{ bucket: {}, key: api.zip }} }}", crate::harness::ARTIFACTS),
+        "code: { path: dist }",
+        1,
+    );
+    assert_ne!(packaged, shop());
+    for (from, to) in [
+        ("accountId: \"123456789012\"", "accountId: 123456789012"),
+        ("artifacts: {", "artifact: {"),
+    ] {
+        let found = problems(&packaged.replacen(from, to, 1));
+        assert_eq!(found.matches("error: ").count(), 1, "{to}: {found}");
+    }
+}
+
+#[test]
 fn an_object_that_the_store_could_not_hold_is_refused() {
     let noted = |bytes: usize| {
         let note = "x".repeat(bytes);
