@@ -70,7 +70,7 @@ impl Session {
         if !breaker.admits() {
             return Err(AwsError::paused(service, operation));
         }
-        self.guards().budget(service, operation).take().await;
+        self.guards().limiter(service, operation).take().await;
         let begun = Instant::now();
         let result =
             call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));

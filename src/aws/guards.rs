@@ -1,5 +1,5 @@
 //! What stands between the services of one account and region and too many calls: a breaker for each
-//! service, a budget for each of AWS's quotas. Each is a field of its own, so that a new service or quota
+//! service, a limiter for each of AWS's quotas. Each is a field of its own, so that a new service or quota
 //! cannot be forgotten.
 
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::budget::{Budget, Lane};
+use super::rate_limit::{Quota, RateLimiter};
 use super::service::Service;
 
 #[derive(Debug)]
 pub(super) struct Guards {
     /// Told when a breaker closes.
     pub(super) closed: Arc<Notify>,
-    budgets: Budgets,
+    limiters: RateLimiters,
     breakers: Breakers,
 }
 
@@ -30,44 +30,44 @@ struct Breakers {
 }
 
 #[derive(Debug)]
-struct Budgets {
-    lambda_get_function: Budget,
-    lambda_control: Budget,
-    amplify: Budget,
-    dynamodb_tags: Budget,
-    dynamodb_tagging: Budget,
-    dynamodb_control: Budget,
-    dynamodb_items: Budget,
-    other: Budget,
+struct RateLimiters {
+    lambda_get_function: RateLimiter,
+    lambda_control: RateLimiter,
+    amplify: RateLimiter,
+    dynamodb_tags: RateLimiter,
+    dynamodb_tagging: RateLimiter,
+    dynamodb_control: RateLimiter,
+    dynamodb_items: RateLimiter,
+    other: RateLimiter,
 }
 
 impl Guards {
     pub(super) fn new(quota_scale: f64, closed: Arc<Notify>) -> Self {
-        let budget = |lane| Budget::of(lane, quota_scale);
-        let budgets = Budgets {
-            lambda_get_function: budget(Lane::LambdaGetFunction),
-            lambda_control: budget(Lane::LambdaControl),
-            amplify: budget(Lane::Amplify),
-            dynamodb_tags: budget(Lane::DynamoDbTags),
-            dynamodb_tagging: budget(Lane::DynamoDbTagging),
-            dynamodb_control: budget(Lane::DynamoDbControl),
-            dynamodb_items: budget(Lane::DynamoDbItems),
-            other: budget(Lane::Other),
+        let limiter = |quota| RateLimiter::of(quota, quota_scale);
+        let limiters = RateLimiters {
+            lambda_get_function: limiter(Quota::LambdaGetFunction),
+            lambda_control: limiter(Quota::LambdaControl),
+            amplify: limiter(Quota::Amplify),
+            dynamodb_tags: limiter(Quota::DynamoDbTags),
+            dynamodb_tagging: limiter(Quota::DynamoDbTagging),
+            dynamodb_control: limiter(Quota::DynamoDbControl),
+            dynamodb_items: limiter(Quota::DynamoDbItems),
+            other: limiter(Quota::Other),
         };
-        Self { closed, budgets, breakers: Breakers::default() }
+        Self { closed, limiters, breakers: Breakers::default() }
     }
 
-    pub(super) fn budget(&self, service: Service, operation: &str) -> &Budget {
-        let budgets = &self.budgets;
-        match Lane::of(service, operation) {
-            Lane::LambdaGetFunction => &budgets.lambda_get_function,
-            Lane::LambdaControl => &budgets.lambda_control,
-            Lane::Amplify => &budgets.amplify,
-            Lane::DynamoDbTags => &budgets.dynamodb_tags,
-            Lane::DynamoDbTagging => &budgets.dynamodb_tagging,
-            Lane::DynamoDbControl => &budgets.dynamodb_control,
-            Lane::DynamoDbItems => &budgets.dynamodb_items,
-            Lane::Other => &budgets.other,
+    pub(super) fn limiter(&self, service: Service, operation: &str) -> &RateLimiter {
+        let limiters = &self.limiters;
+        match Quota::of(service, operation) {
+            Quota::LambdaGetFunction => &limiters.lambda_get_function,
+            Quota::LambdaControl => &limiters.lambda_control,
+            Quota::Amplify => &limiters.amplify,
+            Quota::DynamoDbTags => &limiters.dynamodb_tags,
+            Quota::DynamoDbTagging => &limiters.dynamodb_tagging,
+            Quota::DynamoDbControl => &limiters.dynamodb_control,
+            Quota::DynamoDbItems => &limiters.dynamodb_items,
+            Quota::Other => &limiters.other,
         }
     }
 

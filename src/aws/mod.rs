@@ -1,4 +1,4 @@
-//! What all AWS calls share: sessions, error classes, the call budget, the breaker, ownership tags.
+//! What all AWS calls share: sessions, error classes, the rate limits, the breakers, ownership tags.
 //!
 //! Expected flow: [`Sessions`] gives a [`Session`] for an environment's account, region and role.
 //! A kind then makes each call through [`Session::read`] or [`Session::write`].
@@ -14,13 +14,13 @@
 //! Left to others: deciding what to call (`kinds`), backing off (`engine`).
 
 mod breaker;
-mod budget;
 mod call;
 mod classify;
 mod error;
 mod guards;
 mod metrics;
 mod partition;
+mod rate_limit;
 mod reply;
 mod service;
 mod session;

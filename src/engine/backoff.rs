@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::backoff::ExponentialBackoff;
 use ::backoff::backoff::Backoff as _;
 
-use super::Dice;
+use super::Rng;
 
 /// A policy: the first delay and the longest.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct Backoff(Option<Box<ExponentialBackoff>>);
 
 impl Backoff {
     /// The next delay: uniform between zero and an interval that doubles each time.
-    pub fn next(&mut self, policy: Policy, dice: &Dice) -> Duration {
+    pub fn next(&mut self, policy: Policy, rng: &Rng) -> Duration {
         let state = self.0.get_or_insert_with(|| {
             Box::new(ExponentialBackoff {
                 current_interval: policy.first,
@@ -43,7 +43,7 @@ impl Backoff {
             })
         });
         let interval = state.next_backoff().unwrap_or(policy.longest).min(policy.longest);
-        dice.up_to(interval)
+        rng.up_to(interval)
     }
 
     /// Begins anew.
@@ -58,22 +58,22 @@ mod tests {
 
     #[test]
     fn delays_stay_under_a_doubling_cap_and_begin_anew_after_a_success() {
-        let (mut backoff, dice) = (Backoff::default(), Dice::seeded(7));
+        let (mut backoff, rng) = (Backoff::default(), Rng::seeded(7));
         let mut cap = 1.0;
         for attempt in 0..20 {
-            let delay = backoff.next(FAILING, &dice).as_secs_f64();
+            let delay = backoff.next(FAILING, &rng).as_secs_f64();
             assert!(delay <= cap + 1e-6, "attempt {attempt}: {delay} > {cap}");
             cap = f64::min(cap * 2.0, 300.0);
         }
         backoff.reset();
-        assert!(backoff.next(FAILING, &dice).as_secs_f64() <= 1.0);
+        assert!(backoff.next(FAILING, &rng).as_secs_f64() <= 1.0);
     }
 
     #[test]
     fn the_jitter_is_full_and_seeded() {
         let delays = |seed| {
-            let dice = Dice::seeded(seed);
-            let first = || Backoff::default().next(FAILING, &dice).as_millis();
+            let rng = Rng::seeded(seed);
+            let first = || Backoff::default().next(FAILING, &rng).as_millis();
             (0..200).map(|_| first()).collect::<Vec<_>>()
         };
         assert_eq!(delays(1), delays(1));

@@ -16,7 +16,6 @@
 
 mod backoff;
 mod decide;
-mod dice;
 mod events;
 mod execute;
 mod follow;
@@ -32,6 +31,7 @@ mod preview;
 mod queue;
 pub mod release;
 mod removal;
+mod rng;
 mod runner;
 mod secrets;
 mod tracked;
@@ -40,8 +40,8 @@ mod watch;
 mod world;
 
 pub use decide::HeldBack;
-pub use dice::Dice;
 pub use health::{Check, Health};
 pub use metrics::EngineMetrics;
 pub use preview::{Known, Preview, preview};
+pub use rng::Rng;
 pub use runner::{Config, Engine};

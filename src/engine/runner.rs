@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::dice::Dice;
 use super::events::Recorder;
 use super::follow::Objects;
 use super::health::Health;
 use super::metrics::EngineMetrics;
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
+use super::rng::Rng;
 use super::secrets::Secrets;
 use super::tracked::{TrackedEnvironment, TrackedObject};
 use super::watch::{Answer, Asked};
@@ -82,7 +82,7 @@ pub struct Engine {
     pub(super) config: Config,
     pub(super) cx: Context,
     pub(super) health: Health,
-    pub(super) dice: Dice,
+    pub(super) rng: Rng,
     pub(super) world: World,
     pub(super) queue: Queue<ObjectKey>,
     pub(super) tracked: HashMap<ObjectKey, TrackedObject>,
@@ -108,7 +108,7 @@ impl Engine {
         health: Health,
     ) -> Result<Self, StoreError> {
         let store_id = store.id().await?.into();
-        let dice = Dice::seeded(config.seed);
+        let rng = Rng::seeded(config.seed);
         let cx = Context {
             clock: store.clock(),
             recorder: Recorder::new(store.clone()),
@@ -127,7 +127,7 @@ impl Engine {
             tracked: HashMap::new(),
             followed: HashMap::new(),
             collecting: JoinSet::new(),
-            dice,
+            rng,
             running: HashMap::new(),
             passes: 0,
             objects: Objects::default(),
@@ -148,12 +148,12 @@ impl Engine {
         closed.as_mut().enable();
         loop {
             self.health.turned();
-            self.give_out(&mut workers);
+            self.dispatch(&mut workers);
             let due = self.queue.next_due().filter(|_| workers.len() < self.config.concurrency);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(done) = workers.join_next_with_id() => self.take_back(done),
+                Some(done) = workers.join_next_with_id() => self.complete(done),
                 answer = self.asked.next() => self.answered(answer),
                 () = &mut closed => {
                     closed.set(breakers.notified());
@@ -168,7 +168,7 @@ impl Engine {
     }
 
     /// Starts passes while there is work and room.
-    fn give_out(&mut self, workers: &mut JoinSet<Report>) {
+    fn dispatch(&mut self, workers: &mut JoinSet<Report>) {
         let now = Instant::now();
         while workers.len() < self.config.concurrency {
             let Some(key) = self.queue.pop(now) else {
@@ -265,7 +265,7 @@ impl Engine {
 
     /// Records what a pass came to, and when the next one is due. A pass that panicked is a bug; its
     /// object is tried again like after any other failure.
-    fn take_back(&mut self, done: Result<(tokio::task::Id, Report), tokio::task::JoinError>) {
+    fn complete(&mut self, done: Result<(tokio::task::Id, Report), tokio::task::JoinError>) {
         let (task, report) = match done {
             Ok((task, report)) => (task, Some(report)),
             Err(error) => {
@@ -367,7 +367,7 @@ impl Engine {
         // In one order, so that a seed repeats a run.
         keys.sort();
         for key in keys {
-            let delay = self.dice.up_to(GO_ON_WITHIN);
+            let delay = self.rng.up_to(GO_ON_WITHIN);
             self.enqueue(key, now + delay, Priority::Resync);
         }
     }
@@ -376,7 +376,7 @@ impl Engine {
         let now = Instant::now();
         let interval = self.world.get(&key).map(|e| e.spec.interval());
         let Some(interval) = interval else { return };
-        let dice = self.dice.clone();
+        let rng = self.rng.clone();
         let object = self.track(&key);
         let (delay, priority) = match next {
             Next::Never => {
@@ -385,19 +385,19 @@ impl Engine {
             }
             Next::Resync => {
                 object.reset();
-                (dice.around(interval), Priority::Resync)
+                (rng.around(interval), Priority::Resync)
             }
             Next::Progress => {
                 object.progressed();
-                (object.waited(&dice), Priority::Edit)
+                (object.waited(&rng), Priority::Edit)
             }
-            Next::Soon => (object.waited(&dice), Priority::Edit),
-            Next::Retry => (object.failed(&dice), Priority::Resync),
+            Next::Soon => (object.waited(&rng), Priority::Edit),
+            Next::Retry => (object.failed(&rng), Priority::Resync),
             // Nobody is blind for longer after an outage than without one.
             Next::Outage | Next::Paused => {
                 object.is_paused = next == Next::Paused;
                 let longest = interval.max(OUTAGE_LONGEST);
-                (object.failed(&dice).min(longest), Priority::Resync)
+                (object.failed(&rng).min(longest), Priority::Resync)
             }
         };
         self.enqueue(key, now + delay, priority);
@@ -432,7 +432,7 @@ impl Engine {
         while let Ok(Some(done)) =
             tokio::time::timeout_at(deadline, workers.join_next_with_id()).await
         {
-            self.take_back(done);
+            self.complete(done);
         }
         if !workers.is_empty() {
             warn!(given_up = workers.len(), "passes were given up; the next daemon looks first");

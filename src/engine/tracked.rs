@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, FAILING, WAITING};
-use super::dice::Dice;
 use super::pass::LeaseEnd;
+use super::rng::Rng;
 
 /// One object.
 #[derive(Debug, Default)]
@@ -26,14 +26,14 @@ pub(super) struct TrackedObject {
 
 impl TrackedObject {
     /// How long to wait after another failure.
-    pub fn failed(&mut self, dice: &Dice) -> Duration {
-        self.failing.next(FAILING, dice)
+    pub fn failed(&mut self, rng: &Rng) -> Duration {
+        self.failing.next(FAILING, rng)
     }
 
     /// How long to wait for AWS, or another object, that is still busy.
-    pub fn waited(&mut self, dice: &Dice) -> Duration {
+    pub fn waited(&mut self, rng: &Rng) -> Duration {
         self.failing.reset();
-        self.waiting.next(WAITING, dice)
+        self.waiting.next(WAITING, rng)
     }
 
     /// AWS works on something new: its end is waited for from now on.

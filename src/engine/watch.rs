@@ -331,9 +331,9 @@ impl Engine {
         let unloaded = self.world.environments.get(&name).is_some_and(|e| !e.is_loaded());
         if unloaded || error.is_damage() || matches!(error, StoreError::LeaseLost { .. }) {
             self.stand_by(&name);
-            let dice = self.dice.clone();
+            let rng = self.rng.clone();
             let environment = self.environment(&name);
-            let pause = environment.troubled.next(FAILING, &dice);
+            let pause = environment.troubled.next(FAILING, &rng);
             environment.quiet_until = Some(Instant::now() + pause);
         }
     }

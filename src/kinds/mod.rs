@@ -11,11 +11,11 @@
 //! - What a planner returns has passed [`crate::plan::check`].
 //! - The engine sees kinds only through [`AnyKind`] and never a service's own types.
 
+mod any_kind;
 mod artifact;
 mod crd;
 mod desired;
 mod env;
-mod erased;
 mod facet;
 mod gate;
 mod null;
@@ -29,11 +29,11 @@ pub mod frontend;
 pub mod function;
 pub mod table;
 
+pub use any_kind::{AnyKind, AnyStep, Intent, Look};
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
 pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, only, readable, split_off};
 pub use env::{DeclaredEnv, EnvVar, Variables};
-pub use erased::{AnyKind, AnyStep, Intent, Look};
 pub use facet::{
     AnyFacet, Facet, FacetStep, Plain, Seen, SeenFacets, Told, Unwritable, Write, push_facets,
     read_facets,

@@ -2,17 +2,17 @@
 
 use std::marker::PhantomData;
 
-use super::erased::Erased;
+use super::any_kind::Untyped;
 use super::{AnyKind, bucket, frontend, function, table};
 
 /// The kinds that stand for AWS resources. `Environment` is not among them: it says where the
 /// others live.
 pub fn kinds() -> &'static [&'static dyn AnyKind] {
     const KINDS: &[&dyn AnyKind] = &[
-        &Erased::<bucket::Bucket>(PhantomData),
-        &Erased::<frontend::Frontend>(PhantomData),
-        &Erased::<function::Function>(PhantomData),
-        &Erased::<table::Table>(PhantomData),
+        &Untyped::<bucket::Bucket>(PhantomData),
+        &Untyped::<frontend::Frontend>(PhantomData),
+        &Untyped::<function::Function>(PhantomData),
+        &Untyped::<table::Table>(PhantomData),
     ];
     KINDS
 }

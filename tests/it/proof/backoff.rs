@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use trueup::engine::Dice;
+use trueup::engine::Rng;
 use trueup::model::condition_type;
 
 use super::figure;
@@ -22,7 +22,7 @@ fn attempts(harness: &Harness, action: &str) -> u64 {
 
 /// What the policy makes of a day: full jitter below an interval that doubles from 1 s to 5 min.
 fn formula(within: Duration) -> u64 {
-    let dice = Dice::seeded(SEED);
+    let dice = Rng::seeded(SEED);
     let (mut attempts, mut at, mut interval) = (0, Duration::ZERO, FIRST);
     while at <= within {
         attempts += 1;

@@ -201,7 +201,7 @@ const BUGS: [Bug; 75] = [
     },
     Bug {
         name: "an error repeats a secret",
-        file: "kinds/erased.rs",
+        file: "kinds/any_kind.rs",
         good: "error.without(desired.resolved.secrets.values())",
         bad: "error.without(desired.resolved.secrets.values().take(0))",
         caught_by: "proof::secrets",
@@ -440,8 +440,8 @@ const BUGS: [Bug; 75] = [
     Bug {
         name: "an outage is backed off from as a refusal is",
         file: "engine/runner.rs",
-        good: "(object.failed(&dice).min(longest), Priority::Resync)",
-        bad: "(object.failed(&dice), Priority::Resync)",
+        good: "(object.failed(&rng).min(longest), Priority::Resync)",
+        bad: "(object.failed(&rng), Priority::Resync)",
         caught_by: "faults::after_an_outage",
     },
     Bug {

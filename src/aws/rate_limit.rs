@@ -15,7 +15,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Calls that share one of AWS's quotas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum Quota {
     LambdaGetFunction,
     LambdaControl,
     Amplify,
@@ -26,7 +26,7 @@ pub enum Lane {
     Other,
 }
 
-impl Lane {
+impl Quota {
     pub fn of(service: Service, operation: &str) -> Self {
         match (service, operation) {
             (Service::Lambda, "GetFunction") => Self::LambdaGetFunction,
@@ -49,7 +49,7 @@ impl Lane {
 
 /// A token bucket. Callers are served in the order in which they came.
 #[derive(Debug)]
-pub struct Budget {
+pub struct RateLimiter {
     per_second: f64,
     burst: f64,
     state: Mutex<State>,
@@ -61,30 +61,30 @@ struct State {
     filled: Instant,
 }
 
-impl Budget {
+impl RateLimiter {
     pub fn new(per_second: f64, burst: f64) -> Self {
         let state = Mutex::new(State { tokens: burst, filled: Instant::now() });
         Self { per_second, burst, state }
     }
 
-    /// The default of a lane, for an account that has so many times AWS's default quotas.
-    pub fn of(lane: Lane, scale: f64) -> Self {
-        let (per_second, burst) = match lane {
+    /// The default of a quota, for an account that has so many times AWS's default quotas.
+    pub fn of(quota: Quota, scale: f64) -> Self {
+        let (per_second, burst) = match quota {
             // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: GetFunction takes
             // 100 a second, GetPolicy 15, and the rest of the control plane 15 together.
-            Lane::LambdaGetFunction => (80.0, 80.0),
-            Lane::LambdaControl => (12.0, 12.0),
+            Quota::LambdaGetFunction => (80.0, 80.0),
+            Quota::LambdaControl => (12.0, 12.0),
             // https://docs.aws.amazon.com/general/latest/gr/amplify.html
-            Lane::Amplify => (10.0, 20.0),
+            Quota::Amplify => (10.0, 20.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
-            Lane::DynamoDbTags => (8.0, 10.0),
+            Quota::DynamoDbTags => (8.0, 10.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TagResource.html: five a
             // second.
-            Lane::DynamoDbTagging => (4.0, 5.0),
-            Lane::DynamoDbControl => (100.0, 100.0),
+            Quota::DynamoDbTagging => (4.0, 5.0),
+            Quota::DynamoDbControl => (100.0, 100.0),
             // The store's own items; a table on demand takes thousands.
-            Lane::DynamoDbItems => (500.0, 500.0),
-            Lane::Other => (100.0, 100.0),
+            Quota::DynamoDbItems => (500.0, 500.0),
+            Quota::Other => (100.0, 100.0),
         };
         Self::new(per_second * scale, burst * scale)
     }
@@ -115,14 +115,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_is_free_and_the_rest_is_paced() {
-        let budget = Budget::new(10.0, 5.0);
+        let limiter = RateLimiter::new(10.0, 5.0);
         let begin = Instant::now();
         for _ in 0..5 {
-            budget.take().await;
+            limiter.take().await;
         }
         assert_eq!(begin.elapsed(), Duration::ZERO);
         for _ in 0..20 {
-            budget.take().await;
+            limiter.take().await;
         }
         let seconds = begin.elapsed().as_secs_f64();
         assert!((1.9..2.2).contains(&seconds), "{seconds}");

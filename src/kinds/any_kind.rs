@@ -79,9 +79,9 @@ pub trait AnyKind: Send + Sync {
 }
 
 /// Gives a [`Kind`] its untyped face.
-pub(super) struct Erased<K>(pub std::marker::PhantomData<K>);
+pub(super) struct Untyped<K>(pub std::marker::PhantomData<K>);
 
-impl<K: Kind> AnyKind for Erased<K> {
+impl<K: Kind> AnyKind for Untyped<K> {
     fn name(&self) -> &'static str {
         K::NAME
     }

@@ -8,9 +8,9 @@ use rand::{RngExt, SeedableRng};
 
 /// A seeded source of jitter. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Dice(Arc<Mutex<StdRng>>);
+pub struct Rng(Arc<Mutex<StdRng>>);
 
-impl Dice {
+impl Rng {
     pub fn seeded(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
