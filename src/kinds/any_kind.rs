@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::desired::nulls;
 use super::gate::{Passage, gate};
-use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Problem};
+use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::{Common, Path};
 use crate::plan::{Facts, Plan, check};
@@ -63,7 +63,7 @@ pub trait AnyKind: Send + Sync {
     fn schema(&self) -> schemars::Schema;
     fn crd(&self) -> Value;
     /// What the schema cannot check. The spec must conform to the schema.
-    fn validate(&self, spec: &Value) -> Vec<Problem>;
+    fn validate(&self, spec: &Value) -> Vec<SpecProblem>;
     /// Whether a spec can be read as the kind's type.
     fn is_readable(&self, spec: &Value) -> bool;
     fn check_name(&self, name: &str) -> Result<(), String>;
@@ -118,11 +118,11 @@ impl<K: Kind> AnyKind for Untyped<K> {
         K::crd()
     }
 
-    fn validate(&self, spec: &Value) -> Vec<Problem> {
+    fn validate(&self, spec: &Value) -> Vec<SpecProblem> {
         // The name stands for one that is not known yet.
         match K::Spec::deserialize(K::NULLS.stood_for(spec, "name")) {
             Ok(spec) => K::validate(&spec),
-            Err(error) => vec![Problem::new("", error.to_string())],
+            Err(error) => vec![SpecProblem::new("", error.to_string())],
         }
     }
 

@@ -85,13 +85,13 @@ impl Outcome {
 
 /// Something wrong with a manifest that its schema cannot say. The path points into `spec`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct SpecProblem {
     pub path: String,
     pub message: String,
     pub help: Option<String>,
 }
 
-impl Problem {
+impl SpecProblem {
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), help: None }
     }
@@ -175,7 +175,7 @@ pub trait Kind: Send + Sync + 'static {
     /// AWS's rule for the resource's name; the message says it.
     fn check_name(name: &str) -> Result<(), String>;
     /// What the schema cannot check.
-    fn validate(spec: &Self::Spec) -> Vec<Problem>;
+    fn validate(spec: &Self::Spec) -> Vec<SpecProblem>;
 
     /// Reads the resource: only the facets that the spec declares, and the tags. `None` where it
     /// does not exist.

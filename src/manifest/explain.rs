@@ -204,8 +204,9 @@ impl Misplaced<'_> {
             Some(kind) => kind.validate(&changed["spec"]),
             None => environment::validate(&changed["spec"]),
         };
-        let here =
-            |problem: &kinds::Problem| format!("spec.{}", problem.path) == readable(self.pointer);
+        let here = |problem: &kinds::SpecProblem| {
+            format!("spec.{}", problem.path) == readable(self.pointer)
+        };
         problems.into_iter().find(here).map(|problem| problem.help.unwrap_or(problem.message))
     }
 

@@ -73,14 +73,14 @@ fn is_readable(object: &Object) -> bool {
     }
 }
 
-fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem> {
+fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::SpecProblem> {
     let mut problems = kind.validate(&object.spec);
     let common = kind.common(&object.spec);
     problems.extend(check_tags("tags", common.tags.as_ref()));
     for (i, path) in common.ignore.iter().flatten().enumerate() {
         let at = format!("ignore[{i}]");
         problems.extend(match path.parse::<Path>() {
-            Err(message) => Some(crate::kinds::Problem::new(at, message)),
+            Err(message) => Some(crate::kinds::SpecProblem::new(at, message)),
             Ok(path) => {
                 unknown_place(kind, &path, at.clone()).or_else(|| unignorable(kind, &path, at))
             }
@@ -88,7 +88,7 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
     }
     let name = aws_name(kind, object);
     if let Err(rule) = kind.check_name(&name) {
-        let problem = crate::kinds::Problem::new(
+        let problem = crate::kinds::SpecProblem::new(
             "name",
             format!("the AWS name `{name}` is not legal: {rule}"),
         );
@@ -98,8 +98,8 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::Problem>
 }
 
 /// An ignored path that the schema knows nothing at: it would never match anything.
-fn unknown_place(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
-    let problem = |message| crate::kinds::Problem::new(at.clone(), message);
+fn unknown_place(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::SpecProblem> {
+    let problem = |message| crate::kinds::SpecProblem::new(at.clone(), message);
     match place(kind.name(), &path.0) {
         Place::Known => None,
         Place::NoField { name, known } => {
@@ -124,8 +124,8 @@ fn unknown_place(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::k
 
 /// An ignored path that the schema knows, and that nothing in AWS is compared by: ignoring it would change
 /// nothing.
-fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::Problem> {
-    let problem = |message| Some(crate::kinds::Problem::new(at.clone(), message));
+fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kinds::SpecProblem> {
+    let problem = |message| Some(crate::kinds::SpecProblem::new(at.clone(), message));
     let fields = path.fields();
     if ["name", "deletionPolicy", "ignore"].contains(&path.root()) {
         return problem(format!("`{path}` is about trueup, and nothing in AWS differs from it"));
@@ -143,7 +143,7 @@ fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kin
             || (fields == **whole && path.0.len() > whole.split('.').count())
     })?;
     let message = format!("`{path}` cannot be ignored by itself: {whole} is compared as a whole");
-    Some(crate::kinds::Problem::new(at, message).help(format!("ignore `{whole}`")))
+    Some(crate::kinds::SpecProblem::new(at, message).help(format!("ignore `{whole}`")))
 }
 
 /// The resource's name in AWS.

@@ -20,7 +20,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -60,7 +60,7 @@ impl Kind for Bucket {
         check::check_name(name)
     }
 
-    fn validate(spec: &BucketSpec) -> Vec<Problem> {
+    fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
         check::validate(spec)
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::aws::{Target, tags};
-use crate::kinds::Problem;
+use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
 
 pub const NAME: &str = "Environment";
@@ -134,20 +134,20 @@ impl EnvironmentSpec {
 }
 
 /// What the schema cannot check.
-pub fn validate(spec: &Value) -> Vec<Problem> {
+pub fn validate(spec: &Value) -> Vec<SpecProblem> {
     let spec = match EnvironmentSpec::deserialize(spec) {
         Ok(spec) => spec,
-        Err(error) => return vec![Problem::new("", error.to_string())],
+        Err(error) => return vec![SpecProblem::new("", error.to_string())],
     };
     let mut problems = Vec::new();
     let interval = spec.reconcile.as_ref().and_then(|r| r.interval.as_deref());
     match interval.map(parse_duration) {
-        Some(Err(message)) => problems.push(Problem::new("reconcile.interval", message)),
+        Some(Err(message)) => problems.push(SpecProblem::new("reconcile.interval", message)),
         Some(Ok(interval)) if interval < INTERVAL_MIN => {
-            problems.push(Problem::new("reconcile.interval", "the interval is at least 1s"));
+            problems.push(SpecProblem::new("reconcile.interval", "the interval is at least 1s"));
         }
         Some(Ok(interval)) if interval > INTERVAL_MAX => {
-            problems.push(Problem::new("reconcile.interval", "the interval is at most 24h"));
+            problems.push(SpecProblem::new("reconcile.interval", "the interval is at most 24h"));
         }
         _ => {}
     }
@@ -160,11 +160,11 @@ const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
 /// Tags that nobody but AWS or trueup may set, and those that no service takes.
-pub fn check_tags(path: &str, declared: Option<&BTreeMap<String, String>>) -> Vec<Problem> {
+pub fn check_tags(path: &str, declared: Option<&BTreeMap<String, String>>) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     for (name, value) in declared.into_iter().flatten() {
         let mut problem = |message: String| {
-            problems.push(Problem::new(format!("{path}.{name}"), message));
+            problems.push(SpecProblem::new(format!("{path}.{name}"), message));
         };
         // AWS reserves its prefix in whatever case.
         let is_reserved = name.starts_with(tags::PREFIX)

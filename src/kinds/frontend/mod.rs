@@ -28,7 +28,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, NameScope, Nulls, Outcome, Problem};
+use super::{Desired, Kind, NameScope, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -74,7 +74,7 @@ impl Kind for Frontend {
         Err("an Amplify app's name has 1 to 255 characters".to_owned())
     }
 
-    fn validate(spec: &FrontendSpec) -> Vec<Problem> {
+    fn validate(spec: &FrontendSpec) -> Vec<SpecProblem> {
         spec::validate(spec)
     }
 

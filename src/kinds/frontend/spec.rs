@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::{EnvVar, Problem, S3Location};
+use crate::kinds::{EnvVar, S3Location, SpecProblem};
 use crate::model::{Common, ValueFrom};
 
 /// A web frontend on Amplify Hosting.
@@ -260,35 +260,35 @@ const ENV_CHARS_MAX: usize = 5500;
 /// The most characters of a build specification.
 const BUILD_CHARS_MAX: usize = 25_000;
 
-pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
+pub(super) fn validate(spec: &FrontendSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if spec.repository.is_some() && spec.artifact.is_some() {
         let message = "a frontend has a repository or an artifact, not both";
-        problems.push(Problem::new("artifact", message));
+        problems.push(SpecProblem::new("artifact", message));
     }
     if let Some(build) = &spec.build {
         let by_hand = build.command.is_some() || build.output_directory.is_some();
         if build.spec.is_some() && by_hand {
             let message = "give spec, or command and outputDirectory";
-            problems.push(Problem::new("build", message));
+            problems.push(SpecProblem::new("build", message));
         }
         if build.spec.is_none() && build.command.is_some() != build.output_directory.is_some() {
             let message = "command and outputDirectory go together";
-            problems.push(Problem::new("build", message));
+            problems.push(SpecProblem::new("build", message));
         }
         let length = build.specification().map_or(0, |text| text.chars().count());
         if length > BUILD_CHARS_MAX {
             let message = format!(
                 "the build specification has {length} characters; Amplify takes {BUILD_CHARS_MAX}"
             );
-            problems.push(Problem::new("build", message));
+            problems.push(SpecProblem::new("build", message));
         }
     }
     if let Some(domain) = &spec.domain
         && domain.name.is_none() != domain.subdomains.is_none()
     {
         let message = "a domain needs name and subdomains";
-        problems.push(Problem::new("domain", message));
+        problems.push(SpecProblem::new("domain", message));
     }
     let subdomains = spec.domain.iter().flat_map(|domain| domain.subdomains.iter().flatten());
     let prefixes: Vec<_> = subdomains.map(|subdomain| &subdomain.prefix).collect();
@@ -296,13 +296,14 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
         prefixes.iter().enumerate().filter(|(i, prefix)| prefixes[..*i].contains(prefix))
     {
         let message = format!("the prefix `{prefix}` is given twice");
-        problems.push(Problem::new(format!("domain.subdomains[{i}].prefix"), message));
+        problems.push(SpecProblem::new(format!("domain.subdomains[{i}].prefix"), message));
     }
     if let Some(domain) = &spec.domain
         && domain.name.is_none()
         && (domain.auto_subdomains.is_some() || domain.certificate_arn.is_some())
     {
-        problems.push(Problem::new("domain", "autoSubdomains and certificateArn go with a name"));
+        problems
+            .push(SpecProblem::new("domain", "autoSubdomains and certificateArn go with a name"));
     }
     let token = spec.repository.as_ref().and_then(|r| r.token_from.as_ref());
     let login = |auth: &Option<BasicAuth>| auth.as_ref().and_then(|b| b.credentials_from.clone());
@@ -313,7 +314,7 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
     ] {
         if from.is_some_and(|from| from.secret().is_none()) {
             let message = "a secret comes from secretsManager or ssm";
-            problems.push(Problem::new(path, message));
+            problems.push(SpecProblem::new(path, message));
         }
     }
     problems.extend(check_env("env", spec.env.as_deref().unwrap_or_default()));
@@ -321,28 +322,28 @@ pub(super) fn validate(spec: &FrontendSpec) -> Vec<Problem> {
     problems
 }
 
-fn check_env(at: &str, env: &[EnvVar]) -> Vec<Problem> {
+fn check_env(at: &str, env: &[EnvVar]) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let mut seen = Vec::new();
     for (i, variable) in env.iter().enumerate() {
         if seen.contains(&&variable.name) {
             let message = format!("variable `{}` is set twice", variable.name);
-            problems.push(Problem::new(format!("{at}[{i}].name"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].name"), message));
         }
         seen.push(&variable.name);
         // https://docs.aws.amazon.com/amplify/latest/userguide/setting-env-vars.html
         if variable.name.starts_with("AWS") {
             let message =
                 format!("`{}`: Amplify takes no variables that begin with AWS", variable.name);
-            problems.push(Problem::new(format!("{at}[{i}].name"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].name"), message));
         }
         if variable.value.as_ref().is_some_and(|value| value.chars().count() > ENV_CHARS_MAX) {
             let message = format!("a value has at most {ENV_CHARS_MAX} characters");
-            problems.push(Problem::new(format!("{at}[{i}].value"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].value"), message));
         }
         if variable.value.is_some() == variable.value_from.is_some() {
             let message = format!("variable `{}` needs either value or valueFrom", variable.name);
-            problems.push(Problem::new(format!("{at}[{i}]"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}]"), message));
         }
     }
     problems

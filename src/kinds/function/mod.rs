@@ -33,7 +33,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Nulls, Outcome, Problem};
+use super::{Desired, Kind, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -94,7 +94,7 @@ impl Kind for Function {
         spec::check_name(name)
     }
 
-    fn validate(spec: &FunctionSpec) -> Vec<Problem> {
+    fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
         spec::validate(spec)
     }
 

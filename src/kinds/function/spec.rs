@@ -5,7 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::{EnvVar, Problem, S3Location};
+use crate::kinds::{EnvVar, S3Location, SpecProblem};
 use crate::model::Common;
 
 /// A Lambda function.
@@ -376,31 +376,31 @@ const RESERVED_ENV: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
 ];
 
-pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
+pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let is_image = spec.code.image.is_some();
     for (field, given) in [("runtime", spec.runtime.is_some()), ("handler", spec.handler.is_some())]
     {
         if is_image && given {
             let message = format!("{field} does not go with code.image: the image brings its own");
-            problems.push(Problem::new(field, message));
+            problems.push(SpecProblem::new(field, message));
         }
         if !is_image && !given {
             let message = format!("code in a zip needs {field}");
-            problems.push(Problem::new("", message).help(format!("add {field} to spec")));
+            problems.push(SpecProblem::new("", message).help(format!("add {field} to spec")));
         }
     }
     // https://github.com/aws/serverless-application-model/issues/1890.
     if is_image && spec.layers.as_ref().is_some_and(|layers| !layers.is_empty()) {
         let message = "layers do not go with code.image: put what they hold into the image";
-        problems.push(Problem::new("layers", message));
+        problems.push(SpecProblem::new("layers", message));
     }
     problems.extend(check_env(spec.env.as_deref().unwrap_or_default()));
     let mut seen = Vec::new();
     for (i, permission) in spec.permissions.iter().flatten().enumerate() {
         if seen.contains(&&permission.id) {
             let message = format!("permission id `{}` is used twice", permission.id);
-            problems.push(Problem::new(format!("permissions[{i}].id"), message));
+            problems.push(SpecProblem::new(format!("permissions[{i}].id"), message));
         }
         seen.push(&permission.id);
     }
@@ -408,7 +408,7 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
         && url.auth_type.is_none()
         && (url.cors.is_some() || url.invoke_mode.is_some())
     {
-        let problem = Problem::new("url", "a function URL needs authType");
+        let problem = SpecProblem::new("url", "a function URL needs authType");
         problems.push(problem.help("add authType: NONE (anybody) or AWS_IAM (signed calls)"));
     }
     if let Some(logging) = &spec.logging
@@ -416,7 +416,7 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<Problem> {
         && (logging.application_log_level.is_some() || logging.system_log_level.is_some())
     {
         let message = "log levels need logFormat: JSON";
-        problems.push(Problem::new("logging", message));
+        problems.push(SpecProblem::new("logging", message));
     }
     problems
 }
@@ -427,7 +427,7 @@ fn is_env_name(name: &str) -> bool {
     begins && name.len() >= 2 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn check_env(env: &[EnvVar]) -> Vec<Problem> {
+fn check_env(env: &[EnvVar]) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let mut seen = Vec::new();
     let mut bytes = 0;
@@ -437,11 +437,11 @@ fn check_env(env: &[EnvVar]) -> Vec<Problem> {
         bytes += name.len() + variable.value.as_ref().map_or(0, String::len);
         if seen.contains(&name) {
             let message = format!("variable `{name}` is set twice");
-            problems.push(Problem::new(format!("{path}.name"), message));
+            problems.push(SpecProblem::new(format!("{path}.name"), message));
         }
         seen.push(name);
         if !is_env_name(name) {
-            let problem = Problem::new(
+            let problem = SpecProblem::new(
                 format!("{path}.name"),
                 format!("`{name}` is not a legal name of a variable"),
             );
@@ -452,16 +452,16 @@ fn check_env(env: &[EnvVar]) -> Vec<Problem> {
         }
         if RESERVED_ENV.contains(&name) {
             let message = format!("`{name}` is set by Lambda itself and cannot be given");
-            problems.push(Problem::new(format!("{path}.name"), message));
+            problems.push(SpecProblem::new(format!("{path}.name"), message));
         }
         if variable.value.is_some() == variable.value_from.is_some() {
             let message = format!("variable `{name}` needs either value or valueFrom");
-            problems.push(Problem::new(path, message));
+            problems.push(SpecProblem::new(path, message));
         }
     }
     if bytes > ENV_BYTES_MAX {
         let message = format!("the variables take {bytes} bytes; Lambda allows {ENV_BYTES_MAX}");
-        problems.push(Problem::new("env", message));
+        problems.push(SpecProblem::new("env", message));
     }
     problems
 }

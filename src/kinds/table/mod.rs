@@ -24,7 +24,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Nulls, Outcome, Problem};
+use super::{Desired, Kind, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -67,7 +67,7 @@ impl Kind for Table {
         spec::check_name(name)
     }
 
-    fn validate(spec: &TableSpec) -> Vec<Problem> {
+    fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
         spec::validate(spec)
     }
 

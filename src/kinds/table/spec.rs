@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::kinds::Problem;
+use crate::kinds::SpecProblem;
 use crate::model::Common;
 
 /// A DynamoDB table.
@@ -361,7 +361,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Err("a table's name has 3 to 255 letters, digits, `_`, `.` or `-`".to_owned())
 }
 
-pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
+pub(super) fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let mut attributes = vec![("partitionKey".to_owned(), &spec.partition_key)];
     attributes.extend(spec.sort_key.iter().map(|key| ("sortKey".to_owned(), key)));
@@ -386,20 +386,20 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         attributes.push((format!("{at}.sortKey"), &index.sort_key));
         if index.sort_key.name == spec.partition_key.name {
             let message = "the sort key is another attribute than the table's partition key";
-            problems.push(Problem::new(format!("{at}.sortKey.name"), message));
+            problems.push(SpecProblem::new(format!("{at}.sortKey.name"), message));
         }
         problems.extend(check_projection(&at, &index.projection));
     }
     if spec.sort_key.as_ref().is_some_and(|key| key.name == spec.partition_key.name) {
         let message = "the sort key is another attribute than the partition key";
-        problems.push(Problem::new("sortKey.name", message));
+        problems.push(SpecProblem::new("sortKey.name", message));
     }
     let has_limits = |limits: Option<OnDemandThroughput>| limits.is_some_and(|l| !l.is_unlimited());
     if spec.billing_mode() == Some(BillingMode::Provisioned)
         && has_limits(spec.on_demand_throughput)
     {
         let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
-        problems.push(Problem::new("onDemandThroughput", message));
+        problems.push(SpecProblem::new("onDemandThroughput", message));
     }
     problems.extend(check_limits("", spec.on_demand_throughput));
     problems.extend(check_warm("", spec.warm_throughput));
@@ -411,53 +411,53 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<Problem> {
         && spec.sort_key.is_none()
     {
         let message = "local indexes need a table with a sort key";
-        problems.push(Problem::new("localSecondaryIndexes", message));
+        problems.push(SpecProblem::new("localSecondaryIndexes", message));
     }
     if let Some(Stream { enabled: true, view_type: None }) = spec.stream {
         let message = "an enabled stream needs a viewType";
-        problems.push(Problem::new("stream", message).help("add viewType: NEW_AND_OLD_IMAGES"));
+        problems.push(SpecProblem::new("stream", message).help("add viewType: NEW_AND_OLD_IMAGES"));
     }
     if let Some(TableEncryption { kind: EncryptionType::AwsOwned, kms_key_arn: Some(_) }) =
         &spec.encryption
     {
         let message = "kmsKeyArn goes with type KMS";
-        problems.push(Problem::new("encryption.kmsKeyArn", message));
+        problems.push(SpecProblem::new("encryption.kmsKeyArn", message));
     }
     problems
 }
 
-fn check_projection(at: &str, projection: &Projection) -> Option<Problem> {
+fn check_projection(at: &str, projection: &Projection) -> Option<SpecProblem> {
     let path = format!("{at}.projection");
     match (projection.kind, &projection.non_key_attributes) {
         (ProjectionType::Include, None) => {
-            Some(Problem::new(path, "a projection of type INCLUDE needs nonKeyAttributes"))
+            Some(SpecProblem::new(path, "a projection of type INCLUDE needs nonKeyAttributes"))
         }
         (ProjectionType::All | ProjectionType::KeysOnly, Some(_)) => {
-            Some(Problem::new(path, "nonKeyAttributes go with type INCLUDE only"))
+            Some(SpecProblem::new(path, "nonKeyAttributes go with type INCLUDE only"))
         }
         _ => None,
     }
 }
 
-fn check_index_keys(at: &str, index: &GlobalIndex) -> Vec<Problem> {
+fn check_index_keys(at: &str, index: &GlobalIndex) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if index.sort_key.is_none()
         && index.additional_sort_keys.as_ref().is_some_and(|k| !k.is_empty())
     {
         let message = "additionalSortKeys follow a sortKey";
-        problems.push(Problem::new(format!("{at}.additionalSortKeys"), message));
+        problems.push(SpecProblem::new(format!("{at}.additionalSortKeys"), message));
     }
     let names: Vec<_> = index.keys().map(|(_, key)| &key.name).collect();
     if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
         let message = format!("attribute `{}` is in the index's key twice", twice.1);
-        problems.push(Problem::new(at, message));
+        problems.push(SpecProblem::new(at, message));
     }
     problems
 }
 
 /// A limit is at least 1, or -1 where there is none; at least one is named:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html>.
-fn check_limits(at: &str, limits: Option<OnDemandThroughput>) -> Vec<Problem> {
+fn check_limits(at: &str, limits: Option<OnDemandThroughput>) -> Vec<SpecProblem> {
     let Some(limits) = limits else { return Vec::new() };
     let path = |field: &str| join(at, &format!("onDemandThroughput{field}"));
     let mut problems = Vec::new();
@@ -466,21 +466,21 @@ fn check_limits(at: &str, limits: Option<OnDemandThroughput>) -> Vec<Problem> {
         (".maxWriteRequestUnits", limits.max_write_request_units),
     ] {
         if limit == Some(0) {
-            let problem = Problem::new(path(field), "a limit is at least 1");
+            let problem = SpecProblem::new(path(field), "a limit is at least 1");
             problems.push(problem.help("-1 takes the limit away"));
         }
     }
     if limits == OnDemandThroughput::default() {
         let message = "onDemandThroughput needs maxReadRequestUnits, maxWriteRequestUnits, or both";
-        problems.push(Problem::new(path(""), message));
+        problems.push(SpecProblem::new(path(""), message));
     }
     problems
 }
 
-fn check_warm(at: &str, warm: Option<WarmThroughput>) -> Option<Problem> {
+fn check_warm(at: &str, warm: Option<WarmThroughput>) -> Option<SpecProblem> {
     let message = "warmThroughput needs readUnitsPerSecond, writeUnitsPerSecond, or both";
     (warm == Some(WarmThroughput::default()))
-        .then(|| Problem::new(join(at, "warmThroughput"), message))
+        .then(|| SpecProblem::new(join(at, "warmThroughput"), message))
 }
 
 fn join(at: &str, field: &str) -> String {
@@ -491,7 +491,7 @@ fn join(at: &str, field: &str) -> String {
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>.
 const PROJECTED_MAX: usize = 100;
 
-fn check_projected(spec: &TableSpec) -> Option<Problem> {
+fn check_projected(spec: &TableSpec) -> Option<SpecProblem> {
     let global = spec.global_secondary_indexes.iter().flatten().map(|index| &index.projection);
     let local = spec.local_secondary_indexes.iter().flatten().map(|index| &index.projection);
     let projected: usize = global
@@ -501,11 +501,11 @@ fn check_projected(spec: &TableSpec) -> Option<Problem> {
     let message = format!(
         "the indexes project {projected} attributes by name; DynamoDB allows {PROJECTED_MAX} in a table"
     );
-    (projected > PROJECTED_MAX).then(|| Problem::new("", message))
+    (projected > PROJECTED_MAX).then(|| SpecProblem::new("", message))
 }
 
 /// An attribute has one type in a table, wherever it is a key.
-fn check_types_agree(attributes: &[(String, &KeyAttribute)]) -> Vec<Problem> {
+fn check_types_agree(attributes: &[(String, &KeyAttribute)]) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     for (i, (path, key)) in attributes.iter().enumerate() {
         let before = attributes[..i].iter().find(|(_, k)| k.name == key.name && k.kind != key.kind);
@@ -514,13 +514,13 @@ fn check_types_agree(attributes: &[(String, &KeyAttribute)]) -> Vec<Problem> {
                 "attribute `{}` is {:?} here and {:?} at {other}; an attribute has one type",
                 key.name, key.kind, first.kind
             );
-            problems.push(Problem::new(format!("{path}.type"), message));
+            problems.push(SpecProblem::new(format!("{path}.type"), message));
         }
     }
     problems
 }
 
-fn check_index_names(spec: &TableSpec) -> Vec<Problem> {
+fn check_index_names(spec: &TableSpec) -> Vec<SpecProblem> {
     let global = spec.global_secondary_indexes.iter().flatten().enumerate();
     let local = spec.local_secondary_indexes.iter().flatten().enumerate();
     let names: Vec<_> = global
@@ -535,39 +535,39 @@ fn check_index_names(spec: &TableSpec) -> Vec<Problem> {
         .enumerate()
         .filter(taken)
         .map(|(_, (path, name))| {
-            Problem::new(path.clone(), format!("index name `{name}` is used twice"))
+            SpecProblem::new(path.clone(), format!("index name `{name}` is used twice"))
         })
         .collect()
 }
 
-fn check_capacity(spec: &TableSpec) -> Vec<Problem> {
+fn check_capacity(spec: &TableSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let mode = spec.billing_mode();
     let has_throughput = spec.billing.as_ref().is_some_and(|b| b.throughput.is_some());
     if mode == Some(BillingMode::Provisioned) && !has_throughput {
         let message = "mode PROVISIONED needs throughput {readCapacityUnits, writeCapacityUnits}";
-        problems.push(Problem::new("billing", message));
+        problems.push(SpecProblem::new("billing", message));
     }
     if mode == Some(BillingMode::PayPerRequest) && has_throughput {
         let message = "throughput goes with mode PROVISIONED";
-        problems.push(Problem::new("billing.throughput", message));
+        problems.push(SpecProblem::new("billing.throughput", message));
     }
     for (i, index) in spec.global_secondary_indexes.iter().flatten().enumerate() {
         let path = format!("globalSecondaryIndexes[{i}]");
         match (mode, index.throughput) {
             (Some(BillingMode::Provisioned), None) => {
                 let message = "an index of a PROVISIONED table needs its own throughput";
-                problems.push(Problem::new(&path, message));
+                problems.push(SpecProblem::new(&path, message));
             }
             (Some(BillingMode::PayPerRequest), Some(_)) => {
                 let message = "throughput goes with billing mode PROVISIONED";
-                problems.push(Problem::new(format!("{path}.throughput"), message));
+                problems.push(SpecProblem::new(format!("{path}.throughput"), message));
             }
             _ => {}
         }
         if mode == Some(BillingMode::Provisioned) && index.on_demand_throughput.is_some() {
             let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
-            problems.push(Problem::new(format!("{path}.onDemandThroughput"), message));
+            problems.push(SpecProblem::new(format!("{path}.onDemandThroughput"), message));
         }
     }
     problems

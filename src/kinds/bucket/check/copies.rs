@@ -1,10 +1,10 @@
 //! What the schema cannot say of replication and of the configurations that have an id.
 
-use crate::kinds::Problem;
+use crate::kinds::SpecProblem;
 use crate::kinds::bucket::spec::*;
 use crate::model::{ObjectFieldRef, ValueFrom};
 
-pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
+pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if let Some(replication) = &spec.replication {
         problems.extend(check_replication(replication, spec.versioning));
@@ -27,12 +27,12 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
     problems
 }
 
-fn repeated<'a>(at: &str, ids: impl Iterator<Item = &'a String>) -> Vec<Problem> {
+fn repeated<'a>(at: &str, ids: impl Iterator<Item = &'a String>) -> Vec<SpecProblem> {
     let (mut seen, mut problems) = (Vec::new(), Vec::new());
     for (i, id) in ids.enumerate() {
         if seen.contains(&id) {
             let message = format!("the id `{id}` is used twice");
-            problems.push(Problem::new(format!("{at}[{i}].id"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].id"), message));
         }
         seen.push(id);
     }
@@ -40,35 +40,38 @@ fn repeated<'a>(at: &str, ids: impl Iterator<Item = &'a String>) -> Vec<Problem>
 }
 
 /// One ARN of a bucket, given or taken from an object.
-fn check_bucket(at: &str, arn: Option<&String>, from: Option<&ValueFrom>) -> Option<Problem> {
+fn check_bucket(at: &str, arn: Option<&String>, from: Option<&ValueFrom>) -> Option<SpecProblem> {
     let fits = |r: &ObjectFieldRef| r.kind == "Bucket" && r.field == "arn";
     match (arn, from) {
         (Some(_), None) => None,
         (None, Some(from)) if from.object_ref.as_ref().is_some_and(fits) => None,
         (None, Some(_)) => {
             let path = format!("{at}.bucketArnFrom");
-            let problem = Problem::new(path, "the destination is the ARN of a Bucket");
+            let problem = SpecProblem::new(path, "the destination is the ARN of a Bucket");
             Some(problem.help("objectRef: { kind: Bucket, name: ..., field: arn }"))
         }
-        _ => Some(Problem::new(at, "give either bucketArn or bucketArnFrom")),
+        _ => Some(SpecProblem::new(at, "give either bucketArn or bucketArnFrom")),
     }
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-add-config.html>.
-fn check_replication(replication: &Replication, versioning: Option<Versioning>) -> Vec<Problem> {
+fn check_replication(
+    replication: &Replication,
+    versioning: Option<Versioning>,
+) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let rules = replication.rules.as_deref().unwrap_or_default();
     if replication.role.is_some() == rules.is_empty() {
-        problems.push(Problem::new("replication", "role and rules go together"));
+        problems.push(SpecProblem::new("replication", "role and rules go together"));
     }
     if !rules.is_empty() && versioning == Some(Versioning::Suspended) {
-        problems.push(Problem::new("replication", "replication needs versioning: Enabled"));
+        problems.push(SpecProblem::new("replication", "replication needs versioning: Enabled"));
     }
     problems.extend(repeated("replication.rules", rules.iter().map(|rule| &rule.id)));
     for (i, rule) in rules.iter().enumerate() {
         let at = format!("replication.rules[{i}]");
         let mut problem = |field: &str, message: &str| {
-            problems.push(Problem::new(format!("{at}.{field}"), message));
+            problems.push(SpecProblem::new(format!("{at}.{field}"), message));
         };
         if rules[..i].iter().any(|other| other.priority == rule.priority) {
             problem("priority", "another rule has the same priority; each has its own");
@@ -95,16 +98,16 @@ fn check_replication(replication: &Replication, versioning: Option<Versioning>) 
 
 /// Days from which on objects are archived:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Tiering.html>.
-fn check_tierings(at: &str, tiering: &IntelligentTiering) -> Vec<Problem> {
+fn check_tierings(at: &str, tiering: &IntelligentTiering) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     for (i, one) in tiering.tierings.iter().enumerate() {
         if one.access_tier == AccessTier::DeepArchiveAccess && one.days < 180 {
             let message = "objects move to DEEP_ARCHIVE_ACCESS after 180 days or later";
-            problems.push(Problem::new(format!("{at}[{i}].days"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].days"), message));
         }
         if tiering.tierings[..i].iter().any(|other| other.access_tier == one.access_tier) {
             let message = "an access tier is given once";
-            problems.push(Problem::new(format!("{at}[{i}].accessTier"), message));
+            problems.push(SpecProblem::new(format!("{at}[{i}].accessTier"), message));
         }
     }
     problems

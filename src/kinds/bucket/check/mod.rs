@@ -2,7 +2,7 @@
 
 mod copies;
 
-use crate::kinds::Problem;
+use crate::kinds::SpecProblem;
 use crate::model::{ObjectFieldRef, ValueFrom};
 
 use super::spec::*;
@@ -36,27 +36,27 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
         .to_owned())
 }
 
-pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
+pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if let Some(encryption) = &spec.encryption
         && encryption.algorithm == EncryptionAlgorithm::AES256
         && encryption.kms_key_arn.is_some()
     {
         let message = "kmsKeyArn goes with aws:kms and aws:kms:dsse";
-        problems.push(Problem::new("encryption.kmsKeyArn", message));
+        problems.push(SpecProblem::new("encryption.kmsKeyArn", message));
     }
     if let Some(encryption) = &spec.encryption
         && encryption.algorithm == EncryptionAlgorithm::AwsKmsDsse
         && encryption.bucket_key_enabled == Some(true)
     {
         let message = "dual-layer encryption (aws:kms:dsse) takes no bucket key";
-        problems.push(Problem::new("encryption.bucketKeyEnabled", message));
+        problems.push(SpecProblem::new("encryption.bucketKeyEnabled", message));
     }
     let mut seen = Vec::new();
     for (i, rule) in spec.lifecycle.iter().flatten().enumerate() {
         if seen.contains(&&rule.id) {
             let message = format!("rule id `{}` is used twice", rule.id);
-            problems.push(Problem::new(format!("lifecycle[{i}].id"), message));
+            problems.push(SpecProblem::new(format!("lifecycle[{i}].id"), message));
         }
         seen.push(&rule.id);
         problems.extend(check_rule(&format!("lifecycle[{i}]"), rule));
@@ -68,19 +68,20 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
             || website.routing_rules.is_some())
     {
         let message = "redirectAllRequestsTo stands alone";
-        problems.push(Problem::new("website", message));
+        problems.push(SpecProblem::new("website", message));
     }
     if let Some(logging) = &spec.logging
         && logging.target_bucket.is_some()
         && logging.target_bucket_from.is_some()
     {
-        problems.push(Problem::new("logging", "give targetBucket or targetBucketFrom, not both"));
+        problems
+            .push(SpecProblem::new("logging", "give targetBucket or targetBucketFrom, not both"));
     }
     let from = spec.logging.as_ref().and_then(|l| l.target_bucket_from.as_ref());
     let fits = |r: &ObjectFieldRef| r.kind == "Bucket" && r.field == "name";
     if from.is_some_and(|from| !from.object_ref.as_ref().is_some_and(fits)) {
         let problem =
-            Problem::new("logging.targetBucketFrom", "a log bucket is the name of a Bucket");
+            SpecProblem::new("logging.targetBucketFrom", "a log bucket is the name of a Bucket");
         problems.push(problem.help("objectRef: { kind: Bucket, name: ..., field: name }"));
     }
     problems.extend(check_notifications(spec));
@@ -91,54 +92,54 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<Problem> {
         let retention = lock.default_retention.as_ref();
         if retention.is_some_and(|r| r.days.is_some() == r.years.is_some()) {
             let message = "a retention is so many days or so many years: give one of the two";
-            problems.push(Problem::new("objectLock.defaultRetention", message));
+            problems.push(SpecProblem::new("objectLock.defaultRetention", message));
         }
         if *lock != ObjectLock::default() && spec.versioning == Some(Versioning::Suspended) {
             let message = "object lock needs versioning: Enabled";
-            problems.push(Problem::new("objectLock", message));
+            problems.push(SpecProblem::new("objectLock", message));
         }
     }
     if let Some(website) = &spec.website
         && website.index_document.as_ref().is_some_and(|suffix| suffix.contains('/'))
     {
         let message = "the index document's name has no slash: S3 looks for it in every folder";
-        problems.push(Problem::new("website.indexDocument", message));
+        problems.push(SpecProblem::new("website.indexDocument", message));
     }
     problems
 }
 
 /// One `*` in an origin, and none in the headers that are shown: versity/versitygw issue 1870 and
 /// noobaa/noobaa-core issue 8954 have S3's own answers.
-fn check_cors(spec: &BucketSpec) -> Vec<Problem> {
+fn check_cors(spec: &BucketSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     for (i, rule) in spec.cors.iter().flatten().enumerate() {
         let origins = rule.allowed_origins.iter().filter(|origin| origin.matches('*').count() > 1);
         for origin in origins {
             let message = format!("`{origin}` has more than one *");
-            problems.push(Problem::new(format!("cors[{i}].allowedOrigins"), message));
+            problems.push(SpecProblem::new(format!("cors[{i}].allowedOrigins"), message));
         }
         if rule.expose_headers.iter().flatten().any(|header| header.contains('*')) {
             let message = "headers that are shown are named one by one, without *";
-            problems.push(Problem::new(format!("cors[{i}].exposeHeaders"), message));
+            problems.push(SpecProblem::new(format!("cors[{i}].exposeHeaders"), message));
         }
     }
     problems
 }
 
-fn check_routing(spec: &BucketSpec) -> Vec<Problem> {
+fn check_routing(spec: &BucketSpec) -> Vec<SpecProblem> {
     let rules = spec.website.iter().flat_map(|website| website.routing_rules.iter().flatten());
     let both = rules.enumerate().filter(|(_, rule)| {
         rule.redirect.replace_key_with.is_some() && rule.redirect.replace_key_prefix_with.is_some()
     });
     both.map(|(i, _)| {
         let path = format!("website.routingRules[{i}].redirect");
-        Problem::new(path, "give replaceKeyWith or replaceKeyPrefixWith, not both")
+        SpecProblem::new(path, "give replaceKeyWith or replaceKeyPrefixWith, not both")
     })
     .collect()
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html>.
-fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<Problem> {
+fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
     let marker = rule.expired_object_delete_marker == Some(true);
     let moves = |list: Option<usize>| list.is_some_and(|length| length > 0);
     let acts = rule.expiration_days.is_some()
@@ -151,7 +152,7 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut problem = |field: &str, message: String| {
         let path = if field.is_empty() { at.to_owned() } else { format!("{at}.{field}") };
-        problems.push(Problem::new(path, message));
+        problems.push(SpecProblem::new(path, message));
     };
     if !acts {
         let message =
@@ -241,7 +242,7 @@ fn is_arn(list: &str, from: &ValueFrom) -> bool {
     list == "functions" && from.object_ref.as_ref().is_some_and(fits)
 }
 
-fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
+fn check_notifications(spec: &BucketSpec) -> Vec<SpecProblem> {
     let Some(notifications) = &spec.notifications else {
         return Vec::new();
     };
@@ -256,20 +257,20 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
         for (i, notification) in list.iter().flatten().enumerate() {
             if seen.contains(&&notification.id) {
                 let message = format!("the id `{}` is used twice", notification.id);
-                problems.push(Problem::new(format!("notifications.{name}[{i}].id"), message));
+                problems.push(SpecProblem::new(format!("notifications.{name}[{i}].id"), message));
             }
             seen.push(&notification.id);
             problems.extend(check_target(name, i, notification));
             if let Some(event) = notification.events.iter().find(|event| !is_event(event)) {
                 let path = format!("notifications.{name}[{i}].events");
-                let problem = Problem::new(path, format!("`{event}` is not an event of S3"));
+                let problem = SpecProblem::new(path, format!("`{event}` is not an event of S3"));
                 problems.push(problem.help("events are written as s3:ObjectCreated:*"));
             }
             if notification.arn.is_some() == notification.arn_from.is_some() {
                 let path = format!("notifications.{name}[{i}]");
-                problems.push(Problem::new(path, "give either arn or arnFrom"));
+                problems.push(SpecProblem::new(path, "give either arn or arnFrom"));
             } else if notification.arn_from.as_ref().is_some_and(|from| !is_arn(name, from)) {
-                let problem = Problem::new(
+                let problem = SpecProblem::new(
                     format!("notifications.{name}[{i}].arnFrom"),
                     "it is notified by the ARN of an object",
                 );
@@ -281,7 +282,7 @@ fn check_notifications(spec: &BucketSpec) -> Vec<Problem> {
 }
 
 /// A list of one sort of destination takes no ARN of another.
-fn check_target(list: &str, i: usize, notification: &Notification) -> Option<Problem> {
+fn check_target(list: &str, i: usize, notification: &Notification) -> Option<SpecProblem> {
     let service = match list {
         "functions" => "lambda",
         "queues" => "sqs",
@@ -290,7 +291,7 @@ fn check_target(list: &str, i: usize, notification: &Notification) -> Option<Pro
     let arn = notification.arn.as_ref()?;
     let is_it = arn.split(':').nth(2) == Some(service);
     let message = format!("{list} are notified by ARNs of {service}");
-    (!is_it).then(|| Problem::new(format!("notifications.{list}[{i}].arn"), message))
+    (!is_it).then(|| SpecProblem::new(format!("notifications.{list}[{i}].arn"), message))
 }
 
 /// The events that S3 notifies of: botocore's service model, and the families of
