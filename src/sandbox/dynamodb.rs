@@ -91,8 +91,8 @@ impl DynamoDb {
         }
         match operation {
             "CreateTable" => {
-                self.tag(&body, &headers, &uri, &response).await;
                 self.create(key.clone(), &body, &response);
+                self.tag(&body, &headers, &uri, &response).await;
             }
             "UpdateTable" => self.update(&key, &body),
             "UpdateContinuousBackups" => {
@@ -235,8 +235,14 @@ impl DynamoDb {
     /// Writes what is kept here into a description.
     fn show(&self, key: &(String, String), response: &mut MockResponse) {
         let tables = self.lock();
-        let Some(table) = tables.get(key) else { return };
         let mut body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let Some(table) = tables.get(key) else {
+            // It was deleted while this call was answered.
+            if body.get("Table").is_some() {
+                *response = not_found();
+            }
+            return;
+        };
         let is_busy = table.busy_until > Instant::now();
         for description in ["Table", "TableDescription"] {
             let Some(described) = body.get_mut(description).and_then(Value::as_object_mut) else {

@@ -242,10 +242,10 @@ const BUGS: [Bug; 75] = [
         caught_by: "releases::a_lease",
     },
     Bug {
-        name: "a release is not checked against its digest",
+        name: "a release is not checked against its seal",
         file: "store/release.rs",
-        good: "} else if address_of(parts) != self.digest {",
-        bad: "} else if address_of(parts).is_empty() {",
+        good: "} else if self.seal_of() != self.seal {",
+        bad: "} else if self.seal_of().is_empty() {",
         caught_by: "damage::a_damaged_environment",
     },
     Bug {
