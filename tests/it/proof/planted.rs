@@ -242,11 +242,11 @@ const BUGS: [Bug; 75] = [
         caught_by: "releases::a_lease",
     },
     Bug {
-        name: "a release is not checked against its seal",
-        file: "store/release.rs",
-        good: "} else if self.seal_of() != self.seal {",
-        bad: "} else if self.seal_of().is_empty() {",
-        caught_by: "damage::a_damaged_environment",
+        name: "a domain of before is left in AWS",
+        file: "kinds/frontend/plan.rs",
+        good: "    push_left_domain(&mut plan, &app, seen);\n",
+        bad: "",
+        caught_by: "more_harm::a_domain_of_before",
     },
     Bug {
         name: "a head of a newer version is read all the same",
