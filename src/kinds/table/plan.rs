@@ -486,6 +486,16 @@ mod tests {
     }
 
     #[test]
+    fn a_time_to_live_that_goes_on_is_given_its_attribute_also_where_that_is_ignored() {
+        let mut desired = Desired::sample("Table", table(json!({"ttl": {"attribute": "at"}})));
+        desired.ignore = vec!["ttl.attribute".parse().unwrap()];
+        let off = json!({"ttl": {"enabled": false, "attribute": ""}});
+        let plan = plan(&desired, Some(&live(off, &desired)));
+        let on = r#"time to live TimeToLive { enabled: true, attribute: "at" }"#;
+        assert_eq!((written(&plan), &plan.blocked), (vec![on.to_owned()], &None));
+    }
+
+    #[test]
     fn a_stream_is_turned_on_or_off_in_one_step() {
         let stream = |on: bool| json!({"stream": {"enabled": on, "viewType": "NEW_IMAGE"}});
         for (declared, view) in [(true, "Some(NewImage)"), (false, "None")] {

@@ -288,7 +288,7 @@ const BUGS: [Bug; 75] = [
         file: "kinds/table/plan.rs",
         good: "            \"ttl.attribute\",\n",
         bad: "",
-        caught_by: "witness::unharmed::what_no_table",
+        caught_by: "--lib",
     },
     Bug {
         name: "a reply has no request id",
