@@ -206,10 +206,22 @@ fn describe<S>(step: &Step<S>) -> String {
     format!("{} ({})", step.what, changes.join("; "))
 }
 
-/// Equal for plans that would do the same for the same release.
+/// Equal for plans that would do the same for the same release, whatever they find: a value that reads
+/// differently each time is no other plan.
 fn plan_digest<S>(plan: &Plan<S>, generation: u64) -> String {
-    let steps: Vec<_> =
-        plan.steps.iter().map(|s| format!("{:?} {}", s.verb, describe(s))).collect();
+    let wanted = |step: &Step<S>| -> Vec<String> {
+        let changes = step.changes.iter();
+        changes.map(|change| format!("{} {:?}", change.path, change.desired)).collect()
+    };
+    let steps: Vec<_> = plan
+        .steps
+        .iter()
+        .map(|step| match step.scope {
+            // What a new resource is made with stands in its manifest.
+            Scope::Whole => format!("{:?} {}", step.verb, step.what),
+            _ => format!("{:?} {} {:?}", step.verb, step.what, wanted(step)),
+        })
+        .collect();
     digest_of(&(generation, steps))
 }
 
@@ -223,5 +235,25 @@ fn flapping<S>(plan: &Plan<S>) -> Blocked {
              another try with `trueup reconcile`",
             steps.join(", ")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Change, Verb};
+
+    #[test]
+    fn a_plan_is_the_same_whatever_is_live() {
+        let plan = |path: &str, live: &str, desired: &str| {
+            let mut plan = Plan::default();
+            let change = Change::of(path, Some(live.to_owned()), desired);
+            plan.push(Verb::Update, "configuration", vec![change], ());
+            plan_digest(&plan, 7)
+        };
+        let first = plan("description", "odd 1", "the shop");
+        assert_eq!(first, plan("description", "odd 2", "the shop"), "it reads otherwise each time");
+        assert_ne!(first, plan("description", "odd 1", "the store"));
+        assert_ne!(first, plan("handler", "odd 1", "the shop"));
     }
 }

@@ -142,6 +142,16 @@ pub(super) struct Pass<'a> {
     pub(super) left_behind: bool,
 }
 
+/// Nothing is done about an object whose record cannot be trusted, and a person is told.
+async fn unreadable(cx: &Context, snapshot: &Snapshot, error: StoreError) -> Report {
+    if error.is_damage() {
+        let (key, release) = (&snapshot.key, snapshot.release);
+        let (kind, message) = (EventKind::Warning, error.to_string());
+        cx.recorder.record(key, release, kind, "RecordDamaged", &message).await;
+    }
+    Report { outcome: Err(error), ..Report::given_up() }
+}
+
 /// Makes one pass. Failures of AWS end in conditions; only the store's own come back as errors.
 pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     let (environment, id) = (&snapshot.key.environment, &snapshot.key.id);
@@ -149,29 +159,23 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         false => snapshot.status.clone(),
         true => match cx.store.status_of(environment, id).await {
             Ok(status) => status,
-            Err(error) => {
-                if error.is_damage() {
-                    let (kind, message) = (EventKind::Warning, error.to_string());
-                    let record = cx.recorder.record(
-                        &snapshot.key,
-                        snapshot.release,
-                        kind,
-                        "RecordDamaged",
-                        &message,
-                    );
-                    record.await;
-                }
-                return Report { outcome: Err(error), ..Report::given_up() };
-            }
+            Err(error) => return unreadable(cx, snapshot, error).await,
         },
     };
+    let uid = Store::uid(&cx.store_id, &snapshot.key);
+    if let Some(other) = before.as_ref().filter(|record| record.uid != uid) {
+        // The ownership tags of its resource have the uid of the record.
+        let how = format!("it is of the uid {}, and the store's id makes {uid}", other.uid);
+        let what = format!("the record of {}, or the store's id", snapshot.key);
+        return unreadable(cx, snapshot, StoreError::Damaged { what, how }).await;
+    }
     let mut record = before.clone().unwrap_or_else(|| StatusRecord {
         kind: id.kind.to_string(),
         name: id.name.to_string(),
         ..StatusRecord::default()
     });
     record.epoch = snapshot.epoch;
-    record.uid = Store::uid(&cx.store_id, &snapshot.key);
+    record.uid = uid;
     let synced = record.conditions.get(condition_type::SYNCED);
     let drifted = synced.is_some_and(|c| c.reason == DRIFTED);
     let mut pass = Pass {

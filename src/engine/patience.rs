@@ -18,21 +18,29 @@ const YOUNG: SignedDuration = SignedDuration::from_mins(1);
 const PASSES_WITHIN: SignedDuration = SignedDuration::from_mins(90);
 
 /// What a refusal mentions that refers to something that may be on its way.
-const REFERRED: [&str; 14] = [
+const REFERRED: [&str; 22] = [
+    "access point",
     "arn:",
     "bucket",
     "cannot be found",
+    "certificate",
     "destination",
     "does not exist",
     "doesn't exist",
     "key",
+    "kms",
     "layer",
+    "log group",
     "not found",
     "policy",
     "principal",
+    "queue",
     "role",
+    "secret",
     "security group",
     "subnet",
+    "topic",
+    "vpc",
 ];
 
 /// The error of a write as it is to be told: one that may pass by itself as not ready, and one that has

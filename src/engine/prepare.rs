@@ -10,8 +10,8 @@ use crate::aws::{AwsError, Session, Target, tags};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Resolved};
 use crate::model::{
-    Object, ObjectFieldRef, ObjectKey, Path, annotation, digest_of, object_references,
-    secret_references, sha256_hex,
+    DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Path, annotation, digest_of,
+    object_references, secret_references, sha256_hex,
 };
 use crate::plan::Blocked;
 use crate::store::{StatusRecord, Store};
@@ -120,6 +120,8 @@ impl Subject<'_> {
             adopt: self.object.annotated(annotation::ADOPT),
             adopt_from: self.object.metadata.annotations.get(annotation::ADOPT_FROM).cloned(),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
+            is_kept: self.environment.protected == Some(true)
+                || common.deletion_policy == Some(DeletionPolicy::Retain),
         })
     }
 

@@ -82,6 +82,8 @@ pub struct Desired<S> {
     pub adopt_from: Option<String>,
     /// The manifest allows to delete and create the resource again.
     pub allow_replace: bool,
+    /// The environment is protected, or the object's deletionPolicy is Retain.
+    pub is_kept: bool,
 }
 
 impl<S> Desired<S> {
@@ -106,6 +108,7 @@ impl<S> Desired<S> {
             adopt: self.adopt,
             adopt_from: self.adopt_from,
             allow_replace: self.allow_replace,
+            is_kept: self.is_kept,
         }
     }
 
@@ -160,7 +163,8 @@ impl<S> Desired<S> {
         shape: &Shape,
     ) -> Option<Blocked> {
         let was_declared = |change: &Change| {
-            self.previous.as_ref().is_some_and(|spec| shape.at(spec, &change.path).is_some())
+            let before = self.previous.as_ref().and_then(|spec| shape.at(spec, &change.path));
+            before.is_some_and(|before| covers(before, change.live.as_ref()))
         };
         let unasked = widening.filter(|change| !was_declared(change));
         self.ask(unasked.map(|change| change.path.to_string()).collect())
@@ -180,6 +184,14 @@ impl<S> Desired<S> {
         self.ask(lost.iter().map(|statement| format!("{field}.{statement}")).collect())
     }
 
+    /// Whether the resource may be deleted and made again: its manifest allows it and asks for another kind of
+    /// content than before, so that it is not somebody's change by hand that is answered; and what is protected or
+    /// retained is confirmed by name. `is_same` says whether an earlier form asked for the same kind of content.
+    pub fn may_replace(&self, is_same: impl Fn(&Value) -> bool) -> bool {
+        let was_asked_before = self.previous.as_ref().is_some_and(is_same);
+        self.allow_replace && !was_asked_before && (!self.is_kept || self.confirmed)
+    }
+
     fn ask(&self, paths: Vec<String>) -> Option<Blocked> {
         if paths.is_empty() || self.confirmed {
             return None;
@@ -192,6 +204,16 @@ impl<S> Desired<S> {
             self.key.id
         );
         Some(Blocked { reason: "ConfirmationNeeded", message })
+    }
+}
+
+/// Whether an earlier declaration named everything that is live: of a map every key, as of a filter's tags.
+fn covers(before: &Value, live: Option<&Value>) -> bool {
+    match (before, live) {
+        (Value::Object(before), Some(Value::Object(live))) => live
+            .iter()
+            .all(|(name, live)| before.get(name).is_some_and(|before| covers(before, Some(live)))),
+        _ => true,
     }
 }
 
@@ -333,6 +355,7 @@ impl<S: DeserializeOwned> Desired<S> {
             adopt: false,
             adopt_from: None,
             allow_replace: false,
+            is_kept: false,
             key,
         }
     }

@@ -84,28 +84,57 @@ pub(super) fn lost_limits(live: &Value, wanted: &Value, before: Option<&Value>) 
     let wanted = statements(wanted);
     let before = before.map(statements).unwrap_or_default();
     let is_in = |list: &[Value], statement: &Value| list.contains(statement);
-    let without_condition = |statement: &Value| {
-        let mut statement = statement.clone();
-        for key in ["Condition", "Sid"] {
-            statement.as_object_mut().map(|map| map.remove(key));
-        }
-        statement
-    };
     let is_lost = |statement: &Value| {
         if is_in(&wanted, statement) || is_in(&before, statement) {
             return false;
         }
         let is_deny = statement["Effect"] == "Deny";
-        let bare = without_condition(statement);
-        let is_widened = !statement["Condition"].is_null()
-            && wanted.iter().any(|w| w["Condition"].is_null() && without_condition(w) == bare);
-        is_deny || is_widened
+        is_deny || wanted.iter().any(|wanted| widens(statement, wanted))
     };
     let name = |(i, statement): (usize, &Value)| {
         let place = || format!("Statement[{i}]");
         statement["Sid"].as_str().map_or_else(place, |sid| format!("Statement[{sid}]"))
     };
     statements(live).iter().enumerate().filter(|(_, s)| is_lost(s)).map(name).collect()
+}
+
+/// Whether a wanted Allow lets through what a live one allows under a condition that it does not have.
+fn widens(live: &Value, wanted: &Value) -> bool {
+    let keys = |statement: &Value| -> Vec<(String, String)> {
+        let operators = statement["Condition"].as_object().into_iter().flatten();
+        let keys = operators.flat_map(|(operator, keys)| {
+            let keys = keys.as_object().into_iter().flatten();
+            keys.map(|(key, _)| (operator.clone(), key.to_ascii_lowercase())).collect::<Vec<_>>()
+        });
+        keys.collect()
+    };
+    let wanted_keys = keys(wanted);
+    let loses = keys(live).iter().any(|key| !wanted_keys.contains(key));
+    let overlaps = ["Principal", "Action", "Resource"]
+        .iter()
+        .all(|member| overlap(&words(&live[*member]), &words(&wanted[*member])));
+    live["Effect"] == "Allow" && wanted["Effect"] == "Allow" && loses && overlaps
+}
+
+/// Every word of a member, whatever its form.
+fn words(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(words).collect(),
+        Value::Object(fields) => fields.values().flat_map(words).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether two lists have something in common. What is not there at all, as NotAction has it, may have anything.
+fn overlap(one: &[String], other: &[String]) -> bool {
+    let meets = |one: &str, other: &str| {
+        let begins = |pattern: &str, text: &str| {
+            pattern.split_once('*').is_some_and(|(start, _)| text.starts_with(start))
+        };
+        one.eq_ignore_ascii_case(other) || begins(one, other) || begins(other, one)
+    };
+    one.is_empty() || other.is_empty() || one.iter().any(|a| other.iter().any(|b| meets(a, b)))
 }
 
 /// The statements in their one form.
@@ -128,8 +157,16 @@ pub(super) fn by_meaning(mut value: Value, field: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use serde_json::json;
+
     #[test]
     fn a_deny_and_a_condition_that_somebody_put_there_are_not_lost_unasked() {
+        let with = |member: &str, value: Value, statement: &Value| {
+            let mut statement = statement.clone();
+            statement[member] = value;
+            statement
+        };
         let statement = |sid: &str, effect: &str, condition: bool| {
             let mut statement = serde_json::json!({
                 "Sid": sid, "Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "*",
@@ -151,14 +188,14 @@ mod tests {
             (policy(&[&narrow]), None, vec!["Statement[read]"]),
             (policy(&[&narrow]), Some(policy(&[&narrow])), vec![]),
             (policy(&[&statement("more", "Allow", false)]), None, vec![]),
+            (policy(&[&with("Sid", json!("other"), &narrow)]), None, vec!["Statement[other]"]),
+            (policy(&[&with("Resource", json!("a"), &narrow)]), None, vec!["Statement[read]"]),
+            (policy(&[&with("Action", json!("s3:PutObject"), &narrow)]), None, vec![]),
         ] {
             assert_eq!(lost_limits(&live, &wanted, before.as_ref()), expected, "{live}");
         }
         assert_eq!(lost_limits(&policy(&[&deny]), &serde_json::json!({}), None), ["Statement[no]"]);
     }
-
-    use super::*;
-    use serde_json::json;
 
     fn statement(extra: Value) -> Value {
         let mut statement =

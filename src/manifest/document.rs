@@ -191,7 +191,9 @@ impl Builder<'_> {
         if value.is_number() && is_ambiguous {
             self.problem(
                 span,
-                format!("`{text}` begins with 0: write it without, or as a text in quotes"),
+                format!(
+                    "`{text}` begins with 0: a number has no leading 0, and a text stands in quotes"
+                ),
             );
         }
     }

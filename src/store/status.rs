@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::brake::Brake;
 use super::item::{item, key, number};
@@ -152,11 +153,11 @@ impl Store {
         let pk = format!("env#{environment}");
         let mut statuses = Statuses::new();
         for stored in self.query(&pk, PREFIX, None).await? {
-            let id = stored.sk.trim_start_matches(PREFIX).parse::<ObjectId>();
-            let id = id.map_err(|how| StoreError::Damaged {
-                what: format!("the record {pk} {}", stored.sk),
-                how,
-            })?;
+            let Ok(id) = stored.sk.trim_start_matches(PREFIX).parse::<ObjectId>() else {
+                // It names no object, so it can be no object's record.
+                warn!(%pk, sk = %stored.sk, "a record of the store names no object and is left alone");
+                continue;
+            };
             let record = stored.record.and_then(|record: StatusRecord| record.checked(&id));
             statuses.insert(id, record);
         }

@@ -393,3 +393,34 @@ async fn what_protects_a_resource_is_what_was_declared_last() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_names_no_object_stops_nobody() {
+    let mut harness = with_shop().await;
+    let mut item = read(&harness, "env#shop", "status#Table/orders").await;
+    item.insert("sk".to_owned(), S("status#garbage".to_owned()));
+    write(&harness, item).await;
+    harness.kill();
+    harness.start().await;
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(ready_checks(&harness).await, [""; 0]);
+}
+
+/// Every resource would be somebody else's.
+#[tokio::test(start_paused = true)]
+async fn another_id_of_the_store_is_damage_and_nothing_is_forgotten() {
+    let mut harness = deleting_shop().await;
+    let mut identity = read(&harness, "store", "identity").await;
+    identity.insert("id".to_owned(), S("another".to_owned()));
+    write(&harness, identity).await;
+    harness.kill();
+    harness.start().await;
+    harness.look("shop").await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(harness.mutations(), [""; 0]);
+    let events = harness.events("shop").await;
+    let told = events.iter().filter(|event| event.reason == "RecordDamaged");
+    assert!(told.count() > 0, "{events:#?}");
+    assert!(harness.status("shop", "Table/orders").await.is_some(), "it is not forgotten");
+}

@@ -55,7 +55,7 @@ pub async fn check_needs(
         let (session, target) = (&session, &target);
         async move {
             let why = missing(session, target, &need).await?;
-            Some(format!("{id} needs {why}"))
+            Some(format!("{id}: {why}"))
         }
     });
     let looks = stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
@@ -107,7 +107,8 @@ async fn missing(session: &Session, target: &Target, need: &Need) -> Option<Stri
                 })
                 .await
                 .absent("NotFound");
-            matches!(found, Ok(None)).then(|| format!("s3://{}/{}", place.bucket, place.key))
+            matches!(found, Ok(None))
+                .then(|| format!("s3://{}/{} is not there", place.bucket, place.key))
         }
         Need::Secret(reference) => {
             let error = Secrets::default().get(session, target, reference).await.err()?;

@@ -104,6 +104,10 @@ fn widens(change: &Change, spec: &BucketSpec) -> bool {
         ("lifecycle" | "intelligentTiering" | "replication", "enabled") => {
             change.live == Some(json!(false)) && !says_enabled(spec, root, id)
         }
+        // Without them copies have another owner or key, or are not made.
+        ("replication", "destination" | "sseKmsEncryptedObjects" | "replicaModifications") => {
+            is_taken_away
+        }
         ("lifecycle", "noncurrentVersionTransitions") => {
             keeps_newer(&change.live) && !keeps_newer(&change.desired)
         }
@@ -432,6 +436,23 @@ mod tests {
                 ["Update lifecycle"],
                 "declared before: {limit}"
             );
+        }
+    }
+
+    #[test]
+    fn a_tag_that_somebody_added_to_a_declared_filter_is_asked_about() {
+        let rule =
+            |tags: Value| json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "tags": tags}]});
+        let all = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1}]});
+        let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", all);
+        desired.previous = Some(rule(json!({"a": "1"})));
+        for (live, expected) in [
+            (json!({"a": "1"}), "Update lifecycle"),
+            (json!({"a": "1", "hand": "x"}), "! ConfirmationNeeded"),
+        ] {
+            let seen = bucket(&rule(live.clone()), &desired.tags);
+            let outline = plan(&desired, Some(&seen)).outline();
+            assert_eq!(outline.last().map(String::as_str), Some(expected), "{live}");
         }
     }
 

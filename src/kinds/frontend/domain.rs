@@ -22,6 +22,8 @@ pub struct DomainRef {
 pub struct DomainState {
     /// Amplify's own word.
     pub status: String,
+    /// This version has the word.
+    pub is_known: bool,
     pub reason: String,
     /// The DNS records that are to be made, as text to append.
     pub records: String,
@@ -139,6 +141,7 @@ fn state(live: &aws::DomainAssociation, words: &Domain) -> DomainState {
     let first = words.subdomains.as_ref().and_then(|subdomains| subdomains.first());
     DomainState {
         status: live.domain_status().as_str().to_owned(),
+        is_known: aws::DomainStatus::values().contains(&live.domain_status().as_str()),
         reason: live.status_reason().to_owned(),
         records: match records[..] {
             [] => String::new(),

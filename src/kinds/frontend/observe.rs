@@ -34,7 +34,7 @@ pub struct LiveFrontend {
     pub domain_state: Option<DomainState>,
     pub facets: SeenFacets<DomainRef>,
     /// A branch of the object's that its manifest does not name any more.
-    pub left_branch: Option<String>,
+    pub left_branch: Option<LeftBranch>,
     /// The domain that its manifest named before, where the app still has it.
     pub left_domain: Option<String>,
     pub unread: Unread,
@@ -51,6 +51,15 @@ pub struct LiveBranch {
     /// What was deployed by which job, as we remembered it.
     pub deployed: Option<String>,
     pub newest_job: Option<LiveJob>,
+}
+
+/// A branch that the object's manifest named before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LeftBranch {
+    pub name: String,
+    pub env: Variables,
+    /// Base64 of `user:password`, where it has a login.
+    pub basic_auth: Option<Secret>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -222,7 +231,7 @@ async fn left_branch(
     session: &Session,
     desired: &Desired<FrontendSpec>,
     app: &str,
-) -> Result<Option<String>, AwsError> {
+) -> Result<Option<LeftBranch>, AwsError> {
     let before = desired.previous.as_ref().and_then(|spec| spec["branch"]["name"].as_str());
     let Some(before) = before.filter(|before| *before != desired.spec.branch.name) else {
         return Ok(None);
@@ -230,7 +239,10 @@ async fn left_branch(
     let found = branch::read(session, app, before).await?;
     let is_ours =
         |branch: &aws::Branch| tags::owned_by(&tags_of(branch.tags()), &desired.key, &desired.uid);
-    Ok(found.filter(is_ours).map(|_| before.to_owned()))
+    Ok(found.filter(is_ours).map(|found| {
+        let LiveBranch { env, basic_auth, .. } = branch::live(&found);
+        LeftBranch { name: before.to_owned(), env, basic_auth }
+    }))
 }
 
 async fn left_domain(

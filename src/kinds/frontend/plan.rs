@@ -109,7 +109,7 @@ pub(super) fn plan(
     } else {
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
         if seen.spec.repository.is_some() && desired.spec.artifact.is_some() {
-            if desired.allow_replace {
+            if desired.may_replace(|before| before["repository"].is_null()) {
                 // The next look finds nothing, and makes it anew.
                 let changes = plan.changes.clone();
                 plan.push_whole(Verb::Delete, "frontend", changes, FrontendStep::Delete { app });
@@ -124,8 +124,15 @@ pub(super) fn plan(
             plan.push(Verb::Update, "tags", tags, step).stands_alone();
         }
     }
-    let wanted = Box::new(settings.branch.clone());
+    let mut wanted = Box::new(settings.branch.clone());
     if seen.branch.is_none() {
+        // What nobody declares goes along to the new branch: its login would be open otherwise.
+        if let Some(left) = &seen.left_branch {
+            let login = left.basic_auth.clone().map(Some);
+            wanted.basic_auth = wanted.basic_auth.or(login);
+            wanted.env =
+                wanted.env.or_else(|| Some(left.env.clone()).filter(|env| !env.is_empty()));
+        }
         // The object's own tags belong to the app; a branch says whose it is.
         let tags = owner::ownership(&desired.key, &desired.uid);
         let step = FrontendStep::CreateBranch { app: app.clone(), branch: wanted, tags };
@@ -158,7 +165,8 @@ pub(super) fn plan(
 
 /// The branch of before goes once the new one serves what was released.
 fn push_left_branch(plan: &mut Plan<FrontendStep>, app: &str, seen: &LiveFrontend) {
-    let Some(branch) = seen.left_branch.clone().filter(|_| plan.is_settled()) else { return };
+    let Some(left) = seen.left_branch.as_ref().filter(|_| plan.is_settled()) else { return };
+    let branch = left.name.clone();
     let change = still_there("branch", &branch);
     plan.changes.push(change.clone());
     let what = format!("branch {branch}");
@@ -214,7 +222,9 @@ fn push_app(
 
 fn replacement_needed() -> Blocked {
     let message = "Amplify takes no artifacts for an app that is connected to a repository. To have it \
-                   deleted and made again, annotate the manifest with trueup.dev/allow-replace: \"true\"";
+                   deleted and made again, annotate the manifest with trueup.dev/allow-replace: \"true\", and confirm it \
+                   with `trueup apply --confirm` where the environment is protected or the frontend's deletionPolicy \
+                   is Retain. What somebody changed by hand is not replaced";
     Blocked { reason: "ReplacementNeeded", message: message.to_owned() }
 }
 
@@ -222,6 +232,14 @@ fn replacement_needed() -> Blocked {
 /// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_DomainAssociation.html>.
 fn judge_domain(plan: &mut Plan<FrontendStep>, seen: &LiveFrontend) {
     let Some(domain) = &seen.domain_state else { return };
+    if !domain.is_known {
+        let message = format!(
+            "Amplify says that the domain is `{}`, which this version of trueup does not know; upgrade trueup",
+            domain.status
+        );
+        plan.blocked = Some(Blocked { reason: "UnknownState", message });
+        return;
+    }
     if domain.status == "FAILED" {
         let message = format!("the domain failed: {}", domain.reason);
         plan.blocked = Some(Blocked { reason: "DomainFailed", message });
@@ -631,7 +649,7 @@ mod tests {
 
     fn state(status: &str) -> DomainState {
         let (status, reason) = (status.to_owned(), "no CNAME".to_owned());
-        DomainState { status, reason, ..DomainState::default() }
+        DomainState { status, reason, is_known: true, ..DomainState::default() }
     }
 
     #[test]

@@ -106,7 +106,8 @@ pub(super) fn plan(
             return plan;
         }
         if seen.image.is_some() != desired.spec.code.image.is_some() {
-            if desired.allow_replace {
+            let is_image = desired.spec.code.image.is_some();
+            if desired.may_replace(|before| before["code"]["image"].is_string() == is_image) {
                 // The next look finds nothing, and makes it anew.
                 plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
                 return plan;
@@ -117,13 +118,19 @@ pub(super) fn plan(
     // What is open on an alias of before is closed first.
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
-    qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
     let of = FunctionRef {
         name: desired.aws_name.clone(),
         qualifier: desired.spec.alias.clone(),
         reserved_concurrency: None,
     };
     let step = |step| FunctionStep::Facet(of.clone(), step);
+    // So is what is there and puts nothing new: it needs no tag, which AWS may refuse.
+    if seen.url.is_some() {
+        push_facets(&mut plan, [URL], &seen.facets, &effective, &mut changes, step);
+    }
+    let mut unwanted = split_unwanted(&mut changes, &settings);
+    push_permissions(&mut plan, &mut unwanted, &settings, &of, seen);
+    qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
     // What belongs to the alias, where there is one.
     let push_qualified = |plan: &mut Plan<FunctionStep>, changes: &mut Vec<Change>| {
         push_facets(plan, [ASYNC, URL], &seen.facets, &effective, changes, step);
@@ -213,7 +220,9 @@ fn replacement_needed() -> Plan<FunctionStep> {
     Plan::blocked(
         "ReplacementNeeded",
         "a function cannot change between a zip and a container image. To have it deleted and made \
-         again, annotate the manifest with trueup.dev/allow-replace: \"true\"",
+         again, annotate the manifest with trueup.dev/allow-replace: \"true\", and confirm it with `trueup apply \
+         --confirm` where the environment is protected or the function's deletionPolicy is Retain. What somebody \
+         changed by hand is not replaced",
     )
 }
 
@@ -281,6 +290,19 @@ fn push_release(
         });
         plan.push(verb, format!("alias {alias} to a new version"), Vec::from_iter(moved), step);
     }
+}
+
+/// The changes of permissions that are not wanted at all.
+fn split_unwanted(changes: &mut Vec<Change>, settings: &Settings) -> Vec<Change> {
+    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
+    let is_unwanted = |change: &mut Change| {
+        change.path.root() == "permissions"
+            && match change.path.0.get(1) {
+                Some(Segment::Element(id)) => wanted.iter().all(|permission| permission.id != *id),
+                _ => wanted.is_empty(),
+            }
+    };
+    changes.extract_if(.., is_unwanted).collect()
 }
 
 fn not_writable(id: &str, foreign: &[String]) -> Blocked {
@@ -702,6 +724,13 @@ mod tests {
         assert!(refused.blocked.unwrap().message.contains("allow-replace"));
         desired.allow_replace = true;
         assert_eq!(plan(&desired, Some(&seen)).outline(), ["Delete function"]);
+        desired.is_kept = true;
+        assert_eq!(plan(&desired, Some(&seen)).outline(), ["! ReplacementNeeded"], "protected");
+        desired.confirmed = true;
+        assert_eq!(plan(&desired, Some(&seen)).outline(), ["Delete function"], "confirmed");
+        desired.previous = Some(json!({"code": {"image": image}}));
+        let by_hand = plan(&desired, Some(&seen)).outline();
+        assert_eq!(by_hand, ["! ReplacementNeeded"], "somebody made it a zip by hand");
         seen.image = Some(image.to_owned());
         assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0]);
     }

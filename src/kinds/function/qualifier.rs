@@ -117,13 +117,15 @@ impl Removals {
     pub fn of(desired: &Desired<FunctionSpec>, leftovers: &[Leftover]) -> Self {
         let mut all = Self { closing: Vec::new(), moving: Vec::new() };
         for leftover in leftovers {
-            all.add(&desired.spec, leftover);
+            all.add(desired, leftover);
         }
         all
     }
 
-    /// What is not declared is unmanaged on the old qualifier, too; the tag goes on knowing of it.
-    fn add(&mut self, spec: &FunctionSpec, leftover: &Leftover) {
+    /// What is not declared, or ignored, is unmanaged on the old qualifier, too; the tag goes on knowing of it.
+    fn add(&mut self, desired: &Desired<FunctionSpec>, leftover: &Leftover) {
+        let spec = &desired.spec;
+        let is_managed = |field: &str| desired.ignore.iter().all(|path| path.root() != field);
         let of = || leftover.of.clone();
         let on = leftover.of.qualifier.as_deref().unwrap_or("$LATEST");
         let change = |field: &str| Change {
@@ -131,7 +133,7 @@ impl Removals {
             live: Some(json!("still there")),
             desired: None,
         };
-        if let (Some(live), Some(wanted)) = (leftover.url, &spec.url) {
+        if let (Some(live), Some(wanted), true) = (leftover.url, &spec.url, is_managed("url")) {
             let step = FunctionStep::Facet(of(), FacetStep::clear(URL));
             let removal = (change("url"), format!("url of {on}"), step);
             let is_as_open = wanted
@@ -139,7 +141,7 @@ impl Removals {
                 .is_some_and(|wanted| wanted == UrlAuthType::NONE || live != UrlAuthType::NONE);
             if is_as_open { &mut self.moving } else { &mut self.closing }.push(removal);
         }
-        if let Some(wanted) = permission::declared(spec) {
+        if let Some(wanted) = permission::declared(spec).filter(|_| is_managed("permissions")) {
             for id in &leftover.statements {
                 let step = FunctionStep::RemovePermission(of(), id.clone());
                 let removal = (change("permissions"), format!("permission {id} of {on}"), step);
@@ -147,7 +149,7 @@ impl Removals {
                 if is_wanted { &mut self.moving } else { &mut self.closing }.push(removal);
             }
         }
-        if leftover.has_async && spec.async_invocation.is_some() {
+        if leftover.has_async && spec.async_invocation.is_some() && is_managed("async") {
             let step = FunctionStep::Facet(of(), FacetStep::clear(ASYNC));
             self.moving.push((change("async"), format!("async settings of {on}"), step));
         }
@@ -259,6 +261,27 @@ mod tests {
         assert_eq!((steps.len(), tag.as_deref()), (1, Some("live")), "nothing is left: forgotten");
         assert_eq!(planned("live", &[]).0, [""; 0]);
         assert_eq!(planned("", &[]).1.as_deref(), Some("live"), "known before anything is put");
+    }
+
+    #[test]
+    fn what_is_ignored_stays_on_the_qualifier_of_before() {
+        let mut desired = function(json!({"url": {"authType": "NONE"}, "async": {}, "alias": "b"}));
+        let leftover = Leftover {
+            url: Some(UrlAuthType::NONE),
+            has_async: true,
+            statements: vec!["trueup-public-url".to_owned()],
+            ..Leftover::default()
+        };
+        let removed = |desired: &Desired<FunctionSpec>| {
+            let removals = Removals::of(desired, std::slice::from_ref(&leftover));
+            removals.closing.len() + removals.moving.len()
+        };
+        assert_eq!(removed(&desired), 3);
+        for (path, expected) in [("url", 2), ("url.authType", 2), ("async", 2), ("permissions", 2)]
+        {
+            desired.ignore = vec![path.parse().unwrap()];
+            assert_eq!(removed(&desired), expected, "{path}");
+        }
     }
 
     #[test]

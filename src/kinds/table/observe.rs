@@ -29,6 +29,8 @@ pub struct LiveTable {
     pub tags: BTreeMap<String, String>,
     /// What AWS is still doing, where it is.
     pub busy: Option<String>,
+    /// It is in a state that this version does not know: nothing is written.
+    pub unknown_state: Option<String>,
     /// Why AWS cannot do anything with the table, where it cannot.
     pub failure: Option<String>,
     pub is_protected: bool,
@@ -82,6 +84,7 @@ pub(super) async fn observe(
     let mut unread = Unread::new();
     let spec = spec_of(&table, &mut unread)?;
     let (busy, failure) = (busy(&table), failure(&table));
+    let unknown_state = unknown_state(&table);
     let status = table.table_status().cloned();
     let stream_arn = table.latest_stream_arn().map(str::to_owned);
     let is_protected = table.deletion_protection_enabled() == Some(true);
@@ -100,6 +103,7 @@ pub(super) async fn observe(
         stream_arn,
         tags,
         busy,
+        unknown_state,
         failure,
         is_protected,
         facets,
@@ -128,6 +132,25 @@ fn failure(table: &aws::TableDescription) -> Option<String> {
     };
     let status = table.table_status().map(ToString::to_string).unwrap_or_default();
     Some(format!("the table is {status}: {what_to_do}"))
+}
+
+/// What a state means that this version does not know, it does not guess.
+fn unknown_state(table: &aws::TableDescription) -> Option<String> {
+    let is_unknown = |word: &str, known: &[&str]| !known.contains(&word);
+    let of_table = table.table_status().map(|status| status.as_str());
+    let of_table = of_table.filter(|word| is_unknown(word, aws::TableStatus::values()));
+    let sse = table.sse_description().and_then(|sse| sse.status()).map(|status| status.as_str());
+    let sse = sse.filter(|word| is_unknown(word, aws::SseStatus::values()));
+    let indexes = table.global_secondary_indexes().iter().filter_map(|index| index.index_status());
+    let mut indexes = indexes.map(|status| status.as_str());
+    let index = indexes.find(|word| is_unknown(word, aws::IndexStatus::values()));
+    let (what, word) = None
+        .or(of_table.map(|word| ("the table", word)))
+        .or(sse.map(|word| ("its encryption", word)))
+        .or(index.map(|word| ("one of its indexes", word)))?;
+    Some(format!(
+        "DynamoDB says that {what} is `{word}`, which this version of trueup does not know; upgrade trueup"
+    ))
 }
 
 fn busy(table: &aws::TableDescription) -> Option<String> {
@@ -299,6 +322,7 @@ impl LiveTable {
             stream_arn: None,
             tags,
             busy: None,
+            unknown_state: None,
             failure: None,
             is_protected,
             facets,

@@ -75,6 +75,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         plan.blocked = Plan::<()>::blocked("TableUnusable", failure.clone()).blocked;
         return plan;
     }
+    if let Some(state) = &live.unknown_state {
+        plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
+        return plan;
+    }
     if let Some(busy) = &live.busy {
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
@@ -564,6 +568,14 @@ mod tests {
         assert_eq!(index.sort_key, None);
         desired.ignore = vec!["globalSecondaryIndexes[by].sortKey".parse().unwrap()];
         assert_eq!(plan(&desired, Some(&seen)).outline(), [""; 0]);
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_is_left_alone() {
+        let desired = Desired::sample("Table", table(json!({"tableClass": "STANDARD"})));
+        let mut seen = live(json!({"tableClass": "STANDARD_INFREQUENT_ACCESS"}), &desired);
+        seen.unknown_state = Some("the table is REBALANCING".to_owned());
+        assert_eq!(plan(&desired, Some(&seen)).outline(), ["! UnknownState"]);
     }
 
     #[test]
