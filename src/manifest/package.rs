@@ -46,6 +46,11 @@ pub enum PackageError {
          link out"
     )]
     Outside { object: ObjectId, path: String, link: String, target: String },
+    #[error(
+        "{object}: {path} has the entry {entry}, which would be unpacked outside of the function's folder; build \
+         the zip again without it"
+    )]
+    Leaves { object: ObjectId, path: String, entry: String },
     #[error("{object}: cannot package {path}: {source}{}", hint(source))]
     Io { object: ObjectId, path: String, source: io::Error },
 }
@@ -163,7 +168,12 @@ fn copy_of_archive(object: &ObjectId, path: &Path) -> Result<File, PackageError>
     let mut left = UNPACKED_BYTES_MAX;
     for i in 0..archive.len() {
         // Read to its end, so that what is damaged shows; and no further than it may be large.
-        let mut file = archive.by_index(i).map_err(no_archive)?.take(left + 1);
+        let file = archive.by_index(i).map_err(no_archive)?;
+        if file.enclosed_name().is_none() {
+            let entry = file.name().to_owned();
+            return Err(PackageError::Leaves { object: object.clone(), path: shown(), entry });
+        }
+        let mut file = file.take(left + 1);
         let unpacked = io::copy(&mut file, &mut io::sink())
             .map_err(|source| no_archive(zip::result::ZipError::Io(source)))?;
         left = left.checked_sub(unpacked).ok_or_else(|| {
@@ -374,6 +384,11 @@ mod tests {
             let said = refused(&path);
             assert!(said.contains(expected), "{said}");
         }
+        let mut zip = ZipWriter::new(File::create(at("slip.zip")).unwrap());
+        zip.start_file("../../etc/x", SimpleFileOptions::default()).unwrap();
+        zip.finish().unwrap();
+        let said = refused(&at("slip.zip"));
+        assert!(said.contains("has the entry ../../etc/x"), "{said}");
         std::os::unix::fs::symlink(at("notes.txt"), at("code/outside.txt")).unwrap();
         let said = refused(&at("code"));
         assert!(said.contains("outside.txt is a link to") && said.contains("notes.txt"), "{said}");

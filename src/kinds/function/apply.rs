@@ -24,8 +24,8 @@ pub(super) async fn apply(
         FunctionStep::Configure(settings, revision) => {
             return configuration::update(session, name, settings, revision).await;
         }
-        FunctionStep::UpdateCode(code, architectures) => {
-            return update_code(session, name, code, architectures.as_deref()).await;
+        FunctionStep::UpdateCode(code, architectures, revision) => {
+            return update_code(session, name, code, architectures.as_deref(), revision).await;
         }
         FunctionStep::Publish(publication) => return publish(session, name, publication).await,
         FunctionStep::Facet(of, facet) => return facet.take(session, of).await,
@@ -82,6 +82,7 @@ async fn update_code(
     name: &str,
     code: &Code,
     wanted: Option<&[Architecture]>,
+    revision: &str,
 ) -> Result<Outcome, AwsError> {
     let s3 = code.s3.as_ref();
     let call = session
@@ -92,6 +93,7 @@ async fn update_code(
         .set_s3_key(s3.map(|s| s.key.clone()))
         .set_s3_object_version(s3.and_then(|s| s.version.clone()))
         .set_image_uri(code.image.clone())
+        .set_revision_id(Some(revision.to_owned()).filter(|revision| !revision.is_empty()))
         .set_architectures(wanted.map(architectures));
     let updated = session.write(Service::Lambda, "UpdateFunctionCode", call.send()).await?;
     let arn = updated.function_arn().unwrap_or_default();

@@ -19,7 +19,8 @@ pub enum FunctionStep {
     Create(Box<Settings>, BTreeMap<String, String>),
     /// With the revision that was looked at: what is sent back as it was read is of that one.
     Configure(Box<Settings>, String),
-    UpdateCode(Code, Option<Vec<Architecture>>),
+    /// With the revision that was looked at.
+    UpdateCode(Code, Option<Vec<Architecture>>, String),
     /// Publishes what was looked at, and moves the alias to it.
     Publish(Publication),
     /// On a qualifier, where the facet belongs to one.
@@ -248,7 +249,8 @@ fn push_settings(
         let spec = &settings.spec;
         // AWS does not say whether an update without them keeps them; so they are always given.
         let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
-        let step = FunctionStep::UpdateCode(spec.code.clone(), architectures);
+        let step =
+            FunctionStep::UpdateCode(spec.code.clone(), architectures, seen.revision.clone());
         plan.push(Verb::Update, "code", code, step);
     }
 }

@@ -245,8 +245,8 @@ pub struct PointInTimeRecovery {
 pub struct TableEncryption {
     #[serde(rename = "type")]
     pub kind: EncryptionType,
-    /// Only with type KMS; AWS's own key for DynamoDB where it is not given. The key itself, not an
-    /// alias: DynamoDB answers with the key.
+    /// Only with type KMS. A new table gets AWS's own key for DynamoDB where it is not given; an existing one keeps
+    /// the key that it has. The key itself, not an alias: DynamoDB answers with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^arn:[^:]+:kms:[^:]+:\d{12}:key/.+$"))]
     pub kms_key_arn: Option<String>,
