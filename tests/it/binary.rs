@@ -218,7 +218,7 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
     assert_eq!(get(&http, "/healthz").0, 200);
     assert!(get(&http, "/version").1.contains(env!("CARGO_PKG_VERSION")));
     let before = metric(&http, "trueup_drift_corrected_total{environment=\"shop\",kind=\"Table\"}");
-    assert_eq!(before, None);
+    assert_eq!(before, Some(0.0), "a counter begins at 0");
     // Another client deletes the table.
     let store =
         aws.client(env!("CARGO_BIN_EXE_trueup")).args(["get", "-o", "json"]).output().unwrap();

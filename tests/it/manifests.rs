@@ -160,7 +160,7 @@ fn a_value_of_another_form_is_told_what_to_write() {
             "write for example 60s, 5m or 1h30m",
             1,
         ),
-        ("\"123456789012\"", "012345678901", "quote it: \"012345678901\"", 1),
+        ("\"123456789012\"", "012345678901", "quote it: \"012345678901\"", 2),
         (
             "role: arn:aws:iam::123456789012:role/api",
             "role: api",

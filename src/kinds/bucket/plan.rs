@@ -105,8 +105,11 @@ fn widens(change: &Change, spec: &BucketSpec) -> bool {
             change.live == Some(json!(false)) && !says_enabled(spec, root, id)
         }
         // Without them copies have another owner or key, or are not made.
-        ("replication", "destination" | "sseKmsEncryptedObjects" | "replicaModifications") => {
-            is_taken_away
+        ("replication", "sseKmsEncryptedObjects") => is_taken_away,
+        ("replication", "destination") => {
+            let of_copies = ["account", "kmsKeyArn", "ownedByDestination"];
+            let field = change.path.0.last().map(Segment::name);
+            is_taken_away && field.is_some_and(|field| of_copies.contains(&field))
         }
         ("lifecycle", "noncurrentVersionTransitions") => {
             keeps_newer(&change.live) && !keeps_newer(&change.desired)

@@ -489,8 +489,8 @@ const BUGS: [Bug; 75] = [
     Bug {
         name: "a Deny of somebody's is taken out of a policy",
         file: "kinds/policy.rs",
-        good: "        is_deny || is_widened",
-        bad: "        is_deny && is_widened",
+        good: "is_deny || wanted.iter()",
+        bad: "is_deny && wanted.iter()",
         caught_by: "more_harm::a_deny",
     },
     Bug {
