@@ -68,13 +68,16 @@ impl Unwell {
     fn replace(&self, name: &str, now: BTreeSet<Labels>) {
         // Whoever panicked with it left a set that is merely older.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shown.insert(name.to_owned(), now).unwrap_or_default();
-        let now = &shown[name];
-        for gone in before.difference(now) {
+        let before = shown.remove(name).unwrap_or_default();
+        for gone in before.difference(&now) {
             let labels = gone.each_ref().map(String::as_str);
             // Fails where the series is gone already.
             let _ = self.condition.remove_label_values(&labels);
             let _ = self.since.remove_label_values(&labels);
+        }
+        // Environments come and go: one without a series is not kept.
+        if !now.is_empty() {
+            shown.insert(name.to_owned(), now);
         }
     }
 }

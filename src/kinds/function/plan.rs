@@ -125,7 +125,8 @@ pub(super) fn plan(
         reserved_concurrency: None,
     };
     let step = |step| FunctionStep::Facet(of.clone(), step);
-    // So is what is there and puts nothing new: it needs no tag, which AWS may refuse.
+    // A URL that exists, and permissions that are only removed, come before the tag: they put nothing new on the
+    // qualifier, and a tag that AWS refuses must not hold back what closes a function.
     if seen.url.is_some() {
         push_facets(&mut plan, [URL], &seen.facets, &effective, &mut changes, step);
     }
