@@ -101,7 +101,7 @@ async fn environment(
         Err(error) => return findings.bad(&format!("{name}: {error}")),
     };
     let spec = current.objects.iter().find(|object| object.kind == environment::NAME);
-    let spec = spec.and_then(|object| EnvironmentSpec::deserialize(&object.spec).ok());
+    let spec = spec.and_then(|object| EnvironmentSpec::deserialize(&*object.spec).ok());
     let place = match account(connected, &spec.unwrap_or_default()).await {
         Ok(place) => place,
         Err(why) => return findings.bad(&format!("{name}: {why}")),

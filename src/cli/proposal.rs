@@ -111,7 +111,7 @@ pub(super) async fn propose(
         .chain(set.objects())
         .filter(|o| o.kind == environment::NAME)
         .filter_map(|o| {
-            Some((o.environment().to_owned(), EnvironmentSpec::deserialize(&o.spec).ok()?))
+            Some((o.environment().to_owned(), EnvironmentSpec::deserialize(&*o.spec).ok()?))
         })
         .collect();
     let artifacts = |name: &str| -> Option<Artifacts> { environments.get(name)?.artifacts.clone() };

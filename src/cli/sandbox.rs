@@ -138,7 +138,7 @@ async fn prepare(connected: &Connected, set: &Set) -> Result<(), CliError> {
         }
     }
     for object in set.objects().filter(|o| o.kind == environment::NAME) {
-        let spec = EnvironmentSpec::deserialize(&object.spec).unwrap_or_default();
+        let spec = EnvironmentSpec::deserialize(&*object.spec).unwrap_or_default();
         let session = connected.sessions.get(&spec.target()).await?;
         if let Some(artifacts) = &spec.artifacts {
             make_bucket(&session, &artifacts.bucket).await?;

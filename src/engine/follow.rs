@@ -80,7 +80,7 @@ pub(super) enum News {
 /// An environment whose lease was taken, with what is recorded of its objects.
 pub(super) struct Taken {
     pub lease: Lease,
-    pub statuses: BTreeMap<ObjectId, StatusRecord>,
+    pub statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
     /// Objects whose record cannot be read.
     pub unreadable: BTreeSet<ObjectId>,
     /// What somebody asked for before.
@@ -101,7 +101,7 @@ impl Follower {
         for (id, record) in self.store.statuses(name).await? {
             match record {
                 Ok(record) => {
-                    statuses.insert(id, record);
+                    statuses.insert(id, Arc::new(record));
                 }
                 Err(error) => {
                     warn!(environment = %name, object = %id, %error, "the object is left alone");

@@ -66,7 +66,7 @@ pub struct Snapshot {
     pub environment: Arc<EnvironmentSpec>,
     /// `None` where the object is not in the release any more.
     pub wanted: Option<Wanted>,
-    pub status: Option<StatusRecord>,
+    pub status: Option<Arc<StatusRecord>>,
     /// What the object's references resolve to.
     pub fields: HashMap<ObjectFieldRef, String>,
     /// The form in which the resource was last seen to be in full accord.
@@ -105,7 +105,7 @@ pub enum Next {
 /// What is known of the object after a pass.
 pub enum Learned {
     /// The record as the store has it.
-    Status(Box<StatusRecord>),
+    Status(Arc<StatusRecord>),
     /// The object is forgotten.
     Gone,
     /// The store may have something else than memory: it is read again.
@@ -130,7 +130,7 @@ pub(super) struct Pass<'a> {
     pub(super) cx: &'a Context,
     pub(super) snapshot: &'a Snapshot,
     /// The record as the store has it.
-    pub(super) before: Option<StatusRecord>,
+    pub(super) before: Option<Arc<StatusRecord>>,
     pub(super) record: StatusRecord,
     /// The resource differs although it was in full accord with this release before.
     pub(super) drifted: bool,
@@ -158,7 +158,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     let before = match snapshot.is_unsure {
         false => snapshot.status.clone(),
         true => match cx.store.status_of(environment, id).await {
-            Ok(status) => status,
+            Ok(status) => status.map(Arc::new),
             Err(error) => return unreadable(cx, snapshot, error).await,
         },
     };
@@ -169,7 +169,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
         let what = format!("the record of {}, or the store's id", snapshot.key);
         return unreadable(cx, snapshot, StoreError::Damaged { what, how }).await;
     }
-    let mut record = before.clone().unwrap_or_else(|| StatusRecord {
+    let mut record = before.as_deref().cloned().unwrap_or_else(|| StatusRecord {
         kind: id.kind.to_string(),
         name: id.name.to_string(),
         ..StatusRecord::default()
@@ -206,7 +206,7 @@ pub async fn pass(cx: &Context, snapshot: &Snapshot) -> Report {
     let status = match &outcome {
         Err(_) => Learned::Nothing,
         Ok(()) if forget => Learned::Gone,
-        Ok(()) => Learned::Status(Box::new(pass.record)),
+        Ok(()) => Learned::Status(Arc::new(pass.record)),
     };
     Report { next, status, outcome, result }
 }
@@ -441,7 +441,7 @@ impl Pass<'_> {
             status: Some(&self.record),
             previous: self.snapshot.previous.as_deref(),
             confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| {
-                decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_ref())
+                decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
             }),
             asked_at: self.snapshot.asked_at,
             store_id: &self.cx.store_id,
@@ -504,12 +504,7 @@ impl Pass<'_> {
 
     /// Writes the record if anything but the time of the look changed.
     pub(super) async fn save(&self) -> Result<(), StoreError> {
-        let same = self.before.as_ref().is_some_and(|before| {
-            let mut before = before.clone();
-            before.looked_at = self.record.looked_at;
-            before.epoch = self.record.epoch;
-            before == self.record
-        });
+        let same = self.before.as_deref().is_some_and(|before| self.record.says_the_same(before));
         if same { Ok(()) } else { self.put().await }
     }
 }
@@ -542,7 +537,7 @@ fn differs(look: &Look) -> bool {
 pub(super) struct Ready {
     pub(super) kind: &'static dyn AnyKind,
     pub(super) session: Session,
-    desired: Desired<serde_json::Value>,
+    desired: Desired<Arc<serde_json::Value>>,
 }
 
 /// Why a look cannot even begin.

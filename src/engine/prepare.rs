@@ -1,6 +1,7 @@
 //! From an object of a release to the [`Desired`] that a kind plans with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -88,7 +89,7 @@ impl Subject<'_> {
         session: &Session,
         secrets: &Secrets,
         resolve: impl Fn(&ObjectFieldRef) -> Option<String>,
-    ) -> Result<Desired<Value>, AwsError> {
+    ) -> Result<Desired<Arc<Value>>, AwsError> {
         let target = self.environment.target();
         let mut resolved = self.secrets(session, secrets, &target).await?;
         for reference in object_references(&self.object.spec) {
@@ -104,9 +105,9 @@ impl Subject<'_> {
             tags: self.tags(common.tags.as_ref(), &uid),
             uid,
             key: self.key.clone(),
-            spec: self.object.spec.clone(),
+            spec: Arc::clone(&self.object.spec),
             cleared: Vec::new(),
-            previous: self.previous.map(|object| object.spec.clone()),
+            previous: self.previous.map(|object| Arc::clone(&object.spec)),
             confirmed: self.confirmed,
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),

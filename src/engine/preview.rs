@@ -59,7 +59,7 @@ pub async fn preview(
         .iter()
         .chain(removed)
         .find(|o| o.kind == environment::NAME)
-        .and_then(|o| EnvironmentSpec::deserialize(&o.spec).ok())
+        .and_then(|o| EnvironmentSpec::deserialize(&*o.spec).ok())
         .unwrap_or_default();
     let target = spec.target();
     let session = sessions.get(&target).await?;

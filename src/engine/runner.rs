@@ -80,7 +80,7 @@ pub(super) struct Running {
 /// The engine. One loop owns it; passes run beside it and report back.
 pub struct Engine {
     pub(super) config: Config,
-    pub(super) cx: Context,
+    pub(super) cx: Arc<Context>,
     pub(super) health: Health,
     pub(super) rng: Rng,
     pub(super) world: World,
@@ -109,7 +109,7 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let store_id = store.id().await?.into();
         let rng = Rng::seeded(config.seed);
-        let cx = Context {
+        let cx = Arc::new(Context {
             clock: store.clock(),
             recorder: Recorder::new(store.clone()),
             store,
@@ -117,7 +117,7 @@ impl Engine {
             sessions,
             secrets: Secrets::default(),
             metrics,
-        };
+        });
         Ok(Self {
             config,
             cx,
@@ -305,7 +305,7 @@ impl Engine {
         match report.status {
             Learned::Status(status) => {
                 self.track(&key).is_unsure = false;
-                self.learn(&key, Some(*status));
+                self.learn(&key, Some(status));
             }
             Learned::Gone => {
                 self.track(&key).is_unsure = false;
@@ -319,18 +319,18 @@ impl Engine {
     }
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
-    fn learn(&mut self, key: &ObjectKey, mut status: Option<StatusRecord>) {
+    fn learn(&mut self, key: &ObjectKey, mut status: Option<Arc<StatusRecord>>) {
         let lifted = std::mem::take(&mut self.track(key).brake_lifted);
         if let Some(status) = status.as_mut().filter(|_| lifted) {
-            status.brake.lift();
+            Arc::make_mut(status).brake.lift();
         }
         let Some(environment) = self.world.environments.get_mut(&key.environment) else {
             return;
         };
         environment.unreadable.remove(&key.id);
-        let before = environment.statuses.get(&key.id).cloned();
-        let wake: Vec<ObjectId> = match &status {
+        let wake: Vec<ObjectId> = match status {
             Some(status) => {
+                let before = environment.statuses.get(&key.id);
                 let moved = before.as_ref().is_none_or(|b| {
                     b.outputs != status.outputs
                         || b.observed_generation != status.observed_generation
@@ -338,7 +338,7 @@ impl Engine {
                 if let Some(at) = status.looked_at {
                     environment.looked_at.insert(key.id.clone(), at);
                 }
-                environment.statuses.insert(key.id.clone(), status.clone());
+                environment.statuses.insert(key.id.clone(), status);
                 environment.dependents(&key.id).filter(|_| moved).cloned().collect()
             }
             None => {

@@ -3,83 +3,119 @@
 //! Guarantees: an object that is well has no series, and an environment with more objects than the limit has
 //! none at all, so that a large fleet does not flood Prometheus.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::{IntGaugeVec, Opts, Registry};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Opts, Registry, core::Describer};
 
 use super::world::EnvironmentState;
 use crate::model::{Condition, ConditionStatus, condition_type};
+use crate::store::StatusRecord;
 
-const LABELS: [&str; 5] = ["environment", "kind", "name", "condition", "reason"];
+/// Sorted, as the exposition formats have them.
+const LABELS: [&str; 5] = ["condition", "environment", "kind", "name", "reason"];
 
-type Labels = [String; 5];
-
+/// The series are made when somebody asks for them: thousands of objects begin as not well, and are well a
+/// moment later.
 #[derive(Clone)]
 pub struct Unwell {
-    condition: IntGaugeVec,
-    since: IntGaugeVec,
-    shown: Arc<Mutex<BTreeMap<String, BTreeSet<Labels>>>>,
+    condition: Desc,
+    since: Desc,
+    /// By environment.
+    shown: Arc<Mutex<BTreeMap<String, Vec<Arc<StatusRecord>>>>>,
 }
 
 impl Unwell {
     /// Fails only where a registry already has the names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &LABELS);
+        let desc = |name: &str, help: &str| {
+            Opts::new(name, help).variable_labels(LABELS.map(str::to_owned).into()).describe()
+        };
         let unwell = Self {
-            condition: gauge(
+            condition: desc(
                 "trueup_object_condition",
                 "1 for each condition of an object that is not as it should be",
             )?,
-            since: gauge(
+            since: desc(
                 "trueup_object_condition_timestamp_seconds",
                 "When that condition came to be so, as Unix time",
             )?,
             shown: Arc::default(),
         };
-        registry.register(Box::new(unwell.condition.clone()))?;
-        registry.register(Box::new(unwell.since.clone()))?;
+        registry.register(Box::new(unwell.clone()))?;
         Ok(unwell)
     }
 
     /// Shows what is not well in an environment now, and takes away what is.
     pub(super) fn publish(&self, name: &str, environment: &EnvironmentState, objects_max: usize) {
-        let mut now = BTreeSet::new();
-        if environment.statuses.len() <= objects_max {
-            for status in environment.statuses.values() {
-                for condition in status.conditions.iter().filter(|c| is_bad(c)) {
-                    let labels =
-                        [name, &status.kind, &status.name, &condition.kind, &condition.reason];
-                    self.condition.with_label_values(&labels).set(1);
-                    let since = condition.last_transition_time.as_second();
-                    self.since.with_label_values(&labels).set(since);
-                    now.insert(labels.map(str::to_owned));
-                }
-            }
-        }
-        self.replace(name, now);
+        let is_shown = environment.statuses.len() <= objects_max;
+        let statuses = environment.statuses.values().filter(|_| is_shown);
+        let unwell = statuses.filter(|status| status.conditions.iter().any(is_bad));
+        self.replace(name, unwell.cloned().collect());
     }
 
     /// Takes away what is shown of an environment: another daemon follows it now.
     pub(super) fn forget(&self, name: &str) {
-        self.replace(name, BTreeSet::new());
+        self.replace(name, Vec::new());
     }
 
-    fn replace(&self, name: &str, now: BTreeSet<Labels>) {
-        // Whoever panicked with it left a set that is merely older.
+    fn replace(&self, name: &str, now: Vec<Arc<StatusRecord>>) {
+        // Whoever panicked with it left a list that is merely older.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shown.remove(name).unwrap_or_default();
-        for gone in before.difference(&now) {
-            let labels = gone.each_ref().map(String::as_str);
-            // Fails where the series is gone already.
-            let _ = self.condition.remove_label_values(&labels);
-            let _ = self.since.remove_label_values(&labels);
-        }
         // Environments come and go: one without a series is not kept.
-        if !now.is_empty() {
+        if now.is_empty() {
+            shown.remove(name);
+        } else {
             shown.insert(name.to_owned(), now);
         }
     }
+}
+
+impl Collector for Unwell {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.condition, &self.since]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut conditions, mut since) = (Vec::new(), Vec::new());
+        for (environment, status) in
+            shown.iter().flat_map(|(e, all)| all.iter().map(move |s| (e, s)))
+        {
+            for condition in status.conditions.iter().filter(|c| is_bad(c)) {
+                let labels =
+                    [&condition.kind, environment, &status.kind, &status.name, &condition.reason];
+                conditions.push(metric(labels, 1.0));
+                since.push(metric(labels, condition.last_transition_time.as_second() as f64));
+            }
+        }
+        vec![family(&self.condition, conditions), family(&self.since, since)]
+    }
+}
+
+fn metric(values: [&String; 5], value: f64) -> Metric {
+    let label = |(name, value): (&str, &String)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.clone());
+        pair
+    };
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(LABELS.into_iter().zip(values).map(label).collect());
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn family(desc: &Desc, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(desc.fq_name.clone());
+    family.set_help(desc.help.clone());
+    family.set_field_type(MetricType::GAUGE);
+    family.set_metric(metrics);
+    family
 }
 
 /// Stalled is bad when it is True, Ready and Synced when they are not; Reconciling is never.
@@ -124,14 +160,28 @@ mod tests {
     fn a_series_goes_when_its_condition_does() {
         let registry = Registry::new();
         let unwell = Unwell::register(&registry).unwrap();
-        let labels = |reason: &str| ["dev", "Table", "orders", "Ready", reason].map(str::to_owned);
         let text = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let status = |reason: &str| {
+            let mut status = StatusRecord {
+                kind: "Table".to_owned(),
+                name: "orders".to_owned(),
+                ..StatusRecord::default()
+            };
+            let at = Timestamp::from_second(1_700_000_000).unwrap();
+            let (ready, no) = (condition_type::READY, ConditionStatus::False);
+            status.conditions.set(ready, no, reason, String::new(), 1, at);
+            Arc::new(status)
+        };
         for reason in ["Throttled", "NotOwned"] {
-            let now = labels(reason);
-            unwell.condition.with_label_values(&now.each_ref().map(String::as_str)).set(1);
-            unwell.replace("dev", BTreeSet::from([now]));
+            unwell.replace("dev", vec![status(reason)]);
         }
-        assert!(text().contains("NotOwned") && !text().contains("Throttled"), "{}", text());
+        let labels =
+            r#"{condition="Ready",environment="dev",kind="Table",name="orders",reason="NotOwned"}"#;
+        let series: Vec<_> =
+            text().lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
+        let expected = [("", "1"), ("_timestamp_seconds", "1700000000")]
+            .map(|(name, value)| format!("trueup_object_condition{name}{labels} {value}"));
+        assert_eq!(series, expected);
         unwell.forget("dev");
         assert_eq!(text(), "");
     }

@@ -426,7 +426,7 @@ impl Engine {
             .collect();
         for id in &asked {
             if let Some(status) = environment.statuses.get_mut(id) {
-                status.brake.lift();
+                Arc::make_mut(status).brake.lift();
             }
         }
         for id in asked {

@@ -39,7 +39,7 @@ pub struct EnvironmentState {
     pub objects: BTreeMap<ObjectId, Wanted>,
     /// What the release says was taken out. An object that is in neither list is nobody's to delete.
     pub taken_out: BTreeMap<ObjectId, TakenOut>,
-    pub statuses: BTreeMap<ObjectId, StatusRecord>,
+    pub statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
     /// Objects whose record in the store cannot be read: nothing is done about them until it can.
     pub unreadable: BTreeSet<ObjectId>,
     pub looked_at: HashMap<ObjectId, Timestamp>,
@@ -51,7 +51,7 @@ impl EnvironmentState {
     pub fn new(
         head: Head,
         lease: Lease,
-        statuses: BTreeMap<ObjectId, StatusRecord>,
+        statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
         unreadable: BTreeSet<ObjectId>,
     ) -> Self {
         Self {
@@ -160,7 +160,7 @@ impl EnvironmentState {
 }
 
 fn environment_spec(object: &Object, release: u64) -> Result<EnvironmentSpec, StoreError> {
-    EnvironmentSpec::deserialize(&object.spec).map_err(|error| StoreError::Damaged {
+    EnvironmentSpec::deserialize(&*object.spec).map_err(|error| StoreError::Damaged {
         what: format!("{} of release {release}", object.id()),
         how: error.to_string(),
     })

@@ -72,7 +72,7 @@ pub trait AnyKind: Send + Sync {
     fn look<'a>(
         &'a self,
         session: &'a Session,
-        desired: Desired<Value>,
+        desired: Desired<Arc<Value>>,
         intent: Intent,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Look, AwsError>>;
@@ -141,7 +141,7 @@ impl<K: Kind> AnyKind for Untyped<K> {
     fn look<'a>(
         &'a self,
         session: &'a Session,
-        desired: Desired<Value>,
+        desired: Desired<Arc<Value>>,
         intent: Intent,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Look, AwsError>> {
@@ -151,7 +151,7 @@ impl<K: Kind> AnyKind for Untyped<K> {
 
 async fn look<K: Kind>(
     session: &Session,
-    desired: Desired<Value>,
+    desired: Desired<Arc<Value>>,
     intent: Intent,
     now: Timestamp,
 ) -> Result<Look, AwsError> {

@@ -1,6 +1,7 @@
 //! The desired side of a comparison: a typed spec with everything that it refers to resolved.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -56,7 +57,7 @@ pub struct Desired<S> {
     pub cleared: Vec<Path>,
     /// The spec that the resource was last seen to be in full accord with: what it declares was declared by
     /// somebody.
-    pub previous: Option<Value>,
+    pub previous: Option<Arc<Value>>,
     /// Somebody confirmed this form of the object by its name: it may delete, open or lose what is live.
     pub confirmed: bool,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
@@ -128,6 +129,11 @@ impl<S> Desired<S> {
         let is_new = !exists || self.create_begun.is_some();
         let ignored = if is_new { &[][..] } else { &self.ignore };
         let ignored = [ignored, &self.unread].concat();
+        self.put_ownership(&mut declared);
+        if ignored.is_empty() {
+            let changes = diff(&declared, live, shape);
+            return Comparison { effective: complete(&declared, live, shape), changes };
+        }
         let mut written = declared.clone();
         fill_ignored(&mut declared, live, &ignored, shape, IgnoredAbsent::Dropped);
         fill_ignored(&mut written, live, &ignored, shape, IgnoredAbsent::Kept);
@@ -179,7 +185,7 @@ impl<S> Desired<S> {
         let is_ignored = self.ignore.iter().any(|path| path.to_string() == field);
         let is_declared = self.declares(&declared, field) && !is_ignored;
         let live = live.filter(|live| live.is_object() && is_declared)?;
-        let before = self.previous.as_ref().and_then(|spec| spec.get(field));
+        let before = self.previous.as_deref().and_then(|spec| spec.get(field));
         let lost = policy::lost_limits(live, &declared[field], before);
         self.ask(lost.iter().map(|statement| format!("{field}.{statement}")).collect())
     }
@@ -188,7 +194,7 @@ impl<S> Desired<S> {
     /// content than before, so that it is not somebody's change by hand that is answered; and what is protected or
     /// retained is confirmed by name. `is_same` says whether an earlier form asked for the same kind of content.
     pub fn may_replace(&self, is_same: impl Fn(&Value) -> bool) -> bool {
-        let was_asked_before = self.previous.as_ref().is_some_and(is_same);
+        let was_asked_before = self.previous.as_deref().is_some_and(is_same);
         self.allow_replace && !was_asked_before && (!self.is_kept || self.confirmed)
     }
 

@@ -58,15 +58,17 @@ impl Nulls {
         let Value::Object(fields) = spec else { return };
         for (name, value) in fields.iter_mut() {
             let here = at.field(name);
-            let text = self.text(&here).map(|text| text.replace("{name}", aws_name));
-            // The tables are our own; a test reads every value of them.
-            let own: Option<Value> = text.and_then(|text| serde_json::from_str(&text).ok());
             // An empty object clears, too: where AWS always has something, that is its own value.
             let is_empty = value.as_object().is_some_and(serde_json::Map::is_empty)
                 && matches!(self, Self::StandFor(_));
-            match (value, own) {
-                (value, Some(own)) if value.is_null() || is_empty => *value = own,
-                (value, _) => self.fill(value, &here, aws_name),
+            if !value.is_null() && !is_empty {
+                self.fill(value, &here, aws_name);
+                continue;
+            }
+            let text = self.text(&here).map(|text| text.replace("{name}", aws_name));
+            // The tables are our own; a test reads every value of them.
+            if let Some(own) = text.and_then(|text| serde_json::from_str(&text).ok()) {
+                *value = own;
             }
         }
     }

@@ -130,7 +130,7 @@ pub(super) fn advise(set: &Set) -> Vec<Problem> {
 
 fn account_of(object: &Object) -> Option<(String, String)> {
     let is_environment = object.kind == environment::NAME;
-    let spec = EnvironmentSpec::deserialize(&object.spec).ok().filter(|_| is_environment)?;
+    let spec = EnvironmentSpec::deserialize(&*object.spec).ok().filter(|_| is_environment)?;
     Some((object.environment().to_owned(), spec.target().account_id?))
 }
 

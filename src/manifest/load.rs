@@ -1,6 +1,7 @@
 //! From sources to a valid set of objects, or to every problem at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -198,7 +199,7 @@ fn check(document: &Document, text: &str, problems: &mut Vec<Problem>) -> Checke
     match Object::deserialize(value) {
         Ok(mut object) if valid => {
             for pointer in nulls.unwrap_or_default() {
-                put_null(&mut object.spec, &pointer);
+                put_null(Arc::make_mut(&mut object.spec), &pointer);
             }
             Checked::Valid(object)
         }

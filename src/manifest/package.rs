@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -101,7 +102,7 @@ pub fn package(
             };
             let mut package = package_one(&object.id(), &directory.join(path), &artifacts)?;
             object.environment().clone_into(&mut package.environment);
-            object.spec[field] = json!({"s3": {
+            Arc::make_mut(&mut object.spec)[field] = json!({"s3": {
                 "bucket": package.bucket, "key": package.key, "sha256": hex::encode(package.sha256),
             }});
             packages.push(package);

@@ -69,7 +69,7 @@ pub(super) fn each_object(set: &Set, conforms: bool) -> Vec<Problem> {
 fn is_readable(object: &Object) -> bool {
     match kind(&object.kind) {
         Some(kind) => kind.is_readable(&object.spec),
-        None => EnvironmentSpec::deserialize(&object.spec).is_ok(),
+        None => EnvironmentSpec::deserialize(&*object.spec).is_ok(),
     }
 }
 
@@ -272,7 +272,7 @@ fn check_environment(set: &Set, index: usize, object: &Object, all: &All) -> Opt
     };
     // What is wrong with the Environment is said there: it may have what seems to be missing.
     let is_sound = validator(environment::NAME).is_some_and(|v| v.is_valid(&json!(environment)));
-    let spec = EnvironmentSpec::deserialize(&environment.spec).ok().filter(|_| is_sound)?;
+    let spec = EnvironmentSpec::deserialize(&*environment.spec).ok().filter(|_| is_sound)?;
     let packaged =
         ["/code/path", "/artifact/path"].into_iter().find(|p| object.spec.pointer(p).is_some())?;
     if spec.artifacts.is_some() {
@@ -416,7 +416,7 @@ fn collisions(set: &Set, all: &All) -> Vec<(bool, Problem)> {
 /// Amplify app's, two of one environment would still be taken for each other by people.
 fn name_space(kind: &dyn AnyKind, environment: &str, all: &All) -> String {
     let id = ObjectId::new(environment::NAME, environment);
-    let spec = all.get(&(environment.to_owned(), id)).map(|o| &o.spec);
+    let spec = all.get(&(environment.to_owned(), id)).map(|o| &*o.spec);
     let target =
         spec.and_then(|spec| EnvironmentSpec::deserialize(spec).ok()).unwrap_or_default().target();
     match kind.name_scope() {

@@ -91,7 +91,7 @@ pub struct Object {
     pub api_version: String,
     pub kind: String,
     pub metadata: Metadata,
-    pub spec: Value,
+    pub spec: Arc<Value>,
 }
 
 impl Object {

@@ -113,9 +113,9 @@ fn collect<T: serde::de::DeserializeOwned>(value: &Value, field: &str) -> Vec<T>
     match value {
         Value::Object(map) => map
             .iter()
-            .flat_map(|(key, inner)| match T::deserialize(inner) {
-                Ok(found) if key == field => vec![found],
-                _ => collect(inner, field),
+            .flat_map(|(key, inner)| {
+                let found = (key == field).then(|| T::deserialize(inner).ok()).flatten();
+                found.map_or_else(|| collect(inner, field), |found| vec![found])
             })
             .collect(),
         Value::Array(items) => items.iter().flat_map(|item| collect(item, field)).collect(),

@@ -75,8 +75,11 @@ fn compare(
                 compare(&path.field(name), Some(value), have.get(name), shape, changes);
             }
             // A field that a whole leaves out is removed.
-            let surplus = have.iter().filter(|(name, _)| !want.contains_key(*name));
-            for (name, value) in surplus.filter(|_| shape.is_whole(path)) {
+            let mut surplus = have.iter().filter(|(name, _)| !want.contains_key(*name)).peekable();
+            if surplus.peek().is_none() || !shape.is_whole(path) {
+                return;
+            }
+            for (name, value) in surplus {
                 compare(&path.field(name), Some(&Value::Null), Some(value), shape, changes);
             }
         }

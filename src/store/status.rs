@@ -98,6 +98,11 @@ impl StatusRecord {
         digest_of(&Self { seal: String::new(), ..self.clone() })
     }
 
+    /// Whether nothing differs but when the resource was looked at, and under which lease.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        *self == Self { looked_at: self.looked_at, epoch: self.epoch, ..other.clone() }
+    }
+
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }

@@ -159,7 +159,7 @@ impl Harness {
         let environments: BTreeMap<String, EnvironmentSpec> = set
             .objects()
             .filter(|o| o.kind == "Environment")
-            .map(|o| (o.metadata.name.clone(), EnvironmentSpec::deserialize(&o.spec).unwrap()))
+            .map(|o| (o.metadata.name.clone(), EnvironmentSpec::deserialize(&*o.spec).unwrap()))
             .collect();
         let artifacts = |name: &str| environments.get(name)?.artifacts.clone();
         let (objects, packages) = package(&set, artifacts).unwrap();

@@ -40,7 +40,7 @@ pub async fn check_needs(
     before: &[Object],
     objects: &[Object],
 ) -> Result<(), MoveError> {
-    let spec = objects.iter().find(|o| o.kind == environment::NAME).map(|o| &o.spec);
+    let spec = objects.iter().find(|o| o.kind == environment::NAME).map(|o| &*o.spec);
     // Without it nobody knows where to look.
     let Some(Ok(spec)) = spec.map(EnvironmentSpec::deserialize) else { return Ok(()) };
     let own = own_buckets(environment, objects);

@@ -19,7 +19,7 @@ pub fn check_removals(
     let removed: Vec<_> = before.iter().map(Object::id).filter(|id| !kept.contains(id)).collect();
     let is_protected = before.iter().chain(after).any(|o| {
         o.kind == environment::NAME
-            && EnvironmentSpec::deserialize(&o.spec).is_ok_and(|s| s.protected == Some(true))
+            && EnvironmentSpec::deserialize(&*o.spec).is_ok_and(|s| s.protected == Some(true))
     });
     let needs_word =
         |id: &&ObjectId| is_protected || kind(&id.kind).is_some_and(|k| k.holds_data());

@@ -433,7 +433,7 @@ mod tests {
                 "confirmed: {limit}"
             );
             desired.confirmed = false;
-            desired.previous = Some(limited.clone());
+            desired.previous = Some(limited.clone().into());
             assert_eq!(
                 plan(&desired, Some(&live)).outline(),
                 ["Update lifecycle"],
@@ -448,7 +448,7 @@ mod tests {
             |tags: Value| json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "tags": tags}]});
         let all = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1}]});
         let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", all);
-        desired.previous = Some(rule(json!({"a": "1"})));
+        desired.previous = Some(rule(json!({"a": "1"})).into());
         for (live, expected) in [
             (json!({"a": "1"}), "Update lifecycle"),
             (json!({"a": "1", "hand": "x"}), "! ConfirmationNeeded"),

@@ -85,16 +85,16 @@ pub(super) fn compare(
     seen["code"] = have;
     let levels = declared["logging"].clone();
     let side = if exists { LiveSide::Resource(&seen) } else { LiveSide::Nothing(&seen) };
-    let compared = desired.compare(declared, side, &SHAPE);
-    let mut effective = compared.effective.clone();
-    settle_levels(&mut effective, &levels);
-    let variables = effective["env"].take();
-    if let Value::Object(fields) = &mut effective {
-        fields.remove("env");
+    let mut compared = desired.compare(declared, side, &SHAPE);
+    let effective = &mut compared.effective;
+    settle_levels(effective, &levels);
+    let mut variables = Value::Null;
+    if let Value::Object(fields) = effective {
+        variables = fields.remove("env").unwrap_or_default();
         fields.insert("code".to_owned(), json!(desired.spec.code));
     }
     let settings = Settings {
-        spec: readable(&effective)?,
+        spec: readable(effective)?,
         env: env.map(|env| env.effective(&variables, &live.env)),
     };
     Ok((compared, settings))

@@ -514,7 +514,7 @@ mod tests {
         assert_eq!(plan(&desired, Some(&seen)).outline(), rewritten, "confirmed");
         desired.confirmed = false;
         desired.previous =
-            Some(json!({"permissions": [{"id": "s3", "eventSourceToken": "token"}]}));
+            Some(json!({"permissions": [{"id": "s3", "eventSourceToken": "token"}]}).into());
         assert_eq!(plan(&desired, Some(&seen)).outline(), rewritten, "taken out of the manifest");
     }
 
@@ -731,7 +731,7 @@ mod tests {
         assert_eq!(plan(&desired, Some(&seen)).outline(), ["! ReplacementNeeded"], "protected");
         desired.confirmed = true;
         assert_eq!(plan(&desired, Some(&seen)).outline(), ["Delete function"], "confirmed");
-        desired.previous = Some(json!({"code": {"image": image}}));
+        desired.previous = Some(json!({"code": {"image": image}}).into());
         let by_hand = plan(&desired, Some(&seen)).outline();
         assert_eq!(by_hand, ["! ReplacementNeeded"], "somebody made it a zip by hand");
         seen.image = Some(image.to_owned());

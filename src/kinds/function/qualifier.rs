@@ -60,7 +60,7 @@ pub(super) fn left_behind(
     // Functions that were made before the tag was.
     let put_before =
         |spec: &&Value| ["url", "permissions", "async"].iter().any(|f| !spec[f].is_null());
-    known.extend(desired.previous.as_ref().filter(put_before).map(alias_of));
+    known.extend(desired.previous.as_deref().filter(put_before).map(alias_of));
     known.remove(&desired.spec.alias);
     known
 }
@@ -99,7 +99,7 @@ pub(super) fn first_tag(spec: &FunctionSpec) -> Option<(String, String)> {
 pub(super) fn ours(desired: &Desired<FunctionSpec>, ids: Vec<String>) -> Vec<String> {
     let listed = |spec: &Value| spec.get("permissions").is_some();
     let is_listed =
-        desired.spec.permissions.is_some() || desired.previous.as_ref().is_some_and(listed);
+        desired.spec.permissions.is_some() || desired.previous.as_deref().is_some_and(listed);
     ids.into_iter().filter(|id| is_listed || permission::is_implied(id)).collect()
 }
 
@@ -220,7 +220,7 @@ mod tests {
             ("nothing is declared", json!({"alias": "live"}), Some("@latest"), None, vec![None]),
         ] {
             let mut desired = function(spec);
-            desired.previous = previous;
+            desired.previous = previous.map(Into::into);
             let tags =
                 tag.map(|tag| (QUALIFIERS_TAG.to_owned(), tag.to_owned())).into_iter().collect();
             let found: Vec<_> = left_behind(&desired, &tags).into_iter().collect();

@@ -375,7 +375,7 @@ mod tests {
     fn a_limit_that_leaves_the_manifest_is_taken_away() {
         let mut desired = Desired::sample("Table", by(json!({})));
         let limits = json!({"onDemandThroughput": {"maxReadRequestUnits": 10}});
-        desired.previous = Some(by(limits.clone()));
+        desired.previous = Some(by(limits.clone()).into());
         let plan = planned(&desired, limits);
         assert_eq!(plan.outline(), ["Update index by"]);
         let TableStep::UpdateIndex(_, update) = &plan.steps[0].call else { panic!("{plan:?}") };
