@@ -19,6 +19,7 @@ mod classify;
 mod error;
 mod guards;
 mod metrics;
+mod owner;
 mod partition;
 mod rate_limit;
 mod reply;

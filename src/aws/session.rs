@@ -10,11 +10,12 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, OnceCell};
 
 use super::error::{AwsError, Class};
 use super::guards::Guards;
 use super::metrics::AwsMetrics;
+use super::owner::BucketOwner;
 use super::reply::ReplyCheck;
 use super::service::Service;
 use crate::model::Clock;
@@ -167,7 +168,7 @@ struct Inner {
     clients: Clients,
     guards: Arc<Guards>,
     metrics: Option<AwsMetrics>,
-    account: Mutex<Option<String>>,
+    account: Arc<OnceCell<String>>,
 }
 
 struct Clients {
@@ -187,10 +188,12 @@ impl Session {
         guards: Arc<Guards>,
         metrics: Option<AwsMetrics>,
     ) -> Self {
+        let account = Arc::default();
         // An endpoint of one's own has no wildcard names for buckets.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
             .interceptor(ReplyCheck)
+            .interceptor(BucketOwner(Arc::clone(&account)))
             .build();
         macro_rules! client {
             ($sdk:ident) => {{
@@ -207,7 +210,7 @@ impl Session {
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
         };
-        Self(Arc::new(Inner { region, clients, guards, metrics, account: Mutex::default() }))
+        Self(Arc::new(Inner { region, clients, guards, metrics, account }))
     }
 
     pub fn region(&self) -> &str {
@@ -248,17 +251,12 @@ impl Session {
 
     /// The account that the credentials belong to; asked once.
     pub async fn account_id(&self) -> Result<String, AwsError> {
-        let mut known = self.0.account.lock().await;
-        if let Some(account) = &*known {
-            return Ok(account.clone());
-        }
-        let identity = self
-            .read(Service::Sts, "GetCallerIdentity", || {
+        let ask = || async {
+            let read = self.read(Service::Sts, "GetCallerIdentity", || {
                 self.0.clients.sts.get_caller_identity().send()
-            })
-            .await?;
-        let account = identity.account().unwrap_or_default().to_owned();
-        *known = Some(account.clone());
-        Ok(account)
+            });
+            Ok(read.await?.account().unwrap_or_default().to_owned())
+        };
+        self.0.account.get_or_try_init(ask).await.cloned()
     }
 }

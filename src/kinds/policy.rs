@@ -3,7 +3,11 @@
 //! Two policies are the same where they differ only in the order of statements, actions, resources
 //! or principals, in a list of one against its element, or, as a principal, in the two ways to write an
 //! account: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
-//! Anywhere else an account's number is a number.
+//! Anywhere else an account's number is a number. Actions and the keys of conditions have no case:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html> and
+//! `reference_policies_elements_condition.html` beside it.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +20,7 @@ pub fn canonical(policy: &Value) -> String {
 
 fn normalized(value: &Value, key: &str) -> Value {
     match value {
+        Value::Object(map) if key == "Condition" => conditions(map),
         Value::Object(map) => object(map, is_principal(key)),
         // A text becomes a list of one, which joins the list that it stands in.
         Value::Array(items) => sorted(
@@ -31,6 +36,9 @@ fn normalized(value: &Value, key: &str) -> Value {
             serde_json::json!({"AWS": ["*"]})
         }
         Value::String(text) if SINGLE.contains(&key) => Value::String(text.clone()),
+        Value::String(text) if ACTIONS.contains(&key) => {
+            sorted(vec![Value::String(text.to_ascii_lowercase())])
+        }
         Value::String(text) if key == ACCOUNTS => sorted(vec![Value::String(account(text))]),
         Value::String(_) => sorted(vec![value.clone()]),
         // Condition values: true and "true" are the same.
@@ -41,6 +49,25 @@ fn normalized(value: &Value, key: &str) -> Value {
 
 /// Keys whose value is one text and never a list.
 const SINGLE: [&str; 4] = ["Version", "Id", "Sid", "Effect"];
+
+/// What names actions.
+const ACTIONS: [&str; 2] = ["Action", "NotAction"];
+
+/// Operators, and in them the keys. Two spellings of one key stay two.
+fn conditions(operators: &Map<String, Value>) -> Value {
+    let lowered = |keys: &Map<String, Value>| {
+        let names: BTreeSet<_> = keys.keys().map(|name| name.to_ascii_lowercase()).collect();
+        let is_clear = names.len() == keys.len();
+        let name = |name: &String| if is_clear { name.to_ascii_lowercase() } else { name.clone() };
+        let keys = keys.iter().map(|(key, value)| (name(key), normalized(value, "")));
+        Value::Object(keys.collect())
+    };
+    let operators = operators.iter().map(|(operator, keys)| {
+        let keys = keys.as_object().map_or_else(|| normalized(keys, ""), lowered);
+        (operator.clone(), keys)
+    });
+    Value::Object(operators.collect())
+}
 
 /// Stands for the key `AWS` of a principal: what it lists may be accounts.
 const ACCOUNTS: &str = "Principal.AWS";
@@ -229,6 +256,11 @@ mod tests {
                 json!({"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}}),
             ),
             (json!({"Sid": ""}), json!({})),
+            (json!({"Action": "S3:getobject"}), json!({"Action": ["s3:GetObject"]})),
+            (
+                json!({"Condition": {"StringLike": {"AWS:sourceip": "A"}}}),
+                json!({"Condition": {"StringLike": {"aws:SourceIp": ["A"]}}}),
+            ),
         ];
         for (a, b) in cases {
             let (a, b) = (statement(a), statement(b));
@@ -243,6 +275,7 @@ mod tests {
             json!({"Effect": "Deny"}),
             json!({"Action": "s3:*"}),
             json!({"Principal": "*"}),
+            json!({"Resource": "arn:aws:s3:::B/*"}),
             json!({"Sid": "x"}),
         ] {
             assert_ne!(base, canonical(&statement(other.clone())), "{other}");
@@ -252,6 +285,16 @@ mod tests {
     #[test]
     fn an_account_is_its_root_as_a_principal_alone() {
         let by = |extra: Value| canonical(&statement(extra));
+        for (one, other) in [
+            (json!({"StringLike": {"a:b": "X"}}), json!({"StringLike": {"a:b": "x"}})),
+            (
+                json!({"StringLike": {"a:b": "x", "A:b": "y"}}),
+                json!({"StringLike": {"a:b": "y", "A:b": "x"}}),
+            ),
+        ] {
+            let of = |condition: &Value| by(json!({ "Condition": condition }));
+            assert_ne!(of(&one), of(&other), "values have a case");
+        }
         for key in ["aws:PrincipalArn", "aws:SourceAccount"] {
             let of = |value: &str| json!({"Condition": {"StringEquals": {key: value}}});
             let root = by(of("arn:aws:iam::123456789012:root"));

@@ -134,6 +134,17 @@ fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kin
     if path.root() == "tags" && path.0.iter().any(is_tag) {
         return problem(format!("`{path}` says whose the resource is, and cannot be ignored"));
     }
+    let is_half = |segment: &&Segment| match segment {
+        Segment::Element(name) => name.len() > 1 && name.contains('*'),
+        Segment::Field(_) => false,
+    };
+    if let Some(half) = path.0.iter().find(is_half).map(Segment::name) {
+        let message = format!(
+            "`{path}` matches nothing: `{half}` is no name, and * stands for all names only"
+        );
+        let problem = crate::kinds::SpecProblem::new(at, message);
+        return Some(problem.help("write [*] for every element, or one path for each name"));
+    }
     if fields.split('.').any(|field| field.ends_with("From")) {
         let message = format!("`{path}` says where a value comes from; ignore the value itself");
         return problem(message);

@@ -57,13 +57,18 @@ pub(super) fn conceal(text: &str, secret: &str) -> String {
     replaced(text, found)
 }
 
-/// What is searched for: the secret, the same without space around it, and what stands in it where it is JSON.
+/// What is searched for: the secret, the same without space around it or with the line ends of another system, and
+/// what stands in it where it is JSON.
 fn sought(secret: &str) -> Vec<Vec<char>> {
     let mut all = vec![secret.to_owned(), secret.trim().to_owned()];
     if let Ok(value @ (serde_json::Value::Object(_) | serde_json::Value::Array(_))) =
         serde_json::from_str(secret)
     {
         leaves(&value, &mut all);
+    }
+    for text in all.clone().iter().filter(|text| text.contains('\n')) {
+        let unix = text.replace("\r\n", "\n");
+        all.extend([unix.replace('\n', "\r\n"), unix.replace('\n', " "), unix]);
     }
     all.retain(|text| !text.is_empty());
     all.sort();
@@ -82,16 +87,19 @@ fn leaves(value: &serde_json::Value, out: &mut Vec<String>) {
     }
 }
 
-/// Hexadecimal in both cases, and base64 wherever in an encoded text the secret begins.
+/// Hexadecimal in both cases, and base64 wherever in an encoded text the secret begins: as it is, and as it stands
+/// in JSON.
 fn encoded(secret: &str) -> Vec<Vec<char>> {
     if secret.chars().count() < SHORT {
         return Vec::new();
     }
+    let quoted = serde_json::Value::String(secret.to_owned()).to_string();
+    let in_json = &quoted[1..quoted.len() - 1];
     let small = hex::encode(secret);
     let mut all = vec![small.to_uppercase(), small];
-    for before in 0..3 {
+    for (text, before) in [secret, in_json].iter().flat_map(|text| (0..3).map(move |b| (text, b))) {
         let mut bytes = vec![0; before];
-        bytes.extend(secret.as_bytes());
+        bytes.extend(text.as_bytes());
         // Characters that also say something of what stands around are left.
         let first = (before * 8).div_ceil(6);
         let last = bytes.len() * 8 / 6;
@@ -165,7 +173,7 @@ fn number(pieces: &[Piece], radix: u32) -> Option<u32> {
     u32::from_str_radix(&digits, radix).ok().filter(|_| !digits.is_empty())
 }
 
-/// `\n`, `\"`, `\u00e4`, and two of these for what lies beyond.
+/// `\n`, `\"`, `\u00e4`, and two of these for what lies beyond; `\x22` as shells and Python write it.
 fn json(pieces: &[Piece]) -> Vec<Piece> {
     let unit = |rest: &[Piece]| {
         let is_escape = rest.len() >= 6 && rest[0].c == '\\' && rest[1].c == 'u';
@@ -179,6 +187,9 @@ fn json(pieces: &[Piece]) -> Vec<Piece> {
                 return Some((vec![char::from_u32(whole)?], 12));
             }
             return Some((vec![char::from_u32(first)?], 6));
+        }
+        if let Some((c, taken)) = in_bytes(rest, &['\\', 'x']) {
+            return Some((vec![c], taken));
         }
         let [Piece { c: '\\', .. }, escaped, ..] = rest else { return None };
         let c = match escaped.c {
@@ -196,23 +207,28 @@ fn json(pieces: &[Piece]) -> Vec<Piece> {
 
 /// `%C3%B6`; several bytes make one character.
 fn url(pieces: &[Piece]) -> Vec<Piece> {
+    read(pieces, |rest| in_bytes(rest, &['%']).map(|(c, taken)| (vec![c], taken)))
+}
+
+/// A character whose bytes are written one by one after a mark, and how many pieces they took.
+fn in_bytes(rest: &[Piece], mark: &[char]) -> Option<(char, usize)> {
+    let length = mark.len() + 2;
     let byte = |rest: &[Piece]| {
-        let is_escape = rest.len() >= 3 && rest[0].c == '%';
-        is_escape.then(|| number(&rest[1..3], 16)).flatten().and_then(|b| u8::try_from(b).ok())
+        let is_escape =
+            rest.len() >= length && rest.iter().map(|p| &p.c).zip(mark).all(|(a, b)| a == b);
+        let code = is_escape.then(|| number(&rest[mark.len()..length], 16)).flatten();
+        code.and_then(|code| u8::try_from(code).ok())
     };
-    read(pieces, |rest| {
-        let mut bytes = Vec::new();
-        while let Some(next) = rest.get(bytes.len() * 3..).and_then(byte) {
-            bytes.push(next);
-            if let Ok(text) = std::str::from_utf8(&bytes) {
-                return Some((text.chars().collect(), bytes.len() * 3));
-            }
-            if bytes.len() == 4 {
-                break;
-            }
+    let mut bytes = Vec::new();
+    while let Some(next) =
+        rest.get(bytes.len() * length..).and_then(byte).filter(|_| bytes.len() < 4)
+    {
+        bytes.push(next);
+        if let Some(c) = std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next()) {
+            return Some((c, bytes.len() * length));
         }
-        None
-    })
+    }
+    None
 }
 
 /// As a form is sent: a plus is a space.

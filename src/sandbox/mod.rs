@@ -136,6 +136,11 @@ impl Sandbox {
         (response.status, String::from_utf8_lossy(&response.body).into_owned())
     }
 
+    /// A bucket belongs to another account from now on: it was deleted, and somebody took its name.
+    pub fn give_away(&self, bucket: &str, account: &str) {
+        self.router.s3.give_away(bucket, account);
+    }
+
     /// Makes such a request right before the next call that `caller` makes of an action, as
     /// `lambda:PublishVersion`.
     pub fn intrude(&self, before: &str, caller: &str, request: [&str; 5]) {

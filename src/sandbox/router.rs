@@ -34,7 +34,7 @@ pub(super) struct Router {
     pub watcher: Watcher,
     latency: Duration,
     busy_for: Duration,
-    s3: Arc<S3>,
+    pub s3: Arc<S3>,
     dynamodb: DynamoDb,
     lambda: Lambda,
     amplify: Amplify,

@@ -170,3 +170,20 @@ async fn a_move_to_another_region_stalls() {
     assert_eq!(reason, "PlaceChanged");
     assert_eq!(harness.mutations(), [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_whose_name_another_account_took_is_not_written() {
+    let harness = with_shop().await;
+    harness.sandbox.give_away("shop-assets", "999999999999");
+    // Its new owner lets us read and write it, and has no versions.
+    let suspended = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
+    let (status, _) =
+        harness.sandbox.ask("s3", "PUT", "/shop-assets?versioning", "", suspended).await;
+    assert_eq!(status, 200, "the bucket was changed");
+    harness.sandbox.calls().clear();
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    let (_, seen) = harness.sandbox.ask("s3", "GET", "/shop-assets?versioning", "", "").await;
+    assert!(seen.contains("Suspended"), "it is as its owner has it: {seen}");
+    let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert_eq!(reason, "Denied", "{message}");
+}

@@ -71,10 +71,12 @@ pub trait Facet: Send + Sync + 'static {
         of: &Self::Of,
         sdk: Self::Sdk,
     ) -> impl Future<Output = Result<(), AwsError>> + Send;
-    /// Removes it, or sets it as a resource without it has it. Refused where AWS has no call for that.
+    /// Removes it, or sets it as a resource without it has it. Refused where AWS has no call for that. `_live` is
+    /// what was read, for AWS's own guards.
     fn clear(
         _session: &Session,
         _of: &Self::Of,
+        _live: Option<Self::Sdk>,
     ) -> impl Future<Output = Result<(), AwsError>> + Send {
         async { Err(not_removable(Self::READ, Self::WHAT)) }
     }
@@ -96,7 +98,6 @@ pub trait AnyFacet<Of: ?Sized>: Send + Sync {
         session: &'a Session,
         of: &'a Of,
     ) -> BoxFuture<'a, Result<Seen<Of>, AwsError>>;
-    fn clear<'a>(&self, session: &'a Session, of: &'a Of) -> BoxFuture<'a, Result<(), AwsError>>;
     /// What is seen where the facet is not set.
     fn unset(&self) -> Seen<Of>;
     /// What is seen where it says these words, for planners' tests.
@@ -151,16 +152,9 @@ impl<F: Facet> AnyFacet<F::Of> for Told<F> {
         async move { Seen::of::<F>(F::read(session, of).await?) }.boxed()
     }
 
-    fn clear<'a>(
-        &self,
-        session: &'a Session,
-        of: &'a F::Of,
-    ) -> BoxFuture<'a, Result<(), AwsError>> {
-        F::clear(session, of).boxed()
-    }
-
     fn unset(&self) -> Seen<F::Of> {
-        Seen { words: Value::Null, is_unset: true, overlay: overlay::<F>(None) }
+        let (overlay, clear) = (overlay::<F>(None), clear::<F>(None));
+        Seen { words: Value::Null, is_unset: true, overlay, clear }
     }
 
     #[cfg(test)]
@@ -174,7 +168,12 @@ impl<F: Facet> AnyFacet<F::Of> for Told<F> {
 fn seen<F: Facet>(sdk: Option<F::Sdk>) -> Result<Seen<F::Of>, UnknownWord> {
     let words = sdk.as_ref().map(F::words).transpose()?.flatten();
     let is_unset = words.as_ref().is_none_or(F::is_unset);
-    Ok(Seen { words: json!(words), is_unset, overlay: overlay::<F>(sdk) })
+    let clear = clear::<F>(sdk.clone());
+    Ok(Seen { words: json!(words), is_unset, overlay: overlay::<F>(sdk), clear })
+}
+
+fn clear<F: Facet>(live: Option<F::Sdk>) -> Run<F::Of> {
+    Arc::new(move |session, of| F::clear(session, of, live.clone()).boxed())
 }
 
 type Overlay<Of> = Arc<dyn Fn(&Value) -> Result<Write<Of>, Unwritable> + Send + Sync>;
@@ -204,6 +203,7 @@ pub struct Seen<Of: ?Sized> {
     /// It says what AWS says where the facet was removed.
     pub is_unset: bool,
     overlay: Overlay<Of>,
+    pub(super) clear: Run<Of>,
 }
 
 impl<Of: ?Sized> Seen<Of> {
@@ -222,7 +222,8 @@ impl<Of: ?Sized> Seen<Of> {
 impl<Of: ?Sized> Clone for Seen<Of> {
     fn clone(&self) -> Self {
         let (words, is_unset) = (self.words.clone(), self.is_unset);
-        Self { words, is_unset, overlay: Arc::clone(&self.overlay) }
+        let (overlay, clear) = (Arc::clone(&self.overlay), Arc::clone(&self.clear));
+        Self { words, is_unset, overlay, clear }
     }
 }
 

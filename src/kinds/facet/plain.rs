@@ -75,7 +75,11 @@ impl<P: Plain> Facet for P {
         P::write(session, of, words)
     }
 
-    fn clear(session: &Session, of: &P::Of) -> impl Future<Output = Result<(), AwsError>> + Send {
+    fn clear(
+        session: &Session,
+        of: &P::Of,
+        _: Option<P::Words>,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send {
         P::clear(session, of)
     }
 }

@@ -33,21 +33,19 @@ pub struct Write<Of: ?Sized> {
 /// The step of a facet that differs.
 pub struct FacetStep<Of: ?Sized + 'static> {
     facet: &'static dyn AnyFacet<Of>,
-    /// `None` takes the facet away.
-    write: Option<Arc<Write<Of>>>,
+    run: Run<Of>,
+    /// What is written, as the SDK shows it; `None` takes the facet away.
+    shown: Option<String>,
 }
 
 impl<Of: ?Sized + 'static> FacetStep<Of> {
-    /// Takes the facet away.
+    /// Takes the facet away, whatever it says.
     pub fn clear(facet: &'static dyn AnyFacet<Of>) -> Self {
-        Self { facet, write: None }
+        Self { facet, run: facet.unset().clear, shown: None }
     }
 
     pub async fn take(&self, session: &Session, of: &Of) -> Result<Outcome, AwsError> {
-        match &self.write {
-            Some(write) => (write.run)(session, of).await?,
-            None => self.facet.clear(session, of).await?,
-        }
+        (self.run)(session, of).await?;
         let settles_later = self.facet.settles_later();
         Ok(if settles_later { Outcome::in_progress() } else { Outcome::done() })
     }
@@ -55,14 +53,14 @@ impl<Of: ?Sized + 'static> FacetStep<Of> {
 
 impl<Of: ?Sized + 'static> Clone for FacetStep<Of> {
     fn clone(&self) -> Self {
-        Self { facet: self.facet, write: self.write.clone() }
+        Self { facet: self.facet, run: Arc::clone(&self.run), shown: self.shown.clone() }
     }
 }
 
 impl<Of: ?Sized + 'static> fmt::Debug for FacetStep<Of> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.write {
-            Some(write) => write!(f, "{} {}", self.facet.what(), write.shown),
+        match &self.shown {
+            Some(shown) => write!(f, "{} {shown}", self.facet.what()),
             None => write!(f, "no {}", self.facet.what()),
         }
     }
@@ -70,8 +68,7 @@ impl<Of: ?Sized + 'static> fmt::Debug for FacetStep<Of> {
 
 impl<Of: ?Sized + 'static> PartialEq for FacetStep<Of> {
     fn eq(&self, other: &Self) -> bool {
-        let shown = |step: &Self| step.write.as_ref().map(|write| write.shown.clone());
-        (self.facet.field(), shown(self)) == (other.facet.field(), shown(other))
+        (self.facet.field(), &self.shown) == (other.facet.field(), &other.shown)
     }
 }
 
@@ -105,7 +102,8 @@ fn push_facet<Of: ?Sized + 'static, S>(
     step: impl Fn(FacetStep<Of>) -> S,
 ) {
     let Some(words) = words.filter(|words| !is_empty(words)) else {
-        let clear = step(FacetStep::clear(facet));
+        let run = seen.map_or_else(|| facet.unset().clear, |seen| Arc::clone(&seen.clear));
+        let clear = step(FacetStep { facet, run, shown: None });
         plan.push(Verb::Delete, facet.what(), changes, clear).stands_alone();
         return;
     };
@@ -117,7 +115,8 @@ fn push_facet<Of: ?Sized + 'static, S>(
         Ok(write) => {
             let is_new = facet.is_created() && seen.is_none_or(|seen| seen.words.is_null());
             let verb = if is_new { Verb::Create } else { Verb::Update };
-            let put = step(FacetStep { facet, write: Some(Arc::new(write)) });
+            let Write { shown, run } = write;
+            let put = step(FacetStep { facet, run, shown: Some(shown) });
             plan.push(verb, facet.what(), changes, put).stands_alone();
         }
         Err(error) => {

@@ -108,7 +108,11 @@ impl Facet for CustomDomain {
         session.write(Service::Amplify, operation, call).await.map(drop)
     }
 
-    async fn clear(session: &Session, of: &DomainRef) -> Result<(), AwsError> {
+    async fn clear(
+        session: &Session,
+        of: &DomainRef,
+        _: Option<Self::Sdk>,
+    ) -> Result<(), AwsError> {
         let name = of.name.clone().unwrap_or_default();
         let call = session.amplify().delete_domain_association().app_id(&of.app);
         let call = call.domain_name(name).send();

@@ -376,6 +376,37 @@ const RESERVED_ENV: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
 ];
 
+/// Rules of AWS's that stand in no model.
+fn check_code(spec: &FunctionSpec) -> Vec<SpecProblem> {
+    let mut problems = Vec::new();
+    // "Two different versions of the same layer are not allowed", also where they are the same version:
+    // https://github.com/ServerlessLife/serverless-spy/issues/32.
+    let mut seen = Vec::new();
+    for (i, layer) in spec.layers.iter().flatten().enumerate() {
+        let name = layer.rsplit_once(':').map_or(layer.as_str(), |(name, _)| name);
+        if seen.contains(&name) {
+            let message =
+                format!("a function takes one version of a layer, and {name} is named twice");
+            problems.push(SpecProblem::new(format!("layers[{i}]"), message));
+        }
+        seen.push(name);
+    }
+    // "Source image public.ecr.aws/... is not valid": https://github.com/grafana/loki/issues/7218; other
+    // registries: https://github.com/aws/containers-roadmap/issues/1217.
+    let image = spec.code.image.as_deref();
+    if let Some(image) =
+        image.filter(|image| ![".dkr.ecr", ".dkr-ecr."].iter().any(|ecr| image.contains(ecr)))
+    {
+        let message = format!(
+            "`{image}` is not in a private repository of Amazon ECR, and Lambda takes no other"
+        );
+        let problem = SpecProblem::new("code.image", message);
+        let help = "write it as 123456789012.dkr.ecr.us-east-1.amazonaws.com/name:tag";
+        problems.push(problem.help(help));
+    }
+    problems
+}
+
 pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let is_image = spec.code.image.is_some();
@@ -395,6 +426,7 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
         let message = "layers do not go with code.image: put what they hold into the image";
         problems.push(SpecProblem::new("layers", message));
     }
+    problems.extend(check_code(spec));
     problems.extend(check_env(spec.env.as_deref().unwrap_or_default()));
     let mut seen = Vec::new();
     for (i, permission) in spec.permissions.iter().flatten().enumerate() {

@@ -65,7 +65,11 @@ impl Facet for Url {
         session.write(Service::Lambda, "CreateFunctionUrlConfig", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, of: &FunctionRef) -> Result<(), AwsError> {
+    async fn clear(
+        session: &Session,
+        of: &FunctionRef,
+        _: Option<Self::Sdk>,
+    ) -> Result<(), AwsError> {
         let call = session.lambda().delete_function_url_config().function_name(&of.name);
         let call = call.set_qualifier(of.qualifier.clone()).send();
         session.write(Service::Lambda, "DeleteFunctionUrlConfig", call).await.map(drop)

@@ -8,7 +8,8 @@ use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::{Facet, UnknownWord};
 
 /// A write is guarded by the revision that was read:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutResourcePolicy.html>.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutResourcePolicy.html>
+/// and `API_DeleteResourcePolicy.html` beside it.
 pub(super) struct Policy;
 
 /// That there is no policy yet is a revision, too.
@@ -58,8 +59,13 @@ impl Facet for Policy {
         session.write(Service::DynamoDb, "PutResourcePolicy", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, of: &TableRef) -> Result<(), AwsError> {
-        let call = session.dynamodb().delete_resource_policy().resource_arn(&of.arn).send();
+    async fn clear(
+        session: &Session,
+        of: &TableRef,
+        live: Option<Document>,
+    ) -> Result<(), AwsError> {
+        let call = session.dynamodb().delete_resource_policy().resource_arn(&of.arn);
+        let call = call.set_expected_revision_id(live.and_then(|live| live.revision)).send();
         session.write(Service::DynamoDb, "DeleteResourcePolicy", call).await.map(drop)
     }
 }

@@ -17,6 +17,7 @@ use winterbaume_core::{MockRequest, MockResponse, MockService};
 use winterbaume_s3::S3Service;
 
 use self::facets::Facets;
+use super::ACCOUNT_ID;
 use super::call::Call;
 use super::uri::Query;
 
@@ -28,6 +29,8 @@ struct State {
     buckets: BTreeMap<String, Arc<S3Service>>,
     /// By bucket.
     facets: BTreeMap<String, Facets>,
+    /// Buckets of other accounts.
+    owners: BTreeMap<String, String>,
 }
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -84,6 +87,9 @@ impl S3 {
         if call.operation == "ListBuckets" {
             return self.list();
         }
+        if self.is_of_another(&call.resource, &request.headers) {
+            return failed(403, "AccessDenied", "Access Denied");
+        }
         if let Some(response) = self.facet(call, &request) {
             return response;
         }
@@ -119,6 +125,20 @@ impl S3 {
             }
         }
         response
+    }
+
+    /// The bucket belongs to another account from now on.
+    pub fn give_away(&self, bucket: &str, account: &str) {
+        self.lock().owners.insert(bucket.to_owned(), account.to_owned());
+    }
+
+    /// Whether the request names another owner than the bucket's:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>.
+    fn is_of_another(&self, bucket: &str, headers: &HeaderMap) -> bool {
+        let Some(expected) = headers.get("x-amz-expected-bucket-owner") else { return false };
+        let state = self.lock();
+        let owner = state.owners.get(bucket).map_or(ACCOUNT_ID, String::as_str);
+        expected.as_bytes() != owner.as_bytes()
     }
 
     /// A call to a setting of a bucket that exists; `None` for any other.

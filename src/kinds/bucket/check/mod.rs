@@ -251,7 +251,7 @@ fn check_notifications(spec: &BucketSpec) -> Vec<SpecProblem> {
         ("queues", &notifications.queues),
         ("topics", &notifications.topics),
     ];
-    let mut problems = Vec::new();
+    let mut problems = check_overlaps(&lists);
     let mut seen = Vec::new();
     for (name, list) in lists {
         for (i, notification) in list.iter().flatten().enumerate() {
@@ -281,6 +281,46 @@ fn check_notifications(spec: &BucketSpec) -> Vec<SpecProblem> {
     problems
 }
 
+/// S3 refuses two notifications of one event for objects that both mean:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html>.
+fn check_overlaps(lists: &[(&str, &Option<Vec<Notification>>)]) -> Vec<SpecProblem> {
+    let all = lists.iter().flat_map(|(name, list)| {
+        list.iter().flatten().enumerate().map(move |(i, notification)| (*name, i, notification))
+    });
+    let all: Vec<_> = all.collect();
+    let mut problems = Vec::new();
+    for (place, (name, i, one)) in all.iter().enumerate() {
+        let other = all[..place].iter().find(|(_, _, other)| {
+            let shares = |event: &String| other.events.iter().any(|o| are_alike(event, o));
+            one.events.iter().any(shares) && filters_meet(one, other)
+        });
+        if let Some((other_name, other, _)) = other {
+            let message = format!(
+                "S3 takes an event of an object once, and {other_name}[{other}] has the same events for objects \
+                 that both mean"
+            );
+            problems.push(SpecProblem::new(format!("notifications.{name}[{i}]"), message));
+        }
+    }
+    problems
+}
+
+/// `s3:ObjectCreated:*` and `s3:ObjectCreated:Put` are about the same event.
+fn are_alike(one: &str, other: &str) -> bool {
+    let begins = |pattern: &str, event: &str| {
+        pattern.strip_suffix('*').is_some_and(|start| event.starts_with(start))
+    };
+    one == other || begins(one, other) || begins(other, one)
+}
+
+/// Whether an object's name can have both prefixes and both suffixes.
+fn filters_meet(one: &Notification, other: &Notification) -> bool {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let (a, b) = (text(&one.prefix), text(&other.prefix));
+    let (c, d) = (text(&one.suffix), text(&other.suffix));
+    (a.starts_with(&b) || b.starts_with(&a)) && (c.ends_with(&d) || d.ends_with(&c))
+}
+
 /// A list of one sort of destination takes no ARN of another.
 fn check_target(list: &str, i: usize, notification: &Notification) -> Option<SpecProblem> {
     let service = match list {
@@ -290,8 +330,15 @@ fn check_target(list: &str, i: usize, notification: &Notification) -> Option<Spe
     };
     let arn = notification.arn.as_ref()?;
     let is_it = arn.split(':').nth(2) == Some(service);
-    let message = format!("{list} are notified by ARNs of {service}");
-    (!is_it).then(|| SpecProblem::new(format!("notifications.{list}[{i}].arn"), message))
+    let message = if !is_it {
+        format!("{list} are notified by ARNs of {service}")
+    } else if arn.ends_with(".fifo") {
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html.
+        "S3 does not notify FIFO queues and topics".to_owned()
+    } else {
+        return None;
+    };
+    Some(SpecProblem::new(format!("notifications.{list}[{i}].arn"), message))
 }
 
 /// The events that S3 notifies of: botocore's service model, and the families of

@@ -49,7 +49,7 @@ impl Facet for Accelerate {
         session.write(Service::S3, "PutBucketAccelerateConfiguration", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let off = Self::Sdk::builder().status(aws::BucketAccelerateStatus::Suspended).build();
         Self::write(session, bucket, off).await
     }

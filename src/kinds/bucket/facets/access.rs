@@ -65,7 +65,7 @@ impl Facet for Block {
         session.write(Service::S3, "PutPublicAccessBlock", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_public_access_block().bucket(bucket).send();
         session.write(Service::S3, "DeletePublicAccessBlock", call).await.map(drop)
     }
@@ -114,7 +114,7 @@ impl Facet for Ownership {
         session.write(Service::S3, "PutBucketOwnershipControls", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_ownership_controls().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketOwnershipControls", call).await.map(drop)
     }

@@ -103,7 +103,7 @@ impl<C: Configuration> Facet for Each<C> {
         delete_all::<C>(session, bucket, sdk.deletes).await
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let all = list::<C>(session, bucket).await?;
         let ids = all.iter().map(|sdk| C::id(sdk).to_owned()).collect();
         delete_all::<C>(session, bucket, ids).await

@@ -65,7 +65,7 @@ impl Facet for Cors {
         session.write(Service::S3, "PutBucketCors", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_cors().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketCors", call).await.map(drop)
     }

@@ -103,7 +103,7 @@ impl Facet for Encryption {
         session.write(Service::S3, "PutBucketEncryption", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_encryption().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketEncryption", call).await.map(drop)
     }

@@ -76,7 +76,7 @@ impl Facet for Lifecycle {
         session.write(Service::S3, operation, call.send()).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_lifecycle().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketLifecycle", call).await.map(drop)
     }

@@ -75,7 +75,7 @@ impl Facet for Logs {
     }
 
     /// There is no call that removes it: off is a status.
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         put(session, bucket, aws::BucketLoggingStatus::builder().build()).await
     }
 }

@@ -98,7 +98,7 @@ impl Facet for Notices {
         session.write(Service::S3, "PutBucketNotificationConfiguration", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         Self::write(session, bucket, Self::Sdk::builder().build()).await
     }
 }

@@ -68,7 +68,7 @@ impl Facet for Lock {
         session.write(Service::S3, "PutObjectLockConfiguration", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let enabled = aws::ObjectLockEnabled::Enabled;
         let bare = Self::Sdk::builder().object_lock_enabled(enabled).build();
         Self::write(session, bucket, bare).await

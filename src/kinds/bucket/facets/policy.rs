@@ -44,7 +44,7 @@ impl Facet for Policy {
         session.write(Service::S3, "PutBucketPolicy", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_policy().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketPolicy", call).await.map(drop)
     }

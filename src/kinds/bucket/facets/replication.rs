@@ -61,7 +61,7 @@ impl Facet for Copies {
         session.write(Service::S3, "PutBucketReplication", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_replication().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketReplication", call).await.map(drop)
     }

@@ -52,7 +52,7 @@ impl Facet for BucketVersioning {
         session.write(Service::S3, "PutBucketVersioning", call).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let suspended = aws::BucketVersioningStatus::Suspended;
         let off = Self::Sdk::builder().status(suspended).build();
         Self::write(session, bucket, off).await

@@ -81,7 +81,7 @@ impl Facet for Site {
         session.write(Service::S3, "PutBucketWebsite", call.send()).await.map(drop)
     }
 
-    async fn clear(session: &Session, bucket: &str) -> Result<(), AwsError> {
+    async fn clear(session: &Session, bucket: &str, _: Option<Self::Sdk>) -> Result<(), AwsError> {
         let call = session.s3().delete_bucket_website().bucket(bucket).send();
         session.write(Service::S3, "DeleteBucketWebsite", call).await.map(drop)
     }
