@@ -6,6 +6,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
 use super::classify::classify;
+use super::elements::UnknownElement;
 use super::service::Service;
 use crate::model::Secret;
 
@@ -262,6 +263,10 @@ impl AwsError {
                     out.class = Class::Transient;
                 }
             }
+            SdkError::ResponseError(_) if let Some(unknown) = found::<UnknownElement>(error) => {
+                out.class = Class::Invalid;
+                out.message = unknown.to_string();
+            }
             SdkError::ResponseError(_) => {
                 out.message = format!("the reply could not be read: {}", cause(error));
             }
@@ -288,6 +293,20 @@ impl AwsError {
         }
         out
     }
+}
+
+/// The error of a type in an error chain.
+fn found<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Every message of an error chain, for what only an outer or only an inner one says.

@@ -16,6 +16,7 @@
 mod breaker;
 mod call;
 mod classify;
+mod elements;
 mod error;
 mod guards;
 mod metrics;

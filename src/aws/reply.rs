@@ -5,6 +5,7 @@
 //!   with an empty 200, and whoever takes that for "not set" writes over what is live.
 //! - Of a reply that is longer than any of AWS's no more than [`REPLY_BYTES_MAX`] is kept, and the
 //!   call fails: something that is not AWS answers at the endpoint.
+//! - A setting of a bucket that says what the SDK does not know is an error (`elements.rs`).
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -16,6 +17,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use http_body_util::Limited;
+
+use super::elements;
 
 /// The longest that AWS sends us is a BatchGetItem of 16 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>.
@@ -114,8 +117,13 @@ impl Intercept for ReplyCheck {
         let (Some(operation), Some(body)) = (operation, response.body().bytes()) else {
             return Ok(());
         };
-        let fault = if response.status().is_success() { fault(&operation, body) } else { None };
-        fault.map_or(Ok(()), |fault| Err(fault.into()))
+        if !response.status().is_success() {
+            return Ok(());
+        }
+        if let Some(fault) = fault(&operation, body) {
+            return Err(fault.into());
+        }
+        elements::unknown(&operation, body).map_or(Ok(()), |unknown| Err(unknown.into()))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::types as s3;
+use serde_json::json;
 use trueup::model::{ConditionStatus, condition_type};
 
 use crate::harness::{DAEMON, Harness, shop, with_shop};
@@ -288,6 +289,30 @@ async fn an_alias_that_somebody_moves_meanwhile_is_looked_at_again() {
     assert_eq!(alias.send().await.unwrap().function_version(), Some("2"));
     let counts = harness.sandbox.calls().counts();
     assert_eq!(counts["lambda:UpdateAlias"], 2, "one is refused, one made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_changes_before_it_is_removed_is_looked_at_again() {
+    let with = |policy: &str| {
+        shop().replace("ttl: { attribute: expiresAt }", &format!("resourcePolicy: {policy}"))
+    };
+    let statement = |action: &str| {
+        format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": "*", "Action": "{action}", "Resource": "*"}}]}}"#
+        )
+    };
+    let harness = with_shop().await;
+    harness.apply(&with(&statement("dynamodb:GetItem"))).await;
+    harness.until_ready("shop").await;
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/shop-orders";
+    let theirs = json!({"ResourceArn": arn, "Policy": statement("dynamodb:Query")}).to_string();
+    let put = "DynamoDB_20120810.PutResourcePolicy";
+    let request = ["dynamodb", "POST", "/", put, &theirs];
+    harness.sandbox.intrude("dynamodb:DeleteResourcePolicy", DAEMON, request);
+    harness.apply(&with("{}")).await;
+    harness.until_ready("shop").await;
+    let counts = harness.sandbox.calls().counts();
+    assert_eq!(counts["dynamodb:DeleteResourcePolicy"], 2, "one is refused, one made");
 }
 
 #[tokio::test(start_paused = true)]

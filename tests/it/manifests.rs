@@ -117,6 +117,27 @@ fn limits_of_aws_are_checked_before_anything_is_stored() {
         ("region: us-east-1", "region: us_east_1", "is not a legal spec.aws.region"),
         ("artifacts: {", "reconcile: { interval: 100ms }\n  artifacts: {", "at least 1s"),
         ("alias: live", "ignore: ['env[']", "is not a path"),
+        ("alias: live", "ignore: ['env[DD_*]']", "* stands for all names only"),
+        (
+            "alias: live",
+            "layers: [\"arn:aws:lambda:us-east-1:123456789012:layer:tools:1\", \"arn:aws:lambda:us-east-1:123456789012:layer:tools:2\"]",
+            "a function takes one version of a layer",
+        ),
+        (
+            "versioning: Enabled",
+            "notifications: { queues: [{ id: q, arn: \"arn:aws:sqs:us-east-1:123456789012:q.fifo\", events: [\"s3:ObjectCreated:*\"] }] }",
+            "S3 does not notify FIFO queues",
+        ),
+        (
+            "versioning: Enabled",
+            "notifications: { queues: [{ id: q, arn: \"arn:aws:sqs:us-east-1:123456789012:q\", events: [\"s3:ObjectCreated:*\"], prefix: in/ }], topics: [{ id: t, arn: \"arn:aws:sns:us-east-1:123456789012:t\", events: [\"s3:ObjectCreated:Put\"], suffix: .png }] }",
+            "queues[0] has the same events for objects that both mean",
+        ),
+        (
+            "versioning: Enabled",
+            "notifications: { queues: [{ id: q, arn: \"arn:aws:sqs:us-east-1:123456789012:q\", events: [\"s3:ObjectCreated:*\"], prefix: in/ }], topics: [{ id: t, arn: \"arn:aws:sns:us-east-1:123456789012:t\", events: [\"s3:ObjectCreated:Put\"], prefix: out/ }] }",
+            "no problem",
+        ),
         (
             "name: orders, namespace: shop }",
             "name: orders, namespace: shop, annotations: { trueup.dev/adpot: 'true' } }",

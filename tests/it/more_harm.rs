@@ -291,3 +291,21 @@ async fn a_domain_of_before_goes_once_the_new_one_serves() {
     harness.until_ready("shop").await;
     assert_eq!(domains().await, ["by-hand.example", "new.example"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_element_of_s3_that_the_sdk_does_not_know_is_not_lost() {
+    let harness = with_shop().await;
+    let newer = LIMITED.replace("<Tag>", "<AccessedBefore>30</AccessedBefore><Tag>");
+    assert_ne!(newer, LIMITED);
+    s3(&harness, "PUT", "/shop-assets?lifecycle", &newer).await;
+    let rules = shop()
+        .replace("  versioning: Enabled", "  lifecycle:\n    - { id: tmp, expirationDays: 1 }");
+    confirm(&harness, &rules, "Bucket/assets").await;
+    let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
+    assert!(reason == "Invalid" && message.contains("AccessedBefore"), "{reason}: {message}");
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(
+        s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("AccessedBefore"),
+        "kept, although the change is confirmed"
+    );
+}

@@ -2,9 +2,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue::S;
 use jiff::SignedDuration;
+use trueup::aws::Sessions;
+use trueup::engine::release::{MoveError, Refused, current, roll_back};
 use trueup::store::{StatusRecord, StoreError};
 
-use crate::harness::{Harness, TABLE, parse, release, shop, statuses, with_shop};
+use crate::harness::{ARTIFACTS, Harness, TABLE, parse, release, shop, statuses, with_shop};
 
 #[tokio::test(start_paused = true)]
 async fn of_two_applies_at_once_exactly_one_wins() {
@@ -225,4 +227,29 @@ async fn what_an_apply_that_died_left_behind_is_collected_and_nothing_that_is_re
     harness.record("shop", objects).await.unwrap_err();
     tokio::time::sleep(std::time::Duration::from_secs(30 * 3600)).await;
     harness.store.collect("shop").await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_whose_artifact_is_gone_is_not_gone_back_to() {
+    let harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("new.zip", b"new code").await;
+    harness.apply(&shop()).await;
+    harness.apply(&shop().replace("key: api.zip", "key: new.zip")).await;
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    let back = async || {
+        let head = harness.store.head("shop").await.unwrap().unwrap();
+        let now = current(&harness.store, "shop").await.unwrap();
+        let new = release(Vec::new());
+        roll_back(&harness.store, &sessions, &head, &now, Some(1), &[], new).await
+    };
+    let gone = harness.session.s3().delete_object().bucket(ARTIFACTS).key("api.zip");
+    gone.send().await.unwrap();
+    let error = back().await.unwrap_err();
+    let MoveError::Refused(Refused::NeedsGone { gone, .. }) = &error else { panic!("{error}") };
+    assert_eq!(*gone, [format!("Function/api: s3://{ARTIFACTS}/api.zip is not there")]);
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().release, 2, "nothing moved");
+    harness.put_code("api.zip", b"code").await;
+    back().await.unwrap();
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().release, 3);
 }

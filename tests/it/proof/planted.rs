@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 75] = [
+const BUGS: [Bug; 83] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -552,9 +552,65 @@ const BUGS: [Bug; 75] = [
     Bug {
         name: "null is read as nothing said",
         file: "kinds/null.rs",
-        good: "if value.is_null() || is_empty => *value = own,",
-        bad: "if value.is_null() && is_empty => *value = own,",
+        good: "if !value.is_null() && !is_empty {",
+        bad: "if !value.is_null() || !is_empty {",
         caught_by: "--lib",
+    },
+    Bug {
+        name: "a state that is not known is taken for a quiet one",
+        file: "kinds/table/plan.rs",
+        good: "if let Some(state) = &live.unknown_state {",
+        bad: "if let Some(state) = live.unknown_state.as_ref().filter(|_| live.keys.is_empty()) {",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a head is moved to an artifact that is gone",
+        file: "engine/release/needs.rs",
+        good: "matches!(found, Ok(None))",
+        bad: "matches!(found, Err(_))",
+        caught_by: "releases::a_release_whose_artifact",
+    },
+    Bug {
+        name: "help repeats a number as it was parsed",
+        file: "manifest/explain.rs",
+        good: "            written => written.to_owned(),",
+        bad: "            _ => self.value.map_or_else(String::new, plain),",
+        caught_by: "manifests::a_value_of_another_form",
+    },
+    Bug {
+        name: "two versions of a layer are taken",
+        file: "kinds/function/spec.rs",
+        good: "let name = layer.rsplit_once(':').map_or(layer.as_str(), |(name, _)| name);",
+        bad: "let name = layer.as_str();",
+        caught_by: "manifests::limits_of_aws",
+    },
+    Bug {
+        name: "an archive is hashed as it was and uploaded as it is",
+        file: "manifest/package.rs",
+        good: "copy_of_archive(object, path)?",
+        bad: "File::open(path).map_err(failed)?",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a bucket that another account took is written",
+        file: "aws/owner.rs",
+        good: "if let (true, Some(account)) = (is_meant, account) {",
+        bad: "if let (false, Some(account)) = (is_meant, account) {",
+        caught_by: "ownership::a_bucket_whose_name",
+    },
+    Bug {
+        name: "a policy is removed whatever its revision",
+        file: "kinds/table/resource_policy.rs",
+        good: "set_expected_revision_id(live.and_then(|live| live.revision))",
+        bad: "set_expected_revision_id(live.and_then(|_| None))",
+        caught_by: "harm::a_policy_that_changes",
+    },
+    Bug {
+        name: "elements of S3 that the SDK does not know are passed over",
+        file: "aws/elements.rs",
+        good: "if !SETTINGS.contains(&operation) {",
+        bad: "if SETTINGS.contains(&operation) {",
+        caught_by: "more_harm::an_element_of_s3",
     },
 ];
 
