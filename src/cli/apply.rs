@@ -75,8 +75,8 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
     if args.dry_run {
         for proposal in &proposals {
             check(proposal)?;
-            let shown = diff::show(connected, proposal, false).await?;
-            out::print(&shown.text)?;
+            let compared = diff::of_proposal(connected, proposal, false).await?;
+            out::print(&compared.text())?;
         }
         for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
             // What is packaged would be uploaded before.

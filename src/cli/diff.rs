@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde_json::json;
 
-use super::out;
+use super::comparison::{Comparison, Found};
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
+use super::{out, show};
 use crate::engine::release::moves_all;
-use crate::engine::{HeldBack, Known, Preview, preview};
+use crate::engine::{Known, Preview, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
-use crate::plan::render_plan;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
@@ -27,6 +28,18 @@ pub(super) struct DiffArgs {
     /// Look at every object of the environments, not only at those that are given.
     #[arg(long)]
     all: bool,
+    /// As text, for machines, or for a comment on a pull request.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: DiffOutput,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum DiffOutput {
+    #[default]
+    Text,
+    Json,
+    Yaml,
+    Markdown,
 }
 
 pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCode, CliError> {
@@ -36,18 +49,18 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         let leaving = leaving(connected, environment, &current.objects).await?;
         let confirmed = current.confirmed.clone();
         let asked = Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
-        let shown = plans(connected, environment, asked).await?;
-        out::print(&shown.text)?;
-        return Ok(exit_code(shown.found));
+        let compared = compare(connected, environment, asked).await?;
+        let found = compared.found();
+        print(&[compared], args.output)?;
+        return Ok(exit_code(found));
     }
     let set = args.manifests.load(scope_of(args.prune))?;
-    let mut found = Found::Same;
+    let mut comparisons = Vec::new();
     for proposal in propose(connected, &set, args.prune, Removable::All, &[]).await? {
-        let shown = show(connected, &proposal, args.all).await?;
-        found = found.max(shown.found);
-        out::print(&shown.text)?;
+        comparisons.push(of_proposal(connected, &proposal, args.all).await?);
     }
-    Ok(exit_code(found))
+    print(&comparisons, args.output)?;
+    Ok(exit_code(comparisons.iter().map(Comparison::found).max().unwrap_or(Found::Same)))
 }
 
 /// Objects that left the release and are still to be torn down.
@@ -60,23 +73,6 @@ async fn leaving(
     let gone = statuses.iter().filter(|s| !kept.iter().any(|o| o.id() == s.id()));
     let digests = gone.map(|s| s.spec_digest.clone()).collect();
     Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
-}
-
-/// A diff as text, and what came of it.
-pub(super) struct Shown {
-    pub text: String,
-    pub found: Found,
-}
-
-/// From the best to the worst.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Found {
-    Same,
-    Differs,
-    /// The daemon would do nothing until a person has acted.
-    Stuck,
-    /// Something could not be looked at: whether it differs is not known.
-    Failed,
 }
 
 /// What is to be looked at.
@@ -97,11 +93,11 @@ impl Asked<'_> {
 }
 
 /// Looks at what is given and what would leave; with `all` at the rest of the environment too.
-pub(super) async fn show(
+pub(super) async fn of_proposal(
     connected: &Connected,
     proposal: &Proposal,
     all: bool,
-) -> Result<Shown, CliError> {
+) -> Result<Comparison, CliError> {
     let leaving = proposal.removed_objects();
     let given = proposal.given.iter().chain(&proposal.removed).cloned().collect();
     // What changes in the Environment may change every object.
@@ -112,7 +108,7 @@ pub(super) async fn show(
         confirmed: proposal.confirmed(),
         only: (!all).then_some(given),
     };
-    plans(connected, &proposal.environment, asked).await
+    compare(connected, &proposal.environment, asked).await
 }
 
 /// Looks at every object of an environment as it is recorded.
@@ -160,46 +156,29 @@ async fn previews(
     Ok((previews, suspended))
 }
 
-async fn plans(
+async fn compare(
     connected: &Connected,
     environment: &str,
     asked: Asked<'_>,
-) -> Result<Shown, CliError> {
+) -> Result<Comparison, CliError> {
     let (previews, suspended) = previews(connected, environment, &asked).await?;
-    let left_out = asked.resources() - previews.len();
-    let mut text = String::new();
-    if suspended {
-        text.push_str(&format!("{environment} is suspended: nothing of this is written\n"));
-    }
-    let mut found = Found::Same;
-    let mut same = 0;
-    for preview in previews {
-        match preview.plan {
-            Ok(plan) if plan.is_settled() => same += 1,
-            Ok(plan) => {
-                let is_stuck = plan.blocked.is_some();
-                found = found.max(if is_stuck { Found::Stuck } else { Found::Differs });
-                let held_back =
-                    preview.held_back.filter(|why| *why != HeldBack::EnvironmentSuspended);
-                let held_back = held_back.map(|why| format!(" (not written: {})", why.text()));
-                let held_back = held_back.unwrap_or_default();
-                let plan = render_plan(&plan);
-                text.push_str(&format!("{environment}/{}{held_back}\n{plan}", preview.id));
-            }
-            Err(error) => {
-                found = found.max(Found::Failed);
-                text.push_str(&format!("{environment}/{}\n  ! {error}\n", preview.id));
-            }
+    Ok(Comparison::of(environment, suspended, asked.resources(), previews))
+}
+
+fn print(comparisons: &[Comparison], output: DiffOutput) -> Result<(), CliError> {
+    let reports =
+        || json!({"environments": comparisons.iter().map(Comparison::report).collect::<Vec<_>>()});
+    match output {
+        DiffOutput::Text => {
+            comparisons.iter().try_for_each(|compared| out::print(&compared.text()))
         }
-    }
-    let rest = match left_out {
-        0 => String::new(),
-        others => {
-            format!("; {others} others were not compared (`trueup diff --all` compares them)")
+        DiffOutput::Markdown => {
+            let texts: Vec<_> = comparisons.iter().map(Comparison::markdown).collect();
+            out::print(&texts.join("\n"))
         }
-    };
-    text.push_str(&format!("{environment}: {same} as declared{rest}\n"));
-    Ok(Shown { text, found })
+        DiffOutput::Json => out::line(format_args!("{}", show::json(&reports()))),
+        DiffOutput::Yaml => out::line(format_args!("{}", show::yaml(&reports()))),
+    }
 }
 
 /// As `diff` itself has it: 0 same, 1 differs, 2 trouble, which a plan that is stuck is too.

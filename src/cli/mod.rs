@@ -6,6 +6,7 @@
 //! interrupted.
 
 mod apply;
+mod comparison;
 mod completion;
 mod confirm;
 mod connect;

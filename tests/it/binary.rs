@@ -22,7 +22,7 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn terminate(&mut self) -> std::process::ExitStatus {
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         let begun = Instant::now();
@@ -72,7 +72,7 @@ impl Aws {
         command
     }
 
-    fn trueup(&self, arguments: &[&str]) -> Output {
+    pub fn trueup(&self, arguments: &[&str]) -> Output {
         let signed = ["apply", "rollback", "delete"].contains(&arguments[0]);
         let mut command = self.client(env!("CARGO_BIN_EXE_trueup"));
         command.args(arguments);
@@ -87,7 +87,7 @@ impl Aws {
     }
 
     /// A verb's transcript: the call, what it printed, how it ended.
-    fn transcript(&self, arguments: &[&str]) -> String {
+    pub fn transcript(&self, arguments: &[&str]) -> String {
         let output = self.trueup(arguments);
         let shown = arguments.iter().filter(|a| !a.contains('\n')).copied();
         let call = shown.collect::<Vec<_>>().join(" ");
@@ -98,7 +98,7 @@ impl Aws {
         format!("$ trueup {call}\n{out}{err}{ended}")
     }
 
-    fn daemon(&self) -> (Process, String) {
+    pub fn daemon(&self) -> (Process, String) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = self
             .client(env!("CARGO_BIN_EXE_trueup"))
@@ -111,7 +111,7 @@ impl Aws {
 }
 
 /// The little environment, in files, with the code that it packages.
-fn write_shop(root: &Path) -> PathBuf {
+pub fn write_shop(root: &Path) -> PathBuf {
     std::fs::create_dir_all(root.join("dist")).unwrap();
     std::fs::write(root.join("dist/main.js"), "exports.handler = async () => 'ok';\n").unwrap();
     let manifest = root.join("shop.yaml");
@@ -119,7 +119,7 @@ fn write_shop(root: &Path) -> PathBuf {
     manifest
 }
 
-const SHOP: &str = r#"apiVersion: trueup.dev/v1alpha1
+pub const SHOP: &str = r#"apiVersion: trueup.dev/v1alpha1
 kind: Environment
 metadata: { name: shop }
 spec:
@@ -147,7 +147,7 @@ spec:
 "#;
 
 /// Times, ids and digests differ from run to run.
-fn settings() -> insta::Settings {
+pub fn settings() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"(?m) {2,}", "  ");
     settings.add_filter(r"\b\d+(s|m|h)\b", "[age]");

@@ -61,10 +61,7 @@ pub(super) async fn observe(
     desired: &Desired<BucketSpec>,
 ) -> Result<Option<LiveBucket>, AwsError> {
     let name = &desired.aws_name;
-    let read = tags(session, name).await.map_err(|error| match desired.is_known {
-        true => error,
-        false => or_taken(error, name),
-    });
+    let read = tags(session, name).await.map_err(|error| or_taken(error, name));
     let Some(tags) = read? else {
         return Ok(None);
     };
