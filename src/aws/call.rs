@@ -36,6 +36,9 @@ impl Session {
                         && matches!(error.class, Class::Throttled | Class::Transient) =>
                 {
                     tokio::time::sleep(READ_RETRY_AFTER * tried).await;
+                    if let Some(metrics) = self.metrics() {
+                        metrics.retries.with_label_values(&[service.name()]).inc();
+                    }
                     tried += 1;
                 }
                 result => return result,
@@ -70,8 +73,13 @@ impl Session {
         if !breaker.admits() {
             return Err(AwsError::paused(service, operation));
         }
+        let asked = Instant::now();
         self.guards().limiter(service, operation).take().await;
         let begun = Instant::now();
+        if let Some(metrics) = self.metrics() {
+            let waited = (begun - asked).as_secs_f64();
+            metrics.limiter_wait_seconds.with_label_values(&[service.name()]).observe(waited);
+        }
         let result =
             call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
         let failed = matches!(&result, Err(error) if error.class.is_outage());

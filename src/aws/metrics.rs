@@ -10,6 +10,8 @@ pub struct AwsMetrics {
     pub seconds: HistogramVec,
     pub throttles: IntCounterVec,
     pub breaker_open: IntGaugeVec,
+    pub retries: IntCounterVec,
+    pub limiter_wait_seconds: HistogramVec,
 }
 
 impl AwsMetrics {
@@ -34,14 +36,30 @@ impl AwsMetrics {
                 Opts::new("trueup_aws_breaker_open", "1 while calls to the service are paused"),
                 &["service", "region"],
             )?,
+            retries: IntCounterVec::new(
+                Opts::new("trueup_aws_retries_total", "Reads that were made again at once"),
+                &["service"],
+            )?,
+            limiter_wait_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "trueup_aws_rate_limit_wait_seconds",
+                    "Time that calls waited so that AWS's quotas are kept",
+                )
+                .buckets(vec![0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
+                &["service"],
+            )?,
         };
         for service in Service::ALL {
             metrics.throttles.with_label_values(&[service.name()]);
+            metrics.retries.with_label_values(&[service.name()]);
+            metrics.limiter_wait_seconds.with_label_values(&[service.name()]);
         }
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.throttles.clone()))?;
         registry.register(Box::new(metrics.breaker_open.clone()))?;
+        registry.register(Box::new(metrics.retries.clone()))?;
+        registry.register(Box::new(metrics.limiter_wait_seconds.clone()))?;
         Ok(metrics)
     }
 }

@@ -1,6 +1,7 @@
 //! `trueup events`: what happened, the newest last.
 
 use clap::Args;
+use serde_json::json;
 
 use super::out::say;
 use super::selector::object;
@@ -17,7 +18,8 @@ pub(super) struct EventsArgs {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 50)]
     limit: usize,
-    #[arg(short, long, value_enum, default_value_t)]
+    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
+    #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
 }
 
@@ -35,9 +37,10 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
     events.truncate(args.limit);
     events.reverse();
     let now = connected.store.clock().now();
-    match args.output {
+    match &args.output {
         Output::Json => say!("{}", show::json(&events)),
         Output::Yaml => say!("{}", show::yaml(&events)),
+        Output::JsonPath(template) => say!("{}", template.fill(&json!(events))),
         Output::Name => {
             for event in &events {
                 say!("{}", event.id);

@@ -30,15 +30,19 @@ pub(super) struct GetArgs {
     /// Print every change until interrupted.
     #[arg(short, long)]
     watch: bool,
-    #[arg(short, long, value_enum, default_value_t)]
+    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
+    #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
 }
 
 pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
     let rows = rows(connected, args).await?;
-    match args.output {
+    match &args.output {
         Output::Json => say!("{}", show::json(&list(connected, &rows, args).await?)),
         Output::Yaml => say!("{}", show::yaml(&list(connected, &rows, args).await?)),
+        Output::JsonPath(template) => {
+            say!("{}", template.fill(&list(connected, &rows, args).await?));
+        }
         Output::Name => {
             for row in &rows {
                 say!("{}/{}", row.environment, row.entry.id());
@@ -258,7 +262,7 @@ fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Tim
 
 fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
     let now = connected.store.clock().now();
-    let wide = args.output == Output::Wide;
+    let wide = matches!(args.output, Output::Wide);
     let many = args.environment.is_none();
     let mut header = vec!["NAME", "KIND", "READY", "SYNCED", "AGE", "MESSAGE"];
     if many {

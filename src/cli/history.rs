@@ -1,6 +1,7 @@
 //! `trueup history`: an environment's releases, the newest first.
 
 use clap::Args;
+use serde_json::json;
 
 use super::out::{note, say};
 use super::show::{self, Output, age, brief, table};
@@ -12,7 +13,8 @@ pub(super) struct HistoryArgs {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
-    #[arg(short, long, value_enum, default_value_t)]
+    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
+    #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
 }
 
@@ -28,9 +30,10 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
         }
     }
     let releases = sound;
-    match args.output {
+    match &args.output {
         Output::Json => say!("{}", show::json(&releases)),
         Output::Yaml => say!("{}", show::yaml(&releases)),
+        Output::JsonPath(template) => say!("{}", template.fill(&json!(releases))),
         Output::Name => {
             for release in &releases {
                 say!("{}", release.number);

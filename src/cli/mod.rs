@@ -21,6 +21,7 @@ mod explain;
 mod get;
 mod history;
 mod init;
+mod jsonpath;
 mod log;
 mod out;
 mod proposal;

@@ -1,13 +1,17 @@
 //! How lists and values are printed.
 
-use clap::ValueEnum;
+use std::str::FromStr;
+
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::jsonpath::Template;
+
 use crate::model::{has_hidden, visible};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+/// How a verb prints what it found.
+#[derive(Clone, Debug, Default)]
 pub(super) enum Output {
     #[default]
     Table,
@@ -15,6 +19,29 @@ pub(super) enum Output {
     Json,
     Yaml,
     Name,
+    JsonPath(Template),
+}
+
+impl FromStr for Output {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "table" => Self::Table,
+            "wide" => Self::Wide,
+            "json" => Self::Json,
+            "yaml" => Self::Yaml,
+            "name" => Self::Name,
+            _ => match text.strip_prefix("jsonpath=") {
+                Some(template) => Self::JsonPath(template.parse()?),
+                None => {
+                    return Err(
+                        "it may be table, wide, json, yaml, name or jsonpath=TEMPLATE".to_owned()
+                    );
+                }
+            },
+        })
+    }
 }
 
 /// A table as kubectl prints them: no lines, two spaces between columns.

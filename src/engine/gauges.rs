@@ -1,6 +1,9 @@
 //! The state of the world as gauges.
 
+use jiff::Timestamp;
+
 use super::metrics::EngineMetrics;
+use super::pass::drifted_since;
 use super::world::{EnvironmentState, World};
 use crate::model::{ObjectId, condition_type};
 
@@ -12,13 +15,17 @@ pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
         metrics.lease_held.with_label_values(&[&**name]).set(1);
         let suspended = i64::from(environment.head.suspended);
         metrics.suspended.with_label_values(&[&**name]).set(suspended);
-        match environment.oldest_look() {
-            Some(at) => {
-                metrics.oldest_look.with_label_values(&[&**name]).set(at.as_second() as f64);
-            }
-            None => {
-                // Fails where the gauge was never set.
-                let _ = metrics.oldest_look.remove_label_values(&[&**name]);
+        for (gauge, since) in [
+            (&metrics.oldest_look, environment.oldest_look()),
+            (&metrics.oldest_drift, oldest_drift(environment)),
+            (&metrics.released, environment.released_at),
+        ] {
+            match since {
+                Some(at) => gauge.with_label_values(&[&**name]).set(at.as_second() as f64),
+                None => {
+                    // Fails where the gauge was never set.
+                    let _ = gauge.remove_label_values(&[&**name]);
+                }
             }
         }
         metrics.unwell.publish(name, environment, objects_max);
@@ -46,6 +53,10 @@ pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
                 .set(stalled(environment, kind.name()));
         }
     }
+}
+
+fn oldest_drift(environment: &EnvironmentState) -> Option<Timestamp> {
+    environment.statuses.values().filter_map(|status| drifted_since(&status.conditions)).min()
 }
 
 /// What is leaving counts too: a deletion that is stuck waits for a person as well.

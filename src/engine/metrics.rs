@@ -39,6 +39,8 @@ pub struct EngineMetrics {
     pub repair_seconds: HistogramVec,
     pub flapping: IntCounterVec,
     pub oldest_look: GaugeVec,
+    pub oldest_drift: GaugeVec,
+    pub released: GaugeVec,
     pub release: IntGaugeVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
@@ -147,6 +149,20 @@ impl EngineMetrics {
                 ),
                 &["environment"],
             )?,
+            oldest_drift: GaugeVec::new(
+                Opts::new(
+                    "trueup_oldest_drift_timestamp_seconds",
+                    "When the drift that lasts longest was seen; no series while nothing has drifted",
+                ),
+                &["environment"],
+            )?,
+            released: GaugeVec::new(
+                Opts::new(
+                    "trueup_release_timestamp_seconds",
+                    "When the current release was recorded",
+                ),
+                &["environment"],
+            )?,
             release: gauges(
                 "trueup_release_info",
                 "Number of the current release",
@@ -200,6 +216,8 @@ impl EngineMetrics {
         registry.register(Box::new(m.repair_seconds))?;
         registry.register(Box::new(m.flapping))?;
         registry.register(Box::new(m.oldest_look))?;
+        registry.register(Box::new(m.oldest_drift))?;
+        registry.register(Box::new(m.released))?;
         registry.register(Box::new(m.release))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
@@ -227,7 +245,9 @@ impl EngineMetrics {
         }
         self.unwell.forget(name);
         let _ = self.release.remove_label_values(&[name]);
-        let _ = self.oldest_look.remove_label_values(&[name]);
+        for gauge in [&self.oldest_look, &self.oldest_drift, &self.released] {
+            let _ = gauge.remove_label_values(&[name]);
+        }
         let _ = self.suspended.remove_label_values(&[name]);
     }
 

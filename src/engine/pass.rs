@@ -553,7 +553,7 @@ impl From<AwsError> for Refusal {
 }
 
 /// When the drift that is recorded was first seen.
-fn drifted_since(conditions: &Conditions) -> Option<Timestamp> {
+pub(super) fn drifted_since(conditions: &Conditions) -> Option<Timestamp> {
     let synced = conditions.get(condition_type::SYNCED)?;
     (synced.reason == DRIFTED).then_some(synced.last_transition_time)
 }

@@ -36,6 +36,8 @@ pub struct EnvironmentState {
     pub head: Head,
     pub spec: Arc<EnvironmentSpec>,
     pub lease: Lease,
+    /// When the current release was recorded.
+    pub released_at: Option<Timestamp>,
     pub objects: BTreeMap<ObjectId, Wanted>,
     /// What the release says was taken out. An object that is in neither list is nobody's to delete.
     pub taken_out: BTreeMap<ObjectId, TakenOut>,
@@ -57,6 +59,7 @@ impl EnvironmentState {
         Self {
             head,
             lease,
+            released_at: None,
             spec: Arc::default(),
             objects: BTreeMap::new(),
             taken_out: BTreeMap::new(),
@@ -120,6 +123,7 @@ impl EnvironmentState {
         self.taken_out = taken_out;
         self.spec = Arc::new(spec);
         self.head = head;
+        self.released_at = Some(release.created_at);
         Ok(changed.into_iter().collect())
     }
 

@@ -479,7 +479,7 @@ fn schemas_crds_and_completions_are_printed() {
 }
 
 /// One GET, without an HTTP library: the status and the body.
-fn get(http: &str, path: &str) -> (u16, String) {
+pub fn get(http: &str, path: &str) -> (u16, String) {
     use std::io::{Read, Write};
     let address = http.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();

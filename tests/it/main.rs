@@ -23,6 +23,7 @@ mod house;
 mod manifests;
 mod more_harm;
 mod ownership;
+mod promtool;
 mod proof;
 mod python;
 mod releases;

@@ -1,0 +1,107 @@
+//! `-o jsonpath=TEMPLATE`, as kubectl has it: text, with paths in braces.
+//!
+//! Left out of kubectl's templates: `range` and `end`; a path that finds several values prints them with spaces
+//! between.
+
+use std::str::FromStr;
+
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+/// A template that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Template(Vec<Part>);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Path(JsonPath),
+}
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(template: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = template;
+        while let Some((text, after)) = rest.split_once('{') {
+            let (path, after) = after.split_once('}').ok_or_else(|| {
+                format!("`{template}` has a brace that is not closed; write '{{.items[*].metadata.name}}'")
+            })?;
+            parts.push(Part::Text(text.to_owned()));
+            parts.push(part(path.trim())?);
+            rest = after;
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        if parts.len() == 1 {
+            return Err(format!("`{template}` has no path; write '{{.items[*].metadata.name}}'"));
+        }
+        Ok(Self(parts))
+    }
+}
+
+fn part(path: &str) -> Result<Part, String> {
+    // kubectl's way to write a line end or a tab.
+    if path.starts_with('"') {
+        return serde_json::from_str(path)
+            .map(Part::Text)
+            .map_err(|error| format!("`{path}`: {error}"));
+    }
+    let root = if path.starts_with('$') { "" } else { "$" };
+    let dot = if path.starts_with(['.', '[', '$']) { "" } else { "." };
+    let whole = format!("{root}{dot}{path}");
+    JsonPath::parse(&whole)
+        .map(Part::Path)
+        .map_err(|error| format!("`{path}` is not a path: {error}"))
+}
+
+impl Template {
+    /// The template with what its paths find in a value.
+    pub fn fill(&self, value: &Value) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Path(path) => {
+                path.query(value).iter().map(|found| plain(found)).collect::<Vec<_>>().join(" ")
+            }
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+/// A text without its quotes, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_template_is_filled_as_kubectl_fills_it() {
+        let list = json!({"items": [
+            {"kind": "Table", "metadata": {"name": "orders"}, "ready": true},
+            {"kind": "Bucket", "metadata": {"name": "assets"}, "ready": false},
+        ]});
+        for (template, expected) in [
+            ("{.items[*].metadata.name}", "orders assets"),
+            ("{items[0].metadata.name}", "orders"),
+            ("{$.items[0].ready}: {.items[0].kind}", "true: Table"),
+            ("{.items[?@.kind=='Bucket'].metadata.name}{\"\\n\"}", "assets\n"),
+            ("{.items[7].kind}", ""),
+        ] {
+            assert_eq!(template.parse::<Template>().unwrap().fill(&list), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused_with_an_example() {
+        for (template, expected) in
+            [("{.items", "is not closed"), ("items", "has no path"), ("{.items[}", "is not a path")]
+        {
+            let error = template.parse::<Template>().unwrap_err();
+            assert!(error.contains(expected), "{template}: {error}");
+        }
+    }
+}
