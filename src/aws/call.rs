@@ -80,8 +80,10 @@ impl Session {
             let waited = (begun - asked).as_secs_f64();
             metrics.limiter_wait_seconds.with_label_values(&[service.name()]).observe(waited);
         }
-        let result =
-            call.await.map_err(|error| AwsError::from_sdk(service, operation, is_write, &error));
+        let result = call.await.map_err(|error| {
+            let place = self.place(service);
+            AwsError::from_sdk(service, operation, is_write, &place, &error)
+        });
         let failed = matches!(&result, Err(error) if error.class.is_outage());
         if breaker.record(failed) {
             self.guards().closed.notify_waiters();

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::classify::classify;
 use super::elements::UnknownElement;
 use super::service::Service;
+use super::session::CALL_TIMEOUT;
 use crate::model::Secret;
 
 /// What an error means for whoever made the call.
@@ -232,10 +233,12 @@ impl AwsError {
         format!("{service} {operation}: {what}{advice}")
     }
 
+    /// `place` is where the call went.
     pub(super) fn from_sdk<E>(
         service: Service,
         operation: &'static str,
         is_write: bool,
+        place: &str,
         error: &SdkError<E, HttpResponse>,
     ) -> Self
     where
@@ -248,7 +251,10 @@ impl AwsError {
                 out.class = Class::Invalid;
                 out.message = cause(error);
             }
-            SdkError::TimeoutError(_) => "no reply in time".clone_into(&mut out.message),
+            SdkError::TimeoutError(_) => {
+                let seconds = CALL_TIMEOUT.as_secs();
+                out.message = format!("no reply from {place} within {seconds} s");
+            }
             SdkError::DispatchFailure(failure) => {
                 out.message = cause(error);
                 let whole = chain(error);

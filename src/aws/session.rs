@@ -165,6 +165,8 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     region: String,
+    /// Where calls go instead of AWS.
+    endpoint: Option<String>,
     clients: Clients,
     guards: Arc<Guards>,
     metrics: Option<AwsMetrics>,
@@ -210,11 +212,18 @@ impl Session {
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
         };
-        Self(Arc::new(Inner { region, clients, guards, metrics, account }))
+        let endpoint = config.endpoint_url().map(str::to_owned);
+        Self(Arc::new(Inner { region, endpoint, clients, guards, metrics, account }))
     }
 
     pub fn region(&self) -> &str {
         &self.0.region
+    }
+
+    /// Where the calls to a service go, for people.
+    pub(super) fn place(&self, service: Service) -> String {
+        let aws = || format!("{} in {}", service.name(), self.region());
+        self.0.endpoint.clone().unwrap_or_else(aws)
     }
 
     pub fn lambda(&self) -> &aws_sdk_lambda::Client {

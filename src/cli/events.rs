@@ -1,13 +1,18 @@
 //! `trueup events`: what happened, the newest last.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::out::say;
+use super::out::{self, note, say};
 use super::selector::object;
 use super::show::{self, Output, age, table};
 use super::{CliError, Connected};
 use crate::model::ObjectId;
+use crate::store::EventRecord;
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
@@ -18,7 +23,10 @@ pub(super) struct EventsArgs {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 50)]
     limit: usize,
-    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
+    /// Print every event until interrupted.
+    #[arg(short, long)]
+    watch: bool,
+    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{[*].reason}'.
     #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
 }
@@ -26,16 +34,14 @@ pub(super) struct EventsArgs {
 /// Events read at most, when only one object's are wanted.
 const READ_MAX: usize = 5000;
 
+/// Pause between two reads of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+const HEADER: [&str; 5] = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+
 pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), CliError> {
     connected.store.existing_head(&args.environment).await?;
-    let read = if args.object.is_some() { READ_MAX } else { args.limit };
-    let mut events = connected.store.events(&args.environment, read).await?;
-    if let Some(object) = &args.object {
-        let object = object.to_string();
-        events.retain(|event| event.object == object);
-    }
-    events.truncate(args.limit);
-    events.reverse();
+    let events = read(connected, args).await?;
     let now = connected.store.clock().now();
     match &args.output {
         Output::Json => say!("{}", show::json(&events)),
@@ -47,21 +53,70 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
             }
         }
         Output::Table | Output::Wide => {
-            let lines = events.into_iter().map(|e| {
-                let count = if e.count > 1 { format!(" (x{})", e.count) } else { String::new() };
-                vec![
-                    format!("{}{count}", age(e.last_seen, now)),
-                    format!("{:?}", e.kind),
-                    e.reason,
-                    e.object,
-                    e.message,
-                ]
-            });
-            say!(
-                "{}",
-                table(&["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"], lines.collect())
-            );
+            say!("{}", table(&HEADER, events.iter().map(|event| row(event, now)).collect()));
         }
+    }
+    if args.watch {
+        watch(connected, args, events).await?;
+    }
+    Ok(())
+}
+
+/// The newest events that are asked for, the newest last.
+async fn read(connected: &Connected, args: &EventsArgs) -> Result<Vec<EventRecord>, CliError> {
+    let read = if args.object.is_some() { READ_MAX } else { args.limit };
+    let mut events = connected.store.events(&args.environment, read).await?;
+    if let Some(object) = &args.object {
+        let object = object.to_string();
+        events.retain(|event| event.object == object);
+    }
+    events.truncate(args.limit);
+    events.reverse();
+    Ok(events)
+}
+
+fn row(event: &EventRecord, now: Timestamp) -> Vec<String> {
+    let count = if event.count > 1 { format!(" (x{})", event.count) } else { String::new() };
+    vec![
+        format!("{}{count}", age(event.last_seen, now)),
+        format!("{:?}", event.kind),
+        event.reason.clone(),
+        event.object.clone(),
+        event.message.clone(),
+    ]
+}
+
+/// Prints events that are new or happened again, for ever. That the store cannot be read is said once, and passes.
+async fn watch(
+    connected: &Connected,
+    args: &EventsArgs,
+    shown: Vec<EventRecord>,
+) -> Result<(), CliError> {
+    let key = |event: &EventRecord| (event.id.clone(), event.count);
+    let mut shown: BTreeSet<_> = shown.iter().map(key).collect();
+    let mut is_troubled = false;
+    while !out::nobody_reads() {
+        tokio::time::sleep(WATCH_EVERY).await;
+        let events = match read(connected, args).await {
+            Err(error) if error.may_pass() => {
+                if !std::mem::replace(&mut is_troubled, true) {
+                    note!("warning: {error}; trying again");
+                }
+                continue;
+            }
+            read => read?,
+        };
+        is_troubled = false;
+        let now = connected.store.clock().now();
+        let new = events.iter().filter(|event| !shown.contains(&key(event)));
+        let new: Vec<_> = new.map(|event| row(event, now)).collect();
+        if !new.is_empty() {
+            // The header stands above the first table.
+            let table = table(&HEADER, new);
+            say!("{}", table.lines().skip(1).collect::<Vec<_>>().join("\n"));
+        }
+        // What is read is bounded, and so is what is remembered of it.
+        shown = events.iter().map(key).collect();
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(super) struct HistoryArgs {
     /// How many.
     #[arg(short = 'n', long, default_value_t = 20)]
     limit: usize,
-    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
+    /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{[*].number}'.
     #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
 }
