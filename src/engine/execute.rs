@@ -1,7 +1,7 @@
 //! Taking a plan's steps, and the brake on plans without effect.
 
 use jiff::SignedDuration;
-use tracing::{info, warn};
+use tracing::{debug, info};
 
 use super::outcome::Verdict;
 use super::pass::{Pass, Ready};
@@ -117,7 +117,8 @@ impl Pass<'_> {
             Ok(outcome) => outcome,
             Err(error) => {
                 let request = error.request_id.as_deref();
-                warn!(step = %describe(step), %error, request, "step failed");
+                // The end of the pass tells people.
+                debug!(step = %describe(step), %error, request, "step failed");
                 if error.class != Class::Unknown {
                     // AWS refused the create, so nothing was created. A resource that appears later
                     // belongs to somebody else, unless an earlier create of ours made it.

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use tracing::info;
 
 use super::outcome::{Compared, Verdict, set_conditions};
-use super::pass::{Done, Next, Pass, Refusal, Snapshot, log};
+use super::pass::{Done, Next, Pass, Refusal, Snapshot};
 use super::removal::judge_removal;
 use crate::kinds::Intent;
 use crate::model::{DeletionPolicy, Object};
@@ -75,7 +75,7 @@ impl Pass<'_> {
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
-        log(&verdict);
+        self.log(&verdict);
         Ok(Done::Next(match verdict {
             Verdict::Progressing(_) => Next::Progress,
             Verdict::Waiting(_) => Next::Soon,

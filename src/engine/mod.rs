@@ -31,6 +31,7 @@ mod preview;
 mod queue;
 pub mod release;
 mod removal;
+mod repeats;
 mod rng;
 mod runner;
 mod secrets;

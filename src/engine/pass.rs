@@ -14,6 +14,7 @@ use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
 use super::patience;
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
+use super::repeats::Repeats;
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
@@ -26,13 +27,13 @@ use crate::plan::{Blocked, Waiting, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
 
 /// What all passes share.
-#[derive(Clone)]
 pub struct Context {
     pub store: Store,
     pub store_id: Arc<str>,
     pub sessions: Sessions,
     pub secrets: Secrets,
     pub recorder: Recorder,
+    pub repeats: Repeats,
     pub metrics: EngineMetrics,
     pub clock: Clock,
 }
@@ -282,7 +283,7 @@ impl Pass<'_> {
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
-        log(&shown);
+        self.log(&shown);
         Ok(Done::Next(match &verdict {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
             Verdict::Progressing(_) => Next::Progress,
@@ -493,6 +494,28 @@ impl Pass<'_> {
         self.event(EventKind::Normal, "DriftCorrected", "the resource is as declared again").await;
     }
 
+    pub(super) fn log(&self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Settled => debug!("as declared"),
+            Verdict::Progressing(message) => info!(detail = message, "progressing"),
+            Verdict::Waiting(waiting) => {
+                info!(reason = waiting.reason, detail = %waiting.message, "waiting")
+            }
+            Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
+            Verdict::Blocked(blocked) => {
+                warn!(reason = blocked.reason, detail = %blocked.message, "stalled");
+            }
+            Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
+                let (request, reason) = (error.request_id.as_deref(), error.class.reason());
+                match self.cx.repeats.untold(&self.snapshot.key, error, self.cx.clock.now()) {
+                    None => debug!(reason, %error, request, "failed"),
+                    Some(0) => warn!(reason, %error, request, "failed"),
+                    Some(untold) => warn!(reason, %error, request, untold, "failed"),
+                }
+            }
+        }
+    }
+
     pub(super) async fn event(&self, kind: EventKind, reason: &str, message: &str) {
         let (key, release) = (&self.snapshot.key, self.snapshot.release);
         self.cx.recorder.record(key, release, kind, reason, message).await;
@@ -556,22 +579,4 @@ impl From<AwsError> for Refusal {
 pub(super) fn drifted_since(conditions: &Conditions) -> Option<Timestamp> {
     let synced = conditions.get(condition_type::SYNCED)?;
     (synced.reason == DRIFTED).then_some(synced.last_transition_time)
-}
-
-pub(super) fn log(verdict: &Verdict) {
-    match verdict {
-        Verdict::Settled => debug!("as declared"),
-        Verdict::Progressing(message) => info!(detail = message, "progressing"),
-        Verdict::Waiting(waiting) => {
-            info!(reason = waiting.reason, detail = %waiting.message, "waiting")
-        }
-        Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
-        Verdict::Blocked(blocked) => {
-            warn!(reason = blocked.reason, detail = %blocked.message, "stalled");
-        }
-        Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
-            let request = error.request_id.as_deref();
-            warn!(reason = error.class.reason(), %error, request, "failed");
-        }
-    }
 }

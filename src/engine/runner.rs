@@ -15,6 +15,7 @@ use super::health::Health;
 use super::metrics::EngineMetrics;
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
+use super::repeats::Repeats;
 use super::rng::Rng;
 use super::secrets::Secrets;
 use super::tracked::{TrackedEnvironment, TrackedObject};
@@ -116,6 +117,7 @@ impl Engine {
             store_id,
             sessions,
             secrets: Secrets::default(),
+            repeats: Repeats::default(),
             metrics,
         });
         Ok(Self {

@@ -302,7 +302,10 @@ async fn an_element_of_s3_that_the_sdk_does_not_know_is_not_lost() {
         .replace("  versioning: Enabled", "  lifecycle:\n    - { id: tmp, expirationDays: 1 }");
     confirm(&harness, &rules, "Bucket/assets").await;
     let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
-    assert!(reason == "InvalidRequest" && message.contains("AccessedBefore"), "{reason}: {message}");
+    assert!(
+        reason == "InvalidRequest" && message.contains("AccessedBefore"),
+        "{reason}: {message}"
+    );
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert!(
         s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("AccessedBefore"),
