@@ -560,7 +560,7 @@ const BUGS: [Bug; 83] = [
         name: "a state that is not known is taken for a quiet one",
         file: "kinds/table/plan.rs",
         good: "if let Some(state) = &live.unknown_state {",
-        bad: "if let Some(state) = live.unknown_state.as_ref().filter(|_| live.keys.is_empty()) {",
+        bad: "if let Some(state) = live.unknown_state.as_ref().filter(|_| live.tags.is_empty()) {",
         caught_by: "--lib",
     },
     Bug {
