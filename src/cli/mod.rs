@@ -23,6 +23,7 @@ mod history;
 mod init;
 mod jsonpath;
 mod log;
+mod new;
 mod out;
 mod proposal;
 mod provenance;
@@ -78,6 +79,8 @@ enum Verb {
     Validate(validate::ValidateArgs),
     /// Print JSON Schemas for editors, or CRDs for Kubernetes tools.
     Schema(schema::SchemaArgs),
+    /// Print a manifest to begin with.
+    New(new::NewArgs),
     /// Say what a kind or a field of a manifest is.
     Explain(explain::ExplainArgs),
     /// Record manifests as a release.
@@ -187,6 +190,7 @@ impl Cli {
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,
             Verb::Schema(args) => schema::run(&args)?,
+            Verb::New(args) => new::run(&args)?,
             Verb::Explain(args) => explain::run(&args)?,
             Verb::Completion(args) => completion::run(&args)?,
             Verb::Doctor(args) => doctor::run(&table, &args).await?,

@@ -19,6 +19,7 @@ fn a_first_half_hour_reads_like_its_transcript() {
     };
     let mut said = String::new();
     let mut say = |arguments: &[&str]| said.push_str(&(aws.transcript(arguments) + "\n"));
+    say(&["new", "bucket", "assets", "-n", "shop"]);
     with(&[
         ("memorySize: 256", "memorySize: 256MB"),
         ("partitionKey:", "hashKey:"),
@@ -70,12 +71,14 @@ fn every_verb_ends_with_a_documented_code() {
     for (arguments, expected) in before_init {
         assert_eq!(code(arguments), Some(expected), "before init: {arguments:?}");
     }
-    let cases: [(&[&str], i32); 27] = [
+    let cases: [(&[&str], i32); 29] = [
         (&["init", "--bucket", "shop-artifacts"], 0),
         (&["validate", "-f", file], 0),
         (&["validate", "-f", "no-such-file.yaml"], 1),
         (&["validate"], 2),
         (&["schema", "Function"], 0),
+        (&["new", "table", "orders"], 0),
+        (&["new", "queue", "orders"], 2),
         (&["explain", "Function"], 0),
         (&["explain", "Function.nope"], 1),
         (&["completion", "bash"], 0),
