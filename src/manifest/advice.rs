@@ -1,6 +1,6 @@
 //! What is legal, and hardly meant: warnings, which stop nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -118,6 +118,12 @@ pub(super) fn advise(set: &Set) -> Vec<Problem> {
             );
             warn("/spec/role", title);
         }
+        if let Some(layer) = twice(object.spec.get("layers").and_then(Value::as_array)) {
+            // "Two different versions of the same layer are not allowed", also where they are the same version:
+            // https://github.com/ServerlessLife/serverless-spy/issues/32.
+            let title = format!("Lambda takes one version of a layer, and {layer} is named twice");
+            warn("/spec/layers", title);
+        }
         for pointer in ["/code/path", "/artifact/path"] {
             if let Some(path) = text(pointer).filter(|path| !directory.join(path).exists()) {
                 let title = format!("{path} is not there; `trueup apply` needs it");
@@ -132,6 +138,14 @@ fn account_of(object: &Object) -> Option<(String, String)> {
     let is_environment = object.kind == environment::NAME;
     let spec = EnvironmentSpec::deserialize(&*object.spec).ok().filter(|_| is_environment)?;
     Some((object.environment().to_owned(), spec.target().account_id?))
+}
+
+/// The first layer that is named twice, in whatever versions.
+fn twice(layers: Option<&Vec<Value>>) -> Option<&str> {
+    let names = layers?.iter().filter_map(Value::as_str);
+    let mut names = names.map(|arn| arn.rsplit_once(':').map_or(arn, |(name, _)| name));
+    let mut seen = BTreeSet::new();
+    names.find(|name| !seen.insert(*name))
 }
 
 fn role_account(role: &str) -> Option<String> {
@@ -155,6 +169,18 @@ mod tests {
     fn a_region_that_nobody_knows_is_named_with_the_one_that_was_meant() {
         assert_eq!(region("eu-central-1"), None);
         assert!(region("us-esat-1").unwrap().ends_with("did you mean us-east-1?"));
+    }
+
+    #[test]
+    fn a_layer_that_is_named_in_two_versions_is_found() {
+        let arn = |name: &str, version: u32| {
+            Value::from(format!("arn:aws:lambda:us-east-1:123456789012:layer:{name}:{version}"))
+        };
+        let apart = vec![arn("a", 1), arn("b", 1)];
+        let together = vec![arn("a", 1), arn("b", 1), arn("a", 2)];
+        assert_eq!(twice(Some(&apart)), None);
+        let expected = "arn:aws:lambda:us-east-1:123456789012:layer:a";
+        assert_eq!(twice(Some(&together)), Some(expected));
     }
 
     #[test]

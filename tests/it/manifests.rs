@@ -119,11 +119,6 @@ fn limits_of_aws_are_checked_before_anything_is_stored() {
         ("alias: live", "ignore: ['env[']", "is not a path"),
         ("alias: live", "ignore: ['env[DD_*]']", "* stands for all names only"),
         (
-            "alias: live",
-            "layers: [\"arn:aws:lambda:us-east-1:123456789012:layer:tools:1\", \"arn:aws:lambda:us-east-1:123456789012:layer:tools:2\"]",
-            "a function takes one version of a layer",
-        ),
-        (
             "versioning: Enabled",
             "notifications: { queues: [{ id: q, arn: \"arn:aws:sqs:us-east-1:123456789012:q.fifo\", events: [\"s3:ObjectCreated:*\"] }] }",
             "S3 does not notify FIFO queues",

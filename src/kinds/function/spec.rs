@@ -379,18 +379,6 @@ const RESERVED_ENV: &[&str] = &[
 /// Rules of AWS's that stand in no model.
 fn check_code(spec: &FunctionSpec) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
-    // "Two different versions of the same layer are not allowed", also where they are the same version:
-    // https://github.com/ServerlessLife/serverless-spy/issues/32.
-    let mut seen = Vec::new();
-    for (i, layer) in spec.layers.iter().flatten().enumerate() {
-        let name = layer.rsplit_once(':').map_or(layer.as_str(), |(name, _)| name);
-        if seen.contains(&name) {
-            let message =
-                format!("a function takes one version of a layer, and {name} is named twice");
-            problems.push(SpecProblem::new(format!("layers[{i}]"), message));
-        }
-        seen.push(name);
-    }
     // "Source image public.ecr.aws/... is not valid": https://github.com/grafana/loki/issues/7218; other
     // registries: https://github.com/aws/containers-roadmap/issues/1217.
     let image = spec.code.image.as_deref();

@@ -578,10 +578,10 @@ const BUGS: [Bug; 83] = [
         caught_by: "manifests::a_value_of_another_form",
     },
     Bug {
-        name: "two versions of a layer are taken",
-        file: "kinds/function/spec.rs",
-        good: "let name = layer.rsplit_once(':').map_or(layer.as_str(), |(name, _)| name);",
-        bad: "let name = layer.as_str();",
+        name: "notifications that overlap are taken",
+        file: "kinds/bucket/check/mod.rs",
+        good: "(a.starts_with(&b) || b.starts_with(&a)) && ",
+        bad: "a == b && ",
         caught_by: "manifests::limits_of_aws",
     },
     Bug {
