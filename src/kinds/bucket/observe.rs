@@ -61,7 +61,7 @@ pub(super) async fn observe(
     desired: &Desired<BucketSpec>,
 ) -> Result<Option<LiveBucket>, AwsError> {
     let name = &desired.aws_name;
-    let read = tags(session, name).await.map_err(|error| or_taken(error, name));
+    let read = tags(session, name).await.map_err(|error| or_taken(error, name, desired.is_known));
     let Some(tags) = read? else {
         return Ok(None);
     };
@@ -74,15 +74,22 @@ pub(super) async fn observe(
 }
 
 /// S3 says the same of a bucket of another account as of one that the credentials may not read.
-fn or_taken(error: AwsError, name: &str) -> AwsError {
+fn or_taken(error: AwsError, name: &str, is_known: bool) -> AwsError {
     if error.class != Class::Denied {
         return error;
     }
-    let message = format!(
-        "{} (or the name `{name}` is taken by a bucket of another account: bucket names are unique among all \
-         accounts; then give another spec.name)",
-        error.message
-    );
+    let otherwise = match is_known {
+        false => format!(
+            "the name `{name}` is taken by a bucket of another account: bucket names are unique among all accounts; \
+             then give another spec.name"
+        ),
+        // A bucket that exists is not renamed: another name in the same object would stall, too.
+        true => format!(
+            "the bucket was deleted and another account has taken the name `{name}`; then make a Bucket under \
+             another metadata.name, and remove this one"
+        ),
+    };
+    let message = format!("{} (or {otherwise})", error.message);
     AwsError { message, ..error }
 }
 
