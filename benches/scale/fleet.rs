@@ -20,7 +20,7 @@ const ENVIRONMENT: &str = "bench";
 const ARTIFACTS: &str = "artifacts";
 /// Beyond this a measurement has failed.
 const PATIENCE: Duration = Duration::from_secs(1800);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const OBSERVE_EVERY: Duration = Duration::from_millis(20);
 
 /// Of each seven objects, five functions, a table and a bucket.
 #[derive(Clone, Copy, Debug)]
@@ -191,12 +191,12 @@ impl Fleet {
         });
     }
 
-    /// Asks for a look at everything; returns how long it took.
+    /// Asks for a observe everything; returns how long it took.
     pub fn pass(&self) -> Duration {
         let target = self.sum("controller_runtime_reconcile_total{") + self.objects.total();
         self.trueup(&["reconcile", ENVIRONMENT]);
         let begun = Instant::now();
-        self.until_every("everything was looked at", Duration::from_millis(100), || {
+        self.until_every("everything was observed", Duration::from_millis(100), || {
             self.sum("controller_runtime_reconcile_total{") >= target
         });
         begun.elapsed()
@@ -270,14 +270,14 @@ impl Fleet {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", *port)) else { return reply };
         let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
         if stream.write_all(request.as_bytes()).is_ok() {
-            // A reply that breaks off is looked at again.
+            // A reply that breaks off is observed again.
             let _ = stream.read_to_string(&mut reply);
         }
         reply
     }
 
     fn until(&self, what: &str, holds: impl FnMut() -> bool) {
-        self.until_every(what, LOOK_EVERY, holds);
+        self.until_every(what, OBSERVE_EVERY, holds);
     }
 
     fn until_every(&self, what: &str, every: Duration, mut holds: impl FnMut() -> bool) {

@@ -1,4 +1,4 @@
-//! Processes that are measured: started, looked at through /proc, and ended with the bench.
+//! Processes that are measured: started, observed through /proc, and ended with the bench.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

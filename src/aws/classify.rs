@@ -20,7 +20,7 @@ const PROPAGATING: [&str; 9] = [
     "Cannot describe time to live while table is in",
 ];
 
-/// What AWS says where something has changed between a look and a write that was guarded against that.
+/// What AWS says where something has changed between an observation and a write that was guarded against that.
 const MOVED_MEANWHILE: [&str; 2] =
     ["is different from current CodeSHA256", "does not match the latest Revision Id"];
 

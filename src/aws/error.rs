@@ -18,7 +18,7 @@ pub enum Class {
     Throttled,
     /// AWS failed or could not be reached; nothing was done.
     Transient,
-    /// Another change is under way; look again soon.
+    /// Another change is under way; observe again soon.
     Conflict,
     /// Something that the call needs does not work yet, such as a role made a moment ago.
     NotReady,
@@ -31,7 +31,7 @@ pub enum Class {
     /// AWS will not take these values.
     Invalid,
     NotFound,
-    /// The reply was lost: the effect may have happened. Look before writing again.
+    /// The reply was lost: the effect may have happened. Observe before writing again.
     Unknown,
 }
 

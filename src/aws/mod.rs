@@ -5,7 +5,7 @@
 //!
 //! Guarantees:
 //! - The SDK's own retries are off. A read gets a few quick ones here; a write gets none, because
-//!   a lost reply means that its effect is unknown and the resource must be looked at first.
+//!   a lost reply means that its effect is unknown and the resource must be observed first.
 //! - Every error comes out as an [`AwsError`]: its [`Class`] says what to do, its text names the
 //!   IAM action and what a person can do.
 //! - Calls per second are bounded for each account, region and service, and each call has a timeout.

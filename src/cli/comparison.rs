@@ -17,7 +17,7 @@ pub(super) enum Found {
     Differs,
     /// The daemon would do nothing until a person has acted.
     Stuck,
-    /// Something could not be looked at: whether it differs is not known.
+    /// Something could not be observed: whether it differs is not known.
     Failed,
 }
 

@@ -34,8 +34,8 @@ pub(super) struct RunArgs {
     /// Names this daemon among others; no two that run may share a name. One that starts again under its own
     /// name takes its leases back at once; without one, the name differs with each start, and a killed
     /// daemon's leases expire first.
-    #[arg(long, env = "TRUEUP_HOLDER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    holder: Option<String>,
+    #[arg(long, alias = "holder", env = "TRUEUP_LEASE_OWNER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    lease_owner: Option<String>,
     /// Objects that are not well have metrics of their own, in environments of up to so many objects.
     #[arg(
         long,
@@ -70,8 +70,10 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     log_to_stderr(args.log_format, "info");
     raise_open_files();
     let stop = stop_on_signal()?;
-    let mut config =
-        Config::new(args.holder.unwrap_or_else(holder), args.seed.unwrap_or_else(rand::random));
+    let mut config = Config::new(
+        args.lease_owner.unwrap_or_else(lease_owner),
+        args.seed.unwrap_or_else(rand::random),
+    );
     config.concurrency = usize::from(args.concurrency);
     config.object_metrics_max = args.object_metrics_max;
     let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
@@ -192,7 +194,7 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
 }
 
 /// Names this process among daemons: the host, and something of its own.
-pub(super) fn holder() -> String {
+pub(super) fn lease_owner() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
     format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }

@@ -25,7 +25,7 @@ pub(super) struct DiffArgs {
     /// As with `apply --prune`.
     #[arg(long)]
     prune: bool,
-    /// Look at every object of the environments, not only at those that are given.
+    /// Observe every object of the environments, not only at those that are given.
     #[arg(long)]
     all: bool,
     /// As text, for machines, or for a comment on a pull request.
@@ -75,7 +75,7 @@ async fn leaving(
     Ok(connected.store.objects(environment, &digests).await?.into_values().collect())
 }
 
-/// What is to be looked at.
+/// What is to be observed.
 struct Asked<'a> {
     objects: &'a [Object],
     leaving: &'a [Object],
@@ -92,7 +92,7 @@ impl Asked<'_> {
     }
 }
 
-/// Looks at what is given and what would leave; with `all` at the rest of the environment too.
+/// Observes what is given and what would leave; with `all` at the rest of the environment too.
 pub(super) async fn of_proposal(
     connected: &Connected,
     proposal: &Proposal,
@@ -111,8 +111,8 @@ pub(super) async fn of_proposal(
     compare(connected, &proposal.environment, asked).await
 }
 
-/// Looks at every object of an environment as it is recorded.
-pub(super) async fn looks(
+/// Observes every object of an environment as it is recorded.
+pub(super) async fn observations(
     connected: &Connected,
     environment: &str,
 ) -> Result<Vec<Preview>, CliError> {
@@ -122,7 +122,7 @@ pub(super) async fn looks(
     Ok(previews(connected, environment, &asked).await?.0)
 }
 
-/// What was looked at, and whether the environment is suspended.
+/// What was observed, and whether the environment is suspended.
 async fn previews(
     connected: &Connected,
     environment: &str,

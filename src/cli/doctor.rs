@@ -8,7 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::diff::looks;
+use super::diff::observations;
 use super::out::say;
 use super::show::age;
 use super::{CliError, Connected};
@@ -111,11 +111,11 @@ async fn environment(
     lease(connected, name, findings).await?;
     // The same reads that the daemon makes: a right that is missing is named by its action.
     let mut failures: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
-    let looks = looks(connected, name).await?;
-    let objects = looks.len();
-    for look in looks {
-        if let Err(error) = look.plan {
-            failures.entry(error.to_string()).or_default().push(look.id);
+    let observations = observations(connected, name).await?;
+    let objects = observations.len();
+    for observation in observations {
+        if let Err(error) = observation.plan {
+            failures.entry(error.to_string()).or_default().push(observation.id);
         }
     }
     if failures.is_empty() {
@@ -149,11 +149,11 @@ async fn lease(connected: &Connected, name: &str, findings: &mut Findings) -> Re
     let now: Timestamp = connected.store.clock().now();
     match connected.store.lease(name).await {
         Ok(Some(lease)) if lease.expires_at > now => {
-            let seen = lease.oldest_look.map_or_else(
+            let seen = lease.oldest_observation.map_or_else(
                 || "it has not observed every object yet".to_owned(),
                 |at| format!("every object was observed within {}", age(at, now)),
             );
-            findings.good(&format!("{name}: the daemon {} reconciles it; {seen}", lease.holder))
+            findings.good(&format!("{name}: the daemon {} reconciles it; {seen}", lease.owner))
         }
         Ok(_) => {
             findings.bad(&format!("{name}: no daemon runs for it; start one with `trueup run`"))

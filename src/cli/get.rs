@@ -15,10 +15,10 @@ use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
 
-/// What is said of an object that no daemon has ever looked at, where none runs.
+/// What is said of an object that no daemon has ever observed, where none runs.
 const NOBODY_FOLLOWS: &str = "no daemon runs for this environment; start one with `trueup run`";
 
-/// Pause between two looks of `--watch`.
+/// Pause between two observations of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
@@ -121,7 +121,7 @@ impl Row {
         self.status.as_ref().is_some_and(|s| s.observed_generation >= self.entry.generation)
     }
 
-    /// Stalled in the form that it has now, whether or not it could be looked at.
+    /// Stalled in the form that it has now, whether or not it could be observed.
     pub fn is_stalled(&self) -> bool {
         if self.damage.is_some() {
             return true;
@@ -254,10 +254,10 @@ pub(super) async fn environment_rows(
     Ok(rows)
 }
 
-/// Status records are written when something changes; the lease says that all was looked at since.
+/// Status records are written when something changes; the lease says that all was observed since.
 fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Timestamp> {
     let own = status.and_then(|s| s.looked_at)?;
-    Some(lease.and_then(|l| l.oldest_look).map_or(own, |oldest| oldest.max(own)))
+    Some(lease.and_then(|l| l.oldest_observation).map_or(own, |oldest| oldest.max(own)))
 }
 
 fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
@@ -269,7 +269,7 @@ fn print_table(connected: &Connected, rows: &[Row], args: &GetArgs) -> String {
         header.insert(0, "ENVIRONMENT");
     }
     if wide {
-        header.splice(header.len() - 1..header.len() - 1, ["AWS NAME", "GENERATION", "LOOKED"]);
+        header.splice(header.len() - 1..header.len() - 1, ["AWS NAME", "GENERATION", "OBSERVED"]);
     }
     let since = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| age(at, now));
     let lines = rows.iter().map(|row| {
@@ -327,7 +327,7 @@ pub(super) fn with_status(object: &Object, row: &Row) -> Value {
             "observedGeneration": status.observed_generation,
             "lookedAt": row.looked_at,
             "awsName": status.aws_name,
-            "identity": status.identity,
+            "physicalId": status.physical_id,
             "outputs": status.outputs,
             "conditions": status.conditions,
         });

@@ -99,7 +99,7 @@ enum Verb {
     Rollback(rollback::RollbackArgs),
     /// Wait until objects are ready.
     Wait(wait::WaitArgs),
-    /// Ask the daemon for a look right now.
+    /// Ask the daemon to reconcile right now.
     Reconcile(reconcile::ReconcileArgs),
     /// Stop writing to an environment's resources.
     Suspend(suspend::SuspendArgs),

@@ -1,4 +1,4 @@
-//! `trueup reconcile`: asks the daemon for a look right now. Backoffs and brakes are lifted for it.
+//! `trueup reconcile`: asks the daemon to reconcile right now. Backoffs and flap guards are lifted for it.
 
 use clap::Args;
 
@@ -27,6 +27,6 @@ pub(super) async fn run(connected: &Connected, args: &ReconcileArgs) -> Result<(
     let object = args.object.as_ref().map(ToString::to_string);
     connected.store.request_reconcile(&args.environment, object).await?;
     let what = args.object.as_ref().map_or_else(|| "every object".to_owned(), ToString::to_string);
-    say!("{}: the daemon is asked to look at {what}", args.environment);
+    say!("{}: the daemon is asked to reconcile {what}", args.environment);
     Ok(())
 }

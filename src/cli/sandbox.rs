@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::apply_set;
-use super::daemon::{Daemon, holder, stop_on_signal};
+use super::daemon::{Daemon, lease_owner, stop_on_signal};
 use super::get::{Row, environment_rows};
 use super::init::make_bucket;
 use super::log::{LogFormat, log_to_stderr};
@@ -52,8 +52,8 @@ pub(super) struct SandboxArgs {
     latency_ms: u64,
 }
 
-/// Pause between two looks at what the daemon has done.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Pause between two observations of what the daemon has done.
+const OBSERVE_EVERY: Duration = Duration::from_millis(200);
 /// Beyond this the account ends without everything being ready.
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const MESSAGE_CHARS_MAX: usize = 70;
@@ -103,7 +103,7 @@ async fn with_daemon(
     connected.store.init().await?;
     prepare(&connected, &set).await?;
     apply_set(&connected, &set, &ProvenanceArgs::default()).await?;
-    let config = Config::new(holder(), rand::random());
+    let config = Config::new(lease_owner(), rand::random());
     let engine_stop = stop.child_token();
     let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
     say!("daemon on http://{}\n", args.http);
@@ -207,7 +207,7 @@ impl<'a> Account<'a> {
                 say!("\nall {all} objects are Ready after {seconds:.1} s\n");
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(OBSERVE_EVERY).await;
         }
         say!("\nnot everything is ready yet:\n");
         Ok(())
@@ -217,7 +217,7 @@ impl<'a> Account<'a> {
     async fn go_on(&mut self) -> Result<(), CliError> {
         loop {
             self.tell().await?;
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(OBSERVE_EVERY).await;
         }
     }
 
@@ -299,7 +299,7 @@ Try, in another terminal:
   cargo run -- get
   cargo run -- describe production Function/api
 
-Change something behind its back, with any AWS client, and see it repaired here at the next look
+Change something behind its back, with any AWS client, and see it repaired here at the next observation
 (every 30 s in development, every 60 s elsewhere, or at once with `cargo run -- reconcile development`):
 
   aws lambda update-function-configuration --function-name development-api --memory-size 128

@@ -10,7 +10,7 @@ use super::selector::object;
 use super::{CliError, Connected};
 use crate::model::{ObjectId, condition_type, parse_duration};
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const OBSERVE_EVERY: Duration = Duration::from_millis(500);
 
 /// A daemon that starts has the lease by then.
 const DAEMON_STARTS_WITHIN: Duration = Duration::from_secs(10);
@@ -97,14 +97,14 @@ impl Goal {
     }
 }
 
-/// What the last look came to: the time may run out in the middle of the next one.
+/// What the last observation came to: the time may run out in the middle of the next one.
 enum Last {
     Nothing,
     Rows(Vec<Row>),
     Trouble(CliError),
 }
 
-/// Looks until the goal is met or lost. That the store cannot be read passes, or the time runs out.
+/// Reads the store until the goal is met or lost. That the store cannot be read passes, or the time runs out.
 async fn until(
     connected: &Connected,
     args: &WaitArgs,
@@ -120,7 +120,7 @@ async fn until(
                     note!("warning: {error}; trying again");
                 }
                 *last = Last::Trouble(error);
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(OBSERVE_EVERY).await;
                 continue;
             }
             Err(error) => return Err(error),
@@ -151,7 +151,7 @@ async fn until(
             );
         }
         *last = Last::Rows(rows);
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(OBSERVE_EVERY).await;
     }
 }
 

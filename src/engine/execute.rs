@@ -1,4 +1,4 @@
-//! Taking a plan's steps, and the brake on plans without effect.
+//! Taking a plan's steps, and the flap guard: the limit on plans without effect.
 
 use jiff::SignedDuration;
 use tracing::{debug, info};
@@ -11,7 +11,7 @@ use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
 use crate::store::{CarriedOut, EventKind, Phase, StatusRecord, StoreError};
 
-/// Times that the same plan is carried out without effect before the brake stops it.
+/// Times that the same plan is carried out without effect before the flap guard stops it.
 const SAME_PLAN_MAX: u32 = 3;
 
 /// How long AWS may take to show what was written: its control planes are eventually consistent.
@@ -21,9 +21,9 @@ const FLAPPING: &str = "Flapping";
 
 impl Pass<'_> {
     /// The same plan was carried out often enough to see that it has no effect.
-    pub(super) fn braked(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
+    pub(super) fn flapping(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Blocked> {
         let is_too_often = |carried: &CarriedOut| carried.count >= SAME_PLAN_MAX;
-        let jobs = plan.steps.iter().filter_map(|step| self.record.brake.of(&job_key(step)?));
+        let jobs = plan.steps.iter().filter_map(|step| self.record.flap_guard.of(&job_key(step)?));
         if !jobs.chain(self.same_plan(plan, generation)).any(is_too_often) {
             return None;
         }
@@ -37,7 +37,7 @@ impl Pass<'_> {
 
     /// What the record says of the same plan.
     fn same_plan(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<&CarriedOut> {
-        self.record.brake.of(&plan_digest(plan, generation))
+        self.record.flap_guard.of(&plan_digest(plan, generation))
     }
 
     /// The same plan was carried out a moment ago: AWS may not show it yet.
@@ -89,12 +89,12 @@ impl Pass<'_> {
         };
         let is_whole = step.scope == Scope::Whole;
         if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
-            let message = "the environment has moved to another release; looking again".to_owned();
+            let message = "the environment has moved to another release; checking again".to_owned();
             return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
         let creates_whole = step.verb == Verb::Create && is_whole;
-        let StatusRecord { phase, job, brake, .. } = self.record.clone();
-        let before = (phase, job, brake);
+        let StatusRecord { phase, job, flap_guard, .. } = self.record.clone();
+        let before = (phase, job, flap_guard);
         if creates_whole {
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;
@@ -104,7 +104,7 @@ impl Pass<'_> {
             self.record.job = Some(StartedJob { digest, at, id: None });
             // Whatever comes of it, and with whatever else it is planned: it counts.
             if let Some(key) = job_key(step) {
-                self.record.brake.count(&key, at);
+                self.record.flap_guard.count(&key, at);
             }
             self.put().await?;
         }
@@ -122,11 +122,11 @@ impl Pass<'_> {
                 if error.class != Class::Unknown {
                     // AWS refused the create, so nothing was created. A resource that appears later
                     // belongs to somebody else, unless an earlier create of ours made it.
-                    (self.record.phase, self.record.job, self.record.brake) = before;
+                    (self.record.phase, self.record.job, self.record.flap_guard) = before;
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {
-                    self.count_for_brake(plan);
+                    self.count_for_flap_guard(plan);
                 }
                 return Ok(Err(Verdict::WriteFailed(error)));
             }
@@ -135,15 +135,15 @@ impl Pass<'_> {
         if step.verb == Verb::Delete && is_whole {
             self.record.phase = Phase::Deleting;
         }
-        self.count_for_brake(plan);
+        self.count_for_flap_guard(plan);
         let reason = match step.verb {
             Verb::Create => "Created",
             Verb::Update => "Updated",
             Verb::Delete => "Deleted",
         };
         self.event(EventKind::Normal, reason, &describe(step)).await;
-        if outcome.identity.is_some() {
-            self.record.identity = outcome.identity;
+        if outcome.physical_id.is_some() {
+            self.record.physical_id = outcome.physical_id;
         }
         if let (Some(job), Some(id)) = (&mut self.record.job, outcome.job) {
             job.id = Some(id);
@@ -163,11 +163,11 @@ impl Pass<'_> {
     }
 
     /// Counts a plan once, however many of its steps are taken in one pass.
-    fn count_for_brake(&mut self, plan: &str) {
+    fn count_for_flap_guard(&mut self, plan: &str) {
         if std::mem::replace(&mut self.counted, true) {
             return;
         }
-        self.record.brake.count(plan, self.cx.clock.now());
+        self.record.flap_guard.count(plan, self.cx.clock.now());
     }
 }
 
@@ -179,7 +179,7 @@ fn is_refused(error: &AwsError) -> bool {
     )
 }
 
-/// What the brake knows a job by.
+/// What the flap guard knows a job by.
 fn job_key<S>(step: &Step<S>) -> Option<String> {
     match &step.scope {
         Scope::Job(digest) => Some(format!("job {digest}")),

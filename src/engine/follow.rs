@@ -53,7 +53,7 @@ impl Objects {
 pub(super) struct Follower {
     pub store: Store,
     pub objects: Objects,
-    pub holder: String,
+    pub owner: String,
     pub lease_for: SignedDuration,
 }
 
@@ -94,7 +94,7 @@ impl Follower {
         name: &str,
         request: Option<ReconcileRequest>,
     ) -> Result<News, StoreError> {
-        let taken = self.store.acquire_lease(name, &self.holder, self.lease_for).await?;
+        let taken = self.store.acquire_lease(name, &self.owner, self.lease_for).await?;
         let Some(mut lease) = taken else { return Ok(News::HeldByAnother) };
         info!(environment = %name, epoch = lease.epoch, "lease taken");
         let (mut statuses, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
@@ -124,9 +124,9 @@ impl Follower {
     pub async fn renew(
         &self,
         lease: &Lease,
-        oldest_look: Option<Timestamp>,
+        oldest_observation: Option<Timestamp>,
     ) -> Result<News, StoreError> {
-        let renewed = self.store.renew_lease(lease, self.lease_for, oldest_look).await?;
+        let renewed = self.store.renew_lease(lease, self.lease_for, oldest_observation).await?;
         Ok(News::Renewed(renewed))
     }
 
@@ -155,8 +155,8 @@ impl Follower {
         let missing = self.objects.missing(digests);
         for some in missing.chunks(FETCHED_TOGETHER * FETCHES_AT_ONCE) {
             if self.is_due(&lease, self.store.clock().now()) {
-                let looked = lease.oldest_look;
-                lease = self.store.renew_lease(&lease, self.lease_for, looked).await?;
+                let observed = lease.oldest_observation;
+                lease = self.store.renew_lease(&lease, self.lease_for, observed).await?;
             }
             self.fetch(name, &some.iter().cloned().collect()).await?;
         }

@@ -16,7 +16,7 @@ pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
         let suspended = i64::from(environment.head.suspended);
         metrics.suspended.with_label_values(&[&**name]).set(suspended);
         for (gauge, since) in [
-            (&metrics.oldest_look, environment.oldest_look()),
+            (&metrics.oldest_observation, environment.oldest_observation()),
             (&metrics.oldest_drift, oldest_drift(environment)),
             (&metrics.released, environment.released_at),
         ] {

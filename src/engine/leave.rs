@@ -88,37 +88,39 @@ impl Pass<'_> {
         let ready = match self.desired(object).await {
             Ok(ready) => ready,
             Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
-            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::LookFailed(error))),
+            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::ObserveFailed(error))),
         };
-        let look = match self.look(&ready, Intent::Delete).await {
-            Ok(look) => look,
-            Err(error) => return Ok(Some(Verdict::LookFailed(error))),
+        let observation = match self.observe(&ready, Intent::Delete).await {
+            Ok(observation) => observation,
+            Err(error) => return Ok(Some(Verdict::ObserveFailed(error))),
         };
-        if look.plan.is_settled() {
-            self.left_behind = look.facts.exists;
+        if observation.plan.is_settled() {
+            self.left_behind = observation.facts.exists;
             return Ok(self.missing());
         }
         self.record.phase = self.record.phase.seen_leaving();
-        if let Some(blocked) = look.plan.blocked {
+        if let Some(blocked) = observation.plan.blocked {
             return Ok(Some(Verdict::Blocked(blocked)));
         }
-        if let (true, Some(waiting)) = (look.plan.steps.is_empty(), look.plan.waiting.clone()) {
+        if let (true, Some(waiting)) =
+            (observation.plan.steps.is_empty(), observation.plan.waiting.clone())
+        {
             return Ok(Some(Verdict::Waiting(waiting)));
         }
         let generation = self.record.observed_generation;
-        if let Some(braked) = self.braked(&look.plan, generation) {
-            return Ok(Some(Verdict::Blocked(braked)));
+        if let Some(flapping) = self.flapping(&observation.plan, generation) {
+            return Ok(Some(Verdict::Blocked(flapping)));
         }
-        if let Some(waiting) = self.just_written(&look.plan, generation) {
+        if let Some(waiting) = self.just_written(&observation.plan, generation) {
             return Ok(Some(Verdict::Waiting(waiting)));
         }
-        match self.execute(&ready, &look.plan, generation).await? {
-            Ok(()) => Ok(Some(Verdict::Progressing("deleted; looking again".to_owned()))),
+        match self.execute(&ready, &observation.plan, generation).await? {
+            Ok(()) => Ok(Some(Verdict::Progressing("deleted; checking again".to_owned()))),
             Err(verdict) => Ok(Some(verdict)),
         }
     }
 
-    /// What is gone without our doing is looked at a while longer: forgotten too early, it would be left
+    /// What is gone without our doing is observed a while longer: forgotten too early, it would be left
     /// behind. `None` once it is certain.
     fn missing(&mut self) -> Option<Verdict> {
         let is_our_doing = self.record.phase == Phase::Deleting || self.record.created_at.is_none();

@@ -38,7 +38,7 @@ pub struct EngineMetrics {
     pub drift_corrected: IntCounterVec,
     pub repair_seconds: HistogramVec,
     pub flapping: IntCounterVec,
-    pub oldest_look: GaugeVec,
+    pub oldest_observation: GaugeVec,
     pub oldest_drift: GaugeVec,
     pub released: GaugeVec,
     pub release: IntGaugeVec,
@@ -142,9 +142,9 @@ impl EngineMetrics {
                 "Plans stopped because they had no effect",
                 &by_kind,
             )?,
-            oldest_look: GaugeVec::new(
+            oldest_observation: GaugeVec::new(
                 Opts::new(
-                    "trueup_oldest_look_timestamp_seconds",
+                    "trueup_oldest_observation_timestamp_seconds",
                     "Every object was observed since then; no series while one never was",
                 ),
                 &["environment"],
@@ -215,7 +215,7 @@ impl EngineMetrics {
         registry.register(Box::new(m.drift_corrected))?;
         registry.register(Box::new(m.repair_seconds))?;
         registry.register(Box::new(m.flapping))?;
-        registry.register(Box::new(m.oldest_look))?;
+        registry.register(Box::new(m.oldest_observation))?;
         registry.register(Box::new(m.oldest_drift))?;
         registry.register(Box::new(m.released))?;
         registry.register(Box::new(m.release))?;
@@ -245,7 +245,7 @@ impl EngineMetrics {
         }
         self.unwell.forget(name);
         let _ = self.release.remove_label_values(&[name]);
-        for gauge in [&self.oldest_look, &self.oldest_drift, &self.released] {
+        for gauge in [&self.oldest_observation, &self.oldest_drift, &self.released] {
             let _ = gauge.remove_label_values(&[name]);
         }
         let _ = self.suspended.remove_label_values(&[name]);

@@ -1,14 +1,14 @@
-//! The engine: looks at every object again and again, and does what its plan says.
+//! The engine: observes every object again and again, and does what its plan says.
 //!
 //! Expected flow: [`Engine::run`] watches the heads, keeps the desired state in memory
 //! (`world`), and takes objects from a deduplicating delay queue (`queue`). For each it makes one
-//! pass (`pass`): observe, plan, check, execute, look again, record.
+//! pass (`pass`): observe, plan, check, execute, observe again, record.
 //!
 //! Guarantees:
 //! - Level-triggered: a pass takes no hint of what changed, so that start-up, edits, drift and
 //!   resyncs go one way.
 //! - An object is never worked on twice at once, and one that cannot progress takes a slot only
-//!   while it is looked at.
+//!   while it is observed.
 //! - Edits go before resyncs, and resyncs age, so that nothing starves.
 //! - All that the engine knows can be lost at any moment: the store and AWS hold the rest.
 //!

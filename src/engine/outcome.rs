@@ -18,7 +18,7 @@ pub const DRIFTED: &str = "Drifted";
 pub enum Verdict {
     /// The resource was seen to be as declared.
     Settled,
-    /// Steps were taken; the resource is looked at again.
+    /// Steps were taken; the resource is observed again.
     Progressing(String),
     /// AWS, or another object, is still busy.
     Waiting(Waiting),
@@ -31,8 +31,8 @@ pub enum Verdict {
     },
     /// A person has to do something.
     Blocked(Blocked),
-    /// A call failed while looking.
-    LookFailed(AwsError),
+    /// A call failed while observing.
+    ObserveFailed(AwsError),
     /// A call failed while writing.
     WriteFailed(AwsError),
 }
@@ -43,18 +43,20 @@ impl Verdict {
         match self {
             Self::Blocked(blocked) => Some((blocked.reason, blocked.message.clone())),
             // What passes by itself is no failure.
-            Self::LookFailed(e) | Self::WriteFailed(e)
+            Self::ObserveFailed(e) | Self::WriteFailed(e)
                 if matches!(e.class, Class::Conflict | Class::NotReady | Class::Throttled) =>
             {
                 None
             }
-            Self::LookFailed(e) | Self::WriteFailed(e) => Some((e.class.reason(), e.to_string())),
+            Self::ObserveFailed(e) | Self::WriteFailed(e) => {
+                Some((e.class.reason(), e.to_string()))
+            }
             _ => None,
         }
     }
 }
 
-/// How the resource compares with what is declared, as far as it was looked at.
+/// How the resource compares with what is declared, as far as it was observed.
 #[derive(Clone, Copy, Debug)]
 pub enum Compared<'a> {
     /// Nothing differs, and did not before: whatever AWS is busy with, it is not ours.
@@ -101,10 +103,10 @@ pub fn set_conditions(
             (False, False, False, *reason, what.to_owned())
         }
         Verdict::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
-        Verdict::LookFailed(e) if !e.class.is_terminal() => {
+        Verdict::ObserveFailed(e) if !e.class.is_terminal() => {
             (Unknown, True, False, e.class.reason(), e.to_string())
         }
-        Verdict::LookFailed(e) | Verdict::WriteFailed(e) => {
+        Verdict::ObserveFailed(e) | Verdict::WriteFailed(e) => {
             let terminal = e.class.is_terminal();
             let (reconciling, stalled) = if terminal { (False, True) } else { (True, False) };
             (False, reconciling, stalled, e.class.reason(), e.to_string())
@@ -121,7 +123,7 @@ pub fn set_conditions(
     match verdict {
         Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
         // What was seen to differ in the parts that could be read is named all the same.
-        Verdict::LookFailed(_) if compared.changes().is_empty() => {
+        Verdict::ObserveFailed(_) if compared.changes().is_empty() => {
             set(condition_type::SYNCED, Unknown, reason, "it could not be read")
         }
         _ => match compared {
@@ -180,11 +182,11 @@ mod tests {
             ),
             (Verdict::Blocked(blocked), "Ready=False Reconciling=False Stalled=True Synced=False"),
             (
-                Verdict::LookFailed(error(Class::Transient)),
+                Verdict::ObserveFailed(error(Class::Transient)),
                 "Ready=Unknown Reconciling=True Stalled=False Synced=Unknown",
             ),
             (
-                Verdict::LookFailed(error(Class::Denied)),
+                Verdict::ObserveFailed(error(Class::Denied)),
                 "Ready=False Reconciling=False Stalled=True Synced=Unknown",
             ),
             (

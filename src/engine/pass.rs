@@ -1,4 +1,4 @@
-//! One pass over one object: observe, plan, check, execute, look again, record.
+//! One pass over one object: observe, plan, check, execute, observe again, record.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
-use crate::kinds::{AnyKind, Desired, Intent, Look, kind};
+use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
     Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, condition_type,
 };
@@ -135,7 +135,7 @@ pub(super) struct Pass<'a> {
     pub(super) record: StatusRecord,
     /// The resource differs although it was in full accord with this release before.
     pub(super) drifted: bool,
-    /// This pass's plan has been counted for the brake.
+    /// This pass's plan has been counted for the flap guard.
     pub(super) counted: bool,
     /// What the object's desired state depends on besides its own manifest, as a digest.
     inputs: String,
@@ -228,31 +228,31 @@ impl Pass<'_> {
         if self.record.spec_digest != wanted.digest {
             self.record.refused_since = None;
         }
-        let (verdict, look) = self.try_keep(wanted).await?;
+        let (verdict, observation) = self.try_keep(wanted).await?;
         let verdict = self.with_patience(verdict).await;
-        let changes = look.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
+        let changes = observation.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
         let now = self.cx.clock.now();
-        if let Some(look) = &look {
+        if let Some(observation) = &observation {
             self.record.looked_at = Some(now);
             self.record.observed_generation = wanted.generation;
             // What is not ours is not referred to.
-            if look.facts.exists && look.facts.owned {
-                self.record.outputs.clone_from(&look.outputs);
+            if observation.facts.exists && observation.facts.owned {
+                self.record.outputs.clone_from(&observation.outputs);
                 self.record.created_at.get_or_insert(now);
                 self.record.phase = self.record.phase.seen();
             }
-            if look.identity.is_some() {
-                self.record.identity.clone_from(&look.identity);
+            if observation.physical_id.is_some() {
+                self.record.physical_id.clone_from(&observation.physical_id);
             }
         }
         let is_busy = matches!(verdict, Verdict::Waiting(_));
-        let same = look.as_ref().is_some_and(|look| !differs(look));
+        let same = observation.as_ref().is_some_and(|observation| !differs(observation));
         let compared = match self.drifted {
             _ if is_busy && same && self.was_in_sync(wanted) => Compared::InSync,
             true => Compared::Drifted(&changes),
             false => Compared::Differs(&changes),
         };
-        let unread = look.as_ref().and_then(|look| look.failure.clone());
+        let unread = observation.as_ref().and_then(|observation| observation.failure.clone());
         let shown = shown(&verdict, unread);
         let drifted_since = drifted_since(&self.record.conditions);
         set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
@@ -262,8 +262,8 @@ impl Pass<'_> {
             self.record.synced_digest.clone_from(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
             self.record.phase = Phase::Created;
-            // A count for the brake says that steps were taken.
-            let mended = self.record.brake.lift();
+            // A count for the flap guard says that steps were taken.
+            let mended = self.record.flap_guard.lift();
             if self.drifted {
                 self.record.failing = false;
             }
@@ -288,15 +288,17 @@ impl Pass<'_> {
             Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
             Verdict::Progressing(_) => Next::Progress,
             Verdict::Waiting(_) => Next::Soon,
-            Verdict::LookFailed(error) | Verdict::WriteFailed(error) if error.is_paused() => {
+            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error) if error.is_paused() => {
                 Next::Paused
             }
-            Verdict::LookFailed(error) | Verdict::WriteFailed(error)
+            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error)
                 if !error.class.is_terminal() =>
             {
                 Next::Outage
             }
-            Verdict::Blocked(_) | Verdict::LookFailed(_) | Verdict::WriteFailed(_) => Next::Retry,
+            Verdict::Blocked(_) | Verdict::ObserveFailed(_) | Verdict::WriteFailed(_) => {
+                Next::Retry
+            }
         }))
     }
 
@@ -315,8 +317,8 @@ impl Pass<'_> {
                 }
                 Verdict::WriteFailed(error)
             }
-            // What could not be looked at, or was throttled, was neither refused nor taken.
-            verdict @ (Verdict::LookFailed(_) | Verdict::WriteFailed(_)) => verdict,
+            // What could not be observed, or was throttled, was neither refused nor taken.
+            verdict @ (Verdict::ObserveFailed(_) | Verdict::WriteFailed(_)) => verdict,
             verdict => {
                 self.record.refused_since = None;
                 verdict
@@ -324,8 +326,11 @@ impl Pass<'_> {
         }
     }
 
-    /// Looks, writes where there is something to write, and looks again.
-    async fn try_keep(&mut self, wanted: &Wanted) -> Result<(Verdict, Option<Look>), StoreError> {
+    /// Observes, writes where there is something to write, and observes again.
+    async fn try_keep(
+        &mut self,
+        wanted: &Wanted,
+    ) -> Result<(Verdict, Option<Observation>), StoreError> {
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         if let Some(reference) = unresolved(&wanted.object, resolve).first() {
             let message = format!("{} has no {} yet", reference.id(), reference.field);
@@ -335,49 +340,53 @@ impl Pass<'_> {
         let mut ready = match self.desired(&wanted.object).await {
             Ok(ready) => ready,
             Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
-            Err(Refusal::Failed(error)) => return Ok((Verdict::LookFailed(error), None)),
+            Err(Refusal::Failed(error)) => return Ok((Verdict::ObserveFailed(error), None)),
         };
         // From here on it is acted on in this form; until here a deletion goes by the one before.
         self.record.spec_digest.clone_from(&wanted.digest);
         self.inputs = inputs(&ready.desired);
-        let look = match self.look(&ready, Intent::Keep).await {
-            Ok(look) => look,
-            Err(error) => return Ok((Verdict::LookFailed(error), None)),
+        let observation = match self.observe(&ready, Intent::Keep).await {
+            Ok(observation) => observation,
+            Err(error) => return Ok((Verdict::ObserveFailed(error), None)),
         };
-        if let Some(verdict) = self.settled_or_stuck(wanted, &look).await {
-            return Ok((verdict, Some(look)));
+        if let Some(verdict) = self.settled_or_stuck(wanted, &observation).await {
+            return Ok((verdict, Some(observation)));
         }
-        if let Err(verdict) = self.execute(&ready, &look.plan, wanted.generation).await? {
-            return Ok((verdict, Some(look)));
+        if let Err(verdict) = self.execute(&ready, &observation.plan, wanted.generation).await? {
+            return Ok((verdict, Some(observation)));
         }
-        // Green means looked at: what was written is read back.
+        // Green means observed: what was written is read back.
         let desired = &mut ready.desired;
-        desired.identity.clone_from(&self.record.identity);
+        desired.physical_id.clone_from(&self.record.physical_id);
         desired.create_begun = self.record.phase.create_begun();
         desired.job.clone_from(&self.record.job);
-        match self.look(&ready, Intent::Keep).await {
+        match self.observe(&ready, Intent::Keep).await {
             Ok(again) => {
                 let verdict = match (&again.plan.blocked, &again.plan.waiting) {
                     _ if again.plan.is_settled() => settled(&again),
                     (Some(blocked), _) => Verdict::Blocked(blocked.clone()),
                     (_, Some(waiting)) => Verdict::Waiting(waiting.clone()),
-                    _ => Verdict::Progressing("changes were made; looking again".to_owned()),
+                    _ => Verdict::Progressing("changes were made; checking again".to_owned()),
                 };
                 Ok((verdict, Some(again)))
             }
-            Err(error) => Ok((Verdict::LookFailed(error), Some(look))),
+            Err(error) => Ok((Verdict::ObserveFailed(error), Some(observation))),
         }
     }
 
     /// The verdict where nothing is to be written now.
-    async fn settled_or_stuck(&mut self, wanted: &Wanted, look: &Look) -> Option<Verdict> {
-        let plan = &look.plan;
+    async fn settled_or_stuck(
+        &mut self,
+        wanted: &Wanted,
+        observation: &Observation,
+    ) -> Option<Verdict> {
+        let plan = &observation.plan;
         if plan.is_settled() {
-            return Some(settled(look));
+            return Some(settled(observation));
         }
         let was_in_accord = self.was_in_accord(wanted);
-        if differs(look) && self.was_in_sync(wanted) {
-            self.found_drift(look).await;
+        if differs(observation) && self.was_in_sync(wanted) {
+            self.found_drift(observation).await;
         }
         if let Some(blocked) = &plan.blocked {
             return Some(Verdict::Blocked(blocked.clone()));
@@ -389,15 +398,15 @@ impl Pass<'_> {
         if let Some(held) =
             decide::held_back(environment, self.snapshot.suspended, object, was_in_accord)
         {
-            let (exists, reason) = (look.facts.exists, held.reason());
+            let (exists, reason) = (observation.facts.exists, held.reason());
             return Some(Verdict::Reported {
                 exists,
                 carried_out: exists && was_in_accord,
                 reason,
             });
         }
-        let braked = self.braked(plan, wanted.generation).map(Verdict::Blocked);
-        braked.or_else(|| self.just_written(plan, wanted.generation).map(Verdict::Waiting))
+        let flapping = self.flapping(plan, wanted.generation).map(Verdict::Blocked);
+        flapping.or_else(|| self.just_written(plan, wanted.generation).map(Verdict::Waiting))
     }
 
     /// The resource was seen to be as this release, and what it refers to, want it.
@@ -406,12 +415,12 @@ impl Pass<'_> {
         decide::was_in_accord(&self.record, is_same_form, &self.inputs)
     }
 
-    /// It was so at the last look, too.
+    /// It was so at the last observation, too.
     fn was_in_sync(&self, wanted: &Wanted) -> bool {
         self.was_in_accord(wanted) && self.record.conditions.is_true(condition_type::SYNCED)
     }
 
-    /// What a look needs, the account checked against the environment's.
+    /// What an observation needs, the account checked against the environment's.
     pub(super) async fn desired(&mut self, object: &Object) -> Result<Ready, Refusal> {
         let target = self.snapshot.environment.target();
         let session = self.cx.sessions.get(&target).await?;
@@ -453,22 +462,26 @@ impl Pass<'_> {
         Ok(Ready { kind, session, desired })
     }
 
-    pub(super) async fn look(&self, ready: &Ready, intent: Intent) -> Result<Look, AwsError> {
+    pub(super) async fn observe(
+        &self,
+        ready: &Ready,
+        intent: Intent,
+    ) -> Result<Observation, AwsError> {
         let Ready { kind, session, desired } = ready;
-        kind.look(session, desired.clone(), intent, self.cx.clock.now()).await
+        kind.observe(session, desired.clone(), intent, self.cx.clock.now()).await
     }
 
-    async fn found_drift(&mut self, look: &Look) {
+    async fn found_drift(&mut self, observation: &Observation) {
         self.drifted = true;
         let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
         let labels = [&**environment, &**kind];
         self.cx.metrics.drift_detected.with_label_values(&labels).inc();
-        let message = if look.facts.exists {
-            render_changes(&look.plan.changes).join("; ")
+        let message = if observation.facts.exists {
+            render_changes(&observation.plan.changes).join("; ")
         } else {
             "the resource is gone".to_owned()
         };
-        let fields = fields(&look.plan.changes);
+        let fields = fields(&observation.plan.changes);
         info!(%fields, "drift");
         let generation = self.record.observed_generation;
         let (status, now) = (ConditionStatus::False, self.cx.clock.now());
@@ -505,7 +518,7 @@ impl Pass<'_> {
             Verdict::Blocked(blocked) => {
                 warn!(reason = blocked.reason, detail = %blocked.message, "stalled");
             }
-            Verdict::LookFailed(error) | Verdict::WriteFailed(error) => {
+            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error) => {
                 let (request, reason) = (error.request_id.as_deref(), error.class.reason());
                 match self.cx.repeats.untold(&self.snapshot.key, error, self.cx.clock.now()) {
                     None => debug!(reason, %error, request, "failed"),
@@ -525,7 +538,7 @@ impl Pass<'_> {
         self.cx.store.put_status(&self.snapshot.key.environment, &self.record).await
     }
 
-    /// Writes the record if anything but the time of the look changed.
+    /// Writes the record if anything but the time of the observation changed.
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         let same = self.before.as_deref().is_some_and(|before| self.record.says_the_same(before));
         if same { Ok(()) } else { self.put().await }
@@ -539,31 +552,33 @@ fn shown(verdict: &Verdict, unread: Option<AwsError>) -> Verdict {
         (Verdict::Progressing(_) | Verdict::Waiting(_) | Verdict::WriteFailed(_), Some(error))
             if error.class.is_terminal() =>
         {
-            Verdict::LookFailed(error)
+            Verdict::ObserveFailed(error)
         }
         _ => verdict.clone(),
     }
 }
 
 /// All that could be read is as declared.
-fn settled(look: &Look) -> Verdict {
-    look.failure.clone().map_or(Verdict::Settled, Verdict::LookFailed)
+fn settled(observation: &Observation) -> Verdict {
+    observation.failure.clone().map_or(Verdict::Settled, Verdict::ObserveFailed)
 }
 
 /// There is something to mend. AWS that is only busy (a deployment of a push, a table that scales) is
 /// no difference.
-fn differs(look: &Look) -> bool {
-    !look.plan.changes.is_empty() || !look.plan.steps.is_empty() || !look.facts.exists
+fn differs(observation: &Observation) -> bool {
+    !observation.plan.changes.is_empty()
+        || !observation.plan.steps.is_empty()
+        || !observation.facts.exists
 }
 
-/// What a look needs.
+/// What an observation needs.
 pub(super) struct Ready {
     pub(super) kind: &'static dyn AnyKind,
     pub(super) session: Session,
     desired: Desired<Arc<serde_json::Value>>,
 }
 
-/// Why a look cannot even begin.
+/// Why an observation cannot even begin.
 pub(super) enum Refusal {
     Blocked(Blocked),
     Failed(AwsError),

@@ -112,7 +112,7 @@ impl Subject<'_> {
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             unread: Vec::new(),
-            identity: self.status.and_then(|s| s.identity.clone()),
+            physical_id: self.status.and_then(|s| s.physical_id.clone()),
             job: self.status.and_then(|s| s.job.clone()),
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),

@@ -18,7 +18,7 @@ use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, Obje
 use crate::plan::{Plan, Waiting};
 use crate::store::StatusRecord;
 
-/// Objects that are looked at at once.
+/// Objects that are observed at once.
 const AT_ONCE: usize = 32;
 
 /// What a preview knows besides the objects.
@@ -192,10 +192,10 @@ impl Work<'_> {
             decide::was_in_accord(status, is_same_form, &inputs(&desired))
         });
         let now = self.known.clock.now();
-        let look = kind.look(self.session, desired, intent, now).await?;
-        match look.failure {
-            Some(error) if look.plan.is_settled() => Err(error),
-            _ => Ok((look.plan, is_drift)),
+        let observation = kind.observe(self.session, desired, intent, now).await?;
+        match observation.failure {
+            Some(error) if observation.plan.is_settled() => Err(error),
+            _ => Ok((observation.plan, is_drift)),
         }
     }
 }

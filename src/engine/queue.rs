@@ -135,7 +135,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         self.active.remove(key);
     }
 
-    /// Forgets a key that is not worth a look any more.
+    /// Forgets a key that is not to be observed any more.
     pub fn remove(&mut self, key: &K) {
         if let Some((at, _)) = self.pending.remove(key) {
             self.by_time.remove(&(at, key.clone()));

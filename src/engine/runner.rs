@@ -30,7 +30,7 @@ use crate::store::{StatusRecord, Store, StoreError};
 pub struct Config {
     /// Objects worked on at once.
     pub concurrency: usize,
-    /// Pause between two looks at the heads.
+    /// Pause between two observations of the heads.
     pub watch_every: Duration,
     /// How long a lease lasts without being renewed.
     pub lease_for: Duration,
@@ -41,13 +41,13 @@ pub struct Config {
     /// An environment with more objects shows none of them in the metrics.
     pub object_metrics_max: usize,
     /// Names this daemon among others.
-    pub holder: String,
+    pub owner: String,
     /// Seeds all jitter.
     pub seed: u64,
 }
 
 impl Config {
-    pub fn new(holder: impl Into<String>, seed: u64) -> Self {
+    pub fn new(owner: impl Into<String>, seed: u64) -> Self {
         Self {
             concurrency: 16,
             watch_every: Duration::from_secs(1),
@@ -55,7 +55,7 @@ impl Config {
             pass_timeout: Duration::from_secs(300),
             drain_for: Duration::from_secs(20),
             object_metrics_max: 5_000,
-            holder: holder.into(),
+            owner: owner.into(),
             seed,
         }
     }
@@ -65,7 +65,7 @@ impl Config {
 const QUEUE_MAX: usize = 200_000;
 /// However short the interval: what fails is not asked more often than this in the end.
 const OUTAGE_LONGEST: Duration = Duration::from_secs(30);
-/// Over what time objects are looked at again when calls are not paused any more.
+/// Over what time objects are observed again when calls are not paused any more.
 const GO_ON_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that giving the leases back may take, all together.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -140,7 +140,7 @@ impl Engine {
 
     /// Runs until `stop` is cancelled, then lets what is under way end, and gives the leases back.
     pub async fn run(mut self, stop: CancellationToken) {
-        info!(seed = self.config.seed, holder = %self.config.holder, "engine starts");
+        info!(seed = self.config.seed, owner = %self.config.owner, "engine starts");
         let mut workers: JoinSet<Report> = JoinSet::new();
         let mut watch = tokio::time::interval(self.config.watch_every);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -322,9 +322,9 @@ impl Engine {
 
     /// Puts what a pass learned into the world, and wakes those that waited for it.
     fn learn(&mut self, key: &ObjectKey, mut status: Option<Arc<StatusRecord>>) {
-        let lifted = std::mem::take(&mut self.track(key).brake_lifted);
+        let lifted = std::mem::take(&mut self.track(key).flap_guard_lifted);
         if let Some(status) = status.as_mut().filter(|_| lifted) {
-            Arc::make_mut(status).brake.lift();
+            Arc::make_mut(status).flap_guard.lift();
         }
         let Some(environment) = self.world.environments.get_mut(&key.environment) else {
             return;
@@ -437,7 +437,7 @@ impl Engine {
             self.complete(done);
         }
         if !workers.is_empty() {
-            warn!(given_up = workers.len(), "passes were given up; the next daemon looks first");
+            warn!(given_up = workers.len(), "passes were given up; the next daemon observes first");
             workers.shutdown().await;
         }
         // What is known of the leases is what they are given back by.

@@ -1,4 +1,4 @@
-//! What the engine keeps of an object between two of its passes, and of an environment between two looks at
+//! What the engine keeps of an object between two of its passes, and of an environment between two observations of
 //! its head. All of it may be lost: the store and AWS hold the rest.
 
 use std::time::Duration;
@@ -18,8 +18,8 @@ pub(super) struct TrackedObject {
     pub due: Option<Instant>,
     /// The record in memory may not be the one in the store.
     pub is_unsure: bool,
-    /// Its brake was lifted while a pass was under way.
-    pub brake_lifted: bool,
+    /// Its flap guard was lifted while a pass was under way.
+    pub flap_guard_lifted: bool,
     /// Its calls were paused by a breaker.
     pub is_paused: bool,
 }

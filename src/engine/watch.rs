@@ -26,7 +26,7 @@ use crate::store::{EventKind, Head, Lease, ReconcileRequest, Release, StoreError
 const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(3600);
 const COLLECT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest that one look at the heads may take.
+/// The longest that one observation of the heads may take.
 const HEADS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Questions to the store that are under way, each beside the loop.
@@ -182,7 +182,7 @@ impl Engine {
         }
     }
 
-    /// Holds at once for what is looked at from now on, whatever is still being loaded.
+    /// Holds at once for what is observed from now on, whatever is still being loaded.
     fn suspend(&mut self, name: &Arc<str>, suspended: bool) {
         let Some(environment) = self.world.environments.get_mut(name) else { return };
         environment.head.suspended = suspended;
@@ -203,11 +203,11 @@ impl Engine {
     }
 
     /// Sees to it that this daemon has the environment's lease, and for long enough. A request that was made
-    /// before it is taken is answered by the first look.
+    /// before it is taken is answered by the first observation.
     fn keep_lease(&mut self, name: &Arc<str>, request: Option<&ReconcileRequest>) {
         let follower = self.follower();
         let held = self.world.environments.get(name);
-        let held = held.map(|e| (e.lease.clone(), e.oldest_look()));
+        let held = held.map(|e| (e.lease.clone(), e.oldest_observation()));
         if held.is_some() {
             self.collect_when_due(name);
         }
@@ -221,7 +221,9 @@ impl Engine {
         let epoch = held.as_ref().map(|(lease, _)| lease.epoch);
         self.asked.tasks.spawn(async move {
             let news = match held {
-                Some((lease, oldest_look)) => follower.renew(&lease, oldest_look).await,
+                Some((lease, oldest_observation)) => {
+                    follower.renew(&lease, oldest_observation).await
+                }
                 None => follower.take(&name, request).await,
             };
             Answer::Lease(Followed { environment: name, epoch, news })
@@ -261,7 +263,7 @@ impl Engine {
         Follower {
             store: self.cx.store.clone(),
             objects: self.objects.clone(),
-            holder: self.config.holder.clone(),
+            owner: self.config.owner.clone(),
             lease_for: SignedDuration::try_from(self.config.lease_for)
                 .unwrap_or(SignedDuration::MAX),
         }
@@ -412,7 +414,7 @@ impl Engine {
         self.objects.retain(|digest| used.contains(digest));
     }
 
-    /// Somebody asked for a look: every backoff and brake is lifted for it.
+    /// Somebody asked to reconcile now: every backoff and flap guard is lifted for it.
     fn answer(&mut self, name: &Arc<str>, head: &Head) {
         let Some(environment) = self.world.environments.get_mut(name) else {
             return;
@@ -426,13 +428,13 @@ impl Engine {
             .collect();
         for id in &asked {
             if let Some(status) = environment.statuses.get_mut(id) {
-                Arc::make_mut(status).brake.lift();
+                Arc::make_mut(status).flap_guard.lift();
             }
         }
         for id in asked {
             let key = ObjectKey { environment: Arc::clone(name), id };
             if self.running.values().any(|r| r.key == key) {
-                self.track(&key).brake_lifted = true;
+                self.track(&key).flap_guard_lifted = true;
             }
             self.track(&key).reset();
             self.enqueue(key, Instant::now(), Priority::Edit);

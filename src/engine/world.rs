@@ -132,7 +132,7 @@ impl EnvironmentState {
         self.head.release > 0
     }
 
-    /// Every object that is worth a look: those of the release, and those that are leaving.
+    /// Every object that is to be observed: those of the release, and those that are leaving.
     pub fn ids(&self) -> BTreeSet<ObjectId> {
         let known = self.objects.keys().chain(self.statuses.keys());
         known.chain(&self.unreadable).cloned().collect()
@@ -150,15 +150,15 @@ impl EnvironmentState {
     }
 
     /// The value behind a reference, once what it refers to exists. Should the value change, those
-    /// that refer to it are looked at again.
+    /// that refer to it are observed again.
     pub fn resolve(&self, reference: &ObjectFieldRef) -> Option<&str> {
         let status = self.statuses.get(&reference.id())?;
         status.created_at?;
         status.outputs.get(&reference.field).map(String::as_str)
     }
 
-    /// Every object was looked at no longer ago than this; `None` while one was never looked at.
-    pub fn oldest_look(&self) -> Option<Timestamp> {
+    /// Every object was observed no longer ago than this; `None` while one was never observed.
+    pub fn oldest_observation(&self) -> Option<Timestamp> {
         self.objects.keys().map(|id| self.looked_at.get(id).copied()).min().flatten()
     }
 }

@@ -1,4 +1,4 @@
-//! Kinds as the engine sees them: one look gives a checked plan whose steps know how to run.
+//! Kinds as the engine sees them: one observation gives a checked plan whose steps know how to run.
 //!
 //! Guarantees: no error that comes out of a kind repeats a secret.
 
@@ -27,12 +27,12 @@ pub enum Intent {
     Delete,
 }
 
-/// What one look at a resource came to.
-pub struct Look {
+/// What one observation of a resource came to.
+pub struct Observation {
     pub plan: Plan<AnyStep>,
     pub facts: Facts,
     pub outputs: BTreeMap<String, String>,
-    pub identity: Option<String>,
+    pub physical_id: Option<String>,
     /// A declared facet could not be read: the others are planned for all the same.
     pub failure: Option<AwsError>,
 }
@@ -69,13 +69,13 @@ pub trait AnyKind: Send + Sync {
     fn check_name(&self, name: &str) -> Result<(), String>;
     fn common(&self, spec: &Value) -> Common;
     /// Observes the resource, plans, and checks the plan.
-    fn look<'a>(
+    fn observe<'a>(
         &'a self,
         session: &'a Session,
         desired: Desired<Arc<Value>>,
         intent: Intent,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Look, AwsError>>;
+    ) -> BoxFuture<'a, Result<Observation, AwsError>>;
 }
 
 /// Gives a [`Kind`] its untyped face.
@@ -138,23 +138,23 @@ impl<K: Kind> AnyKind for Untyped<K> {
         Common::deserialize(spec).unwrap_or_default()
     }
 
-    fn look<'a>(
+    fn observe<'a>(
         &'a self,
         session: &'a Session,
         desired: Desired<Arc<Value>>,
         intent: Intent,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Look, AwsError>> {
-        look::<K>(session, desired, intent, now).boxed()
+    ) -> BoxFuture<'a, Result<Observation, AwsError>> {
+        observe_and_plan::<K>(session, desired, intent, now).boxed()
     }
 }
 
-async fn look<K: Kind>(
+async fn observe_and_plan<K: Kind>(
     session: &Session,
     desired: Desired<Arc<Value>>,
     intent: Intent,
     now: Timestamp,
-) -> Result<Look, AwsError> {
+) -> Result<Observation, AwsError> {
     let stood = K::NULLS.stood_for(&desired.spec, &desired.aws_name);
     let spec = K::Spec::deserialize(&stood).map_err(|error| {
         let message = format!(
@@ -184,9 +184,9 @@ async fn look<K: Kind>(
         (Passage::Stop(blocked), _) => Plan { blocked: Some(blocked), ..Plan::default() },
     };
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
-    let identity = live.as_ref().and_then(Live::identity);
+    let physical_id = live.as_ref().and_then(Live::physical_id);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
-    Ok(Look { plan, facts, outputs, identity, failure })
+    Ok(Observation { plan, facts, outputs, physical_id, failure })
 }
 
 fn runnable<K: Kind>(desired: &Arc<Desired<K::Spec>>, call: K::Step) -> AnyStep {

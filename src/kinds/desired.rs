@@ -67,7 +67,7 @@ pub struct Desired<S> {
     /// Fields that could not be read: nothing is known of them, and nothing is written there.
     pub unread: Vec<Path>,
     /// The id that AWS gave to the resource, when it was last seen.
-    pub identity: Option<String>,
+    pub physical_id: Option<String>,
     /// The job that was started last.
     pub job: Option<StartedJob>,
     /// When somebody last asked for another try.
@@ -100,7 +100,7 @@ impl<S> Desired<S> {
             tags: self.tags,
             ignore: self.ignore,
             unread: self.unread,
-            identity: self.identity,
+            physical_id: self.physical_id,
             job: self.job,
             asked_at: self.asked_at,
             resolved: self.resolved,
@@ -352,7 +352,7 @@ impl<S: DeserializeOwned> Desired<S> {
             spec: serde_json::from_value(spec).expect("a valid spec"),
             ignore: Vec::new(),
             unread: Vec::new(),
-            identity: None,
+            physical_id: None,
             job: None,
             asked_at: None,
             resolved: Resolved::default(),

@@ -29,7 +29,7 @@ pub mod frontend;
 pub mod function;
 pub mod table;
 
-pub use any_kind::{AnyKind, AnyStep, Intent, Look};
+pub use any_kind::{AnyKind, AnyStep, Intent, Observation};
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
 pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, only, readable, split_off};
@@ -58,12 +58,12 @@ use crate::plan::Plan;
 /// What a step came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// AWS goes on working on it: look again before the next step.
+    /// AWS goes on working on it: observe again before the next step.
     pub in_progress: bool,
     /// The step is not over and has to be taken again: it does not count as a try without effect.
     pub is_waiting: bool,
     /// The id that AWS gave to the resource, where its name does not identify it.
-    pub identity: Option<String>,
+    pub physical_id: Option<String>,
     /// The id of the job that was started.
     pub job: Option<String>,
 }
@@ -108,7 +108,7 @@ pub trait Live: Send + Sync + 'static {
     /// The fields that other objects can refer to; each is one of [`Kind::FIELDS`].
     fn outputs(&self) -> BTreeMap<String, String>;
     /// The id that AWS gave, where the name does not identify the resource.
-    fn identity(&self) -> Option<String> {
+    fn physical_id(&self) -> Option<String> {
         None
     }
     /// Declared fields that could not be read, and why. They are planned for as if they were not declared.
@@ -156,7 +156,7 @@ pub trait Kind: Send + Sync + 'static {
     const WHOLE: &'static str;
     /// It holds data: never replaced, retained by default, and pruned only when confirmed by name.
     const HOLDS_DATA: bool;
-    /// The create call takes the tags, and the next look shows them. Where that does not hold, the
+    /// The create call takes the tags, and the next observation shows them. Where that does not hold, the
     /// recorded intent of a create stands in for them until they are seen.
     const TAGS_SEEN_AT_ONCE: bool = true;
     /// Within what AWS refuses a second resource of the same name.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum DeletionPolicy {
     /// Delete the resource.
     Delete,
-    /// Leave the resource as it is, and stop looking at it.
+    /// Leave the resource as it is, and stop observing it.
     Retain,
 }
 

@@ -19,7 +19,7 @@ pub mod annotation {
     pub const ADOPT: &str = "trueup.dev/adopt";
     /// The uid of another trueup object: take its resource over. Only beside [`ADOPT`].
     pub const ADOPT_FROM: &str = "trueup.dev/adopt-from";
-    /// `"true"`: look at the object and report, but write nothing.
+    /// `"true"`: observe the object and report, but write nothing.
     pub const SUSPEND: &str = "trueup.dev/suspend";
     /// `"true"`: a change that AWS cannot make in place may delete and create the resource
     /// again. Never honoured for tables and buckets: data is not replaced.

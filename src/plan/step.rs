@@ -38,7 +38,7 @@ pub struct Step<S> {
     pub call: S,
 }
 
-/// Something that AWS or another object is still busy with; look again later.
+/// Something that AWS or another object is still busy with; observe again later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Waiting {
     pub reason: &'static str,
@@ -58,7 +58,7 @@ pub struct Plan<S> {
     /// Every declared field that differs, whether or not a step can mend it.
     pub changes: Vec<Change>,
     pub steps: Vec<Step<S>>,
-    /// Looked at after the steps: why the resource is not ready even when nothing differs.
+    /// Observed after the steps: why the resource is not ready even when nothing differs.
     pub waiting: Option<Waiting>,
     /// When set, no step is taken.
     pub blocked: Option<Blocked>,

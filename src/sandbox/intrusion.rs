@@ -1,4 +1,4 @@
-//! What somebody else does right before a call arrives: between a look and the write that follows it.
+//! What somebody else does right before a call arrives: between an observation and the write that follows it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

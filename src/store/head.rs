@@ -69,7 +69,7 @@ impl Head {
     }
 }
 
-/// Somebody asked for a look right now.
+/// Somebody asked to reconcile right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReconcileRequest {
@@ -126,7 +126,7 @@ impl Store {
         self.update_head(environment, "suspended", AttributeValue::Bool(on)).await
     }
 
-    /// Asks the daemon for a look at one object, or at all of them.
+    /// Asks the daemon to reconcile one object, or all of them.
     pub async fn request_reconcile(
         &self,
         environment: &str,

@@ -1,4 +1,4 @@
-//! Leases: one daemon at a time reconciles an environment. The epoch grows with every new holder and
+//! Leases: one daemon at a time reconciles an environment. The epoch grows with every new owner and
 //! fences the writes of the old one.
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,15 +14,15 @@ const LEASES: &str = "leases";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lease {
     pub environment: String,
-    pub holder: String,
+    pub owner: String,
     pub epoch: u64,
     pub expires_at: Timestamp,
-    /// Every object of the environment was looked at no longer ago than this.
+    /// Every object of the environment was observed no longer ago than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest_look: Option<Timestamp>,
+    pub oldest_observation: Option<Timestamp>,
 }
 
-/// Epochs grow by one with each new holder of a lease; none that large is ever given out.
+/// Epochs grow by one with each new owner of a lease; none that large is ever given out.
 pub(super) const EPOCH_MAX: u64 = 1 << 40;
 
 /// No daemon takes a lease for longer, and no clock is off by more.
@@ -71,21 +71,21 @@ impl Store {
     pub async fn acquire_lease(
         &self,
         environment: &str,
-        holder: &str,
+        owner: &str,
         duration: SignedDuration,
     ) -> Result<Option<Lease>, StoreError> {
         let now = self.clock.now();
         let before = self.lease(environment).await?;
-        if before.as_ref().is_some_and(|l| l.holder != holder && l.expires_at > now) {
+        if before.as_ref().is_some_and(|l| l.owner != owner && l.expires_at > now) {
             return Ok(None);
         }
         let seen = before.as_ref().map_or(0, |l| l.epoch);
         let lease = Lease {
             environment: environment.to_owned(),
-            holder: holder.to_owned(),
+            owner: owner.to_owned(),
             epoch: after(environment, seen)?,
             expires_at: now.saturating_add(duration).unwrap_or(now),
-            oldest_look: before.as_ref().and_then(|l| l.oldest_look),
+            oldest_observation: before.as_ref().and_then(|l| l.oldest_observation),
         };
         let taken = self.put_lease(&lease, before.as_ref()).await?;
         Ok(taken.then_some(lease))
@@ -106,12 +106,12 @@ impl Store {
         &self,
         lease: &Lease,
         duration: SignedDuration,
-        oldest_look: Option<Timestamp>,
+        oldest_observation: Option<Timestamp>,
     ) -> Result<Lease, StoreError> {
         let now = self.clock.now();
         let renewed = Lease {
             expires_at: now.saturating_add(duration).unwrap_or(now),
-            oldest_look,
+            oldest_observation,
             ..lease.clone()
         };
         if self.put_lease(&renewed, Some(lease)).await? {
@@ -126,7 +126,7 @@ impl Store {
         self.put_lease(&released, Some(lease)).await.map(drop)
     }
 
-    /// Writes a lease if it is still as it was seen: one that its holder has renewed meanwhile is not
+    /// Writes a lease if it is still as it was seen: one that its owner has renewed meanwhile is not
     /// free any more.
     async fn put_lease(&self, lease: &Lease, seen: Option<&Lease>) -> Result<bool, StoreError> {
         let call = self
@@ -138,9 +138,10 @@ impl Store {
         let call = match seen {
             None => call.condition_expression("attribute_not_exists(pk)"),
             Some(seen) => call
-                .condition_expression("epoch = :epoch AND holder = :holder AND expiresAt = :until")
+                .condition_expression("epoch = :epoch AND #owner = :owner AND expiresAt = :until")
+                .expression_attribute_names("#owner", "owner")
                 .expression_attribute_values(":epoch", number(seen.epoch))
-                .expression_attribute_values(":holder", text(&seen.holder))
+                .expression_attribute_values(":owner", text(&seen.owner))
                 .expression_attribute_values(":until", text(seen.expires_at.to_string())),
         };
         match self.session().write(Service::DynamoDb, "PutItem", call.send()).await {

@@ -17,14 +17,14 @@
 //! - What a release refers to is never changed, and is checked against its digests on every read. What is
 //!   missing, altered, or of a newer version is an error (`StoreError::is_damage`), never an absence.
 //! - Objects and pages that nothing refers to are collected (`collect.rs`), and nothing else ever is.
-//! - A status is written only by the holder of the newest lease epoch that was seen for it.
+//! - A status is written only by the owner of the newest lease epoch that was seen for it.
 //!
 //! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
 
-mod brake;
 mod collect;
 mod error;
 mod event;
+mod flap_guard;
 mod head;
 mod item;
 mod lease;
@@ -33,9 +33,9 @@ mod release;
 mod status;
 mod table;
 
-pub use brake::{Brake, CarriedOut};
 pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
+pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Head, Hold, ReconcileRequest};
 pub use lease::Lease;
 pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::brake::Brake;
+use super::flap_guard::FlapGuard;
 use super::item::{item, key, number};
 use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
@@ -25,7 +25,7 @@ pub struct StatusRecord {
     pub epoch: u64,
     /// The object that was last acted on, by content address: what a deletion goes by.
     pub spec_digest: String,
-    /// The release generation that was last looked at.
+    /// The release generation that was last observed.
     pub observed_generation: u64,
     /// The release generation that the resource was last seen to be in full accord with.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub struct StatusRecord {
     pub aws_name: String,
     /// The id that AWS gave, where the name does not identify the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<String>,
+    pub physical_id: Option<String>,
     /// What other objects can refer to.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
@@ -52,14 +52,14 @@ pub struct StatusRecord {
     /// When the resource was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// When the resource was last looked at.
+    /// When the resource was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
     /// The job that was started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<StartedJob>,
-    #[serde(default, rename = "carriedOut", skip_serializing_if = "Brake::is_empty")]
-    pub brake: Brake,
+    #[serde(default, rename = "carriedOut", skip_serializing_if = "FlapGuard::is_empty")]
+    pub flap_guard: FlapGuard,
     /// A failure was told of, and its end was not.
     #[serde(default)]
     pub failing: bool,
@@ -98,7 +98,7 @@ impl StatusRecord {
         digest_of(&Self { seal: String::new(), ..self.clone() })
     }
 
-    /// Whether nothing differs but when the resource was looked at, and under which lease.
+    /// Whether nothing differs but when the resource was observed, and under which lease.
     pub fn says_the_same(&self, other: &Self) -> bool {
         *self == Self { looked_at: self.looked_at, epoch: self.epoch, ..other.clone() }
     }

@@ -33,8 +33,8 @@ async fn the_sample_environments_converge_and_then_three_passes_write_nothing() 
     harness.sandbox.calls().clear();
     tokio::time::sleep(Duration::from_secs(4 * 60)).await;
     assert_eq!(harness.mutations(), [""; 0]);
-    let looks = harness.sandbox.calls().counts();
-    assert!(looks["dynamodb:DescribeTable"] >= 3 * 9, "it looked all the while: {looks:?}");
+    let observed = harness.sandbox.calls().counts();
+    assert!(observed["dynamodb:DescribeTable"] >= 3 * 9, "it observed all the while: {observed:?}");
     let environment = harness.session.lambda().get_function().function_name("production-api");
     let function = environment.send().await.unwrap();
     let variables = function.configuration().unwrap().environment().unwrap().variables().unwrap();
@@ -49,7 +49,7 @@ async fn a_no_op_pass_costs_one_call_a_function_and_one_for_each_declared_facet(
     harness.apply(&hourly).await;
     tokio::time::sleep(Duration::from_secs(300)).await;
     harness.sandbox.calls().clear();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let mut counts = harness.sandbox.calls().counts();
     counts.retain(|action, _| {
         let is_store = ["Query", "GetItem", "PutItem", "UpdateItem", "BatchGetItem"];
@@ -97,7 +97,7 @@ async fn unset_is_unmanaged_and_an_explicit_empty_value_clears() {
     let by_hand =
         lambda.update_function_configuration().function_name("shop-api").description("by hand");
     by_hand.send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let read = || async {
         let read =
             lambda.get_function_configuration().function_name("shop-api").send().await.unwrap();
@@ -119,7 +119,7 @@ async fn an_ignored_path_is_left_alone_by_diff_and_write() {
     let lambda = harness.session.lambda();
     let by_hand = lambda.update_function_configuration().function_name("shop-api");
     by_hand.memory_size(2048).timeout(9).send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     let read = lambda.get_function_configuration().function_name("shop-api").send().await.unwrap();
     assert_eq!((read.memory_size(), read.timeout()), (Some(2048), Some(5)));

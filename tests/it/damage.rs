@@ -416,7 +416,7 @@ async fn another_id_of_the_store_is_damage_and_nothing_is_forgotten() {
     write(&harness, identity).await;
     harness.kill();
     harness.start().await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(harness.mutations(), [""; 0]);
     let events = harness.events("shop").await;

@@ -115,10 +115,10 @@ async fn a_function_that_seems_gone_while_it_leaves_is_deleted_all_the_same() {
     harness.apply(&shop().replace("memorySize: 512", "memorySize: 256")).await;
     harness
         .until("something is written", || async {
-            harness.status("shop", "Function/api").await.is_some_and(|s| !s.brake.is_empty())
+            harness.status("shop", "Function/api").await.is_some_and(|s| !s.flap_guard.is_empty())
         })
         .await;
-    // The very first look at what leaves is one of those that do not see it.
+    // The very first observation of what leaves is one of those that do not see it.
     harness.stop().await;
     harness.apply(&without(&["Function"])).await;
     harness.sandbox.faults().inject(fault("lambda:GetFunction=notfound*3"));

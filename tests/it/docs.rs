@@ -122,7 +122,7 @@ async fn put(harness: &Harness, service: &str, path: &str, body: &str) {
     assert!(status < 300, "{path}: {status} {reply}");
 }
 
-/// The world after an example was applied, somebody disturbed it, and trueup looked again.
+/// The world after an example was applied, somebody disturbed it, and trueup observed again.
 async fn after(name: &str, disturbances: &[(&str, &str, &str)]) -> Harness {
     let mut harness = Harness::new().await;
     harness.put_code("api.zip", b"code").await;
@@ -132,7 +132,7 @@ async fn after(name: &str, disturbances: &[(&str, &str, &str)]) -> Harness {
     for (service, path, body) in disturbances {
         put(&harness, service, path, body).await;
     }
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     harness
 }

@@ -23,7 +23,7 @@ async fn a_changed_field_is_named_and_repaired() {
     let by_hand =
         harness.session.lambda().update_function_configuration().function_name("shop-api");
     by_hand.memory_size(128).send().await.unwrap();
-    // Nobody asks for a look: it comes every minute, give or take a tenth.
+    // Nobody asks for it: the next observation comes every minute, give or take a tenth.
     tokio::time::sleep(Duration::from_secs(70)).await;
     harness.until_ready("shop").await;
     let read = harness.session.lambda().get_function_configuration().function_name("shop-api");
@@ -46,14 +46,14 @@ async fn every_kind_that_is_deleted_comes_back() {
     session.lambda().delete_function().function_name("shop-api").send().await.unwrap();
     session.dynamodb().delete_table().table_name("shop-orders").send().await.unwrap();
     session.s3().delete_bucket().bucket("shop-assets").send().await.unwrap();
-    let app = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    let app = harness.status("shop", "Frontend/web").await.unwrap().physical_id.unwrap();
     session.amplify().delete_app().app_id(&app).send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     session.lambda().get_function().function_name("shop-api").send().await.unwrap();
     session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
     session.s3().head_bucket().bucket("shop-assets").send().await.unwrap();
-    let again = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    let again = harness.status("shop", "Frontend/web").await.unwrap().physical_id.unwrap();
     assert_ne!(app, again);
     assert_eq!(session.amplify().list_apps().send().await.unwrap().apps().len(), 1);
 }
@@ -67,7 +67,7 @@ async fn undeclared_tags_and_settings_are_left_alone() {
     let untag =
         harness.session.lambda().untag_resource().resource(arn).tag_keys("trueup.dev/object");
     untag.send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let read = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();
     assert_eq!(read.tags().unwrap()["cost-center"], "42");
     // Without its tags the function is not ours any more, and nothing of it is written.
@@ -80,10 +80,10 @@ async fn undeclared_tags_and_settings_are_left_alone() {
 async fn a_job_started_by_hand_is_followed_by_the_declared_artifact() {
     let harness = with_shop().await;
     let amplify = harness.session.amplify();
-    let app = harness.status("shop", "Frontend/web").await.unwrap().identity.unwrap();
+    let app = harness.status("shop", "Frontend/web").await.unwrap().physical_id.unwrap();
     let by_hand = amplify.start_job().app_id(&app).branch_name("main");
     by_hand.job_type(aws_sdk_amplify::types::JobType::Release).send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     let jobs = amplify.list_jobs().app_id(&app).branch_name("main").send().await.unwrap();
     let ids: Vec<_> = jobs.job_summaries().iter().map(|j| j.job_id()).collect();
@@ -130,12 +130,12 @@ async fn the_policy_report_publishes_drift_and_writes_nothing() {
     let harness = with_shop().await;
     let reporting = shop().replace("  artifacts:", "  reconcile: { drift: Report }\n  artifacts:");
     harness.apply(&reporting).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let by_hand =
         harness.session.lambda().update_function_configuration().function_name("shop-api");
     by_hand.memory_size(128).send().await.unwrap();
     harness.sandbox.calls().clear();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     assert_eq!(harness.mutations(), [""; 0]);
     let status = harness.status("shop", "Function/api").await.unwrap();
     let synced = status.conditions.get(condition_type::SYNCED).unwrap();
@@ -148,12 +148,12 @@ async fn the_policy_report_publishes_drift_and_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_environment_is_looked_at_and_not_written_to() {
+async fn a_suspended_environment_is_observed_and_not_written_to() {
     let harness = with_shop().await;
     harness.store.set_suspended("shop", true).await.unwrap();
     harness.session.dynamodb().delete_table().table_name("shop-orders").send().await.unwrap();
     harness.sandbox.calls().clear();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     assert_eq!(harness.mutations(), [""; 0]);
     let status = harness.status("shop", "Table/orders").await.unwrap();
     let ready = status.conditions.get(condition_type::READY).unwrap();
@@ -187,7 +187,7 @@ async fn a_secret_reaches_the_function_and_nothing_else() {
         aws_sdk_lambda::types::Environment::builder().variables("KEY", "hunter3").build();
     let by_hand = lambda.update_function_configuration().function_name("shop-api");
     by_hand.environment(variables).send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let plain = "    - { name: KEY, value: none }\n  alias: live";
     harness.apply(&shop().replace("  alias: live", plain)).await;
     harness.until_ready("shop").await;
@@ -229,7 +229,7 @@ async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
     // A stream with another view is another stream, with another ARN: the function's manifest is as it was.
     harness.apply(&with_secret(stream("NEW_IMAGE"))).await;
     harness.until_ready("shop").await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let described = harness.session.dynamodb().describe_table().table_name("shop-orders");
     let arn = described.send().await.unwrap().table.unwrap().latest_stream_arn.unwrap();
     assert_ne!(arn, before, "the stream is another");
@@ -255,7 +255,7 @@ async fn what_an_object_refers_to_may_change_and_that_is_no_drift() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     back.function_name("shop-api").memory_size(512).send().await.unwrap();
     harness.apply(&tagged).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let arn = "arn:aws:lambda:us-east-1:123456789012:function:shop-api";
     let tags = harness.session.lambda().list_tags().resource(arn).send().await.unwrap();
     assert_eq!(tags.tags().unwrap()["team"], "a");

@@ -288,7 +288,7 @@ async fn lives_through(aws: &Server, faults: Option<&serde_json::Value>) {
     let stop = CancellationToken::new();
     let daemon = tokio::spawn(engine.run(stop.clone()));
 
-    // The test's own looks go through the same faults.
+    // The test's own calls go through the same faults.
     let calm = async || {
         if faults.is_some() {
             tokio::time::sleep(Duration::from_secs(15)).await;

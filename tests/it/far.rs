@@ -34,9 +34,9 @@ async fn sixty_environments_keep_their_leases_and_become_ready() {
     for name in &names {
         let lease = harness.store.lease(name).await.unwrap().unwrap();
         assert_eq!(lease.epoch, 1, "{name}: the lease was never lost");
-        let looked = lease.oldest_look.unwrap();
-        let age = harness.store.clock().now().duration_since(looked).as_secs();
-        assert!(age < 200, "{name} was looked at {age} s ago");
+        let observed = lease.oldest_observation.unwrap();
+        let age = harness.store.clock().now().duration_since(observed).as_secs();
+        assert!(age < 200, "{name} was observed {age} s ago");
     }
 }
 

@@ -34,7 +34,7 @@ async fn a_lost_reply_to_a_create_makes_no_second_resource() {
         let harness = with_fault(&format!("{create}=lost*1")).await;
         harness.until_ready("shop").await;
         let counts = harness.sandbox.calls().counts();
-        assert_eq!(counts[create], 1, "{create}: looked before it wrote again");
+        assert_eq!(counts[create], 1, "{create}: observed before it wrote again");
         let apps = harness.session.amplify().list_apps().send().await.unwrap();
         assert_eq!(apps.apps().len(), 1, "{create}");
     }
@@ -48,10 +48,7 @@ async fn an_app_whose_create_had_no_reply_is_found_behind_hundreds_of_others() {
     let first_page = harness.session.amplify().list_apps().max_results(100).send().await.unwrap();
     let is_ours = |app: &aws_sdk_amplify::types::App| app.name() == "shop-web";
     assert!(!first_page.apps().iter().any(is_ours), "here the first page would do");
-    assert_eq!(
-        counts["amplify:CreateApp"], 1,
-        "every page is looked at before it is written again"
-    );
+    assert_eq!(counts["amplify:CreateApp"], 1, "every page is observed before it is written again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +104,7 @@ async fn one_that_cannot_progress_does_not_slow_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_brake_stops_a_change_that_never_takes() {
+async fn the_flap_guard_stops_a_change_that_never_takes() {
     let harness = with_shop().await;
     harness.sandbox.faults().inject("lambda:UpdateFunctionConfiguration=ignored".parse().unwrap());
     harness.sandbox.calls().clear();
@@ -132,7 +129,7 @@ async fn an_unreachable_store_is_outlived() {
     // The test shares the daemon's breaker.
     tokio::time::sleep(Duration::from_secs(60)).await;
     harness.session.lambda().delete_function().function_name("shop-api").send().await.unwrap();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
 }
 
@@ -201,7 +198,7 @@ async fn after_an_outage_nobody_is_blind_for_longer_than_the_interval() {
         harness.sandbox.faults().clear();
         let begun = tokio::time::Instant::now();
         harness.until_ready("shop").await;
-        // The interval, the breaker's pause, and the looks themselves.
+        // The interval, the breaker's pause, and the observations themselves.
         let blind = begun.elapsed();
         assert!(blind < Duration::from_secs(60 + 15 + 30), "{fault}: blind for {blind:?}");
     }

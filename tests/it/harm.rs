@@ -162,7 +162,7 @@ async fn a_partial_public_access_block_turns_nothing_off() {
         open.block_public_policy = Some(true);
         let put = harness.session.s3().put_public_access_block().bucket("shop-assets");
         put.public_access_block_configuration(open).send().await.unwrap();
-        harness.look("shop").await;
+        harness.observe("shop").await;
         harness.until_ready("shop").await;
         assert_eq!(block().await, closed, "one that drifted, beside {beside:?}");
     }
@@ -217,7 +217,7 @@ async fn a_url_follows_the_alias_and_stays_open_nowhere_else() {
             assert_eq!(open_doors(&harness, qualifier).await, closed, "{second} without its URL");
         }
         harness.sandbox.calls().clear();
-        harness.look("shop").await;
+        harness.observe("shop").await;
         assert_eq!(harness.mutations(), [""; 0], "then nothing is written");
     }
 }
@@ -278,7 +278,7 @@ async fn what_somebody_uploads_before_the_version_is_published_is_not_published(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alias_that_somebody_moves_meanwhile_is_looked_at_again() {
+async fn an_alias_that_somebody_moves_meanwhile_is_observed_again() {
     let harness = with_shop().await;
     let other = "{\"FunctionVersion\":\"$LATEST\"}";
     let path = "/2015-03-31/functions/shop-api/aliases/live";
@@ -292,7 +292,7 @@ async fn an_alias_that_somebody_moves_meanwhile_is_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_that_changes_before_it_is_removed_is_looked_at_again() {
+async fn a_policy_that_changes_before_it_is_removed_is_observed_again() {
     let with = |policy: &str| {
         shop().replace("ttl: { attribute: expiresAt }", &format!("resourcePolicy: {policy}"))
     };
@@ -481,6 +481,6 @@ async fn an_adoption_takes_nothing_from_another_trueup_object() {
         ))
         .await;
     harness.until_ready("second").await;
-    harness.look("first").await;
+    harness.observe("first").await;
     assert_eq!(harness.until_stalled("first", "Bucket/data").await.0, "NotOwned");
 }

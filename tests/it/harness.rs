@@ -45,7 +45,7 @@ pub struct Harness {
     pub health: Health,
     daemon: Option<(JoinHandle<()>, CancellationToken)>,
     daemons: u64,
-    /// How often a daemon that is started looks at the heads.
+    /// How often a daemon that is started reads the heads.
     pub watch_every: Duration,
 }
 
@@ -270,8 +270,8 @@ impl Harness {
         }
     }
 
-    /// Asks for a look at everything, and lets it happen.
-    pub async fn look(&self, environment: &str) {
+    /// Asks for a observe everything, and lets it happen.
+    pub async fn observe(&self, environment: &str) {
         self.store.request_reconcile(environment, None).await.unwrap();
         tokio::time::sleep(Duration::from_secs(30)).await;
     }
@@ -284,7 +284,7 @@ impl Harness {
     }
 }
 
-/// A pause between two looks at what goes on, longer the longer it takes.
+/// A pause between two observations of what goes on, longer the longer it takes.
 async fn pause(begun: tokio::time::Instant) {
     let least = Duration::from_millis(100);
     tokio::time::sleep((begun.elapsed() / 2).clamp(least, Duration::from_secs(5))).await;

@@ -56,7 +56,7 @@ async fn a_confirmation_is_spent_and_what_somebody_limits_afterwards_is_asked_ab
     );
     // The same by hand, later: nobody has confirmed that.
     s3(&harness, "PUT", "/shop-assets?lifecycle", LIMITED).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "ConfirmationNeeded");
     tokio::time::sleep(Duration::from_secs(300)).await;
@@ -91,7 +91,7 @@ async fn whose_a_resource_is_cannot_be_ignored() {
         &tags.replace("</TagSet>", "<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>"),
     )
     .await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
     assert!(tags.contains("by hand"), "what is ignored stays: {tags}");
@@ -113,7 +113,7 @@ async fn a_door_is_closed_behind_a_facet_that_cannot_be_read() {
     harness.sandbox.faults().inject("s3:GetBucketCors=denied*1000".parse().unwrap());
     let open = "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
     s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "AccessDenied");
     assert!(message.contains("GetBucketCORS"), "{message}");
@@ -176,7 +176,7 @@ async fn an_ignored_value_is_given_at_the_creation_and_never_again() {
     let body = json!({"Environment": {"Variables": variables}});
     lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/configuration", body).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.until_ready("shop").await;
     let (_, live) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
     assert_eq!(live["Configuration"]["Environment"]["Variables"]["FLAGS"], "second");
@@ -223,7 +223,7 @@ async fn a_deny_that_somebody_put_into_a_policy_is_asked_about() {
     harness.until_ready("shop").await;
     let by_hand = policy(&[statement("read", "Allow"), statement("locked", "Deny")]);
     s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "ConfirmationNeeded");
     assert!(message.contains("policy.Statement[locked]"), "{message}");

@@ -63,7 +63,7 @@ async fn left_untouched(tags: BTreeMap<String, String>) {
     assert!(harness.status("shop", "Bucket/assets").await.unwrap().created_at.is_some());
     // Leaving the release does not delete it either.
     harness.apply(&only_environment()).await;
-    harness.look("shop").await;
+    harness.observe("shop").await;
     harness.session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
 }
 
@@ -153,7 +153,7 @@ async fn a_bucket_that_somebody_made_after_our_create_was_refused_is_not_ours() 
     harness.until_stalled("shop", "Bucket/assets").await;
     harness.session.s3().create_bucket().bucket("shop-assets").send().await.unwrap();
     harness.sandbox.calls().clear();
-    harness.look("shop").await;
+    harness.observe("shop").await;
     let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "NotOwned");
     let touched: Vec<_> =

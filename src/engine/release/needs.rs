@@ -15,7 +15,7 @@ use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{S3Location, kind};
 use crate::model::{Object, ObjectId, ObjectKey, SecretRef, secret_references};
 
-/// Things that are looked for at once.
+/// Things that are checked at once.
 const AT_ONCE: usize = 16;
 
 /// Something that an object needs.
@@ -31,7 +31,7 @@ impl Need {
 }
 
 /// Refuses a release of which an object that is not `before` needs code, an artifact or a secret that is surely not
-/// there: what cannot be deployed is not made current. What cannot be looked at, in an outage or without the
+/// there: what cannot be deployed is not made current. What cannot be observed, in an outage or without the
 /// right, stops nobody who rolls back. Nor does what can only come later: an object in a bucket that the
 /// release itself makes.
 pub async fn check_needs(
@@ -51,15 +51,15 @@ pub async fn check_needs(
     }
     let target = spec.target();
     let Some(session) = reached(sessions, &target).await else { return Ok(()) };
-    let looks = needs.into_iter().map(|(id, need)| {
+    let searches = needs.into_iter().map(|(id, need)| {
         let (session, target) = (&session, &target);
         async move {
             let why = missing(session, target, &need).await?;
             Some(format!("{id}: {why}"))
         }
     });
-    let looks = stream::iter(looks).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    let gone: BTreeSet<_> = looks.into_iter().flatten().collect();
+    let found = stream::iter(searches).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    let gone: BTreeSet<_> = found.into_iter().flatten().collect();
     if gone.is_empty() {
         return Ok(());
     }

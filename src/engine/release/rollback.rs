@@ -7,7 +7,7 @@ use crate::aws::Sessions;
 use crate::model::{Object, ObjectId};
 use crate::store::{Cause, Head, NewRelease, Release, Store};
 
-/// Releases looked through for one with other content.
+/// Releases read in search of one with other content.
 pub const SEARCHED_MAX: usize = 200;
 
 /// What a rollback came to.

@@ -16,7 +16,7 @@ use crate::model::parse_duration;
 
 pub const NAME: &str = "Environment";
 
-/// The pause between two looks at an object that is as it should be.
+/// The pause between two observations of an object that is as it should be.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -81,7 +81,7 @@ pub struct Urls {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reconcile {
-    /// The pause between two looks at an object, as `60s`; 1s to 24h.
+    /// The pause between two observations of an object, as `60s`; 1s to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -44,7 +44,7 @@ pub trait Facet: Send + Sync + 'static {
     const WHAT: &'static str;
     /// The call that reads it, as `s3 GetBucketCors`.
     const READ: (Service, &'static str);
-    /// AWS goes on working after a write, and is looked at again before the next step.
+    /// AWS goes on working after a write, and is observed again before the next step.
     const SETTLES_LATER: bool = false;
     /// AWS has one call to make it and another to change it.
     const IS_CREATED: bool = false;

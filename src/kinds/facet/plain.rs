@@ -26,7 +26,7 @@ pub trait Plain: Send + Sync + 'static {
         of: &Self::Of,
     ) -> impl Future<Output = Result<Option<Self::Words>, AwsError>> + Send;
     /// What to write now so that it comes to say `words`: AWS may take it in two writes only, the second after
-    /// another look.
+    /// another observation.
     fn toward(words: Self::Words, _live: Option<Self::Words>) -> Self::Words {
         words
     }

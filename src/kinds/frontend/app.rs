@@ -32,7 +32,7 @@ macro_rules! with_settings {
     }};
 }
 
-/// The following steps need the app's id, so the outcome asks for another look.
+/// The following steps need the app's id, so the outcome asks for another observation.
 pub(super) async fn create(
     session: &Session,
     name: &str,
@@ -57,8 +57,8 @@ pub(super) async fn create(
     let call = with_settings!(call, settings).send();
     let created = session.write(Service::Amplify, "CreateApp", call).await?;
     // A reply without an id says nothing: the tags will.
-    let identity = created.app().map(|app| app.app_id().to_owned()).filter(|id| !id.is_empty());
-    Ok(Outcome { identity, ..Outcome::in_progress() })
+    let physical_id = created.app().map(|app| app.app_id().to_owned()).filter(|id| !id.is_empty());
+    Ok(Outcome { physical_id, ..Outcome::in_progress() })
 }
 
 /// A repository is given again only when it changes, since its token has to come with it.

@@ -112,7 +112,7 @@ impl Live for LiveFrontend {
         outputs
     }
 
-    fn identity(&self) -> Option<String> {
+    fn physical_id(&self) -> Option<String> {
         Some(self.app_id.clone())
     }
 
@@ -153,7 +153,7 @@ async fn find(
     session: &Session,
     desired: &Desired<FrontendSpec>,
 ) -> Result<Option<aws::App>, AwsError> {
-    if let Some(id) = &desired.identity {
+    if let Some(id) = &desired.physical_id {
         let read = session
             .read(Service::Amplify, "GetApp", || session.amplify().get_app().app_id(id).send())
             .await

@@ -110,7 +110,7 @@ pub(super) fn plan(
         plan.changes = [&changes[..], &tags, &branch, &domain].concat();
         if seen.spec.repository.is_some() && desired.spec.artifact.is_some() {
             if desired.may_replace(|before| before["repository"].is_null()) {
-                // The next look finds nothing, and makes it anew.
+                // The next observation finds nothing, and makes it anew.
                 let changes = plan.changes.clone();
                 plan.push_whole(Verb::Delete, "frontend", changes, FrontendStep::Delete { app });
             } else {
@@ -320,7 +320,7 @@ fn push_release(
     }
     let short = digest.get(..12).unwrap_or(&digest).to_owned();
     let field = if artifact.is_some() { "artifact" } else { "repository" };
-    // Without the job's number: the brake knows the same plan again by its text.
+    // Without the job's number: the flap guard knows the same plan again by its text.
     let other = newest.map(|_| "another deployment".to_owned());
     let change = Change::of(field, other, &*short);
     if seen.branch.is_some() {

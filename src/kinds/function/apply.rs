@@ -101,7 +101,7 @@ async fn update_code(
     Ok(Outcome::in_progress())
 }
 
-/// Publishes what was looked at and nothing else, and moves the alias from where it was looked at:
+/// Publishes what was observed and nothing else, and moves the alias from where it was observed:
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>.
 async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<Outcome, AwsError> {
     let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -149,7 +149,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
     Ok(Outcome::done())
 }
 
-/// Moves an alias, unless somebody has moved it since it was looked at.
+/// Moves an alias, unless somebody has moved it since it was observed.
 async fn move_alias(
     session: &Session,
     name: &str,

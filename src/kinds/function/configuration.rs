@@ -57,7 +57,7 @@ pub(super) async fn create(
     session.write(Service::Lambda, "CreateFunction", call.send()).await
 }
 
-/// Changes what `settings` has, guarded by the revision that was looked at.
+/// Changes what `settings` has, guarded by the revision that was observed.
 pub(super) async fn update(
     session: &Session,
     name: &str,
@@ -68,7 +68,7 @@ pub(super) async fn update(
     let call = session.lambda().update_function_configuration().function_name(name);
     let call = with_configuration!(call.set_revision_id(revision), settings);
     session.write(Service::Lambda, "UpdateFunctionConfiguration", call.send()).await?;
-    // What is published is looked at again first, however fast Lambda was.
+    // What is published is observed again first, however fast Lambda was.
     Ok(Outcome::in_progress())
 }
 

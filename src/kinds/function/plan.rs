@@ -17,11 +17,11 @@ use super::spec::*;
 #[derive(Clone, Debug, PartialEq)]
 pub enum FunctionStep {
     Create(Box<Settings>, BTreeMap<String, String>),
-    /// With the revision that was looked at: what is sent back as it was read is of that one.
+    /// With the revision that was observed: what is sent back as it was read is of that one.
     Configure(Box<Settings>, String),
-    /// With the revision that was looked at.
+    /// With the revision that was observed.
     UpdateCode(Code, Option<Vec<Architecture>>, String),
-    /// Publishes what was looked at, and moves the alias to it.
+    /// Publishes what was observed, and moves the alias to it.
     Publish(Publication),
     /// On a qualifier, where the facet belongs to one.
     Facet(FunctionRef, FacetStep<FunctionRef>),
@@ -38,7 +38,7 @@ pub struct Publication {
     pub alias: String,
     /// The version that the alias points to; `None` where there is no alias yet.
     pub from: Option<String>,
-    /// The code and the revision that were looked at: nothing else is published.
+    /// The code and the revision that were observed: nothing else is published.
     pub code_sha256: String,
     pub revision: String,
 }
@@ -109,7 +109,7 @@ pub(super) fn plan(
         if seen.image.is_some() != desired.spec.code.image.is_some() {
             let is_image = desired.spec.code.image.is_some();
             if desired.may_replace(|before| before["code"]["image"].is_string() == is_image) {
-                // The next look finds nothing, and makes it anew.
+                // The next observation finds nothing, and makes it anew.
                 plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
                 return plan;
             }

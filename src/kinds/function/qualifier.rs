@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_qualifier_that_is_not_declared_any_more_is_looked_at() {
+    fn a_qualifier_that_is_not_declared_any_more_is_observed() {
         let url = json!({"url": {"authType": "NONE"}, "alias": "live"});
         for (what, spec, tag, previous, expected) in [
             ("nothing before", url.clone(), None, None, vec![]),

@@ -111,7 +111,7 @@ async fn one_poisoned_among_a_hundred_does_not_slow_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_never_takes_is_braked_for_every_kind() {
+async fn a_change_that_never_takes_is_stopped_for_every_kind() {
     let writes = [
         ("Function", "lambda:UpdateFunctionConfiguration", 1),
         ("Table", "dynamodb:UpdateTable", 3),
@@ -134,13 +134,13 @@ async fn a_change_that_never_takes_is_braked_for_every_kind() {
         assert_eq!(reason, "Flapping", "{kind}");
         harness.sandbox.calls().clear();
         tokio::time::sleep(DAY / 24).await;
-        assert_eq!(attempts(&harness, action), 0, "{kind}: written after the brake");
+        assert_eq!(attempts(&harness, action), 0, "{kind}: written after the flap guard");
     }
-    figure("brake", "a change that never takes is stopped for every kind");
+    figure("flap guard", "a change that never takes is stopped for every kind");
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_that_take_turns_are_braked() {
+async fn changes_that_take_turns_are_stopped() {
     // One change never takes; somebody keeps making another, so that no plan is that of the pass before.
     let mut harness = world().await;
     let it = |days: u32| {
@@ -160,7 +160,7 @@ async fn changes_that_take_turns_are_braked() {
         status.conditions.is_true(condition_type::STALLED)
     };
     while !stalled(&harness).await {
-        assert!(begun.elapsed() < DAY / 24, "never braked");
+        assert!(begun.elapsed() < DAY / 24, "never stopped");
         tokio::time::sleep(Duration::from_secs(4)).await;
         let suspended =
             "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
@@ -173,7 +173,7 @@ async fn changes_that_take_turns_are_braked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deployments_that_leave_no_trace_are_braked() {
+async fn deployments_that_leave_no_trace_are_stopped() {
     let mut harness = world().await;
     let ignored = "amplify:TagResource=ignored".parse::<trueup::sandbox::Fault>().unwrap();
     harness.sandbox.faults().inject(ignored.of(DAEMON));

@@ -14,7 +14,7 @@ use super::specs::{Proof, Row, proofs, tag_of_theirs, with};
 use super::world::{ENVIRONMENT, by_hand, environment, object, set, world};
 use crate::harness::Harness;
 
-/// Virtual time in which a look, and AWS's own work after a write, are over.
+/// Virtual time in which an observation, and AWS's own work after a write, are over.
 const A_WHILE: Duration = Duration::from_secs(20);
 
 /// The fields of a schema: leaves, lists as `[]`, maps as `*`.

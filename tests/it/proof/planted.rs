@@ -141,7 +141,7 @@ const BUGS: [Bug; 83] = [
         file: "engine/pass.rs",
         good: "_ if again.plan.is_settled() => settled(&again),",
         bad: "_ if again.plan.blocked.is_none() => settled(&again),",
-        caught_by: "faults::the_brake proof::backoff::a_change_that_never_takes",
+        caught_by: "faults::the_flap_guard proof::backoff::a_change_that_never_takes",
     },
     Bug {
         name: "drift is repaired and not said",
@@ -165,7 +165,7 @@ const BUGS: [Bug; 83] = [
         caught_by: "drift::the_policy_report",
     },
     Bug {
-        name: "what is as declared is never looked at again",
+        name: "what is as declared is never observed again",
         file: "engine/pass.rs",
         good: "Verdict::Settled | Verdict::Reported { .. } => Next::Resync,",
         bad: "Verdict::Settled | Verdict::Reported { .. } => Next::Never,",
@@ -179,15 +179,15 @@ const BUGS: [Bug; 83] = [
         caught_by: "ownership::a_wrong_account",
     },
     Bug {
-        name: "the brake does not count",
-        file: "store/brake.rs",
+        name: "the flap guard does not count",
+        file: "store/flap_guard.rs",
         good: "before.map_or(0, |carried| carried.count) + 1",
         bad: "before.map_or(1, |carried| carried.count)",
-        caught_by: "faults::the_brake",
+        caught_by: "faults::the_flap_guard",
     },
     Bug {
-        name: "the brake knows only the last plan",
-        file: "store/brake.rs",
+        name: "the flap guard knows only the last plan",
+        file: "store/flap_guard.rs",
         good: "const PLANS_MAX: usize = 8;",
         bad: "const PLANS_MAX: usize = 1;",
         caught_by: "proof::backoff::changes_that_take_turns",
@@ -195,7 +195,7 @@ const BUGS: [Bug; 83] = [
     Bug {
         name: "a busy resource is drift",
         file: "engine/pass.rs",
-        good: "if differs(look) && self.was_in_sync(wanted)",
+        good: "if differs(observation) && self.was_in_sync(wanted)",
         bad: "if self.was_in_sync(wanted)",
         caught_by: "drift::a_resource_that_is_only_busy",
     },
@@ -237,8 +237,8 @@ const BUGS: [Bug; 83] = [
     Bug {
         name: "a lease is taken from one who holds it",
         file: "store/lease.rs",
-        good: "l.holder != holder && l.expires_at > now",
-        bad: "l.holder == holder && l.expires_at > now",
+        good: "l.owner != owner && l.expires_at > now",
+        bad: "l.owner == owner && l.expires_at > now",
         caught_by: "releases::a_lease",
     },
     Bug {

@@ -55,7 +55,7 @@ async fn no_secret_leaves_its_place() {
     let path = "/2015-03-31/functions/proof-it/configuration";
     harness.sandbox.ask("lambda", "PUT", path, "", &by_hand.to_string()).await;
     let set = set(environment(json!({})), &secretive());
-    harness.look(ENVIRONMENT).await;
+    harness.observe(ENVIRONMENT).await;
     harness.settle().await;
     for object in set.objects() {
         for shown in [format!("{object:?}"), serde_json::to_string(object).unwrap()] {

@@ -122,7 +122,7 @@ impl Served {
     /// A daemon under a name of its own, so that the next one need not wait for its lease.
     pub fn daemon(&self) -> Daemon {
         let mut command = self.command(DAEMON);
-        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--holder", "proof"]);
+        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--lease-owner", "proof"]);
         let log = NamedTempFile::new().unwrap();
         let process = command.stderr(log.reopen().unwrap()).spawn().unwrap();
         Daemon { process, log }

@@ -51,7 +51,7 @@ struct Told {
     story: Vec<String>,
     events: Vec<String>,
     passes: u64,
-    /// A brake was on when faults stopped.
+    /// A flap guard had stopped an object when faults stopped.
     asked: bool,
     struck: u64,
     stale: u64,
@@ -182,8 +182,8 @@ impl Simulation {
         tokio::time::sleep(pause).await;
     }
 
-    /// Waits until everything was looked at and is as declared and nothing is written any more; returns how
-    /// many passes that took for each object, and whether a person had to lift a brake.
+    /// Waits until everything was observed and is as declared and nothing is written any more; returns how
+    /// many passes that took for each object, and whether a person had to lift a flap guard.
     async fn until_quiet(&self) -> (u64, bool) {
         let (before, begun) = (self.passes(), self.harness.store.clock().now());
         let known = statuses(&self.harness.store, ENVIRONMENT).await;
@@ -191,7 +191,7 @@ impl Simulation {
         let declared = self.objects.iter();
         let declared =
             declared.map(|(name, (kind, _))| format!("{}/{name}", self.proofs[*kind].kind));
-        // What left the release is looked at, too, until it is gone.
+        // What left the release is observed, too, until it is gone.
         let objects = known.chain(declared).collect::<BTreeSet<_>>().len() as u64;
         let since = tokio::time::Instant::now();
         let mut asked = false;
@@ -202,13 +202,13 @@ impl Simulation {
             assert!(passes <= PASSES_MAX, "{passes} passes: {:#?}", self.story);
             assert!(since.elapsed() < LONGEST, "not quiet: {:#?}", self.story);
             let statuses = statuses(&self.harness.store, ENVIRONMENT).await;
-            asked |= self.harness.lift_brakes(&statuses).await;
+            asked |= self.harness.lift_flap_guards(&statuses).await;
             let all_forgotten = statuses.len() == self.objects.len();
             if !all_forgotten || !self.harness.mutations().is_empty() {
                 continue;
             }
             let lease = self.harness.store.lease(ENVIRONMENT).await.unwrap();
-            let all_seen = lease.and_then(|l| l.oldest_look).is_some_and(|at| at > begun);
+            let all_seen = lease.and_then(|l| l.oldest_observation).is_some_and(|at| at > begun);
             if all_seen && self.harness.not_ready(ENVIRONMENT).await.is_empty() {
                 return (passes, asked);
             }
@@ -227,7 +227,7 @@ impl Simulation {
 /// Somebody deletes a whole resource.
 async fn delete(harness: &Harness, kind: &str, name: &str) {
     let status = harness.status(ENVIRONMENT, &format!("{kind}/{name}")).await;
-    let (app, name) = (status.and_then(|s| s.identity), format!("{ENVIRONMENT}-{name}"));
+    let (app, name) = (status.and_then(|s| s.physical_id), format!("{ENVIRONMENT}-{name}"));
     let sandbox = &harness.sandbox;
     match kind {
         "Function" => {
@@ -262,7 +262,7 @@ async fn simulate(seed: u64) -> Told {
     tokio::time::sleep(INTERVAL * QUIET_PASSES * 11 / 10).await;
     assert_eq!(it.harness.mutations(), [""; 0], "not quiet: {:#?}", it.story);
     let mut fresh = world().await;
-    // Nothing disturbs it: one look until all is as declared is enough.
+    // Nothing disturbs it: one observation until all is as declared is enough.
     let environment = environment(json!({"reconcile": {"interval": "1h"}}));
     fresh.apply_set(set(environment, &it.manifests())).await;
     fresh.start().await;
@@ -288,7 +288,7 @@ fn once_faults_stop_everything_becomes_as_declared_and_stays_so() {
     figure(
         "simulation",
         &format!(
-            "{} seeds, {steps} disturbances, {struck} faults struck, {stale} stale replies, {} s: converged within {most} passes an object, {asked} seeds once a person lifted a brake, quiet for {QUIET_PASSES}",
+            "{} seeds, {steps} disturbances, {struck} faults struck, {stale} stale replies, {} s: converged within {most} passes an object, {asked} seeds once a person lifted a flap guard, quiet for {QUIET_PASSES}",
             seeds.len(),
             took.as_secs()
         ),

@@ -32,8 +32,8 @@ async fn with(scenario: &Scenario, fault: &str) -> Harness {
 struct Passed {
     end: End,
     struck: bool,
-    /// AWS took a write so often without making it that the brake stopped it, and a person lifted that.
-    braked: bool,
+    /// AWS took a write so often without making it that the flap guard stopped it, and a person lifted that.
+    flapping: bool,
 }
 
 async fn recovers(scenario: &Scenario, fault: &str) -> Passed {
@@ -45,12 +45,12 @@ async fn recovers(scenario: &Scenario, fault: &str) -> Passed {
     }
     let struck = harness.sandbox.faults().struck() > 0;
     harness.sandbox.faults().clear();
-    // The next look by itself: what was read wrongly may have looked as declared.
+    // The next observation by itself: what was read wrongly may have seemed as declared.
     tokio::time::sleep(Duration::from_secs(75)).await;
     let statuses = statuses(&harness.store, ENVIRONMENT).await;
-    let braked = harness.lift_brakes(&statuses).await;
+    let flapping = harness.lift_flap_guards(&statuses).await;
     scenario.until_done(&harness).await;
-    Passed { end: scenario.end(&harness).await, struck, braked }
+    Passed { end: scenario.end(&harness).await, struck, flapping }
 }
 
 /// Returns what is wrong. `steps` is how many calls of the action one pass may make, each for its own step. What
@@ -125,7 +125,7 @@ fn is_the_stores(action: &str) -> bool {
 struct Tally {
     recovered: usize,
     /// Those of them that a person helped.
-    braked: usize,
+    flapping: usize,
     denied: usize,
     wrong: Vec<String>,
 }
@@ -138,7 +138,7 @@ impl Tally {
         action: &str,
         kind: &str,
     ) {
-        let Passed { end, struck, braked } =
+        let Passed { end, struck, flapping } =
             recovers(scenario, &format!("{action}={kind}*{TIMES}")).await;
         let what = format!("{}, {action}={kind}", scenario.name);
         // What reads find empty is asked of reads alone.
@@ -146,10 +146,10 @@ impl Tally {
         // A reply that nobody reads looks like success, whatever it holds. A job whose start is not answered may
         // run and cost: after three of them a person is asked.
         let starts_a_job = ["amplify:StartDeployment", "amplify:StartJob"].contains(&action);
-        let may_brake = kind == "garbage" || starts_a_job && ["500", "timeout"].contains(&kind);
-        assert!(!braked || may_brake, "{what} was braked");
+        let may_flap = kind == "garbage" || starts_a_job && ["500", "timeout"].contains(&kind);
+        assert!(!flapping || may_flap, "{what} was stopped by its flap guard");
         self.recovered += usize::from(struck);
-        self.braked += usize::from(braked);
+        self.flapping += usize::from(flapping);
         if let Some(difference) = difference(&reference.live, &end.live) {
             self.wrong.push(format!("{what}:\n{difference}"));
         }
@@ -168,8 +168,8 @@ impl Tally {
         figure(
             "every single fault",
             &format!(
-                "{} recovered, {} of them once a person lifted the brake; {} denied calls named",
-                self.recovered, self.braked, self.denied
+                "{} recovered, {} of them once a person lifted the flap guard; {} denied calls named",
+                self.recovered, self.flapping, self.denied
             ),
         );
     }

@@ -1,4 +1,4 @@
-//! Edits between two looks: v1 -> v2 -> v3 and delete -> recreate end as if straight to the last.
+//! Edits between two observations: v1 -> v2 -> v3 and delete -> recreate end as if straight to the last.
 
 use serde_json::{Value, json};
 
@@ -13,11 +13,11 @@ use crate::harness::{DAEMON, Harness};
 enum Daemon {
     /// Down: the next one sees the last release only.
     Away,
-    /// Up, between two looks at the heads: its memory has the first release.
+    /// Up, between two observations of the heads: its memory has the first release.
     Running,
 }
 
-/// Applies releases one after another without a look in between, over the first one.
+/// Applies releases one after another with no observation in between, over the first one.
 async fn through(proof: &Proof, daemon: Daemon, releases: &[Option<usize>]) -> (Live, Vec<String>) {
     let mut harness = world().await;
     apply(&harness, proof, releases[0]).await;
@@ -31,7 +31,7 @@ async fn through(proof: &Proof, daemon: Daemon, releases: &[Option<usize>]) -> (
     for release in &releases[1..] {
         apply(&harness, proof, *release).await;
     }
-    assert!(begun.elapsed() < harness.watch_every, "the daemon may have looked in between");
+    assert!(begun.elapsed() < harness.watch_every, "the daemon may have observed in between");
     match daemon {
         Daemon::Away => harness.start().await,
         // What was ready before may still be said to be.

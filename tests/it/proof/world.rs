@@ -81,7 +81,7 @@ pub async fn world() -> Harness {
 /// Does by hand what a row says. Returns whether AWS took all of it.
 pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Request]) -> bool {
     let status = harness.status(ENVIRONMENT, &format!("{kind}/{name}")).await;
-    let app = status.and_then(|s| s.identity).unwrap_or_default();
+    let app = status.and_then(|s| s.physical_id).unwrap_or_default();
     let name = format!("{ENVIRONMENT}-{name}");
     let arn = arn(kind, if kind == "Frontend" { &app } else { &name });
     let (_, tags) = harness.sandbox.ask("s3", "GET", &format!("/{name}?tagging"), "", "").await;
@@ -121,18 +121,18 @@ impl Harness {
         live(&self.sandbox).await
     }
 
-    /// AWS took writes and did not make them, until the brake stopped them: a person asks for another try.
+    /// AWS took writes and did not make them, until the flap guard stopped them: a person asks for another try.
     /// Returns whether there was any need.
-    pub async fn lift_brakes(&self, statuses: &[StatusRecord]) -> bool {
-        let is_braked = |s: &&StatusRecord| {
+    pub async fn lift_flap_guards(&self, statuses: &[StatusRecord]) -> bool {
+        let is_flapping = |s: &&StatusRecord| {
             s.conditions.get(condition_type::STALLED).is_some_and(|c| c.reason == "Flapping")
         };
-        let braked: Vec<_> = statuses.iter().filter(is_braked).collect();
-        for status in &braked {
+        let flapping: Vec<_> = statuses.iter().filter(is_flapping).collect();
+        for status in &flapping {
             let id = Some(status.id().to_string());
             self.store.request_reconcile(ENVIRONMENT, id).await.unwrap();
         }
-        !braked.is_empty()
+        !flapping.is_empty()
     }
 
     /// Settles: everything ready, and AWS done with what it does.

@@ -16,13 +16,13 @@ pub struct Exchanges(Arc<Mutex<Found>>);
 #[derive(Default)]
 struct Found {
     violations: BTreeSet<String>,
-    /// How many of each operation were looked at.
+    /// How many of each operation were observed.
     counts: BTreeMap<String, u64>,
 }
 
-/// Exchanges that were looked at before, in any sandbox of the process, by their digests.
+/// Exchanges that were observed before, in any sandbox of the process, by their digests.
 static SEEN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
-/// Beyond so many digests, exchanges are looked at again.
+/// Beyond so many digests, exchanges are observed again.
 const SEEN_MAX: usize = 2_000_000;
 
 impl Exchanges {
@@ -31,7 +31,7 @@ impl Exchanges {
         let exchanges = Self::default();
         if let Some(services) = services() {
             let found = exchanges.clone();
-            sandbox.watch(move |exchange| found.look(services, exchange));
+            sandbox.watch(move |exchange| found.check(services, exchange));
         }
         exchanges
     }
@@ -49,7 +49,7 @@ impl Exchanges {
         self.0.lock().unwrap().counts.clone()
     }
 
-    fn look(&self, services: &BTreeMap<String, Service>, exchange: &Exchange) {
+    fn check(&self, services: &BTreeMap<String, Service>, exchange: &Exchange) {
         *self.0.lock().unwrap().counts.entry(exchange.call.action()).or_default() += 1;
         if is_new(exchange) {
             let wrong = violations(services, exchange);

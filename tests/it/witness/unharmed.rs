@@ -301,7 +301,7 @@ async fn lives(kind: &'static str, seed: u64) -> Tally {
         if step == "adopted" {
             harness.start().await;
         }
-        harness.look(ENVIRONMENT).await;
+        harness.observe(ENVIRONMENT).await;
         tokio::time::sleep(Duration::from_secs(150)).await;
         for ((resource, spec), before) in resources.iter().zip(&specs).zip(&before) {
             let after = read(&harness, resource).await;

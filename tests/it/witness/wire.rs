@@ -1,7 +1,7 @@
 //! Requests and replies taken off the wire, into the members of their shapes, by the protocol of the
 //! service: <https://smithy.io/2.0/aws/protocols/index.html>.
 //!
-//! Not looked at: the lists of a request in the query protocol, which STS alone speaks.
+//! Not observed: the lists of a request in the query protocol, which STS alone speaks.
 
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value, json};

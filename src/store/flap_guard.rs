@@ -12,7 +12,7 @@ const PLANS_MAX: usize = 8;
 /// The plans that were carried out since the resource was last seen as declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Brake(Vec<CarriedOut>);
+pub struct FlapGuard(Vec<CarriedOut>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -24,7 +24,7 @@ pub struct CarriedOut {
     pub at: Timestamp,
 }
 
-impl Brake {
+impl FlapGuard {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -53,12 +53,12 @@ impl Brake {
 mod tests {
     use super::*;
 
-    fn counted(plans: &[&str]) -> Brake {
-        let mut brake = Brake::default();
+    fn counted(plans: &[&str]) -> FlapGuard {
+        let mut guard = FlapGuard::default();
         for plan in plans {
-            brake.count(plan, Timestamp::UNIX_EPOCH);
+            guard.count(plan, Timestamp::UNIX_EPOCH);
         }
-        brake
+        guard
     }
 
     #[test]
@@ -78,14 +78,14 @@ mod tests {
     fn only_the_latest_plans_are_remembered() {
         let plans: Vec<_> = (0..100).map(|i| i.to_string()).collect();
         let plans: Vec<_> = plans.iter().flat_map(|plan| ["kept", plan]).collect();
-        let brake = counted(&plans);
-        assert_eq!((brake.0.len(), brake.of("kept").map(|c| c.count)), (PLANS_MAX, Some(100)));
-        assert!(brake.of("0").is_none() && brake.of("99").is_some());
+        let guard = counted(&plans);
+        assert_eq!((guard.0.len(), guard.of("kept").map(|c| c.count)), (PLANS_MAX, Some(100)));
+        assert!(guard.of("0").is_none() && guard.of("99").is_some());
     }
 
     #[test]
-    fn a_brake_that_is_lifted_says_whether_it_had_counted() {
-        let mut brake = counted(&["a"]);
-        assert!(brake.lift() && !brake.lift() && brake.is_empty());
+    fn a_flap_guard_that_is_lifted_says_whether_it_had_counted() {
+        let mut guard = counted(&["a"]);
+        assert!(guard.lift() && !guard.lift() && guard.is_empty());
     }
 }
