@@ -7,10 +7,14 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
+use tracing::{Instrument, field, trace_span};
 
 use super::error::{AwsError, Class};
 use super::service::Service;
 use super::session::Session;
+
+/// The target of the spans of single calls, for traces: no log has them.
+pub const CALL_SPANS: &str = "trueup_calls";
 
 /// Tries of one read, the first included.
 const READ_TRIES_MAX: u32 = 3;
@@ -80,10 +84,24 @@ impl Session {
             let waited = (begun - asked).as_secs_f64();
             metrics.limiter_wait_seconds.with_label_values(&[service.name()]).observe(waited);
         }
-        let result = call.await.map_err(|error| {
+        // The calls of a pass's trace.
+        let span = trace_span!(
+            target: CALL_SPANS,
+            "call",
+            otel.name = %format_args!("{}.{operation}", service.name()),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            otel.status_description = field::Empty,
+            aws.region = self.region(),
+        );
+        let result = call.instrument(span.clone()).await.map_err(|error| {
             let place = self.place(service);
             AwsError::from_sdk(service, operation, is_write, &place, &error)
         });
+        if let Err(error) = &result {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", error.class.reason());
+        }
         let failed = matches!(&result, Err(error) if error.class.is_outage());
         if breaker.record(failed) {
             self.guards().closed.notify_waiters();

@@ -28,7 +28,7 @@ mod service;
 mod session;
 pub mod tags;
 
-pub use call::Absent;
+pub use call::{Absent, CALL_SPANS};
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
 pub use partition::partition;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::log::{LogFormat, log_to_stderr};
+use super::traces::Traces;
 use super::{CliError, Connected};
 use crate::aws::{AwsMetrics, Class, Connection};
 use crate::engine::{Config, Engine, EngineMetrics, Health};
@@ -44,6 +45,9 @@ pub(super) struct RunArgs {
         value_name = "OBJECTS"
     )]
     object_metrics_max: usize,
+    /// Where a trace of each pass is sent by OTLP over HTTP, as http://127.0.0.1:4318; nowhere without it.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     /// How many times AWS's default quotas the account has: calls are paced under them.
     #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
     quota_scale: f64,
@@ -67,7 +71,8 @@ const STORE_TRIES_MAX: u32 = 30;
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
-    log_to_stderr(args.log_format, "info");
+    let traces = args.otlp_endpoint.as_deref().map(Traces::to).transpose()?;
+    log_to_stderr(args.log_format, "info", traces.as_ref());
     raise_open_files();
     let stop = stop_on_signal()?;
     let mut config = Config::new(
@@ -78,7 +83,12 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     config.object_metrics_max = args.object_metrics_max;
     let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
     let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;
-    daemon.ended().await
+    let ended = daemon.ended().await;
+    if let Some(traces) = traces {
+        // It waits for another thread.
+        let _ = tokio::task::spawn_blocking(|| traces.end()).await;
+    }
+    ended
 }
 
 /// Sockets to AWS and to those who ask for metrics are files. The usual soft limit of 1,024 is for programs
@@ -117,7 +127,10 @@ impl Daemon {
         let health = Health::default();
         let server_stop = CancellationToken::new();
         // Probes are answered while the store is waited for.
-        let served = server::serve(listener, health.clone(), registry, server_stop.clone());
+        metrics.called(&registry, &config.owner).map_err(names)?;
+        let exemplars = metrics.exemplars.clone();
+        let served =
+            server::serve(listener, health.clone(), registry, exemplars, server_stop.clone());
         let server = tokio::spawn(served);
         info!(%http, table, "health and metrics are served");
         let engine = open(&connected, &config, &metrics, &health, &stop).await?;

@@ -133,7 +133,7 @@ async fn previews(
     let statuses = connected.sound_statuses(environment).await?;
     let sessions = &connected.sessions;
     let clock = connected.store.clock();
-    let digests = statuses.iter().map(|s| s.synced_digest.clone()).filter(|d| !d.is_empty());
+    let digests = statuses.iter().flat_map(|s| s.digests().cloned());
     let earlier = connected.store.objects(environment, &digests.collect()).await?;
     let is_resource = |id: &&ObjectId| *id.kind != *environment::NAME;
     let count = only.as_ref().map(|only| only.iter().filter(is_resource).count());

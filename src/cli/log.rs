@@ -13,6 +13,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::out;
+use super::traces::Traces;
+use crate::aws::CALL_SPANS;
 use crate::model::{visible, visible_in_colour};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -35,13 +37,14 @@ const WIRE: [&str; 9] = [
     "rustls",
 ];
 
-/// Whether a record may be logged at all.
+/// Whether a record may be logged at all. Spans of single calls are for traces alone.
 fn is_no_wire_log(metadata: &Metadata<'_>) -> bool {
     let is_wire = WIRE.iter().any(|target| metadata.target().starts_with(target));
-    !is_wire || *metadata.level() <= Level::WARN
+    let is_traced_only = metadata.target() == CALL_SPANS;
+    !is_traced_only && (!is_wire || *metadata.level() <= Level::WARN)
 }
 
-pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
+pub(super) fn log_to_stderr(format: LogFormat, default: &str, traces: Option<&Traces>) {
     let asked = EnvFilter::try_from_env("TRUEUP_LOG")
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new(default));
@@ -56,7 +59,7 @@ pub(super) fn log_to_stderr(format: LogFormat, default: &str) {
         }
     };
     // Fails only where a subscriber is set already, which then stays.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(layer).with(traces.map(Traces::layer)).try_init();
 }
 
 /// A record is one line: a line end in a text of others would look like the next record.

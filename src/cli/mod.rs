@@ -35,6 +35,7 @@ mod schema;
 mod selector;
 mod show;
 mod suspend;
+mod traces;
 mod upload;
 mod validate;
 mod wait;

@@ -59,7 +59,7 @@ const READY_WITHIN: Duration = Duration::from_secs(300);
 const MESSAGE_CHARS_MAX: usize = 70;
 
 pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliError> {
-    log_to_stderr(LogFormat::Human, "error");
+    log_to_stderr(LogFormat::Human, "error", None);
     let stop = stop_on_signal()?;
     let behaviour = Behaviour {
         busy_for: Duration::from_millis(args.busy_ms),

@@ -57,8 +57,12 @@ impl Pass<'_> {
         plan: &Plan<AnyStep>,
         generation: u64,
     ) -> Result<Result<(), Verdict>, StoreError> {
-        if self.drifted {
-            // Seen before it is mended: the condition names the fields even if the repair fails.
+        let is_new_form = self.record.begin();
+        let begins_with_create = plan.steps.first().is_some_and(creates_whole);
+        // Known before it may be live: what a form declares is not taken for somebody else's later. A create
+        // records itself. A drift is seen before it is mended: the condition names the fields even if the
+        // repair fails.
+        if self.drifted || is_new_form && !begins_with_create {
             self.put().await?;
         }
         let digest = plan_digest(plan, generation);
@@ -92,10 +96,9 @@ impl Pass<'_> {
             let message = "the environment has moved to another release; checking again".to_owned();
             return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
-        let creates_whole = step.verb == Verb::Create && is_whole;
         let StatusRecord { phase, job, flap_guard, .. } = self.record.clone();
         let before = (phase, job, flap_guard);
-        if creates_whole {
+        if creates_whole(step) {
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;
         }
@@ -169,6 +172,10 @@ impl Pass<'_> {
         }
         self.record.flap_guard.count(plan, self.cx.clock.now());
     }
+}
+
+fn creates_whole(step: &Step<AnyStep>) -> bool {
+    step.verb == Verb::Create && step.scope == Scope::Whole
 }
 
 /// AWS has answered, and will not make it: what comes next may be made all the same.

@@ -113,9 +113,7 @@ impl Follower {
         if highest > lease.epoch {
             lease = self.store.raise_lease(&lease, highest).await?;
         }
-        let digests =
-            statuses.values().flat_map(|s| [s.spec_digest.clone(), s.synced_digest.clone()]);
-        let digests = digests.filter(|digest| !digest.is_empty()).collect();
+        let digests = statuses.values().flat_map(|s| s.digests().cloned()).collect();
         let lease = self.fetch_under(name, &digests, lease).await?;
         Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, request })))
     }

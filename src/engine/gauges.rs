@@ -1,18 +1,32 @@
 //! The state of the world as gauges.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::metrics::EngineMetrics;
 use super::pass::drifted_since;
+use super::queue::Queue;
 use super::world::{EnvironmentState, World};
-use crate::model::{ObjectId, condition_type};
+use crate::model::{ObjectId, ObjectKey, condition_type};
 
 /// Sets every gauge that tells how the environments are.
-pub fn publish(world: &World, metrics: &EngineMetrics, objects_max: usize) {
+pub fn publish(
+    world: &World,
+    queue: &Queue<ObjectKey>,
+    metrics: &EngineMetrics,
+    objects_max: usize,
+) {
+    let mut waiting: HashMap<&str, i64> = HashMap::new();
+    for key in queue.ready() {
+        *waiting.entry(&key.environment).or_default() += 1;
+    }
     for (name, environment) in &world.environments {
         let release = i64::try_from(environment.head.release).unwrap_or(i64::MAX);
         metrics.release.with_label_values(&[&**name]).set(release);
         metrics.lease_held.with_label_values(&[&**name]).set(1);
+        let waiting = waiting.get(&**name).copied().unwrap_or_default();
+        metrics.queue_by_environment.with_label_values(&[&**name]).set(waiting);
         let suspended = i64::from(environment.head.suspended);
         metrics.suspended.with_label_values(&[&**name]).set(suspended);
         for (gauge, since) in [

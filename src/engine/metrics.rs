@@ -3,11 +3,13 @@
 //! No label is unbounded: a controller is a kind, environments are counted up to [`ENVIRONMENTS_MAX`], and
 //! objects that are not well up to a limit (`unwell.rs`).
 
+use jiff::Timestamp;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
+use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
 use super::unwell::Unwell;
 use crate::kinds::kinds;
 
@@ -47,6 +49,8 @@ pub struct EngineMetrics {
     pub stopped: IntGaugeVec,
     pub suspended: IntGaugeVec,
     pub unwell: Unwell,
+    pub queue_by_environment: IntGaugeVec,
+    pub exemplars: Exemplars,
 }
 
 impl EngineMetrics {
@@ -73,13 +77,9 @@ impl EngineMetrics {
                 "Passes by how they ended",
                 &["controller", "result"],
             )?,
-            reconcile_errors: counters(
-                "controller_runtime_reconcile_errors_total",
-                "Passes that failed",
-                &["controller"],
-            )?,
+            reconcile_errors: counters(PASS_ERRORS, "Passes that failed", &["controller"])?,
             reconcile_seconds: HistogramVec::new(
-                seconds("controller_runtime_reconcile_time_seconds", "Length of a pass"),
+                seconds(PASS_SECONDS, "Length of a pass"),
                 &["controller"],
             )?,
             active_workers: gauges(
@@ -188,6 +188,12 @@ impl EngineMetrics {
                 "Failed reads and writes of the store",
             )?,
             unwell: Unwell::register(registry)?,
+            queue_by_environment: gauges(
+                "trueup_queue_depth",
+                "Objects that could be worked on now",
+                &["environment"],
+            )?,
+            exemplars: Exemplars::default(),
         };
         metrics.register_all(registry)?;
         metrics.start_at_zero();
@@ -223,10 +229,35 @@ impl EngineMetrics {
         registry.register(Box::new(m.store_errors))?;
         registry.register(Box::new(m.stopped))?;
         registry.register(Box::new(m.suspended))?;
+        registry.register(Box::new(m.queue_by_environment))?;
         let build =
             IntGaugeVec::new(Opts::new("trueup_build_info", "1, with the version"), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build))
+    }
+
+    /// Counts a pass of a kind. `seconds` is its length, `pass` its number.
+    pub fn pass_ended(&self, kind: &str, result: &str, seconds: f64, pass: u64, at: Timestamp) {
+        self.work_seconds.observe(seconds);
+        self.reconcile_seconds.with_label_values(&[kind]).observe(seconds);
+        self.active_workers.with_label_values(&[kind]).dec();
+        self.reconcile_total.with_label_values(&[kind, result]).inc();
+        let exemplar = Exemplar { pass, value: seconds, at };
+        self.exemplars.note(PASS_SECONDS, kind, exemplar.clone());
+        if result == "error" {
+            self.reconcile_errors.with_label_values(&[kind]).inc();
+            self.queue_retries.inc();
+            self.exemplars.note(PASS_ERRORS, kind, exemplar);
+        }
+    }
+
+    /// Says who this daemon is: what leases name.
+    pub fn called(&self, registry: &Registry, lease_owner: &str) -> Result<(), prometheus::Error> {
+        let opts =
+            Opts::new("trueup_lease_owner_info", "1, with the name that this daemon's leases have");
+        let owner = IntGaugeVec::new(opts, &["lease_owner"])?;
+        owner.with_label_values(&[lease_owner]).set(1);
+        registry.register(Box::new(owner))
     }
 
     /// Takes an environment's gauges away: another daemon shows them now.
@@ -248,7 +279,9 @@ impl EngineMetrics {
         for gauge in [&self.oldest_observation, &self.oldest_drift, &self.released] {
             let _ = gauge.remove_label_values(&[name]);
         }
-        let _ = self.suspended.remove_label_values(&[name]);
+        for gauge in [&self.suspended, &self.queue_by_environment] {
+            let _ = gauge.remove_label_values(&[name]);
+        }
     }
 
     /// A counter that does not exist yet makes an alert on its rate silent.

@@ -18,6 +18,7 @@ mod backoff;
 mod decide;
 mod events;
 mod execute;
+mod exemplars;
 mod follow;
 mod gauges;
 mod health;
@@ -41,6 +42,7 @@ mod watch;
 mod world;
 
 pub use decide::HeldBack;
+pub use exemplars::{Exemplar, Exemplars, METRICS as EXEMPLARS};
 pub use health::{Check, Health};
 pub use metrics::EngineMetrics;
 pub use preview::{Known, Preview, preview};

@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub fields: HashMap<ObjectFieldRef, String>,
     /// The form in which the resource was last seen to be in full accord.
     pub previous: Option<Arc<Object>>,
+    /// Other forms that writes were begun for since then.
+    pub begun: Vec<Arc<Object>>,
     /// What the release says of the object's removal, where it says so.
     pub taken_out: Option<TakenOut>,
     /// Objects that must go before this one may.
@@ -259,7 +261,7 @@ impl Pass<'_> {
         if matches!(verdict, Verdict::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
-            self.record.synced_digest.clone_from(&wanted.digest);
+            self.record.settle(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
             self.record.phase = Phase::Created;
             // A count for the flap guard says that steps were taken.
@@ -450,6 +452,7 @@ impl Pass<'_> {
             environment: &self.snapshot.environment,
             status: Some(&self.record),
             previous: self.snapshot.previous.as_deref(),
+            begun: self.snapshot.begun.iter().map(Arc::as_ref).collect(),
             confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| {
                 decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
             }),

@@ -26,6 +26,8 @@ pub struct Subject<'a> {
     pub status: Option<&'a StatusRecord>,
     /// The form in which the resource was last seen to be in full accord.
     pub previous: Option<&'a Object>,
+    /// Other forms that writes were begun for since then.
+    pub begun: Vec<&'a Object>,
     /// This form was confirmed by the object's name.
     pub confirmed: bool,
     /// When somebody last asked for another try.
@@ -108,6 +110,7 @@ impl Subject<'_> {
             spec: Arc::clone(&self.object.spec),
             cleared: Vec::new(),
             previous: self.previous.map(|object| Arc::clone(&object.spec)),
+            begun: self.begun.iter().map(|object| Arc::clone(&object.spec)).collect(),
             confirmed: self.confirmed,
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),

@@ -163,7 +163,10 @@ impl Work<'_> {
         if moved.is_some() {
             return Ok((Plan { blocked: moved, ..Plan::default() }, false));
         }
-        let previous = status.and_then(|s| self.known.objects.get(&s.synced_digest));
+        let earlier = |digest: &String| self.known.objects.get(digest);
+        let previous = status.and_then(|s| earlier(&s.synced_digest));
+        let digest = object.digest();
+        let begun = status.iter().flat_map(|s| &s.begun_digests).filter(|begun| **begun != digest);
         let subject = Subject {
             key,
             kind,
@@ -171,6 +174,7 @@ impl Work<'_> {
             environment: self.spec,
             status,
             previous,
+            begun: begun.filter_map(earlier).collect(),
             confirmed: self.known.confirmed.contains(&id),
             asked_at: None,
             store_id: self.known.store_id,

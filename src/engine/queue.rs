@@ -152,7 +152,12 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         self.ready.contains_key(key) || self.pending.contains_key(key)
     }
 
-    /// Keys that could be worked on now.
+    /// Keys that could be worked on now, in any order.
+    pub fn ready(&self) -> impl Iterator<Item = &K> {
+        self.ready.keys()
+    }
+
+    /// How many those are.
     pub fn depth(&self) -> usize {
         self.ready.len()
     }

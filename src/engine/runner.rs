@@ -72,8 +72,12 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pass under way.
 pub(super) struct Running {
+    /// The number of the pass.
+    pub(super) pass: u64,
     pub(super) key: ObjectKey,
     pub(super) since: Instant,
+    /// The form of the object that it acts on, by content address.
+    pub(super) digest: Option<String>,
     /// The lease that it works under.
     pub(super) epoch: u64,
 }
@@ -194,7 +198,8 @@ impl Engine {
                 pass = self.passes,
             );
             let (cx, timeout) = (self.cx.clone(), self.config.pass_timeout);
-            let snapshot_epoch = snapshot.epoch;
+            let epoch = snapshot.epoch;
+            let digest = snapshot.wanted.as_ref().map(|wanted| wanted.digest.clone());
             let work = async move {
                 let timed = tokio::time::timeout(timeout, pass(&cx, &snapshot)).await;
                 timed.unwrap_or_else(|_| {
@@ -202,9 +207,9 @@ impl Engine {
                     Report::given_up()
                 })
             };
-            let epoch = snapshot_epoch;
             let task = workers.spawn(work.instrument(span));
-            self.running.insert(task.id(), Running { key, since: now, epoch });
+            self.running
+                .insert(task.id(), Running { pass: self.passes, key, since: now, digest, epoch });
         }
         self.cx.metrics.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
         self.observe_running();
@@ -230,18 +235,20 @@ impl Engine {
             Some(_) => Vec::new(),
             None => self.dependents(environment, &key.id),
         };
+        let status = environment.statuses.get(&key.id);
+        let is_other = |digest: &&String| wanted.as_ref().is_none_or(|w| w.digest != **digest);
+        let begun = status.iter().flat_map(|status| &status.begun_digests).filter(is_other);
+        let begun = begun.filter_map(|digest| self.objects.get(digest)).collect();
         Some(Snapshot {
             key: key.clone(),
             release: environment.head.release,
             suspended: environment.head.suspended,
             environment: Arc::clone(&environment.spec),
-            status: environment.statuses.get(&key.id).cloned(),
+            status: status.cloned(),
             fields: resolved.collect(),
             wanted,
-            previous: environment
-                .statuses
-                .get(&key.id)
-                .and_then(|status| self.objects.get(&status.synced_digest)),
+            previous: status.and_then(|status| self.objects.get(&status.synced_digest)),
+            begun,
             taken_out: environment.taken_out.get(&key.id).cloned(),
             dependents,
             asked_at: environment.asked_at(&key.id),
@@ -275,17 +282,14 @@ impl Engine {
                 (error.id(), None)
             }
         };
-        let Some(Running { key, since, epoch }) = self.running.remove(&task) else {
+        let Some(Running { pass, key, since, epoch, .. }) = self.running.remove(&task) else {
             return;
         };
         self.track(&key).is_paused = false;
         let report = report.unwrap_or_else(Report::given_up);
         let seconds = since.elapsed().as_secs_f64();
-        let metrics = &self.cx.metrics;
-        metrics.work_seconds.observe(seconds);
-        metrics.reconcile_seconds.with_label_values(&[&*key.id.kind]).observe(seconds);
-        metrics.active_workers.with_label_values(&[&*key.id.kind]).dec();
-        metrics.reconcile_total.with_label_values(&[&*key.id.kind, report.result]).inc();
+        let (metrics, now) = (&self.cx.metrics, self.cx.clock.now());
+        metrics.pass_ended(&key.id.kind, report.result, seconds, pass, now);
         self.queue.done(&key);
         if self.world.get(&key).is_none_or(|e| e.lease.epoch != epoch) {
             // It worked under a lease that is gone; what it learned is stale, and what it wrote may
@@ -299,10 +303,6 @@ impl Engine {
             if matches!(error, StoreError::LeaseLost { .. }) {
                 return self.drop_environment(&key.environment);
             }
-        }
-        if report.result == "error" {
-            metrics.reconcile_errors.with_label_values(&[&*key.id.kind]).inc();
-            metrics.queue_retries.inc();
         }
         match report.status {
             Learned::Status(status) => {

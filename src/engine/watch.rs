@@ -157,7 +157,7 @@ impl Engine {
             }
         }
         self.see_loaded();
-        publish(&self.world, &self.cx.metrics, self.config.object_metrics_max);
+        publish(&self.world, &self.queue, &self.cx.metrics, self.config.object_metrics_max);
     }
 
     /// Asks what one environment needs to be up to its head.
@@ -406,9 +406,11 @@ impl Engine {
             .flat_map(|e| {
                 let wanted = e.objects.values().map(|w| &w.digest);
                 let taken_out = e.taken_out.values().map(|left| &left.digest);
-                let known = e.statuses.values().flat_map(|s| [&s.spec_digest, &s.synced_digest]);
+                let known = e.statuses.values().flat_map(|s| s.digests());
                 wanted.chain(taken_out).chain(known)
             })
+            // What a pass acts on now is in its record afterwards.
+            .chain(self.running.values().filter_map(|running| running.digest.as_ref()))
             .collect();
         // The Environment itself is not among the objects; reading it again costs one item.
         self.objects.retain(|digest| used.contains(digest));

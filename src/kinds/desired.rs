@@ -58,6 +58,8 @@ pub struct Desired<S> {
     /// The spec that the resource was last seen to be in full accord with: what it declares was declared by
     /// somebody.
     pub previous: Option<Arc<Value>>,
+    /// Other specs that writes were begun for since then: what they declare may be live, too.
+    pub begun: Vec<Arc<Value>>,
     /// Somebody confirmed this form of the object by its name: it may delete, open or lose what is live.
     pub confirmed: bool,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
@@ -96,6 +98,7 @@ impl<S> Desired<S> {
             spec,
             cleared: self.cleared,
             previous: self.previous,
+            begun: self.begun,
             confirmed: self.confirmed,
             tags: self.tags,
             ignore: self.ignore,
@@ -160,8 +163,14 @@ impl<S> Desired<S> {
             || self.cleared.iter().any(|path| path.root() == field)
     }
 
-    /// Of changes that would delete, open or lose what is live, those that nobody asked for: the manifest
-    /// neither says what is wanted there nor did so when the resource was last as declared. They are asked
+    /// The forms that may have left something on the resource: the one that it was last in full accord with,
+    /// and those that were begun since.
+    pub fn earlier(&self) -> impl Iterator<Item = &Value> {
+        self.previous.iter().chain(&self.begun).map(Arc::as_ref)
+    }
+
+    /// Of changes that would delete, open or lose what is live, those that nobody asked for: no form of the
+    /// manifest that was begun since the resource was last as declared says what is live there. They are asked
     /// for, not made.
     pub fn unasked<'a>(
         &self,
@@ -169,8 +178,8 @@ impl<S> Desired<S> {
         shape: &Shape,
     ) -> Option<Blocked> {
         let was_declared = |change: &Change| {
-            let before = self.previous.as_ref().and_then(|spec| shape.at(spec, &change.path));
-            before.is_some_and(|before| covers(before, change.live.as_ref()))
+            let mut before = self.earlier().filter_map(|spec| shape.at(spec, &change.path));
+            before.any(|before| covers(before, change.live.as_ref()))
         };
         let unasked = widening.filter(|change| !was_declared(change));
         self.ask(unasked.map(|change| change.path.to_string()).collect())
@@ -185,8 +194,8 @@ impl<S> Desired<S> {
         let is_ignored = self.ignore.iter().any(|path| path.to_string() == field);
         let is_declared = self.declares(&declared, field) && !is_ignored;
         let live = live.filter(|live| live.is_object() && is_declared)?;
-        let before = self.previous.as_deref().and_then(|spec| spec.get(field));
-        let lost = policy::lost_limits(live, &declared[field], before);
+        let before: Vec<_> = self.earlier().filter_map(|spec| spec.get(field)).collect();
+        let lost = policy::lost_limits(live, &declared[field], &before);
         self.ask(lost.iter().map(|statement| format!("{field}.{statement}")).collect())
     }
 
@@ -348,6 +357,7 @@ impl<S: DeserializeOwned> Desired<S> {
             aws_name: "dev-it".to_owned(),
             cleared: nulls(&spec),
             previous: None,
+            begun: Vec::new(),
             confirmed: false,
             spec: serde_json::from_value(spec).expect("a valid spec"),
             ignore: Vec::new(),

@@ -106,10 +106,10 @@ fn sorted(mut items: Vec<Value>) -> Value {
 }
 
 /// What a live policy narrows and a wanted one does not: its Denies, and the conditions of what it allows. Each by
-/// its Sid, or its place. What an earlier manifest declared just so is not among them.
-pub(super) fn lost_limits(live: &Value, wanted: &Value, before: Option<&Value>) -> Vec<String> {
+/// its Sid, or its place. What an earlier form of the manifest declared just so is not among them.
+pub(super) fn lost_limits(live: &Value, wanted: &Value, before: &[&Value]) -> Vec<String> {
     let wanted = statements(wanted);
-    let before = before.map(statements).unwrap_or_default();
+    let before: Vec<_> = before.iter().flat_map(|policy| statements(policy)).collect();
     let is_in = |list: &[Value], statement: &Value| list.contains(statement);
     let is_lost = |statement: &Value| {
         if is_in(&wanted, statement) || is_in(&before, statement) {
@@ -219,9 +219,10 @@ mod tests {
             (policy(&[&with("Resource", json!("a"), &narrow)]), None, vec!["Statement[read]"]),
             (policy(&[&with("Action", json!("s3:PutObject"), &narrow)]), None, vec![]),
         ] {
-            assert_eq!(lost_limits(&live, &wanted, before.as_ref()), expected, "{live}");
+            let before: Vec<_> = before.iter().collect();
+            assert_eq!(lost_limits(&live, &wanted, before.as_slice()), expected, "{live}");
         }
-        assert_eq!(lost_limits(&policy(&[&deny]), &serde_json::json!({}), None), ["Statement[no]"]);
+        assert_eq!(lost_limits(&policy(&[&deny]), &serde_json::json!({}), &[]), ["Statement[no]"]);
     }
 
     fn statement(extra: Value) -> Value {

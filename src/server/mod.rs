@@ -6,12 +6,13 @@
 //! manifest.
 
 mod listen;
+mod openmetrics;
 
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -19,7 +20,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{Check, Health};
+use crate::engine::{Check, Exemplars, Health};
 use crate::model::visible;
 
 #[derive(Debug, Error)]
@@ -33,6 +34,7 @@ pub struct BindError {
 struct Served {
     health: Health,
     registry: Registry,
+    exemplars: Exemplars,
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
@@ -44,6 +46,7 @@ pub async fn serve(
     listener: TcpListener,
     health: Health,
     registry: Registry,
+    exemplars: Exemplars,
     stop: CancellationToken,
 ) {
     let app = Router::new()
@@ -52,7 +55,7 @@ pub async fn serve(
         .route("/healthz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .with_state(Served { health, registry });
+        .with_state(Served { health, registry, exemplars });
     listen::serve(listener, app, stop).await;
 }
 
@@ -85,7 +88,13 @@ fn report(name: &str, checks: Vec<Check>, query: Option<&str>) -> Response {
     (status, body).into_response()
 }
 
-async fn metrics(State(served): State<Served>) -> Response {
+/// In the format that the `Accept` header asks for: OpenMetrics, or Prometheus' older text format.
+async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accept.is_some_and(openmetrics::is_asked_for) {
+        let body = openmetrics::encode(&served.registry.gather(), &served.exemplars);
+        return ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], body).into_response();
+    }
     let mut body = Vec::new();
     let encoder = TextEncoder::new();
     match encoder.encode(&served.registry.gather(), &mut body) {

@@ -76,9 +76,7 @@ impl Store {
         }
         for record in self.statuses(environment).await?.into_values() {
             let record = record?;
-            used.extend(
-                [&record.spec_digest, &record.synced_digest].map(|digest| spec_key(digest)),
-            );
+            used.extend(record.digests().map(|digest| spec_key(digest)));
         }
         Ok(used)
     }

@@ -14,6 +14,9 @@ use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 use crate::model::{Conditions, ObjectId, StartedJob, digest_of};
 
+/// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.
+const BEGUN_MAX: usize = 8;
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatusRecord {
@@ -33,6 +36,10 @@ pub struct StatusRecord {
     /// The form that the object had then, by content address.
     #[serde(default)]
     pub synced_digest: String,
+    /// Other forms that writes were begun for since then, by content address, the oldest first: what they
+    /// declare may be live, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun_digests: Vec<String>,
     /// What else the resource's desired state depended on then, as a digest.
     #[serde(default)]
     pub synced_inputs: String,
@@ -105,6 +112,32 @@ impl StatusRecord {
 
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+
+    /// Every form of the object that the record names, by content address.
+    pub fn digests(&self) -> impl Iterator<Item = &String> {
+        let named = [&self.spec_digest, &self.synced_digest].into_iter();
+        named.chain(&self.begun_digests).filter(|digest| !digest.is_empty())
+    }
+
+    /// Writes are begun for the form that is acted on. Says whether the record did not have it yet: it must be
+    /// in the store before the first write.
+    pub fn begin(&mut self) -> bool {
+        if self.synced_digest == self.spec_digest || self.begun_digests.contains(&self.spec_digest)
+        {
+            return false;
+        }
+        if self.begun_digests.len() >= BEGUN_MAX {
+            self.begun_digests.remove(0);
+        }
+        self.begun_digests.push(self.spec_digest.clone());
+        true
+    }
+
+    /// The resource is in full accord with a form: it holds nothing of earlier ones.
+    pub fn settle(&mut self, digest: &str) {
+        digest.clone_into(&mut self.synced_digest);
+        self.begun_digests.clear();
     }
 }
 

@@ -313,3 +313,37 @@ async fn an_element_of_s3_that_the_sdk_does_not_know_is_not_lost() {
     );
     harness.exchanges.pass_over("<AccessedBefore>");
 }
+
+/// A form that was begun and not finished has left something on the resource; nobody else put it there.
+#[tokio::test(start_paused = true)]
+async fn what_an_unfinished_release_limited_is_taken_away_by_the_next_one_unasked() {
+    let mut harness = with_shop().await;
+    let with = |rule: &str| {
+        let rule = format!(
+            "  versioning: Suspended\n  lifecycle:\n    - {{ id: tmp, expirationDays: 1{rule} }}"
+        );
+        shop().replace("  versioning: Enabled", &rule)
+    };
+    // Of this release the versioning is refused, and the rule is written.
+    harness.sandbox.faults().inject("s3:PutBucketVersioning=denied".parse().unwrap());
+    for tag in ["a", "b"] {
+        harness.apply(&with(&format!(", filter: {{ tags: {{ {tag}: \"1\" }} }}"))).await;
+        harness.until_stalled("shop", "Bucket/assets").await;
+        let live = s3(&harness, "GET", "/shop-assets?lifecycle", "").await;
+        assert!(live.contains(&format!("<Key>{tag}</Key>")), "{live}");
+    }
+    let status = harness.status("shop", "Bucket/assets").await.unwrap();
+    assert_eq!(status.begun_digests.len(), 2, "both forms are remembered");
+    // Another daemon knows it, too.
+    harness.stop().await;
+    harness.start().await;
+    harness.apply(&with("")).await;
+    harness.until_stalled("shop", "Bucket/assets").await;
+    let live = s3(&harness, "GET", "/shop-assets?lifecycle", "").await;
+    assert!(!live.contains("<Tag>"), "{live}");
+    harness.sandbox.faults().clear();
+    harness.observe("shop").await;
+    harness.until_ready("shop").await;
+    let status = harness.status("shop", "Bucket/assets").await.unwrap();
+    assert!(status.begun_digests.is_empty(), "all is as declared");
+}

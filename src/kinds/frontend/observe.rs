@@ -1,6 +1,6 @@
 //! Reads a frontend. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_amplify::types as aws;
 use jiff::Timestamp;
@@ -226,23 +226,21 @@ pub(super) fn tags_of(
     tags.cloned().unwrap_or_default().into_iter().collect()
 }
 
-/// The branch that the manifest named before, where it is still there and this object's.
+/// A branch that the manifest named before, where it is still there and this object's.
 async fn left_branch(
     session: &Session,
     desired: &Desired<FrontendSpec>,
     app: &str,
 ) -> Result<Option<LeftBranch>, AwsError> {
-    let before = desired.previous.as_ref().and_then(|spec| spec["branch"]["name"].as_str());
-    let Some(before) = before.filter(|before| *before != desired.spec.branch.name) else {
-        return Ok(None);
-    };
-    let found = branch::read(session, app, before).await?;
     let is_ours =
         |branch: &aws::Branch| tags::owned_by(&tags_of(branch.tags()), &desired.key, &desired.uid);
-    Ok(found.filter(is_ours).map(|found| {
-        let LiveBranch { env, basic_auth, .. } = branch::live(&found);
-        LeftBranch { name: before.to_owned(), env, basic_auth }
-    }))
+    for name in earlier_names(desired, "branch", &desired.spec.branch.name) {
+        if let Some(found) = branch::read(session, app, &name).await?.filter(is_ours) {
+            let LiveBranch { env, basic_auth, .. } = branch::live(&found);
+            return Ok(Some(LeftBranch { name, env, basic_auth }));
+        }
+    }
+    Ok(None)
 }
 
 async fn left_domain(
@@ -250,10 +248,18 @@ async fn left_domain(
     desired: &Desired<FrontendSpec>,
     of: &DomainRef,
 ) -> Result<Option<String>, AwsError> {
-    let before = desired.previous.as_ref().and_then(|spec| spec["domain"]["name"].as_str());
-    let before = before.filter(|before| of.name.as_deref().is_some_and(|name| name != *before));
-    let Some(before) = before else { return Ok(None) };
-    let of = DomainRef { app: of.app.clone(), name: Some(before.to_owned()) };
-    let found = CustomDomain::read(session, &of).await?;
-    Ok(found.and_then(|found| found.words.name))
+    let Some(now) = &of.name else { return Ok(None) };
+    for name in earlier_names(desired, "domain", now) {
+        let of = DomainRef { app: of.app.clone(), name: Some(name) };
+        if let Some(found) = CustomDomain::read(session, &of).await? {
+            return Ok(found.words.name);
+        }
+    }
+    Ok(None)
+}
+
+/// What earlier forms of the manifest called the app's branch or domain, but for its name now.
+fn earlier_names(desired: &Desired<FrontendSpec>, field: &str, now: &str) -> BTreeSet<String> {
+    let names = desired.earlier().filter_map(|spec| spec[field]["name"].as_str());
+    names.filter(|name| *name != now).map(str::to_owned).collect()
 }

@@ -60,7 +60,7 @@ pub(super) fn left_behind(
     // Functions that were made before the tag was.
     let put_before =
         |spec: &&Value| ["url", "permissions", "async"].iter().any(|f| !spec[f].is_null());
-    known.extend(desired.previous.as_deref().filter(put_before).map(alias_of));
+    known.extend(desired.earlier().filter(put_before).map(alias_of));
     known.remove(&desired.spec.alias);
     known
 }
@@ -98,8 +98,7 @@ pub(super) fn first_tag(spec: &FunctionSpec) -> Option<(String, String)> {
 /// function, otherwise those that its URL implies.
 pub(super) fn ours(desired: &Desired<FunctionSpec>, ids: Vec<String>) -> Vec<String> {
     let listed = |spec: &Value| spec.get("permissions").is_some();
-    let is_listed =
-        desired.spec.permissions.is_some() || desired.previous.as_deref().is_some_and(listed);
+    let is_listed = desired.spec.permissions.is_some() || desired.earlier().any(listed);
     ids.into_iter().filter(|id| is_listed || permission::is_implied(id)).collect()
 }
 

@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 83] = [
+const BUGS: [Bug; 84] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -50,6 +50,13 @@ const BUGS: [Bug; 83] = [
               changes.push(Change { path: path.field(name), live: Some(value.clone()), desired: None });\n            }\n            \
               for (name, value) in want {\n                compare(",
         caught_by: "drift::undeclared_tags_and_settings",
+    },
+    Bug {
+        name: "what an unfinished release declared is taken for somebody's",
+        file: "kinds/desired.rs",
+        good: "self.previous.iter().chain(&self.begun)",
+        bad: "self.previous.iter().chain(&self.begun[..0])",
+        caught_by: "more_harm::what_an_unfinished_release_limited",
     },
     Bug {
         name: "ignored paths are not filled in",
