@@ -75,7 +75,7 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
     if args.dry_run {
         for proposal in &proposals {
             check(proposal)?;
-            let compared = diff::of_proposal(connected, proposal, false).await?;
+            let compared = diff::of_proposal(connected, proposal, false, None).await?;
             out::print(&compared.text())?;
         }
         for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {

@@ -6,7 +6,24 @@ use crate::model::Clock;
 use crate::store::{StatusRecord, Store};
 
 use super::CliError;
+use super::config::Config;
 use super::out::note;
+
+/// Where the store is, as far as the command line says it.
+#[derive(Clone, Debug)]
+pub struct Home {
+    pub table: String,
+    /// The SDK's own configuration decides where it is `None`.
+    pub region: Option<String>,
+}
+
+impl Home {
+    /// As environment variables and `trueup.toml` say, for whoever has no command line.
+    pub(super) fn of_variables() -> Self {
+        let config = Config::find().unwrap_or_default();
+        config.home()
+    }
+}
 
 /// A connection to the store and to AWS.
 pub struct Connected {
@@ -16,13 +33,14 @@ pub struct Connected {
 
 impl Connected {
     /// By the standard AWS configuration: environment variables, profile, instance role.
-    pub async fn new(table: &str) -> Result<Self, CliError> {
-        Self::through(&Connection::default(), table, Clock::system(), None).await
+    pub async fn new(home: &Home) -> Result<Self, CliError> {
+        let connection = Connection { region: home.region.clone(), ..Connection::default() };
+        Self::through(&connection, &home.table, Clock::system(), None).await
     }
 
     /// The same, to a store that this version of trueup understands.
-    pub async fn open(table: &str) -> Result<Self, CliError> {
-        let connected = Self::new(table).await?;
+    pub async fn open(home: &Home) -> Result<Self, CliError> {
+        let connected = Self::new(home).await?;
         connected.store.id().await?;
         Ok(connected)
     }

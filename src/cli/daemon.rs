@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::log::{LogFormat, log_to_stderr};
 use super::traces::Traces;
-use super::{CliError, Connected};
+use super::{CliError, Connected, Home};
 use crate::aws::{AwsMetrics, Class, Connection};
 use crate::engine::{Config, Engine, EngineMetrics, Health};
 use crate::model::Clock;
@@ -70,7 +70,7 @@ fn positive(text: &str) -> Result<f64, String> {
 const STORE_TRIES_MAX: u32 = 30;
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
+pub(super) async fn run(args: RunArgs, home: &Home) -> Result<(), CliError> {
     let traces = args.otlp_endpoint.as_deref().map(Traces::to).transpose()?;
     log_to_stderr(args.log_format, "info", traces.as_ref());
     raise_open_files();
@@ -81,8 +81,12 @@ pub(super) async fn run(args: RunArgs, table: &str) -> Result<(), CliError> {
     );
     config.concurrency = usize::from(args.concurrency);
     config.object_metrics_max = args.object_metrics_max;
-    let connection = Connection { quota_scale: Some(args.quota_scale), ..Connection::default() };
-    let daemon = Daemon::start(&connection, table, args.http, config, stop).await?;
+    let connection = Connection {
+        quota_scale: Some(args.quota_scale),
+        region: home.region.clone(),
+        ..Connection::default()
+    };
+    let daemon = Daemon::start(&connection, &home.table, args.http, config, stop).await?;
     let ended = daemon.ended().await;
     if let Some(traces) = traces {
         // It waits for another thread.

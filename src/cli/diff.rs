@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::comparison::{Comparison, Found};
+use super::labels::Labels;
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use super::{out, show};
@@ -28,6 +29,9 @@ pub(super) struct DiffArgs {
     /// Observe every object of the environments, not only at those that are given.
     #[arg(long)]
     all: bool,
+    /// Only objects with these labels, as app=web,tier!=back.
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    selector: Option<Labels>,
     /// As text, for machines, or for a comment on a pull request.
     #[arg(short, long, value_enum, default_value_t)]
     output: DiffOutput,
@@ -48,7 +52,9 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
         let confirmed = current.confirmed.clone();
-        let asked = Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
+        let mut asked =
+            Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
+        asked.narrow(args.selector.as_ref());
         let compared = compare(connected, environment, asked).await?;
         let found = compared.found();
         print(&[compared], args.output)?;
@@ -57,7 +63,8 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
     let set = args.manifests.load(scope_of(args.prune))?;
     let mut comparisons = Vec::new();
     for proposal in propose(connected, &set, args.prune, Removable::All, &[]).await? {
-        comparisons.push(of_proposal(connected, &proposal, args.all).await?);
+        comparisons
+            .push(of_proposal(connected, &proposal, args.all, args.selector.as_ref()).await?);
     }
     print(&comparisons, args.output)?;
     Ok(exit_code(comparisons.iter().map(Comparison::found).max().unwrap_or(Found::Same)))
@@ -85,6 +92,15 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Leaves those that labels choose, of the objects that are asked for.
+    fn narrow(&mut self, labels: Option<&Labels>) {
+        let Some(labels) = labels else { return };
+        let all = self.objects.iter().chain(self.leaving);
+        let chosen = all.filter(|object| labels.choose(object)).map(Object::id);
+        let is_asked = |id: &ObjectId| self.only.as_ref().is_none_or(|only| only.contains(id));
+        self.only = Some(chosen.filter(is_asked).collect());
+    }
+
     /// How many resources the environment has, asked for or not.
     fn resources(&self) -> usize {
         let all = self.objects.iter().chain(self.leaving);
@@ -97,17 +113,19 @@ pub(super) async fn of_proposal(
     connected: &Connected,
     proposal: &Proposal,
     all: bool,
+    labels: Option<&Labels>,
 ) -> Result<Comparison, CliError> {
     let leaving = proposal.removed_objects();
     let given = proposal.given.iter().chain(&proposal.removed).cloned().collect();
     // What changes in the Environment may change every object.
     let all = all || moves_all(&proposal.current.objects, &proposal.objects);
-    let asked = Asked {
+    let mut asked = Asked {
         objects: &proposal.objects,
         leaving: &leaving,
         confirmed: proposal.confirmed(),
         only: (!all).then_some(given),
     };
+    asked.narrow(labels);
     compare(connected, &proposal.environment, asked).await
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::diff::observations;
 use super::out::say;
 use super::show::age;
-use super::{CliError, Connected};
+use super::{CliError, Connected, Home};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::ObjectId;
 use crate::store::{Head, StoreError};
@@ -41,10 +41,10 @@ impl Findings {
     }
 }
 
-pub(super) async fn run(table: &str, args: &DoctorArgs) -> Result<(), CliError> {
+pub(super) async fn run(at: &Home, args: &DoctorArgs) -> Result<(), CliError> {
     let mut findings = Findings::default();
     findings.good(&format!("trueup {}", env!("CARGO_PKG_VERSION")))?;
-    let connected = Connected::new(table).await?;
+    let connected = Connected::new(at).await?;
     let home = connected.sessions.home().await?;
     match home.account_id().await {
         Ok(account) => {
@@ -60,7 +60,7 @@ pub(super) async fn run(table: &str, args: &DoctorArgs) -> Result<(), CliError> 
     match heads(&connected, args).await {
         Ok(heads) => {
             let environments = heads.len();
-            findings.good(&format!("table {table}: {environments} environments"))?;
+            findings.good(&format!("table {}: {environments} environments", at.table))?;
             for (name, head) in heads {
                 match head {
                     Ok(head) => environment(&connected, &head, &mut findings).await?,

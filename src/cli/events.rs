@@ -1,16 +1,15 @@
 //! `trueup events`: what happened, the newest last.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::out::{self, note, say};
+use super::out::say;
 use super::selector::object;
 use super::show::{self, Output, age, table};
-use super::{CliError, Connected};
+use super::{CliError, Connected, watching};
 use crate::model::ObjectId;
 use crate::store::EventRecord;
 
@@ -25,7 +24,7 @@ pub(super) struct EventsArgs {
     limit: usize,
     /// Print every event until interrupted.
     #[arg(short, long)]
-    watch: bool,
+    pub watch: bool,
     /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{[*].reason}'.
     #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
@@ -33,9 +32,6 @@ pub(super) struct EventsArgs {
 
 /// Events read at most, when only one object's are wanted.
 const READ_MAX: usize = 5000;
-
-/// Pause between two reads of `--watch`.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 const HEADER: [&str; 5] = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 
@@ -86,7 +82,7 @@ fn row(event: &EventRecord, now: Timestamp) -> Vec<String> {
     ]
 }
 
-/// Prints events that are new or happened again, for ever. That the store cannot be read is said once, and passes.
+/// Prints events that are new or happened again, for ever.
 async fn watch(
     connected: &Connected,
     args: &EventsArgs,
@@ -94,19 +90,7 @@ async fn watch(
 ) -> Result<(), CliError> {
     let key = |event: &EventRecord| (event.id.clone(), event.count);
     let mut shown: BTreeSet<_> = shown.iter().map(key).collect();
-    let mut is_troubled = false;
-    while !out::nobody_reads() {
-        tokio::time::sleep(WATCH_EVERY).await;
-        let events = match read(connected, args).await {
-            Err(error) if error.may_pass() => {
-                if !std::mem::replace(&mut is_troubled, true) {
-                    note!("warning: {error}; trying again");
-                }
-                continue;
-            }
-            read => read?,
-        };
-        is_troubled = false;
+    let show = |events: Vec<EventRecord>| {
         let now = connected.store.clock().now();
         let new = events.iter().filter(|event| !shown.contains(&key(event)));
         let new: Vec<_> = new.map(|event| row(event, now)).collect();
@@ -117,6 +101,7 @@ async fn watch(
         }
         // What is read is bounded, and so is what is remembered of it.
         shown = events.iter().map(key).collect();
-    }
-    Ok(())
+        Ok(())
+    };
+    watching::watch(async || read(connected, args).await, show).await
 }

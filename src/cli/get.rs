@@ -1,16 +1,16 @@
 //! `trueup get`: objects and how they are, as kubectl lists them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::labels::Labels;
 use super::out::{self, note, say};
 use super::selector::Selector;
 use super::show::{self, Output, age, brief, table};
-use super::{CliError, Connected};
+use super::{CliError, Connected, watching};
 use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
@@ -18,18 +18,21 @@ use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
 /// What is said of an object that no daemon has ever observed, where none runs.
 const NOBODY_FOLLOWS: &str = "no daemon runs for this environment; start one with `trueup run`";
 
-/// Pause between two observations of `--watch`.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
     /// One environment; all where it is not given.
     environment: Option<String>,
     /// A kind (Function, functions, fn), or one object as Function/api.
     object: Option<Selector>,
+    /// Only objects with these labels, as app=web,tier!=back.
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    selector: Option<Labels>,
+    /// Every environment, whatever `trueup.toml` or TRUEUP_ENVIRONMENT name.
+    #[arg(short = 'A', long)]
+    all_environments: bool,
     /// Print every change until interrupted.
     #[arg(short, long)]
-    watch: bool,
+    pub watch: bool,
     /// table, wide, json, yaml, name or jsonpath=TEMPLATE, as '{.items[*].metadata.name}'.
     #[arg(short, long, default_value = "table", hide_default_value = true)]
     output: Output,
@@ -59,23 +62,14 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
     Ok(())
 }
 
-/// Prints rows that changed, for ever. That the store cannot be read is said once, and passes.
+/// Prints what changes, for ever: the whole table anew on a terminal, and elsewhere the rows that changed.
 async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result<(), CliError> {
     let mut before: BTreeMap<String, Vec<String>> =
         first.iter().map(|row| (row.key(), row.state())).collect();
-    let mut is_troubled = false;
-    while !out::nobody_reads() {
-        tokio::time::sleep(WATCH_EVERY).await;
-        let rows = match rows(connected, args).await {
-            Err(error) if error.may_pass() => {
-                if !std::mem::replace(&mut is_troubled, true) {
-                    note!("warning: {error}; trying again");
-                }
-                continue;
-            }
-            read => read?,
-        };
-        is_troubled = false;
+    let show = |rows: Vec<Row>| {
+        if out::is_terminal() {
+            return out::redraw(&print_table(connected, &rows, args));
+        }
         let changed: Vec<_> =
             rows.into_iter().filter(|row| before.get(&row.key()) != Some(&row.state())).collect();
         if !changed.is_empty() {
@@ -84,8 +78,9 @@ async fn watch(connected: &Connected, args: &GetArgs, first: Vec<Row>) -> Result
             say!("{}", shown.lines().skip(1).collect::<Vec<_>>().join("\n"));
         }
         before.extend(changed.iter().map(|row| (row.key(), row.state())));
-    }
-    Ok(())
+        Ok(())
+    };
+    watching::watch(async || rows(connected, args).await, show).await
 }
 
 /// One object of a release with what is known of it.
@@ -174,7 +169,8 @@ impl Row {
 }
 
 async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliError> {
-    let environments = match &args.environment {
+    let environment = args.environment.as_ref().filter(|_| !args.all_environments);
+    let environments = match environment {
         Some(name) => vec![connected.store.existing_head(name).await?],
         None => sound_heads(connected).await?,
     };
@@ -182,18 +178,32 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
     for head in environments {
         match environment_rows(connected, &head).await {
             // The others are worth showing.
-            Err(CliError::Store(error)) if error.is_damage() && args.environment.is_none() => {
+            Err(CliError::Store(error)) if error.is_damage() && environment.is_none() => {
                 note!("warning: {}: {error}", head.environment);
             }
-            found => rows.extend(found?),
+            found => rows.extend(chosen(connected, args, &head.environment, found?).await?),
         }
     }
     if let Some(wanted) = &args.object {
         rows.retain(|row| wanted.is_met(&row.entry.id()));
     }
     if let (Some(Selector::Object(object)), true) = (&args.object, rows.is_empty()) {
-        return Err(CliError::no_such_object(args.environment.as_deref(), object));
+        return Err(CliError::no_such_object(environment.map(String::as_str), object));
     }
+    Ok(rows)
+}
+
+/// The rows whose objects have the labels that are asked for.
+async fn chosen(
+    connected: &Connected,
+    args: &GetArgs,
+    environment: &str,
+    mut rows: Vec<Row>,
+) -> Result<Vec<Row>, CliError> {
+    let Some(labels) = &args.selector else { return Ok(rows) };
+    let digests = rows.iter().map(|row| row.entry.digest.clone()).filter(|d| !d.is_empty());
+    let objects = connected.store.objects(environment, &digests.collect()).await?;
+    rows.retain(|row| objects.get(&row.entry.digest).is_some_and(|object| labels.choose(object)));
     Ok(rows)
 }
 
@@ -254,9 +264,10 @@ pub(super) async fn environment_rows(
     Ok(rows)
 }
 
-/// Status records are written when something changes; the lease says that all was observed since.
+/// Status records are written when something changes; the lease says that all that can be read was observed since.
 fn looked_at(status: Option<&StatusRecord>, lease: Option<&Lease>) -> Option<Timestamp> {
     let own = status.and_then(|s| s.looked_at)?;
+    let lease = lease.filter(|_| status.is_some_and(StatusRecord::is_readable));
     Some(lease.and_then(|l| l.oldest_observation).map_or(own, |oldest| oldest.max(own)))
 }
 

@@ -8,6 +8,7 @@
 mod apply;
 mod comparison;
 mod completion;
+mod config;
 mod confirm;
 mod connect;
 mod daemon;
@@ -22,6 +23,7 @@ mod get;
 mod history;
 mod init;
 mod jsonpath;
+mod labels;
 mod log;
 mod new;
 mod out;
@@ -39,14 +41,18 @@ mod traces;
 mod upload;
 mod validate;
 mod wait;
+mod watching;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use connect::Connected;
+pub use completion::answer_the_shell;
+pub use connect::{Connected, Home};
 pub use error::CliError;
+
+use config::Config;
 
 use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::has_hidden;
@@ -58,6 +64,9 @@ pub struct Cli {
     /// The DynamoDB table that holds the releases.
     #[arg(long, global = true, env = "TRUEUP_TABLE", default_value = crate::store::TABLE_DEFAULT)]
     table: String,
+    /// The AWS region of that table; an environment names its own.
+    #[arg(long, global = true, env = "AWS_REGION")]
+    region: Option<String>,
     /// Colours: on a terminal, always or never.
     #[arg(
         long,
@@ -68,8 +77,21 @@ pub struct Cli {
         value_name = "WHEN"
     )]
     color: out::Colour,
+    /// Print long output at once: no pager.
+    #[arg(long, global = true, env = "TRUEUP_NO_PAGER")]
+    no_pager: bool,
     #[command(subcommand)]
     verb: Verb,
+    /// What the command line was read with.
+    #[arg(skip)]
+    read: Read,
+}
+
+/// `trueup.toml`, and the command line before it was made sense of.
+#[derive(Debug, Default)]
+struct Read {
+    config: Config,
+    matches: ArgMatches,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +139,20 @@ enum Verb {
     Sandbox(sandbox::SandboxArgs),
     /// Print a completion script for a shell.
     Completion(completion::CompletionArgs),
+    /// Show the settings and where they come from.
+    Config(config::ConfigArgs),
+}
+
+impl Verb {
+    /// It prints what a person reads, and ends.
+    fn is_paged(&self) -> bool {
+        match self {
+            Self::Describe(_) | Self::Diff(_) | Self::Explain(_) | Self::History(_) => true,
+            Self::Events(args) => !args.watch,
+            Self::Get(args) => !args.watch,
+            _ => false,
+        }
+    }
 }
 
 /// Where manifests come from.
@@ -159,7 +195,11 @@ impl ManifestArgs {
 impl Cli {
     /// Reads the command line. What is wrong with it, or asked for by `--help`, is printed here.
     pub fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        let config = Config::find().map_err(|error| {
+            error.print();
+            ExitCode::from(error.exit_code())
+        })?;
+        Self::read_with(config).map_err(|error| {
             let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             let repeats_hidden = error.use_stderr() && has_hidden(&error.to_string());
             if repeats_hidden {
@@ -172,11 +212,32 @@ impl Cli {
         })
     }
 
+    fn read_with(config: Config) -> Result<Self, clap::Error> {
+        let matches = config.command(Self::command()).try_get_matches()?;
+        let cli = Self::from_arg_matches(&matches)?;
+        Ok(Self { read: Read { config, matches }, ..cli })
+    }
+
     /// Does what was asked for. Errors are printed here.
-    pub async fn run(self) -> ExitCode {
+    pub fn run(self) -> ExitCode {
+        match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(self.run_here()),
+            Err(error) => {
+                CliError::io("cannot start threads", error).print();
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn run_here(self) -> ExitCode {
         out::choose_colour(self.color);
+        if !self.no_pager && self.verb.is_paged() {
+            out::page();
+        }
         let is_diff = matches!(self.verb, Verb::Diff(_));
-        match self.dispatch().await {
+        let ended = self.dispatch().await;
+        out::end_page();
+        match ended {
             Ok(code) => code,
             Err(error) => {
                 error.print();
@@ -186,19 +247,20 @@ impl Cli {
     }
 
     async fn dispatch(self) -> Result<ExitCode, CliError> {
-        let table = self.table;
-        let connect = || Connected::open(&table);
+        let home = Home { table: self.table, region: self.region };
+        let connect = || Connected::open(&home);
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,
             Verb::Schema(args) => schema::run(&args)?,
             Verb::New(args) => new::run(&args)?,
             Verb::Explain(args) => explain::run(&args)?,
             Verb::Completion(args) => completion::run(&args)?,
-            Verb::Doctor(args) => doctor::run(&table, &args).await?,
-            Verb::Run(args) => daemon::run(args, &table).await?,
+            Verb::Config(args) => self.read.config.view(&args, &self.read.matches)?,
+            Verb::Doctor(args) => doctor::run(&home, &args).await?,
+            Verb::Run(args) => daemon::run(args, &home).await?,
             #[cfg(feature = "sandbox")]
-            Verb::Sandbox(args) => sandbox::run(args, &table).await?,
-            Verb::Init(args) => init::run(&Connected::new(&table).await?, &args).await?,
+            Verb::Sandbox(args) => sandbox::run(args, &home.table).await?,
+            Verb::Init(args) => init::run(&Connected::new(&home).await?, &args).await?,
             Verb::Apply(args) => apply::run(&connect().await?, &args).await?,
             Verb::Diff(args) => return diff::run(&connect().await?, &args).await,
             Verb::Get(args) => get::run(&connect().await?, &args).await?,

@@ -5,11 +5,13 @@
 //!   terminal.
 //! - A reader that has seen enough (`trueup get | head`) stops nothing that the verb does; an output that
 //!   cannot be written to is an error.
+//! - A pager and a screen that is drawn again are for terminals alone.
 
 use std::fmt::Arguments;
 use std::io::{self, IsTerminal, Write};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -57,8 +59,27 @@ pub(super) fn line(text: Arguments<'_>) -> Result<(), CliError> {
 
 /// Prints a text that has its own line ends.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(visible(text).as_bytes()).and_then(|()| out.flush());
+    write(&visible(text))
+}
+
+/// Clears the terminal and prints a text, as watch(1) does.
+pub(super) fn redraw(text: &str) -> Result<(), CliError> {
+    // Home, and erase what is below: ECMA-48's CUP and ED.
+    write(&format!("\x1b[H\x1b[J{}\n", visible(text)))
+}
+
+/// Whether standard output is a terminal, to which more may be done than to append.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+fn write(text: &str) -> Result<(), CliError> {
+    let write = |out: &mut dyn Write| out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let mut pager = PAGER.lock().unwrap_or_else(PoisonError::into_inner);
+    let written = match pager.as_mut().and_then(|pager| pager.stdin.as_mut()) {
+        Some(pager) => write(pager),
+        None => write(&mut io::stdout().lock()),
+    };
     match written {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -66,6 +87,37 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
             Ok(())
         }
         Err(error) => Err(CliError::io("cannot write to standard output", error)),
+    }
+}
+
+/// The pager that standard output goes through.
+static PAGER: Mutex<Option<Child>> = Mutex::new(None);
+
+/// From here on, output goes through a pager where standard output is a terminal: `TRUEUP_PAGER`, `PAGER` or
+/// less, as git does it. An empty one, or `cat`, is none.
+pub(super) fn page() {
+    let named = ["TRUEUP_PAGER", "PAGER"].into_iter().find_map(|name| std::env::var(name).ok());
+    let command = named.unwrap_or_else(|| "less".to_owned());
+    if !is_terminal() || ["", "cat"].contains(&command.trim()) {
+        return;
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).stdin(Stdio::piped());
+    if std::env::var_os("LESS").is_none() {
+        // Ends where all fits on one screen, passes colours on, and leaves the text on the terminal.
+        shell.env("LESS", "FRX");
+    }
+    // Without a shell there is no pager; the terminal shows everything all the same.
+    *PAGER.lock().unwrap_or_else(PoisonError::into_inner) = shell.spawn().ok();
+}
+
+/// Waits until the pager's reader has seen enough.
+pub(super) fn end_page() {
+    let pager = PAGER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mut pager) = pager {
+        drop(pager.stdin.take());
+        // How it ended is its reader's business.
+        let _ = pager.wait();
     }
 }
 

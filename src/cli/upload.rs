@@ -1,5 +1,7 @@
 //! Brings packages to the artifact bucket, each once.
 
+use std::fs::File;
+use std::io::Seek;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -7,6 +9,7 @@ use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use indicatif::ProgressBar;
 
 use super::{CliError, out};
 use crate::aws::{Absent, Class, Service, Session};
@@ -15,18 +18,22 @@ use crate::manifest::package::Package;
 /// The longest that one upload may take; a stalled one is given up by the SDK much sooner.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 
+/// How often the bar moves.
+const SHOWN_EVERY: Duration = Duration::from_millis(200);
+
 /// Uploads what is not there yet. Returns how many were.
 pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<usize, CliError> {
     let bytes: u64 = packages.iter().map(|p| p.bytes).sum();
     let bar = out::progress(bytes, "{msg:30} {wide_bar} {bytes}/{total_bytes}");
-    let mut uploaded = 0;
+    let (mut uploaded, mut done) = (0, 0);
     for package in packages {
         bar.set_message(package.object.to_string());
         if !exists(session, package).await? {
-            put(session, package).await?;
+            put(session, package, &bar).await?;
             uploaded += 1;
         }
-        bar.inc(package.bytes);
+        done += package.bytes;
+        bar.set_position(done);
     }
     bar.finish_and_clear();
     Ok(uploaded)
@@ -63,9 +70,12 @@ fn checksum(package: &Package) -> String {
 
 /// S3 checks the digest, and refuses what does not have it:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
-async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
+async fn put(session: &Session, package: &Package, bar: &ProgressBar) -> Result<(), CliError> {
     let unreadable = |error| CliError::io(format!("the package of {}", package.object), error);
-    let file = tokio::fs::File::from_std(package.open().map_err(unreadable)?);
+    let file = package.open().map_err(unreadable)?;
+    // The two share their place in the file, which tells how far the upload is.
+    let reader = file.try_clone().map_err(unreadable)?;
+    let file = tokio::fs::File::from_std(file);
     let body = ByteStream::read_from().file(file).build().await;
     let body = body.map_err(|error| unreadable(std::io::Error::other(error)))?;
     let timeouts = TimeoutConfig::builder().operation_timeout(UPLOAD_TIMEOUT).build();
@@ -80,12 +90,29 @@ async fn put(session: &Session, package: &Package) -> Result<(), CliError> {
         .customize()
         .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))
         .send();
-    match session.write(Service::S3, "PutObject", call).await {
+    let put = session.write(Service::S3, "PutObject", call);
+    match shown(put, reader, bar).await {
         Ok(_) => Ok(()),
         Err(error) if error.class == Class::NotFound => Err(CliError::refused(format!(
             "the artifact bucket {} does not exist; make it with `trueup init --bucket {}`",
             package.bucket, package.bucket
         ))),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Moves the bar along with what is read of the file, until the upload has ended.
+async fn shown<T>(upload: impl Future<Output = T>, mut reader: File, bar: &ProgressBar) -> T {
+    let before = bar.position();
+    let mut upload = std::pin::pin!(upload);
+    let mut tick = tokio::time::interval(SHOWN_EVERY);
+    loop {
+        tokio::select! {
+            ended = &mut upload => return ended,
+            _ = tick.tick() => {
+                // A place that cannot be told leaves the bar where it is.
+                bar.set_position(before + reader.stream_position().unwrap_or_default());
+            }
+        }
     }
 }

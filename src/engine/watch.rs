@@ -207,7 +207,7 @@ impl Engine {
     fn keep_lease(&mut self, name: &Arc<str>, request: Option<&ReconcileRequest>) {
         let follower = self.follower();
         let held = self.world.environments.get(name);
-        let held = held.map(|e| (e.lease.clone(), e.oldest_observation()));
+        let held = held.map(|e| (e.lease.clone(), e.oldest_of_readable()));
         if held.is_some() {
             self.collect_when_due(name);
         }

@@ -161,6 +161,16 @@ impl EnvironmentState {
     pub fn oldest_observation(&self) -> Option<Timestamp> {
         self.objects.keys().map(|id| self.looked_at.get(id).copied()).min().flatten()
     }
+
+    /// The same of those that could be read when they were last tried. The records of the others say since when
+    /// they cannot be, and one of them says nothing of its siblings.
+    pub fn oldest_of_readable(&self) -> Option<Timestamp> {
+        let readable = self
+            .objects
+            .keys()
+            .filter(|id| self.statuses.get(*id).is_none_or(|status| status.is_readable()));
+        readable.map(|id| self.looked_at.get(id).copied()).min().flatten()
+    }
 }
 
 fn environment_spec(object: &Object, release: u64) -> Result<EnvironmentSpec, StoreError> {

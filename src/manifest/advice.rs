@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::handler;
 use super::problem::nearest;
 use super::{Problem, Set};
 use crate::kinds::environment::{self, EnvironmentSpec};
@@ -123,6 +124,15 @@ pub(super) fn advise(set: &Set) -> Vec<Problem> {
             // https://github.com/ServerlessLife/serverless-spy/issues/32.
             let title = format!("Lambda takes one version of a layer, and {layer} is named twice");
             warn("/spec/layers", title);
+        }
+        if let (Some(runtime), Some(handler), Some(path)) =
+            (text("/runtime"), text("/handler"), text("/code/path"))
+            && let Some(file) = handler::missing(runtime, handler, &directory.join(path))
+        {
+            let title = format!(
+                "its handler {handler} needs the file {file} in {path}, which is not there"
+            );
+            warn("/spec/handler", title);
         }
         for pointer in ["/code/path", "/artifact/path"] {
             if let Some(path) = text(pointer).filter(|path| !directory.join(path).exists()) {

@@ -13,6 +13,7 @@ mod document;
 mod explain;
 mod fields;
 mod forms;
+mod handler;
 mod kustomize;
 mod load;
 pub mod package;

@@ -12,7 +12,7 @@ use super::item::{item, key, number};
 use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
-use crate::model::{Conditions, ObjectId, StartedJob, digest_of};
+use crate::model::{ConditionStatus, Conditions, ObjectId, StartedJob, condition_type, digest_of};
 
 /// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.
 const BEGUN_MAX: usize = 8;
@@ -112,6 +112,12 @@ impl StatusRecord {
 
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+
+    /// The resource could be compared with what is declared when that was last tried.
+    pub fn is_readable(&self) -> bool {
+        let synced = self.conditions.get(condition_type::SYNCED);
+        synced.is_none_or(|synced| synced.status != ConditionStatus::Unknown)
     }
 
     /// Every form of the object that the record names, by content address.

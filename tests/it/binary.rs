@@ -99,10 +99,16 @@ impl Aws {
     }
 
     pub fn daemon(&self) -> (Process, String) {
+        self.daemon_with(&[])
+    }
+
+    /// A daemon with arguments of its own, and where it serves.
+    pub fn daemon_with(&self, arguments: &[&str]) -> (Process, String) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = self
             .client(env!("CARGO_BIN_EXE_trueup"))
             .args(["run", "--http", &port.to_string(), "--log-format", "json", "--seed", "7"])
+            .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -480,10 +486,15 @@ fn schemas_crds_and_completions_are_printed() {
 
 /// One GET, without an HTTP library: the status and the body.
 pub fn get(http: &str, path: &str) -> (u16, String) {
+    get_as(http, path, "*/*")
+}
+
+/// Asks for one format.
+pub fn get_as(http: &str, path: &str, accept: &str) -> (u16, String) {
     use std::io::{Read, Write};
     let address = http.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n").unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();

@@ -23,9 +23,10 @@ mod house;
 mod manifests;
 mod more_harm;
 mod ownership;
-mod promtool;
+
 mod proof;
 mod python;
 mod releases;
 mod sweep;
+mod telemetry;
 mod witness;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-const CLIENTS: [&str; 3] = ["boto3==1.43.11", "awscli==1.45.11", "moto[server]==5.2.1"];
+const CLIENTS: [&str; 4] =
+    ["boto3==1.43.11", "awscli==1.45.11", "moto[server]==5.2.1", "prometheus_client==0.26.0"];
 /// What these depend on does not go with the others.
 const EMULATORS: [&str; 2] = ["ministack==1.5.33", "microburst==0.10.0"];
 
-/// The programs of boto3, the aws CLI and moto. `None` where there is no Python 3, which CI must have.
+/// The programs of boto3, the aws CLI and moto, and Prometheus' parser of OpenMetrics. `None` where there is no Python 3, which CI must have.
 pub fn bin() -> Option<PathBuf> {
     static BIN: OnceLock<Option<PathBuf>> = OnceLock::new();
     BIN.get_or_init(|| make("python", &CLIENTS)).clone()

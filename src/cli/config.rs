@@ -1,0 +1,230 @@
+//! What a team shares beside its manifests: `trueup.toml`, and `trueup config view`.
+//!
+//! Guarantees: a flag beats an environment variable, that beats the file, and that beats the default; a file with
+//! an unknown key or value is refused with its place. Every flag has an environment variable, but those that let
+//! something dangerous through: these are typed each time.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+use super::out::{Colour, say};
+use super::show::{Output, table};
+use super::{CliError, Home};
+use crate::store::TABLE_DEFAULT;
+
+const FILE: &str = "trueup.toml";
+
+/// No variable sets these.
+const TYPED_ALWAYS: [&str; 4] = ["confirm", "help", "prune", "version"];
+
+/// Verbs that only read one environment: they take the one that the file names where none is given.
+const READING: [&str; 4] = ["events", "get", "history", "wait"];
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    verb: ConfigVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigVerb {
+    /// Print each setting, its value, and where that comes from.
+    View,
+}
+
+/// The file's content.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct Shared {
+    table: Option<String>,
+    region: Option<String>,
+    environment: Option<String>,
+    output: Option<String>,
+    color: Option<String>,
+}
+
+/// The nearest `trueup.toml`: of the current folder or of one above it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Config {
+    path: Option<PathBuf>,
+    shared: Shared,
+}
+
+impl Config {
+    pub(super) fn find() -> Result<Self, CliError> {
+        let here = std::env::current_dir().unwrap_or_default();
+        Self::find_from(&here)
+    }
+
+    fn find_from(here: &Path) -> Result<Self, CliError> {
+        let Some(path) = here.ancestors().map(|dir| dir.join(FILE)).find(|path| path.is_file())
+        else {
+            return Ok(Self::default());
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| CliError::io(format!("cannot read {}", path.display()), error))?;
+        let wrong =
+            |why: String| CliError::usage(format!("{}: {}", path.display(), why.trim_end()));
+        let shared: Shared = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if let Some(output) = &shared.output {
+            Output::from_str(output).map_err(|error| wrong(format!("output: {error}")))?;
+        }
+        if let Some(color) = &shared.color {
+            let why = |_| wrong(format!("color: `{color}` is none of auto, always, never"));
+            Colour::from_str(color, false).map_err(why)?;
+        }
+        Ok(Self { path: Some(path), shared })
+    }
+
+    /// The command line with the file's values as its defaults, and a variable for each flag.
+    pub(super) fn command(&self, command: Command) -> Command {
+        let with = |id: &'static str, value: &Option<String>, command: Command| match value.clone()
+        {
+            Some(value) => command.mut_arg(id, |arg| arg.default_value(value)),
+            None => command,
+        };
+        let command = with("table", &self.shared.table, command);
+        let command = with("color", &self.shared.color, command);
+        // The variable that the SDK reads, too, beats the file.
+        let command = match std::env::var_os("AWS_DEFAULT_REGION") {
+            Some(_) => command,
+            None => with("region", &self.shared.region, command),
+        };
+        command.mut_subcommands(|verb| {
+            let verb = verb.mut_args(with_variable);
+            if !READING.contains(&verb.get_name()) {
+                return verb;
+            }
+            let verb = match self.shared.environment.clone() {
+                Some(name) => {
+                    verb.mut_arg("environment", |arg| arg.default_value(name).required(false))
+                }
+                None => verb,
+            };
+            let has_output = verb.get_arguments().any(|arg| arg.get_id() == "output");
+            match self.shared.output.clone().filter(|_| has_output) {
+                Some(output) => verb.mut_arg("output", |arg| arg.default_value(output)),
+                None => verb,
+            }
+        })
+    }
+
+    /// Where the store is, for whoever has no command line.
+    pub(super) fn home(&self) -> Home {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let table = variable("TRUEUP_TABLE").or_else(|| self.shared.table.clone());
+        let has_region =
+            ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().any(|v| variable(v).is_some());
+        Home {
+            table: table.unwrap_or_else(|| TABLE_DEFAULT.to_owned()),
+            region: self.shared.region.clone().filter(|_| !has_region),
+        }
+    }
+
+    /// `matches` are those of the command line of `config view` itself.
+    pub(super) fn view(&self, _: &ConfigArgs, matches: &ArgMatches) -> Result<(), CliError> {
+        let file = self.path.as_ref().map(|path| path.display().to_string());
+        let global = |id: &str,
+                      flag: &str,
+                      variable: &str,
+                      shared: &Option<String>,
+                      default: &str| {
+            let value = matches.try_get_raw(id).ok().flatten().and_then(|mut values| values.next());
+            let value = value.map(|value| value.to_string_lossy().into_owned());
+            let from = match matches.value_source(id) {
+                Some(ValueSource::CommandLine) => flag.to_owned(),
+                Some(ValueSource::EnvVariable) => variable.to_owned(),
+                _ => self.origin(shared.is_some(), &file),
+            };
+            vec![flag.trim_start_matches('-').to_owned(), value.unwrap_or(default.to_owned()), from]
+        };
+        let Shared { table: of_table, region, environment, output, color } = &self.shared;
+        let of_verbs = |name: &str, variable: &str, shared: &Option<String>, default: &str| {
+            let (value, from) = match (std::env::var(variable).ok(), shared) {
+                (Some(value), _) if !value.is_empty() => (value, variable.to_owned()),
+                (_, Some(value)) => (value.clone(), self.origin(true, &file)),
+                _ => (default.to_owned(), self.origin(false, &file)),
+            };
+            vec![name.to_owned(), value, from]
+        };
+        let rows = vec![
+            global("table", "--table", "TRUEUP_TABLE", of_table, TABLE_DEFAULT),
+            match std::env::var("AWS_DEFAULT_REGION") {
+                Ok(value) if matches.value_source("region").is_none() => {
+                    vec!["region".to_owned(), value, "AWS_DEFAULT_REGION".to_owned()]
+                }
+                _ => global("region", "--region", "AWS_REGION", region, "(the AWS profile's)"),
+            },
+            of_verbs("environment", "TRUEUP_ENVIRONMENT", environment, "(none)"),
+            of_verbs("output", "TRUEUP_OUTPUT", output, "table"),
+            global("color", "--color", "TRUEUP_COLOR", color, "auto"),
+        ];
+        say!("{}", table(&["SETTING", "VALUE", "FROM"], rows));
+        Ok(())
+    }
+
+    fn origin(&self, is_shared: bool, file: &Option<String>) -> String {
+        match file {
+            Some(file) if is_shared => file.clone(),
+            _ => "the default".to_owned(),
+        }
+    }
+}
+
+/// Gives a flag its variable: `--quota-scale` is `TRUEUP_QUOTA_SCALE`. The environment of a verb that only reads
+/// has one, too.
+fn with_variable(arg: Arg) -> Arg {
+    let name = match arg.get_long() {
+        Some(long) if !TYPED_ALWAYS.contains(&long) => long.to_owned(),
+        _ => return arg,
+    };
+    if arg.get_env().is_some() || arg.is_global_set() {
+        return arg;
+    }
+    arg.env(format!("TRUEUP_{}", name.to_uppercase().replace('-', "_")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Result<Config, String> {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("apps/web");
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(root.path().join(FILE), text).unwrap();
+        Config::find_from(&below).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_nearest_file_counts_and_its_mistakes_have_a_place() {
+        let config = found("table = \"shop\"\noutput = \"wide\"\n").unwrap();
+        assert_eq!(config.shared.table.as_deref(), Some("shop"));
+        for (text, expected) in [
+            ("tabel = \"shop\"\n", "unknown field `tabel`"),
+            ("output = \"xml\"\n", "output: "),
+            ("color = \"blue\"\n", "color: `blue` is none of auto, always, never"),
+            ("table = shop\n", "line 1"),
+        ] {
+            let error = found(text).unwrap_err();
+            assert!(error.contains("trueup.toml: ") && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_variable_lets_something_dangerous_through() {
+        let command =
+            Config::default().command(<super::super::Cli as clap::CommandFactory>::command());
+        for verb in command.get_subcommands() {
+            for arg in verb.get_arguments() {
+                let Some(long) = arg.get_long() else { continue };
+                let is_typed = TYPED_ALWAYS.contains(&long);
+                assert_eq!(arg.get_env().is_none(), is_typed, "{} --{long}", verb.get_name());
+            }
+        }
+    }
+}
