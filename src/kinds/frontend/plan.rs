@@ -290,7 +290,9 @@ fn push_release(
     let builds_itself = desired.spec.artifact.is_none()
         && seen.spec.branch.auto_build == Some(true)
         && deployed.is_some_and(|tag| tag.starts_with(&format!("{digest}@")));
-    let started = desired.job.as_ref().filter(|started| started.digest == digest);
+    // A branch that is made anew numbers its jobs anew: what ran for the one before is none of them.
+    let of_this_branch = desired.job.as_ref().filter(|_| seen.branch.is_some());
+    let started = of_this_branch.filter(|started| started.digest == digest);
     let is_started = |job: &LiveJob| {
         let key = artifact.as_ref().map(|a| a.key.as_str());
         started.is_some_and(|started| deployed::is_started(job, started, key))
@@ -615,6 +617,20 @@ mod tests {
             });
             assert_eq!(plan(&desired, Some(&seen), now()).outline(), [expected], "{what}");
         }
+    }
+
+    #[test]
+    fn a_branch_that_is_made_anew_gets_a_deployment_of_its_own() {
+        let mut desired = desired(site(json!({})));
+        let mut seen = live(site(json!({})), &desired);
+        seen.branch = None;
+        desired.job = Some(StartedJob {
+            digest: release_digest(&desired).unwrap(),
+            at: now(),
+            id: Some("1".to_owned()),
+        });
+        let outline = plan(&desired, Some(&seen), now()).outline();
+        assert!(outline.contains(&"Create deployment of abababababab".to_owned()), "{outline:?}");
     }
 
     #[test]

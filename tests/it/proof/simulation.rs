@@ -9,14 +9,16 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
+use trueup::model::{ConditionStatus, condition_type};
 use trueup::sandbox::{Fault, Lagging};
+use trueup::store::{Entry, StatusRecord};
 
 use super::figure;
 use super::live::{difference, dynamodb, rest};
 use super::seeds::{every_seed, seeds};
 use super::specs::{Proof, Request, proofs, with};
 use super::world::{ENVIRONMENT, by_hand, environment, object, set, world};
-use crate::harness::{DAEMON, Harness, statuses};
+use crate::harness::{DAEMON, Harness, release, statuses};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Passes, divided by objects, within which everything is as declared once faults have stopped.
@@ -41,6 +43,8 @@ struct Simulation {
     harness: Harness,
     /// What the release has: kind and variant by name.
     objects: BTreeMap<&'static str, (usize, usize)>,
+    /// What somebody changed by hand.
+    touched: BTreeSet<&'static str>,
     daemons: u64,
     story: Vec<String>,
 }
@@ -70,7 +74,15 @@ impl Simulation {
         let dice = StdRng::seed_from_u64(seed);
         let mut harness = world().await;
         harness.watch_every = Duration::from_secs(5);
-        Self { dice, proofs, harness, objects: BTreeMap::new(), daemons: seed, story: Vec::new() }
+        Self {
+            dice,
+            proofs,
+            harness,
+            objects: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            daemons: seed,
+            story: Vec::new(),
+        }
     }
 
     fn tell(&mut self, what: impl Into<String>) {
@@ -130,6 +142,7 @@ impl Simulation {
         let (field, requests): (_, Vec<Request>) = (row.field, row.requests.clone());
         let kind = self.proofs[kind].kind;
         let done = by_hand(&self.harness, kind, name, &requests).await;
+        self.touched.insert(name);
         self.tell(format!("somebody changes {kind} {name} {field}: {done}"));
     }
 
@@ -203,6 +216,7 @@ impl Simulation {
             assert!(since.elapsed() < LONGEST, "not quiet: {:#?}", self.story);
             let statuses = statuses(&self.harness.store, ENVIRONMENT).await;
             asked |= self.harness.lift_flap_guards(&statuses).await;
+            asked |= self.confirm(&statuses).await;
             let all_forgotten = statuses.len() == self.objects.len();
             if !all_forgotten || !self.harness.mutations().is_empty() {
                 continue;
@@ -213,6 +227,32 @@ impl Simulation {
                 return (passes, asked);
             }
         }
+    }
+
+    /// What somebody changed by hand may limit what no form of the manifest does: whether that goes is asked,
+    /// and a person says yes. Of what nobody touched nothing is asked. Returns whether there was any need.
+    async fn confirm(&self, statuses: &[StatusRecord]) -> bool {
+        let asks = |s: &&StatusRecord| {
+            let stalled = s.conditions.get(condition_type::STALLED);
+            let is_asked = stalled.is_some_and(|c| {
+                c.status == ConditionStatus::True && c.reason == "ConfirmationNeeded"
+            });
+            is_asked && self.touched.contains(&*s.name)
+        };
+        let asked: BTreeSet<_> = statuses.iter().filter(asks).map(StatusRecord::id).collect();
+        if asked.is_empty() {
+            return false;
+        }
+        let head = self.harness.store.head(ENVIRONMENT).await.unwrap();
+        let before = self.harness.store.current(head.as_ref().unwrap()).await.unwrap();
+        let is_confirmed = |entry: &&Entry| entry.confirmed;
+        let confirmed = before.objects.iter().filter(is_confirmed).map(Entry::id);
+        let digests = before.objects.iter().map(|entry| entry.digest.clone()).collect();
+        let objects = self.harness.store.objects(ENVIRONMENT, &digests).await.unwrap();
+        let mut again = release(objects.into_values().collect());
+        again.confirmed = confirmed.chain(asked).collect();
+        self.harness.store.record(ENVIRONMENT, head.as_ref(), Some(&before), again).await.unwrap();
+        true
     }
 
     /// Passes of the daemon that runs.
