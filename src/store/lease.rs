@@ -14,6 +14,7 @@ const LEASES: &str = "leases";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lease {
     pub environment: String,
+    #[serde(rename = "holder")]
     pub owner: String,
     pub epoch: u64,
     pub expires_at: Timestamp,
@@ -138,8 +139,7 @@ impl Store {
         let call = match seen {
             None => call.condition_expression("attribute_not_exists(pk)"),
             Some(seen) => call
-                .condition_expression("epoch = :epoch AND #owner = :owner AND expiresAt = :until")
-                .expression_attribute_names("#owner", "owner")
+                .condition_expression("epoch = :epoch AND holder = :owner AND expiresAt = :until")
                 .expression_attribute_values(":epoch", number(seen.epoch))
                 .expression_attribute_values(":owner", text(&seen.owner))
                 .expression_attribute_values(":until", text(seen.expires_at.to_string())),

@@ -47,7 +47,7 @@ pub struct StatusRecord {
     #[serde(default)]
     pub aws_name: String,
     /// The id that AWS gave, where the name does not identify the resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "identity", skip_serializing_if = "Option::is_none")]
     pub physical_id: Option<String>,
     /// What other objects can refer to.
     #[serde(default)]
