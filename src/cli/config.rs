@@ -138,7 +138,7 @@ impl Config {
             let from = match matches.value_source(id) {
                 Some(ValueSource::CommandLine) => flag.to_owned(),
                 Some(ValueSource::EnvVariable) => variable.to_owned(),
-                _ => self.origin(shared.is_some(), &file),
+                _ => Self::origin(shared.is_some(), file.as_deref()),
             };
             vec![flag.trim_start_matches('-').to_owned(), value.unwrap_or(default.to_owned()), from]
         };
@@ -146,8 +146,8 @@ impl Config {
         let of_verbs = |name: &str, variable: &str, shared: &Option<String>, default: &str| {
             let (value, from) = match (std::env::var(variable).ok(), shared) {
                 (Some(value), _) if !value.is_empty() => (value, variable.to_owned()),
-                (_, Some(value)) => (value.clone(), self.origin(true, &file)),
-                _ => (default.to_owned(), self.origin(false, &file)),
+                (_, Some(value)) => (value.clone(), Self::origin(true, file.as_deref())),
+                _ => (default.to_owned(), Self::origin(false, file.as_deref())),
             };
             vec![name.to_owned(), value, from]
         };
@@ -167,9 +167,9 @@ impl Config {
         Ok(())
     }
 
-    fn origin(&self, is_shared: bool, file: &Option<String>) -> String {
+    fn origin(is_shared: bool, file: Option<&str>) -> String {
         match file {
-            Some(file) if is_shared => file.clone(),
+            Some(file) if is_shared => file.to_owned(),
             _ => "the default".to_owned(),
         }
     }

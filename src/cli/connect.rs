@@ -12,6 +12,7 @@ use super::out::note;
 /// Where the store is, as far as the command line says it.
 #[derive(Clone, Debug)]
 pub struct Home {
+    /// The DynamoDB table's name.
     pub table: String,
     /// The SDK's own configuration decides where it is `None`.
     pub region: Option<String>,
@@ -27,7 +28,9 @@ impl Home {
 
 /// A connection to the store and to AWS.
 pub struct Connected {
+    /// Connections to every account and region that environments name.
     pub sessions: Sessions,
+    /// The DynamoDB table.
     pub store: Store,
 }
 

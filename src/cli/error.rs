@@ -10,29 +10,44 @@ use crate::manifest::{Problems, SourceError};
 use crate::model::ObjectId;
 use crate::store::StoreError;
 
+/// Why a verb failed. What is printed of it says what to do next.
 #[derive(Debug, Error)]
 pub enum CliError {
+    /// Manifests have mistakes, each with its place.
     #[error(transparent)]
     Problems(#[from] Problems),
+    /// Manifests could not be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// Code could not be packaged.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// The store failed, or refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A call to AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// The head was not moved: a rule of releases is against it.
     #[error(transparent)]
     NotMoved(#[from] Refused),
+    /// What was asked for cannot be done now.
     #[error("{0}")]
     Refused(String),
+    /// The call itself is wrong.
     #[error("{0}")]
     Usage(String),
     /// Somebody pressed Ctrl-C. It says what was done until then.
     #[error("interrupted; {0}")]
     Interrupted(String),
+    /// This machine failed: a file, a terminal.
     #[error("{what}: {source}")]
-    Io { what: String, source: std::io::Error },
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 impl From<MoveError> for CliError {

@@ -5,6 +5,8 @@
 //! failed (for `diff`: differences), 2 for a wrong call (for `diff`: failed, or nothing can be done), 130 for
 //! interrupted.
 
+#![warn(missing_docs)]
+
 mod apply;
 mod comparison;
 mod completion;

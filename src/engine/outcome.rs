@@ -124,7 +124,7 @@ pub fn set_conditions(
         Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
         // What was seen to differ in the parts that could be read is named all the same.
         Verdict::ObserveFailed(_) if compared.changes().is_empty() => {
-            set(condition_type::SYNCED, Unknown, reason, "it could not be read")
+            set(condition_type::SYNCED, Unknown, reason, "it could not be read");
         }
         _ => match compared {
             Compared::InSync => set(condition_type::SYNCED, True, "InSync", ""),

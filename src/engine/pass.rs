@@ -515,7 +515,7 @@ impl Pass<'_> {
             Verdict::Settled => debug!("as declared"),
             Verdict::Progressing(message) => info!(detail = message, "progressing"),
             Verdict::Waiting(waiting) => {
-                info!(reason = waiting.reason, detail = %waiting.message, "waiting")
+                info!(reason = waiting.reason, detail = %waiting.message, "waiting");
             }
             Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
             Verdict::Blocked(blocked) => {

@@ -245,10 +245,10 @@ impl Engine {
             match store.collect(&name).await {
                 Ok(0) => {}
                 Ok(records) => {
-                    info!(environment = %name, records, "records that no release refers to were deleted from the store")
+                    info!(environment = %name, records, "records that no release refers to were deleted from the store");
                 }
                 Err(error) => {
-                    warn!(environment = %name, %error, "records that no release refers to stay in the store; tried again in a day")
+                    warn!(environment = %name, %error, "records that no release refers to stay in the store; tried again in a day");
                 }
             }
         });

@@ -55,7 +55,7 @@ pub(super) fn plain(directory: &Path) -> Result<Source, SourceError> {
 fn build(directory: &Path) -> Result<(String, Output), SourceError> {
     for (tool, arguments) in TOOLS {
         match Command::new(tool).args(arguments).arg(directory).output() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => {
                 return Err(SourceError::Unreadable { path: tool.to_owned(), source });
             }

@@ -22,8 +22,11 @@ use super::value::{is_empty, is_sensitive, show};
 /// One declared field that differs. `None` means absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
+    /// Below `spec`.
     pub path: Path,
+    /// As AWS has it, in the manifest's words.
     pub live: Option<Value>,
+    /// As the manifest has it.
     pub desired: Option<Value>,
 }
 

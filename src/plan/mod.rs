@@ -10,6 +10,8 @@
 //! Left to others: talking to AWS (`kinds/*/observe.rs`, `apply.rs`), deciding when to plan again
 //! (`engine`).
 
+#![warn(missing_docs)]
+
 mod check;
 mod diff;
 mod order;

@@ -7,8 +7,11 @@ use super::Change;
 /// What a step does to the resource or to a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Verb {
+    /// It makes what was not there.
     Create,
+    /// It changes what is there.
     Update,
+    /// It takes away what is there.
     Delete,
 }
 
@@ -26,7 +29,9 @@ pub enum Scope {
 /// One AWS write (or one pair of writes that is idempotent as a whole), with its reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step<S> {
+    /// What it does.
     pub verb: Verb,
+    /// What it does that to.
     pub scope: Scope,
     /// The steps after it do not need it: should AWS refuse it, they are taken all the same.
     pub stands_alone: bool,
@@ -41,14 +46,18 @@ pub struct Step<S> {
 /// Something that AWS or another object is still busy with; observe again later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Waiting {
+    /// One word, for machines: docs/reasons.md explains each.
     pub reason: &'static str,
+    /// A sentence, for people.
     pub message: String,
 }
 
 /// Something that only a person can resolve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Blocked {
+    /// One word, for machines: docs/reasons.md explains each.
     pub reason: &'static str,
+    /// A sentence, for people.
     pub message: String,
 }
 
@@ -57,6 +66,7 @@ pub struct Blocked {
 pub struct Plan<S> {
     /// Every declared field that differs, whether or not a step can mend it.
     pub changes: Vec<Change>,
+    /// What is done about it, in this order.
     pub steps: Vec<Step<S>>,
     /// Observed after the steps: why the resource is not ready even when nothing differs.
     pub waiting: Option<Waiting>,
@@ -78,11 +88,13 @@ impl<S> Default for Plan<S> {
 }
 
 impl<S> Plan<S> {
+    /// Nothing to do but to wait.
     pub fn waiting(reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { waiting: Some(Waiting { reason, message }), ..Self::default() }
     }
 
+    /// Nothing to do before a person has acted.
     pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { blocked: Some(Blocked { reason, message }), ..Self::default() }

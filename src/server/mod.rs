@@ -5,6 +5,8 @@
 //! their checks with `?verbose`, as Kubernetes' API server does. Nothing here changes anything or shows a
 //! manifest.
 
+#![warn(missing_docs)]
+
 mod listen;
 mod openmetrics;
 
@@ -23,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{Check, Exemplars, Health};
 use crate::model::visible;
 
+/// The port is taken, or not ours to take.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {source}; give another address with --http")]
 pub struct BindError {
@@ -37,6 +40,7 @@ struct Served {
     exemplars: Exemplars,
 }
 
+/// Takes the port, before anything else is begun.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| BindError { address, source })
 }

@@ -19,7 +19,7 @@ pub struct Lease {
     pub epoch: u64,
     pub expires_at: Timestamp,
     /// Every object of the environment that could be read was observed no longer ago than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "oldestLook", skip_serializing_if = "Option::is_none")]
     pub oldest_observation: Option<Timestamp>,
 }
 

@@ -86,7 +86,8 @@ async fn a_job_started_by_hand_is_followed_by_the_declared_artifact() {
     harness.observe("shop").await;
     harness.until_ready("shop").await;
     let jobs = amplify.list_jobs().app_id(&app).branch_name("main").send().await.unwrap();
-    let ids: Vec<_> = jobs.job_summaries().iter().map(|j| j.job_id()).collect();
+    let ids: Vec<_> =
+        jobs.job_summaries().iter().map(aws_sdk_amplify::types::JobSummary::job_id).collect();
     assert_eq!(ids, ["3", "2", "1"]);
 }
 

@@ -1,6 +1,9 @@
 //! Everything that needs more than one module: the engine on the embedded AWS under virtual time, the
 //! real binary, other AWS clients, and the rules of the house.
 
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used)]
+
 /// A world allocates all day long: a tenth of the proofs' time is the allocator's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -104,7 +104,7 @@ impl IndexPlan {
         for change in changes {
             match change.path.0.get(1) {
                 Some(Segment::Element(name)) => {
-                    by_index.entry(name.clone()).or_default().push(change)
+                    by_index.entry(name.clone()).or_default().push(change);
                 }
                 // The list as a whole was declared empty.
                 _ => {

@@ -88,7 +88,7 @@ fn run(manifests: &Path, fault: Option<&str>) -> (Live, Vec<String>) {
         ready.count() == 4
     });
     let calls = aws.sandbox.calls().all();
-    let ours = calls.iter().filter(|c| c.caller == DAEMON).map(|c| c.action());
+    let ours = calls.iter().filter(|c| c.caller == DAEMON).map(trueup::sandbox::Call::action);
     (aws.runtime.block_on(live(&aws.sandbox)), ours.collect())
 }
 

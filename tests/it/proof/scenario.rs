@@ -75,7 +75,7 @@ impl Scenario {
         harness.start().await;
         self.until_done(&harness).await;
         let calls = harness.sandbox.calls().all();
-        let ours = calls.iter().filter(|c| c.caller == DAEMON).map(|c| c.action());
+        let ours = calls.iter().filter(|c| c.caller == DAEMON).map(trueup::sandbox::Call::action);
         (self.end(&harness).await, ours.collect())
     }
 }

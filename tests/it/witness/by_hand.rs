@@ -449,7 +449,7 @@ pub async fn make(
     let mut resource = Resource { kind, object, name: name.clone(), id: String::new() };
     match kind {
         "Bucket" => {
-            drop(facet.ask(harness, "CreateBucket", &json!({"Bucket": name})).await.unwrap())
+            drop(facet.ask(harness, "CreateBucket", &json!({"Bucket": name})).await.unwrap());
         }
         "Function" => {
             let role = "arn:aws:iam::123456789012:role/by-hand";
