@@ -99,9 +99,9 @@ impl Pass<'_> {
         let StatusRecord { phase, job, flap_guard, .. } = self.record.clone();
         let before = (phase, job, flap_guard);
         if creates_whole(step) {
-            self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             // It ran for a resource that is gone, and the new one numbers its jobs anew.
             self.record.job = None;
+            self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;
         }
         if let Scope::Job(digest) = &step.scope {

@@ -33,6 +33,8 @@ const LAMBDA: &[Route] = &[
     ("PUT", "/2017-10-31/functions/*/concurrency", "PutFunctionConcurrency"),
     ("DELETE", "/2017-10-31/functions/*/concurrency", "DeleteFunctionConcurrency"),
     ("GET", "/2019-09-30/functions/*/concurrency", "GetFunctionConcurrency"),
+    ("PUT", "/2024-08-31/functions/*/recursion-config", "PutFunctionRecursionConfig"),
+    ("GET", "/2024-08-31/functions/*/recursion-config", "GetFunctionRecursionConfig"),
     ("PUT", "/2019-09-25/functions/*/event-invoke-config", "PutFunctionEventInvokeConfig"),
     ("GET", "/2019-09-25/functions/*/event-invoke-config", "GetFunctionEventInvokeConfig"),
     ("DELETE", "/2019-09-25/functions/*/event-invoke-config", "DeleteFunctionEventInvokeConfig"),

@@ -61,6 +61,8 @@ pub(super) fn compare(
         }
     }
     seen["reservedConcurrency"] = json!(-1);
+    seen["recursiveLoop"] = json!("Terminate");
+    seen["aliasDescription"] = json!("");
     for (field, facet) in &live.facets {
         seen[field] = facet.words.clone();
     }

@@ -3,12 +3,13 @@
 
 use std::marker::PhantomData;
 
+use aws_sdk_lambda::operation::get_alias::GetAliasOutput;
 use aws_sdk_lambda::types as aws;
 
 use super::qualifier::Qualifier;
 use super::spec::*;
 use crate::aws::{Absent, AwsError, Service, Session};
-use crate::kinds::{AnyFacet, Plain, Told};
+use crate::kinds::{AnyFacet, Plain, Told, as_aws, word};
 
 /// What the calls name a function by.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,9 @@ pub struct FunctionRef {
 }
 
 pub(super) const RESERVATION: &dyn AnyFacet<FunctionRef> = &Told::<Reservation>(PhantomData);
+pub(super) const RECURSION: &dyn AnyFacet<FunctionRef> = &Told::<Recursion>(PhantomData);
+pub(super) const ALIAS_DESCRIPTION: &dyn AnyFacet<FunctionRef> =
+    &Told::<AliasDescription>(PhantomData);
 pub(super) const ASYNC: &dyn AnyFacet<FunctionRef> = &Told::<AsyncSettings>(PhantomData);
 pub(super) const URL: &dyn AnyFacet<FunctionRef> = &Told::<super::url::Url>(PhantomData);
 
@@ -49,6 +53,87 @@ impl Plain for Reservation {
     async fn clear(session: &Session, of: &FunctionRef) -> Result<(), AwsError> {
         let call = session.lambda().delete_function_concurrency().function_name(&of.name).send();
         session.write(Service::Lambda, "DeleteFunctionConcurrency", call).await.map(drop)
+    }
+}
+
+/// What Lambda does about a function that calls itself in a circle. There is no call that takes the setting away:
+/// a new function stops the circle.
+struct Recursion;
+
+impl Plain for Recursion {
+    type Of = FunctionRef;
+    const FIELD: &'static str = "recursiveLoop";
+    const WHAT: &'static str = "recursive loop detection";
+    const READ: (Service, &'static str) = (Service::Lambda, "GetFunctionRecursionConfig");
+    type Words = RecursiveLoop;
+
+    async fn read(session: &Session, of: &FunctionRef) -> Result<Option<RecursiveLoop>, AwsError> {
+        let (service, operation) = Self::READ;
+        let read = session.read(service, operation, || {
+            session.lambda().get_function_recursion_config().function_name(&of.name).send()
+        });
+        let read = read.await?;
+        let read = AwsError::required(service, operation, read.recursive_loop())?;
+        let known = word(Self::FIELD, read.as_str());
+        known.map(Some).map_err(|unknown| unknown.in_reply(service, operation))
+    }
+
+    async fn write(
+        session: &Session,
+        of: &FunctionRef,
+        words: RecursiveLoop,
+    ) -> Result<(), AwsError> {
+        let call = session.lambda().put_function_recursion_config().function_name(&of.name);
+        let call = call.recursive_loop(as_aws(words)).send();
+        session.write(Service::Lambda, "PutFunctionRecursionConfig", call).await.map(drop)
+    }
+
+    async fn clear(session: &Session, of: &FunctionRef) -> Result<(), AwsError> {
+        Self::write(session, of, RecursiveLoop::Terminate).await
+    }
+}
+
+/// The alias's own description. It is written in the revision that is read right before: what moves the alias
+/// meanwhile is not lost.
+struct AliasDescription;
+
+impl AliasDescription {
+    async fn get(session: &Session, of: &FunctionRef) -> Result<Option<GetAliasOutput>, AwsError> {
+        // Without a qualifier there is no alias to describe; validation refuses that.
+        let Some(alias) = &of.qualifier else { return Ok(None) };
+        let (service, operation) = Self::READ;
+        let read = session.read(service, operation, || {
+            session.lambda().get_alias().function_name(&of.name).name(alias).send()
+        });
+        read.await.absent("ResourceNotFoundException")
+    }
+}
+
+impl Plain for AliasDescription {
+    type Of = FunctionRef;
+    const FIELD: &'static str = "aliasDescription";
+    const WHAT: &'static str = "description of the alias";
+    const READ: (Service, &'static str) = (Service::Lambda, "GetAlias");
+    type Words = String;
+
+    async fn read(session: &Session, of: &FunctionRef) -> Result<Option<String>, AwsError> {
+        let alias = Self::get(session, of).await?;
+        Ok(alias.map(|alias| alias.description().unwrap_or_default().to_owned()))
+    }
+
+    /// What the call leaves out stays: the version, the weights
+    /// (<https://docs.aws.amazon.com/lambda/latest/api/API_UpdateAlias.html>).
+    async fn write(session: &Session, of: &FunctionRef, words: String) -> Result<(), AwsError> {
+        let seen = Self::get(session, of).await?;
+        let call = session.lambda().update_alias().function_name(&of.name).description(words);
+        let call = call.set_name(of.qualifier.clone());
+        let revision = seen.and_then(|alias| alias.revision_id().map(str::to_owned));
+        let call = call.set_revision_id(revision).send();
+        session.write(Service::Lambda, "UpdateAlias", call).await.map(drop)
+    }
+
+    async fn clear(session: &Session, of: &FunctionRef) -> Result<(), AwsError> {
+        Self::write(session, of, String::new()).await
     }
 }
 

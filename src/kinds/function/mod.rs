@@ -48,8 +48,8 @@ impl Kind for Function {
     const FIELDS: &'static [&'static str] = &["name", "arn", "functionArn", "url", "version"];
 
     // What a new function has:
-    // https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html,
-    // API_PutFunctionEventInvokeConfig.html and API_CreateFunctionUrlConfig.html.
+    // https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html, API_PutFunctionEventInvokeConfig.html,
+    // API_PutFunctionRecursionConfig.html and API_CreateFunctionUrlConfig.html.
     const NULLS: Nulls = Nulls::StandFor(&[
         ("description", r#""""#),
         ("architectures", r#"["x86_64"]"#),
@@ -69,6 +69,8 @@ impl Kind for Function {
         ("snapStart", r#"{"applyOn": "None"}"#),
         ("kmsKeyArn", r#""""#),
         ("reservedConcurrency", "-1"),
+        ("recursiveLoop", r#""Terminate""#),
+        ("aliasDescription", r#""""#),
         ("async", "{}"),
         ("async.maximumRetryAttempts", "2"),
         ("async.maximumEventAgeInSeconds", "21600"),

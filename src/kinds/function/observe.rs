@@ -7,7 +7,7 @@ use aws_sdk_lambda::types as aws;
 use serde_json::json;
 
 use super::configuration::{self, variables};
-use super::facets::{ASYNC, FunctionRef, RESERVATION};
+use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION};
 use super::permission::{self, Statement};
 use super::qualifier::{self, Leftover};
 use super::spec::*;
@@ -133,7 +133,7 @@ pub(super) async fn observe(
         let version = published.as_ref().and_then(|p| p.configuration());
         live.failure = live.failure.or_else(|| version.and_then(failure));
     }
-    let facets = [RESERVATION, ASYNC];
+    let facets = [RESERVATION, RECURSION, ASYNC, ALIAS_DESCRIPTION];
     live.facets = read_facets(session, &of, &facets, is_declared, &mut live.unread).await?;
     if asked.url.is_some() {
         let url = Url::read(session, &of).await;

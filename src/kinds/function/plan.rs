@@ -7,7 +7,7 @@ use crate::model::Segment;
 use crate::plan::{Blocked, Change, Plan, Verb};
 
 use super::compare::{SHAPE, Settings, compare};
-use super::facets::{ASYNC, FunctionRef, RESERVATION, URL};
+use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
 use super::observe::LiveFunction;
 use super::permission;
 use super::qualifier::{self, Removals};
@@ -135,7 +135,7 @@ pub(super) fn plan(
     qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
     // What belongs to the alias, where there is one.
     let push_qualified = |plan: &mut Plan<FunctionStep>, changes: &mut Vec<Change>| {
-        push_facets(plan, [ASYNC, URL], &seen.facets, &effective, changes, step);
+        push_facets(plan, [ASYNC, URL, ALIAS_DESCRIPTION], &seen.facets, &effective, changes, step);
         push_permissions(plan, changes, &settings, &of, seen);
     };
     // Who may call it comes before what it is, where there is already something to call.
@@ -150,7 +150,7 @@ pub(super) fn plan(
         let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
         plan.push(Verb::Update, "tags", tags, step).stands_alone();
     }
-    push_facets(&mut plan, [RESERVATION], &seen.facets, &effective, &mut changes, step);
+    push_facets(&mut plan, [RESERVATION, RECURSION], &seen.facets, &effective, &mut changes, step);
     push_settings(&mut plan, &mut changes, &settings, seen);
     // Whoever ignores the alias moves it.
     if !keeps_alias {
@@ -386,7 +386,7 @@ mod tests {
     fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
         let mut tags = desired.tags.clone();
         tags.extend(qualifier::first_tag(&desired.spec));
-        let facets = [RESERVATION, ASYNC, URL]
+        let facets = [RESERVATION, RECURSION, ASYNC, URL, ALIAS_DESCRIPTION]
             .into_iter()
             .filter_map(|facet| Some((facet.field(), facet.saying(extra.get(facet.field())?))));
         LiveFunction {

@@ -87,6 +87,10 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub reserved_concurrency: Option<i32>,
+    /// What Lambda does when the function calls itself in a circle, by a queue or a bucket: it stops the circle, or
+    /// lets it go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recursive_loop: Option<RecursiveLoop>,
     /// How asynchronous invocations are retried; `{}` goes back to Lambda's own.
     #[serde(rename = "async", skip_serializing_if = "Option::is_none")]
     pub async_invocation: Option<AsyncInvocation>,
@@ -102,6 +106,10 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$"))]
     pub alias: Option<String>,
+    /// The alias's own description, at most 256 characters; `""` takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub alias_description: Option<String>,
     pub code: Code,
 }
 
@@ -186,6 +194,13 @@ pub enum SystemLogLevel {
     Debug,
     Info,
     Warn,
+}
+
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RecursiveLoop {
+    Allow,
+    Terminate,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -423,6 +438,10 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
             problems.push(SpecProblem::new(format!("permissions[{i}].id"), message));
         }
         seen.push(&permission.id);
+    }
+    if spec.alias.is_none() && spec.alias_description.is_some() {
+        let message = "aliasDescription describes an alias, and there is none";
+        problems.push(SpecProblem::new("aliasDescription", message).help("add alias to spec"));
     }
     if let Some(url) = &spec.url
         && url.auth_type.is_none()

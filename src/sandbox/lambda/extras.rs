@@ -1,5 +1,5 @@
 //! What hangs on a function or on one of its aliases: permissions, URL, async settings, tags,
-//! reserved concurrency.
+//! reserved concurrency, recursive loops.
 
 use serde_json::{Value, json};
 
@@ -28,6 +28,15 @@ impl Function {
             _ => {}
         }
         (200, json!({"ReservedConcurrentExecutions": self.reserved}))
+    }
+
+    /// A new function stops loops:
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html>.
+    pub fn recursion(&mut self, operation: &str, body: &Value) -> (u16, Value) {
+        if operation == "PutFunctionRecursionConfig" {
+            self.recursive_loop = body["RecursiveLoop"].as_str().map(str::to_owned);
+        }
+        (200, json!({"RecursiveLoop": self.recursive_loop.as_deref().unwrap_or("Terminate")}))
     }
 
     /// The statement that AddPermission makes:

@@ -22,6 +22,7 @@ pub(super) struct Function {
     aliases: BTreeMap<String, Value>,
     pub(super) tags: Map<String, Value>,
     pub(super) reserved: Option<i64>,
+    pub(super) recursive_loop: Option<String>,
     /// By qualifier; `$LATEST` where there is none.
     pub(super) policies: BTreeMap<String, Vec<Value>>,
     pub(super) urls: BTreeMap<String, Value>,
@@ -49,6 +50,7 @@ impl Function {
             aliases: BTreeMap::new(),
             tags: Map::new(),
             reserved: None,
+            recursive_loop: None,
             policies: BTreeMap::new(),
             urls: BTreeMap::new(),
             async_settings: BTreeMap::new(),

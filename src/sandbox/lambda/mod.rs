@@ -95,6 +95,9 @@ impl Lambda {
             "PutFunctionConcurrency" | "DeleteFunctionConcurrency" | "GetFunctionConcurrency" => {
                 self.with(&asked, |f| Ok(f.concurrency(&call.operation, &asked.body)))
             }
+            "PutFunctionRecursionConfig" | "GetFunctionRecursionConfig" => {
+                self.with(&asked, |f| Ok(f.recursion(&call.operation, &asked.body)))
+            }
             // Nothing is signed here; Terraform asks.
             "GetFunctionCodeSigningConfig" => self.with(&asked, |f| {
                 Ok((200, json!({"FunctionName": f.name, "CodeSigningConfigArn": ""})))

@@ -88,7 +88,10 @@ async fn function(sandbox: &Sandbox, name: &str) -> Value {
     found["Configuration"] = without(found["Configuration"].take(), &VOLATILE);
     let mut qualifiers = vec![String::new()];
     let aliases = get(sandbox, "lambda", &format!("{base}/aliases")).await.unwrap();
+    let recursion = format!("/2024-08-31/functions/{name}/recursion-config");
+    found["Recursion"] = get(sandbox, "lambda", &recursion).await.unwrap();
     for alias in aliases["Aliases"].as_array().unwrap() {
+        let description = alias["Description"].clone();
         let alias = alias["Name"].as_str().unwrap();
         let published = get(sandbox, "lambda", &format!("{base}?Qualifier={alias}")).await.unwrap();
         let is_published = published["Configuration"]["Version"] != "$LATEST";
@@ -96,6 +99,7 @@ async fn function(sandbox: &Sandbox, name: &str) -> Value {
         let published = without(published["Configuration"].clone(), &VOLATILE);
         found["Aliases"][alias] = without(published, &["Description"]);
         found["Aliases"][alias]["IsPublished"] = json!(is_published);
+        found["Aliases"][alias]["AliasDescription"] = description;
         qualifiers.push(alias.to_owned());
     }
     for qualifier in qualifiers {

@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 84] = [
+const BUGS: [Bug; 85] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -57,6 +57,13 @@ const BUGS: [Bug; 84] = [
         good: "self.previous.iter().chain(&self.begun)",
         bad: "self.previous.iter().chain(&self.begun[..0])",
         caught_by: "more_harm::what_an_unfinished_release_limited",
+    },
+    Bug {
+        name: "a branch that is made anew has the job of before",
+        file: "kinds/frontend/plan.rs",
+        good: "desired.job.as_ref().filter(|_| seen.branch.is_some());",
+        bad: "desired.job.as_ref();",
+        caught_by: "--lib",
     },
     Bug {
         name: "ignored paths are not filled in",
@@ -649,7 +656,9 @@ impl Copy {
         };
         // One from before may be there.
         let _ = std::fs::remove_dir_all(&it.root);
-        for part in ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches", "docs"] {
+        for part in
+            ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches", "examples", "docs"]
+        {
             for entry in walkdir::WalkDir::new(root().join(part)) {
                 let entry = entry.unwrap();
                 let to = it.root.join(entry.path().strip_prefix(root()).unwrap());

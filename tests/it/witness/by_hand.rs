@@ -98,6 +98,7 @@ pub const FACETS: &[Facet] = &[
     function("CreateFunctionUrlConfig", "GetFunctionUrlConfig"),
     function("PutFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig"),
     function("PutFunctionConcurrency", "GetFunctionConcurrency"),
+    function("PutFunctionRecursionConfig", "GetFunctionRecursionConfig"),
     frontend("UpdateApp", "GetApp", "/app"),
     frontend("UpdateBranch", "GetBranch", "/branch"),
     table("UpdateTable", "DescribeTable", "/Table"),

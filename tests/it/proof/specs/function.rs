@@ -81,6 +81,8 @@ fn full() -> Value {
             "snapStart": {"applyOn": "None"},
             "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a",
             "reservedConcurrency": 5,
+            "recursiveLoop": "Allow",
+            "aliasDescription": "what is served",
             "async": {
                 "maximumRetryAttempts": 1, "maximumEventAgeInSeconds": 600,
                 "onSuccess": "arn:aws:sqs:us-east-1:123456789012:done",
@@ -127,7 +129,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ),
         (
             "cleared extras",
-            json!({"url": {}, "async": {}, "permissions": [], "reservedConcurrency": -1}),
+            json!({"url": {}, "async": {}, "permissions": [], "reservedConcurrency": -1, "recursiveLoop": "Terminate", "aliasDescription": ""}),
         ),
         (
             "an open URL",
@@ -195,6 +197,8 @@ fn rows() -> Vec<Row> {
         configure("kmsKeyArn", "kmsKeyArn", json!({"KMSKeyArn": "arn:aws:kms:us-east-1:123456789012:key/b"})),
         Row::new("reservedConcurrency", "reservedConcurrency", rest("lambda", "PUT", "/2017-10-31/functions/{name}/concurrency", json!({"ReservedConcurrentExecutions": 9}))),
         Row::new("reservedConcurrency", "reservedConcurrency", rest("lambda", "DELETE", "/2017-10-31/functions/{name}/concurrency", Value::Null)),
+        Row::new("recursiveLoop", "recursiveLoop", rest("lambda", "PUT", "/2024-08-31/functions/{name}/recursion-config", json!({"RecursiveLoop": "Terminate"}))),
+        Row::new("aliasDescription", "aliasDescription", rest("lambda", "PUT", "/2015-03-31/functions/{name}/aliases/live", json!({"Description": "by hand"}))),
         asynchronous("async.maximumRetryAttempts", "async.maximumRetryAttempts", json!({"MaximumRetryAttempts": 2})),
         asynchronous("async.maximumEventAgeInSeconds", "async.maximumEventAgeInSeconds", json!({"MaximumEventAgeInSeconds": 90})),
         asynchronous("async.onSuccess", "async.onSuccess", json!({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:123456789012:failed"}}})),
