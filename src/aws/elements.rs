@@ -1,14 +1,16 @@
-//! Elements of a bucket's settings that the SDK does not know.
+//! Elements of settings that the SDK does not know.
 //!
-//! The SDK's reader passes over an element that it has no member for, and a setting is written as a whole: the
-//! element would be lost. So a reply that has one is an error of that setting, before anything is written.
+//! The SDK's reader passes over what it has no member for, and a setting is written as a whole: it would be lost. So
+//! a reply that has such an element is an error of that setting, before anything is written. That holds for the
+//! settings that are read by calls of their own: a bucket's, and a function's URL and async settings. Where one
+//! call reads a whole resource, a new member of AWS would stop all of it, which harms more than it protects.
 
 use thiserror::Error;
 
-/// S3 says something that this version of trueup has no member for.
+/// AWS says something that this version of trueup has no member for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "S3 says `{element}`, which this version of trueup does not know and would lose; upgrade trueup, or take the \
+    "AWS says `{element}`, which this version of trueup does not know and would lose; upgrade trueup, or take the \
      setting out of the manifest"
 )]
 pub(super) struct UnknownElement {
@@ -170,8 +172,32 @@ const KNOWN: [&str; 132] = [
     "Years",
 ];
 
+/// Structures of JSON replies that are written as wholes, and their members, from botocore's model of Lambda
+/// (2015-03-31).
+const STRUCTURES: [(&str, &str, &[&str]); 2] = [
+    (
+        "GetFunctionUrlConfig",
+        "/Cors",
+        &[
+            "AllowCredentials",
+            "AllowHeaders",
+            "AllowMethods",
+            "AllowOrigins",
+            "ExposeHeaders",
+            "MaxAge",
+        ],
+    ),
+    ("GetFunctionEventInvokeConfig", "/DestinationConfig", &["OnFailure", "OnSuccess"]),
+];
+
 /// The first element of a reply, below its root, that is not known.
 pub(super) fn unknown(operation: &str, document: &[u8]) -> Option<UnknownElement> {
+    if let Some((_, path, known)) = STRUCTURES.iter().find(|(name, ..)| *name == operation) {
+        let document: serde_json::Value = serde_json::from_slice(document).ok()?;
+        let members = document.pointer(path)?.as_object()?;
+        let element = members.keys().find(|member| !known.contains(&member.as_str()))?;
+        return Some(UnknownElement { element: element.clone() });
+    }
     if !SETTINGS.contains(&operation) {
         return None;
     }
@@ -208,6 +234,9 @@ mod tests {
                 Some("ObjectAgeGreaterThan"),
             ),
             ("GetBucketPolicy", with("<ObjectAgeGreaterThan/>"), None),
+            ("GetFunctionUrlConfig", r#"{"AuthType": "NONE", "Cors": {"MaxAge": 0}}"#.into(), None),
+            ("GetFunctionUrlConfig", r#"{"Cors": {"AllowAll": true}}"#.into(), Some("AllowAll")),
+            ("GetFunctionUrlConfig", r#"{"AuthType": "NONE", "New": 1}"#.into(), None),
         ] {
             let found = unknown(operation, document.as_bytes()).map(|unknown| unknown.element);
             assert_eq!(found.as_deref(), expected, "{document}");
