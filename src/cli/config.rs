@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use super::out::{Colour, say};
@@ -20,6 +21,12 @@ const FILE: &str = "trueup.toml";
 
 /// No variable sets these.
 const TYPED_ALWAYS: [&str; 4] = ["confirm", "help", "prune", "version"];
+
+/// Where the SDK finds the region, too.
+const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The environment of the verbs that only read.
+const ENVIRONMENT: &str = "TRUEUP_ENVIRONMENT";
 
 /// Verbs that only read one environment: they take the one that the file names where none is given.
 const READING: [&str; 4] = ["events", "get", "history", "wait"];
@@ -99,12 +106,13 @@ impl Config {
             if !READING.contains(&verb.get_name()) {
                 return verb;
             }
-            let verb = match self.shared.environment.clone() {
-                Some(name) => {
-                    verb.mut_arg("environment", |arg| arg.default_value(name).required(false))
+            let verb = verb.mut_arg("environment", |arg| {
+                let arg = arg.env(ENVIRONMENT);
+                match self.shared.environment.clone() {
+                    Some(name) => arg.default_value(name).required(false),
+                    None => arg,
                 }
-                None => verb,
-            };
+            });
             let has_output = verb.get_arguments().any(|arg| arg.get_id() == "output");
             match self.shared.output.clone().filter(|_| has_output) {
                 Some(output) => verb.mut_arg("output", |arg| arg.default_value(output)),
@@ -117,8 +125,7 @@ impl Config {
     pub(super) fn home(&self) -> Home {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let table = variable("TRUEUP_TABLE").or_else(|| self.shared.table.clone());
-        let has_region =
-            ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().any(|v| variable(v).is_some());
+        let has_region = REGION.into_iter().any(|name| variable(name).is_some());
         Home {
             table: table.unwrap_or_else(|| TABLE_DEFAULT.to_owned()),
             region: self.shared.region.clone().filter(|_| !has_region),
@@ -127,56 +134,64 @@ impl Config {
 
     /// `matches` are those of the command line of `config view` itself.
     pub(super) fn view(&self, _: &ConfigArgs, matches: &ArgMatches) -> Result<(), CliError> {
-        let file = self.path.as_ref().map(|path| path.display().to_string());
-        let global = |id: &str,
-                      flag: &str,
-                      variable: &str,
-                      shared: &Option<String>,
-                      default: &str| {
-            let value = matches.try_get_raw(id).ok().flatten().and_then(|mut values| values.next());
-            let value = value.map(|value| value.to_string_lossy().into_owned());
-            let from = match matches.value_source(id) {
-                Some(ValueSource::CommandLine) => flag.to_owned(),
-                Some(ValueSource::EnvVariable) => variable.to_owned(),
-                _ => Self::origin(shared.is_some(), file.as_deref()),
-            };
-            vec![flag.trim_start_matches('-').to_owned(), value.unwrap_or(default.to_owned()), from]
-        };
-        let Shared { table: of_table, region, environment, output, color } = &self.shared;
-        let of_verbs = |name: &str, variable: &str, shared: &Option<String>, default: &str| {
-            let (value, from) = match (std::env::var(variable).ok(), shared) {
-                (Some(value), _) if !value.is_empty() => (value, variable.to_owned()),
-                (_, Some(value)) => (value.clone(), Self::origin(true, file.as_deref())),
-                _ => (default.to_owned(), Self::origin(false, file.as_deref())),
-            };
-            vec![name.to_owned(), value, from]
-        };
-        let rows = vec![
-            global("table", "--table", "TRUEUP_TABLE", of_table, TABLE_DEFAULT),
-            match std::env::var("AWS_DEFAULT_REGION") {
-                Ok(value) if matches.value_source("region").is_none() => {
-                    vec!["region".to_owned(), value, "AWS_DEFAULT_REGION".to_owned()]
-                }
-                _ => global("region", "--region", "AWS_REGION", region, "(the AWS profile's)"),
-            },
-            of_verbs("environment", "TRUEUP_ENVIRONMENT", environment, "(none)"),
-            of_verbs("output", "TRUEUP_OUTPUT", output, "table"),
-            global("color", "--color", "TRUEUP_COLOR", color, "auto"),
-        ];
-        say!("{}", table(&["SETTING", "VALUE", "FROM"], rows));
+        let rows = self.settings().map(|setting| {
+            let (value, from) = setting
+                .of_flag(matches)
+                .or_else(|| setting.of_variable())
+                .or_else(|| self.of_file(&setting))
+                .unwrap_or_else(|| (setting.default.to_owned(), "the default".to_owned()));
+            vec![setting.name.to_owned(), value, from]
+        });
+        say!("{}", table(&["SETTING", "VALUE", "FROM"], rows.into()));
         Ok(())
     }
 
-    fn origin(is_shared: bool, file: Option<&str>) -> String {
-        match file {
-            Some(file) if is_shared => file.to_owned(),
-            _ => "the default".to_owned(),
-        }
+    fn settings(&self) -> [Setting<'_>; 5] {
+        let Shared { table, region, environment, output, color } = &self.shared;
+        let setting = |name, variables, shared: &'_ Option<String>, default| Setting {
+            name,
+            variables,
+            shared: shared.clone(),
+            default,
+        };
+        [
+            setting("table", &["TRUEUP_TABLE"], table, TABLE_DEFAULT),
+            setting("region", &REGION, region, "(the AWS profile's)"),
+            setting("environment", &[ENVIRONMENT], environment, "(none)"),
+            setting("output", &["TRUEUP_OUTPUT"], output, "table"),
+            setting("color", &["TRUEUP_COLOR"], color, "auto"),
+        ]
+    }
+
+    fn of_file(&self, setting: &Setting<'_>) -> Option<(String, String)> {
+        let path = self.path.as_ref()?;
+        setting.shared.clone().map(|value| (value, path.display().to_string()))
     }
 }
 
-/// Gives a flag its variable: `--quota-scale` is `TRUEUP_QUOTA_SCALE`. The environment of a verb that only reads
-/// has one, too.
+/// One setting, and where it may come from. Each source gives the value and the source's name.
+struct Setting<'a> {
+    name: &'a str,
+    variables: &'a [&'a str],
+    shared: Option<String>,
+    default: &'a str,
+}
+
+impl Setting<'_> {
+    fn of_flag(&self, matches: &ArgMatches) -> Option<(String, String)> {
+        // A setting of single verbs is no flag of this one.
+        let value = matches.try_get_raw(self.name).ok()??.next()?;
+        let is_given = matches.value_source(self.name) == Some(ValueSource::CommandLine);
+        is_given.then(|| (value.to_string_lossy().into_owned(), format!("--{}", self.name)))
+    }
+
+    fn of_variable(&self) -> Option<(String, String)> {
+        let value = |name: &&str| Some((std::env::var(name).ok()?, (*name).to_owned()));
+        self.variables.iter().filter_map(value).find(|(value, _)| !value.is_empty())
+    }
+}
+
+/// Gives a flag its variable: `--quota-scale` is `TRUEUP_QUOTA_SCALE`.
 fn with_variable(arg: Arg) -> Arg {
     let name = match arg.get_long() {
         Some(long) if !TYPED_ALWAYS.contains(&long) => long.to_owned(),
@@ -185,6 +200,11 @@ fn with_variable(arg: Arg) -> Arg {
     if arg.get_env().is_some() || arg.is_global_set() {
         return arg;
     }
+    // `1` and `yes` switch a flag on, as `true` does.
+    let arg = match arg.get_action() {
+        ArgAction::SetTrue => arg.value_parser(FalseyValueParser::new()),
+        _ => arg,
+    };
     arg.env(format!("TRUEUP_{}", name.to_uppercase().replace('-', "_")))
 }
 

@@ -80,7 +80,12 @@ pub struct Cli {
     )]
     color: out::Colour,
     /// Print long output at once: no pager.
-    #[arg(long, global = true, env = "TRUEUP_NO_PAGER")]
+    #[arg(
+        long,
+        global = true,
+        env = "TRUEUP_NO_PAGER",
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
     no_pager: bool,
     #[command(subcommand)]
     verb: Verb,
