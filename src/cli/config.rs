@@ -102,23 +102,25 @@ impl Config {
             None => with("region", &self.shared.region, command),
         };
         command.mut_subcommands(|verb| {
-            let verb = verb.mut_args(with_variable);
-            if !READING.contains(&verb.get_name()) {
-                return verb;
-            }
-            let verb = verb.mut_arg("environment", |arg| {
-                let arg = arg.env(ENVIRONMENT);
-                match self.shared.environment.clone() {
-                    Some(name) => arg.default_value(name).required(false),
-                    None => arg,
-                }
-            });
-            let has_output = verb.get_arguments().any(|arg| arg.get_id() == "output");
-            match self.shared.output.clone().filter(|_| has_output) {
-                Some(output) => verb.mut_arg("output", |arg| arg.default_value(output)),
-                None => verb,
-            }
+            let is_reading = READING.contains(&verb.get_name());
+            // All at once: an argument that is changed by itself goes to the end, and so does its place.
+            verb.mut_args(|arg| match arg.get_id().as_str() {
+                "environment" if is_reading => self.environment(arg),
+                "output" if is_reading => match self.shared.output.clone() {
+                    Some(output) => with_variable(arg).default_value(output),
+                    None => with_variable(arg),
+                },
+                _ => with_variable(arg),
+            })
         })
+    }
+
+    fn environment(&self, arg: Arg) -> Arg {
+        let arg = arg.env(ENVIRONMENT);
+        match self.shared.environment.clone() {
+            Some(name) => arg.default_value(name).required(false),
+            None => arg,
+        }
     }
 
     /// Where the store is, for whoever has no command line.

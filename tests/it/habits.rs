@@ -99,6 +99,7 @@ fn a_file_of_the_team_sets_what_nobody_says_otherwise() {
     assert!(here(&["get"], &[("TRUEUP_OUTPUT", "json")]).contains("\"items\""), "a variable");
     let wide = here(&["get", "-o", "table"], &[("TRUEUP_OUTPUT", "json")]);
     assert!(wide.contains("READY"), "a flag: {wide}");
+    assert!(here(&["get", "shop", "tables"], &[]).contains("shop/Table/orders"), "in their order");
     let other = here(&["get"], &[("TRUEUP_ENVIRONMENT", "nowhere")]);
     assert!(other.contains("nowhere"), "a variable beats the file: {other}");
     assert!(here(&["get", "-A"], &[]).contains("shop/Table/orders"));
