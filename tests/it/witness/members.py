@@ -7,7 +7,7 @@ LOADER = botocore.loaders.Loader()
 CALLS = {
     "lambda": [
         "CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode", "PublishVersion", "CreateAlias", "UpdateAlias",
-        "PutFunctionConcurrency", "PutFunctionEventInvokeConfig", "CreateFunctionUrlConfig", "UpdateFunctionUrlConfig",
+        "PutFunctionConcurrency", "PutFunctionRecursionConfig", "PutFunctionEventInvokeConfig", "CreateFunctionUrlConfig", "UpdateFunctionUrlConfig",
         "AddPermission",
     ],
     "dynamodb": [
