@@ -254,6 +254,10 @@ fn adopting(resource: &Resource, spec: &Value) -> Value {
     if resource.kind == "Function" {
         let has_alias = resource.object.ends_with(['1', '3', '5', '7', '9']);
         spec = with(&spec, &json!({"alias": has_alias.then_some("live")}));
+        if !has_alias {
+            // There is nothing that it would describe.
+            spec = with(&spec, &json!({"aliasDescription": null}));
+        }
     }
     let mut object = object(resource.kind, &resource.object, &spec);
     object["metadata"]["annotations"] = json!({"trueup.dev/adopt": "true"});
