@@ -56,12 +56,12 @@ struct Shared {
 
 /// The nearest `trueup.toml`: of the current folder or of one above it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Config {
+pub(super) struct Settings {
     path: Option<PathBuf>,
     shared: Shared,
 }
 
-impl Config {
+impl Settings {
     pub(super) fn find() -> Result<Self, CliError> {
         let here = std::env::current_dir().unwrap_or_default();
         Self::find_from(&here)
@@ -134,8 +134,14 @@ impl Config {
         }
     }
 
-    /// `matches` are those of the command line of `config view` itself.
-    pub(super) fn view(&self, _: &ConfigArgs, matches: &ArgMatches) -> Result<(), CliError> {
+    /// `matches` are those of the command line itself.
+    pub(super) fn run(&self, args: &ConfigArgs, matches: &ArgMatches) -> Result<(), CliError> {
+        match args.verb {
+            ConfigVerb::View => self.view(matches),
+        }
+    }
+
+    fn view(&self, matches: &ArgMatches) -> Result<(), CliError> {
         let rows = self.settings().map(|setting| {
             let (value, from) = setting
                 .of_flag(matches)
@@ -214,12 +220,12 @@ fn with_variable(arg: Arg) -> Arg {
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Result<Config, String> {
+    fn found(text: &str) -> Result<Settings, String> {
         let root = tempfile::tempdir().unwrap();
         let below = root.path().join("apps/web");
         std::fs::create_dir_all(&below).unwrap();
         std::fs::write(root.path().join(FILE), text).unwrap();
-        Config::find_from(&below).map_err(|error| error.to_string())
+        Settings::find_from(&below).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -240,7 +246,7 @@ mod tests {
     #[test]
     fn no_variable_lets_something_dangerous_through() {
         let command =
-            Config::default().command(<super::super::Cli as clap::CommandFactory>::command());
+            Settings::default().command(<super::super::Cli as clap::CommandFactory>::command());
         for verb in command.get_subcommands() {
             for arg in verb.get_arguments() {
                 let Some(long) = arg.get_long() else { continue };

@@ -6,7 +6,7 @@ use crate::model::Clock;
 use crate::store::{StatusRecord, Store};
 
 use super::CliError;
-use super::config::Config;
+use super::config::Settings;
 use super::out::note;
 
 /// Where the store is, as far as the command line says it.
@@ -21,8 +21,8 @@ pub struct Home {
 impl Home {
     /// As environment variables and `trueup.toml` say, for whoever has no command line.
     pub(super) fn of_variables() -> Self {
-        let config = Config::find().unwrap_or_default();
-        config.home()
+        // A file with a mistake is told by the next verb; whoever completes a word cannot be told.
+        Settings::find().unwrap_or_default().home()
     }
 }
 

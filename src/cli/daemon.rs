@@ -131,7 +131,7 @@ impl Daemon {
         let health = Health::default();
         let server_stop = CancellationToken::new();
         // Probes are answered while the store is waited for.
-        metrics.called(&registry, &config.owner).map_err(names)?;
+        EngineMetrics::register_lease_owner(&registry, &config.owner).map_err(names)?;
         let exemplars = metrics.exemplars.clone();
         let served =
             server::serve(listener, health.clone(), registry, exemplars, server_stop.clone());

@@ -25,7 +25,7 @@ pub(super) enum LogFormat {
 }
 
 /// What may say more than that something happened, as the beginnings of its targets.
-const WIRE: [&str; 9] = [
+const WIRE: [&str; 11] = [
     "aws_config",
     "aws_credential",
     "aws_runtime",
@@ -34,6 +34,8 @@ const WIRE: [&str; 9] = [
     "aws_smithy",
     "h2",
     "hyper",
+    "opentelemetry",
+    "reqwest",
     "rustls",
 ];
 

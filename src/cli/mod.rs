@@ -54,7 +54,7 @@ pub use completion::answer_the_shell;
 pub use connect::{Connected, Home};
 pub use error::CliError;
 
-use config::Config;
+use config::Settings;
 
 use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::has_hidden;
@@ -97,7 +97,7 @@ pub struct Cli {
 /// `trueup.toml`, and the command line before it was made sense of.
 #[derive(Debug, Default)]
 struct Read {
-    config: Config,
+    settings: Settings,
     matches: ArgMatches,
 }
 
@@ -202,11 +202,11 @@ impl ManifestArgs {
 impl Cli {
     /// Reads the command line. What is wrong with it, or asked for by `--help`, is printed here.
     pub fn read() -> Result<Self, ExitCode> {
-        let config = Config::find().map_err(|error| {
+        let settings = Settings::find().map_err(|error| {
             error.print();
             ExitCode::from(error.exit_code())
         })?;
-        Self::read_with(config).map_err(|error| {
+        Self::read_with(settings).map_err(|error| {
             let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             let repeats_hidden = error.use_stderr() && has_hidden(&error.to_string());
             if repeats_hidden {
@@ -219,10 +219,10 @@ impl Cli {
         })
     }
 
-    fn read_with(config: Config) -> Result<Self, clap::Error> {
-        let matches = config.command(Self::command()).try_get_matches()?;
+    fn read_with(settings: Settings) -> Result<Self, clap::Error> {
+        let matches = settings.command(Self::command()).try_get_matches()?;
         let cli = Self::from_arg_matches(&matches)?;
-        Ok(Self { read: Read { config, matches }, ..cli })
+        Ok(Self { read: Read { settings, matches }, ..cli })
     }
 
     /// Does what was asked for. Errors are printed here.
@@ -262,7 +262,7 @@ impl Cli {
             Verb::New(args) => new::run(&args)?,
             Verb::Explain(args) => explain::run(&args)?,
             Verb::Completion(args) => completion::run(&args)?,
-            Verb::Config(args) => self.read.config.view(&args, &self.read.matches)?,
+            Verb::Config(args) => self.read.settings.run(&args, &self.read.matches)?,
             Verb::Doctor(args) => doctor::run(&home, &args).await?,
             Verb::Run(args) => daemon::run(args, &home).await?,
             #[cfg(feature = "sandbox")]

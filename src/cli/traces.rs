@@ -51,7 +51,7 @@ impl Traces {
     /// Sends what is left. It may wait for the collector, up to a limit.
     pub(super) fn end(self) {
         if let Err(error) = self.0.shutdown_with_timeout(EXPORT_TIMEOUT) {
-            warn!(%error, "the last traces could not be sent");
+            warn!(%error, "the last traces could not be sent; look at what --otlp-endpoint names");
         }
     }
 }

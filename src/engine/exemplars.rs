@@ -17,7 +17,7 @@ pub const METRICS: [&str; 2] = [PASS_SECONDS, PASS_ERRORS];
 pub struct Exemplar {
     /// The number of the pass, as its log lines have it.
     pub pass: u64,
-    /// What was observed, in the metric's unit.
+    /// What was observed, in the metric's unit; what a counter grew by.
     pub value: f64,
     pub at: Timestamp,
 }

@@ -242,17 +242,19 @@ impl EngineMetrics {
         self.reconcile_seconds.with_label_values(&[kind]).observe(seconds);
         self.active_workers.with_label_values(&[kind]).dec();
         self.reconcile_total.with_label_values(&[kind, result]).inc();
-        let exemplar = Exemplar { pass, value: seconds, at };
-        self.exemplars.note(PASS_SECONDS, kind, exemplar.clone());
+        self.exemplars.note(PASS_SECONDS, kind, Exemplar { pass, value: seconds, at });
         if result == "error" {
             self.reconcile_errors.with_label_values(&[kind]).inc();
             self.queue_retries.inc();
-            self.exemplars.note(PASS_ERRORS, kind, exemplar);
+            self.exemplars.note(PASS_ERRORS, kind, Exemplar { pass, value: 1.0, at });
         }
     }
 
-    /// Says who this daemon is: what leases name.
-    pub fn called(&self, registry: &Registry, lease_owner: &str) -> Result<(), prometheus::Error> {
+    /// Shows the name that this daemon's leases have.
+    pub fn register_lease_owner(
+        registry: &Registry,
+        lease_owner: &str,
+    ) -> Result<(), prometheus::Error> {
         let opts =
             Opts::new("trueup_lease_owner_info", "1, with the name that this daemon's leases have");
         let owner = IntGaugeVec::new(opts, &["lease_owner"])?;

@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(
             of_table,
             [
-                "controller_runtime_reconcile_errors_total{controller=\"Table\"} 1.0 # {pass=\"42\"} 0.07 1767225600",
+                "controller_runtime_reconcile_errors_total{controller=\"Table\"} 1.0 # {pass=\"42\"} 1.0 1767225600",
                 "controller_runtime_reconcile_time_seconds_bucket{controller=\"Table\",le=\"0.1\"} 1 # {pass=\"42\"} 0.07 1767225600",
             ]
         );

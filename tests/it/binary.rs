@@ -56,6 +56,14 @@ impl Aws {
         Self { _process: Process(child), url }
     }
 
+    /// One on which manifests were applied, and no daemon runs.
+    pub fn with(manifest: &Path) -> Self {
+        let aws = Self::start();
+        assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
+        assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+        aws
+    }
+
     /// An AWS client's environment: this endpoint, any credentials, and nothing of the machine's own.
     pub fn client(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
@@ -210,11 +218,8 @@ fn the_verbs_read_like_their_transcripts() {
 
 #[test]
 fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
-    let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
-    let manifest = write_shop(root.path());
-    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
-    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let aws = Aws::with(&write_shop(root.path()));
     let (mut daemon, http) = aws.daemon();
     assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
     assert_eq!(get(&http, "/livez"), (200, "ok".to_owned()));
@@ -271,11 +276,8 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
 
 #[test]
 fn a_watching_get_prints_what_changes() {
-    let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
-    let manifest = write_shop(root.path());
-    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
-    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let aws = Aws::with(&write_shop(root.path()));
     let mut watch = Process(
         aws.client(env!("CARGO_BIN_EXE_trueup"))
             .args(["get", "shop", "-w"])
@@ -593,11 +595,8 @@ fn doctor_says_what_is_wrong_and_what_is_well() {
 
 #[test]
 fn what_is_not_there_is_an_error_whatever_it_is_called() {
-    let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
-    let manifest = write_shop(root.path());
-    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
-    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let aws = Aws::with(&write_shop(root.path()));
     for (arguments, code, said) in [
         (&["get", "shop", "functions"][..], 0, "api"),
         (&["get", "shop", "fn/api"], 0, "api"),

@@ -13,7 +13,6 @@ fn text(output: &Output) -> String {
 
 /// An AWS on which the shop was applied, without a daemon.
 fn applied() -> (Aws, tempfile::TempDir) {
-    let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
     let manifest = write_shop(root.path());
     let labelled = std::fs::read_to_string(&manifest).unwrap().replace(
@@ -22,9 +21,7 @@ fn applied() -> (Aws, tempfile::TempDir) {
     );
     assert!(labelled.contains("tier: data"), "the shop has a table: {labelled}");
     std::fs::write(&manifest, labelled).unwrap();
-    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
-    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
-    (aws, root)
+    (Aws::with(&manifest), root)
 }
 
 /// Runs a verb on a terminal of its own, which Python makes, for at most so many seconds.

@@ -78,11 +78,8 @@ fn attributes(span: &Span) -> BTreeMap<String, String> {
 /// Runs the shop to Ready with a daemon that is watched, and gives what it told.
 fn told() -> ([String; 2], Vec<Span>) {
     let (url, traces) = collector();
-    let aws = Aws::start();
     let root = tempfile::tempdir().unwrap();
-    let manifest = write_shop(root.path());
-    assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
-    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let aws = Aws::with(&write_shop(root.path()));
     let (mut daemon, http) = aws.daemon_with(&["--otlp-endpoint", &url, "--lease-owner", "one"]);
     assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
     let (status, metrics) = get(&http, "/metrics");
@@ -132,13 +129,13 @@ fn openmetrics_are_read(open: &str) {
 }
 
 fn traces_have_a_pass_and_its_calls(spans: &[Span]) {
-    let is_first = |span: &&Span| {
+    let is_of_function = |span: &&Span| {
         let attributes = attributes(span);
         let says =
             |name: &str, value: &str| attributes.get(name).is_some_and(|v| v.contains(value));
         span.name == "pass" && says("environment", "shop") && says("kind", "Function")
     };
-    let passes: Vec<_> = spans.iter().filter(is_first).collect();
+    let passes: Vec<_> = spans.iter().filter(is_of_function).collect();
     assert!(!passes.is_empty(), "{:?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
     let calls: Vec<_> = spans
         .iter()
