@@ -191,7 +191,7 @@ impl Fleet {
         });
     }
 
-    /// Asks for a observe everything; returns how long it took.
+    /// Asks the daemon to observe everything; returns how long it took.
     pub fn pass(&self) -> Duration {
         let target = self.sum("controller_runtime_reconcile_total{") + self.objects.total();
         self.trueup(&["reconcile", ENVIRONMENT]);

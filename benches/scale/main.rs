@@ -110,7 +110,7 @@ fn print_plans(plans: &[terraform::Plan], rows: &[Row]) {
         return println!("\nterraform plan: not measured");
     }
     println!(
-        "\n| a observe everything | objects | wall | CPU | peak RSS |\n|---|---:|---:|---:|---:|"
+        "\n| observing everything | objects | wall | CPU | peak RSS |\n|---|---:|---:|---:|---:|"
     );
     let line = |name: &str, objects: Objects, wall: Duration, cpu: Duration, rss: u64| {
         let (wall, cpu) = (wall.as_secs_f64(), cpu.as_secs_f64());

@@ -26,7 +26,7 @@ pub(super) struct DiffArgs {
     /// As with `apply --prune`.
     #[arg(long)]
     prune: bool,
-    /// Observe every object of the environments, not only at those that are given.
+    /// Observe every object of the environments, not only those that are given.
     #[arg(long)]
     all: bool,
     /// Only objects with these labels, as app=web,tier!=back.

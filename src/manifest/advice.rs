@@ -130,7 +130,7 @@ pub(super) fn advise(set: &Set) -> Vec<Problem> {
             && let Some(file) = handler::missing(runtime, handler, &directory.join(path))
         {
             let title = format!(
-                "its handler {handler} needs the file {file} in {path}, which is not there"
+                "its handler {handler} needs the file {file} in {path}, which is not there; correct the handler, or build the code"
             );
             warn("/spec/handler", title);
         }

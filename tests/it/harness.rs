@@ -270,7 +270,7 @@ impl Harness {
         }
     }
 
-    /// Asks for a observe everything, and lets it happen.
+    /// Asks the daemon to reconcile everything, and lets it.
     pub async fn observe(&self, environment: &str) {
         self.store.request_reconcile(environment, None).await.unwrap();
         tokio::time::sleep(Duration::from_secs(30)).await;

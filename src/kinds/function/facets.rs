@@ -56,8 +56,8 @@ impl Plain for Reservation {
     }
 }
 
-/// What Lambda does about a function that calls itself in a circle. There is no call that takes the setting away:
-/// a new function stops the circle.
+/// What Lambda does about a function that invokes itself in a loop. There is no call that takes the setting away: a
+/// new function's loops are stopped.
 struct Recursion;
 
 impl Plain for Recursion {

@@ -87,8 +87,8 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub reserved_concurrency: Option<i32>,
-    /// What Lambda does when the function calls itself in a circle, by a queue or a bucket: it stops the circle, or
-    /// lets it go on.
+    /// What Lambda does when it detects that the function invokes itself in a loop, as by a queue or a bucket:
+    /// Terminate stops the loop, Allow lets it go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recursive_loop: Option<RecursiveLoop>,
     /// How asynchronous invocations are retried; `{}` goes back to Lambda's own.
