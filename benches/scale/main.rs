@@ -82,7 +82,7 @@ fn print(rows: &[Row]) {
     line("CPU of the daemon until then", &|r| seconds(r.first_usage.cpu));
     line("no-op pass, wall", &|r| seconds(r.pass));
     line("no-op pass, CPU of the daemon", &|r| seconds(r.pass_cpu));
-    line("from a look asked for to the repair of a drift", &|r| seconds(r.repair));
+    line("from `reconcile` to the repair of a drift", &|r| seconds(r.repair));
     line("from the end of an apply to the first AWS write", &|r| seconds(r.first_write));
     line("peak RSS of the daemon", &|r| format!("{} MiB", r.rss_mib));
     line("from start to ready", &|r| seconds(r.ready_after_restart));
