@@ -1,20 +1,24 @@
 //! `trueup apply`: records manifests as a release.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
 use super::confirm::Confirmation;
 use super::out::{self, say};
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::provenance::ProvenanceArgs;
+use super::rollout::{self, Followed};
+use super::show::{self, Output};
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
-use crate::engine::release::{check_hold, check_needs, moves_all};
+use crate::engine::release::{Refused, check_hold, check_needs, moves_all};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
-use crate::model::Object;
-use crate::store::{Cause, NewRelease};
+use crate::model::{Object, parse_duration};
+use crate::store::{Cause, Head, NewRelease, content_digest};
 
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
@@ -30,6 +34,19 @@ pub(super) struct ApplyArgs {
     /// Show what the daemon would do, and record nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Let content through that failed before and was rolled back. Say why with --message.
+    #[arg(long, requires = "message")]
+    release_quarantine: bool,
+    /// Follow each release until it has succeeded (exit 0), failed or was rolled back (1), or cannot be
+    /// decided or takes too long (2).
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
+    /// How long to wait at most.
+    #[arg(long, default_value = "30m", value_parser = parse_duration, requires = "wait")]
+    timeout: Duration,
+    /// What the releases came to, as json, yaml or jsonpath=TEMPLATE, with --wait.
+    #[arg(short, long, default_value = "table", hide_default_value = true, requires = "wait")]
+    output: Output,
     #[command(flatten)]
     provenance: ProvenanceArgs,
 }
@@ -74,7 +91,7 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         propose(connected, &set, args.prune, Removable::Confirmed, &args.confirm).await?;
     if args.dry_run {
         for proposal in &proposals {
-            check(proposal)?;
+            check(proposal, args.release_quarantine)?;
             let compared = diff::of_proposal(connected, proposal, false, None).await?;
             out::print(&compared.text())?;
         }
@@ -90,7 +107,26 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         return Ok(());
     }
     let signed = args.provenance.release(Cause::Apply, &args.manifests.paths());
-    record_all(connected, &proposals, &args.confirm, &signed, done).await
+    let asked = Asked { confirmed: &args.confirm, release_quarantine: args.release_quarantine };
+    let releases = record_all(connected, &proposals, &asked, &signed, done).await?;
+    if !args.wait {
+        return Ok(());
+    }
+    let ended = rollout::follow(connected, &releases, args.timeout).await?;
+    let value = json!(ended.shown);
+    match &args.output {
+        Output::Json => say!("{}", show::json(&value)),
+        Output::Yaml => say!("{}", show::yaml(&value)),
+        Output::JsonPath(template) => say!("{}", template.fill(&value)),
+        Output::Table | Output::Wide | Output::Name => {}
+    }
+    ended.result()
+}
+
+/// What a person allows beside the manifests.
+struct Asked<'a> {
+    confirmed: &'a [Confirmation],
+    release_quarantine: bool,
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -102,19 +138,20 @@ pub(super) async fn apply_set(
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
     let signed = provenance.release(Cause::Apply, &[]);
-    record_all(connected, &proposals, &[], &signed, &Done::default()).await
+    let asked = Asked { confirmed: &[], release_quarantine: false };
+    record_all(connected, &proposals, &asked, &signed, &Done::default()).await.map(drop)
 }
 
 /// Whatever can be refused is refused for every environment before anything is recorded for one.
 async fn record_all(
     connected: &Connected,
     proposals: &[Proposal],
-    confirmed: &[Confirmation],
+    asked: &Asked<'_>,
     signed: &NewRelease,
     done: &Done,
-) -> Result<(), CliError> {
+) -> Result<Vec<Followed>, CliError> {
     for proposal in proposals {
-        check(proposal)?;
+        check(proposal, asked.release_quarantine)?;
     }
     for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
         let target = proposal.spec.target();
@@ -132,40 +169,51 @@ async fn record_all(
         let (name, before) = (&proposal.environment, &proposal.current.objects);
         check_needs(&connected.sessions, name, before, &proposal.objects).await?;
     }
+    let mut releases = Vec::new();
     for proposal in proposals {
         let name = &proposal.environment;
         done.begun.replace(Some(name.clone()));
-        record(connected, proposal, confirmed, signed).await?;
+        let release = record(connected, proposal, asked, signed).await?;
+        releases.push(Followed { environment: name.clone(), release });
         done.begun.replace(None);
         if !proposal.is_unchanged() {
             done.recorded.borrow_mut().push(name.clone());
         }
     }
-    Ok(())
+    Ok(releases)
 }
 
 /// What is current already is not held against itself.
-fn check(proposal: &Proposal) -> Result<(), CliError> {
+fn check(proposal: &Proposal, release_quarantine: bool) -> Result<(), CliError> {
     let head = proposal.current.head.as_ref().filter(|_| !proposal.is_unchanged());
-    Ok(check_hold(&proposal.environment, head, &proposal.objects)?)
+    match check_hold(&proposal.environment, head, &proposal.objects) {
+        Err(Refused::Quarantined { .. }) if release_quarantine => Ok(()),
+        checked => Ok(checked?),
+    }
 }
 
 async fn record(
     connected: &Connected,
     proposal: &Proposal,
-    confirmed: &[Confirmation],
+    asked: &Asked<'_>,
     signed: &NewRelease,
-) -> Result<(), CliError> {
+) -> Result<u64, CliError> {
     let name = &proposal.environment;
     let head = proposal.current.head.as_ref();
     if proposal.is_unchanged() {
-        say!("{name} unchanged at release {}", head.map_or(0, |h| h.release));
-        return Ok(());
+        let release = head.map_or(0, |h| h.release);
+        say!("{name} unchanged at release {release}");
+        return Ok(release);
     }
     let mut new = signed.clone();
     new.objects.clone_from(&proposal.objects);
     new.moves_all = moves_all(&proposal.current.objects, &proposal.objects);
-    new.confirmed = Confirmation::of(confirmed, name).cloned().collect();
+    new.confirmed = Confirmation::of(asked.confirmed, name).cloned().collect();
+    new.holds = head.map(Head::holds_after_apply).unwrap_or_default();
+    if asked.release_quarantine {
+        let digest = content_digest(&proposal.objects);
+        new.holds.retain(|hold| hold.digest != digest);
+    }
     let before = proposal.current.release.as_ref();
     let release = connected.store.record(name, head, before, new).await?;
     let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();
@@ -175,5 +223,5 @@ async fn record(
         n => format!(", {n} removed"),
     };
     say!("{name} release {} recorded: {changed} changed{removed}", release.number);
-    Ok(())
+    Ok(release.number)
 }

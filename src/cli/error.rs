@@ -34,6 +34,9 @@ pub enum CliError {
     /// What was asked for cannot be done now.
     #[error("{0}")]
     Refused(String),
+    /// A release that was waited for has no verdict that anybody could go by.
+    #[error("{0}; `trueup rollout status ENV` shows what is waited for")]
+    Undecided(String),
     /// The call itself is wrong.
     #[error("{0}")]
     Usage(String),
@@ -97,7 +100,7 @@ impl CliError {
     /// The exit code of a verb that failed with it.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Undecided(_) => 2,
             // As shells have it: 128, and the signal's number.
             Self::Interrupted(_) => 130,
             _ => 1,

@@ -1,11 +1,12 @@
 //! `trueup history`: an environment's releases, the newest first.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::out::{note, say};
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
+use crate::store::{Head, Release, Rollout, Verdict};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
@@ -30,17 +31,28 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
         }
     }
     let releases = sound;
+    let rollouts = connected.store.rollouts(&args.environment, args.limit).await?;
+    let rollout_of = |number: u64| rollouts.iter().find(|rollout| rollout.release == number);
+    let listed = || -> Vec<Value> {
+        let with = |release: &Release| {
+            let mut value = json!(release);
+            value["verdict"] = json!(verdict(release.number, &head, rollout_of(release.number)));
+            value
+        };
+        releases.iter().map(with).collect()
+    };
     match &args.output {
-        Output::Json => say!("{}", show::json(&releases)),
-        Output::Yaml => say!("{}", show::yaml(&releases)),
-        Output::JsonPath(template) => say!("{}", template.fill(&json!(releases))),
+        Output::Json => say!("{}", show::json(&listed())),
+        Output::Yaml => say!("{}", show::yaml(&listed())),
+        Output::JsonPath(template) => say!("{}", template.fill(&json!(listed()))),
         Output::Name => {
             for release in &releases {
                 say!("{}", release.number);
             }
         }
         Output::Table | Output::Wide => {
-            let lines = releases.into_iter().map(|r| {
+            let lines = releases.iter().map(|r| {
+                let rollout = rollout_of(r.number);
                 let current = if r.number == head.release { "*" } else { "" };
                 let held = head.holds.iter().any(|h| h.release == r.number);
                 let cause =
@@ -49,15 +61,35 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
                     format!("{}{current}", r.number),
                     age(r.created_at, now),
                     cause,
-                    r.author,
+                    verdict(r.number, &head, rollout).to_owned(),
+                    rollout.map(took).unwrap_or_default(),
+                    r.author.clone(),
                     r.commit.chars().take(12).collect(),
                     r.digest.chars().take(12).collect(),
                     brief(&r.message, 60),
                 ]
             });
-            let header = ["RELEASE", "AGE", "CAUSE", "AUTHOR", "COMMIT", "DIGEST", "MESSAGE"];
+            let header = [
+                "RELEASE", "AGE", "CAUSE", "VERDICT", "TOOK", "AUTHOR", "COMMIT", "DIGEST",
+                "MESSAGE",
+            ];
             say!("{}", table(&header, lines.collect()));
         }
     }
     Ok(())
+}
+
+/// What a release came to; nothing where it was replaced before a daemon began with it.
+fn verdict(release: u64, head: &Head, rollout: Option<&Rollout>) -> &'static str {
+    match rollout {
+        Some(rollout) => rollout.verdict.as_str(),
+        None if release == head.release => Verdict::Pending.as_str(),
+        None => "",
+    }
+}
+
+/// How long it took until the verdict was clear.
+fn took(rollout: &Rollout) -> String {
+    let times = rollout.begun_at().zip(rollout.decided_at());
+    times.map(|(begun, decided)| age(begun, decided)).unwrap_or_default()
 }

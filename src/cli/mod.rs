@@ -33,6 +33,7 @@ mod proposal;
 mod provenance;
 mod reconcile;
 mod rollback;
+mod rollout;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod schema;
@@ -127,6 +128,8 @@ enum Verb {
     History(history::HistoryArgs),
     /// Make an earlier release current again.
     Rollback(rollback::RollbackArgs),
+    /// Show how far a release is, and decide what becomes of one that waits for a person.
+    Rollout(rollout::RolloutArgs),
     /// Wait until objects are ready.
     Wait(wait::WaitArgs),
     /// Ask the daemon to reconcile right now.
@@ -275,6 +278,7 @@ impl Cli {
             Verb::Events(args) => events::run(&connect().await?, &args).await?,
             Verb::History(args) => history::run(&connect().await?, &args).await?,
             Verb::Rollback(args) => rollback::run(&connect().await?, &args).await?,
+            Verb::Rollout(args) => rollout::run(&connect().await?, &args).await?,
             Verb::Wait(args) => wait::run(&connect().await?, &args).await?,
             Verb::Reconcile(args) => reconcile::run(&connect().await?, &args).await?,
             Verb::Suspend(args) => suspend::run(&connect().await?, &args, true).await?,

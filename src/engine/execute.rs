@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use tracing::{debug, info};
 
-use super::outcome::Verdict;
+use super::outcome::PassEnd;
 use super::pass::{Pass, Ready};
 use crate::aws::{AwsError, Class, Service};
 use crate::kinds::AnyStep;
@@ -56,7 +56,7 @@ impl Pass<'_> {
         ready: &Ready,
         plan: &Plan<AnyStep>,
         generation: u64,
-    ) -> Result<Result<(), Verdict>, StoreError> {
+    ) -> Result<Result<(), PassEnd>, StoreError> {
         let is_new_form = self.record.begin();
         let begins_with_create = plan.steps.first().is_some_and(creates_whole);
         // Known before it may be live: what a form declares is not taken for somebody else's later. A create
@@ -71,10 +71,10 @@ impl Pass<'_> {
             match self.take(ready, step, &digest).await? {
                 Ok(()) => {}
                 // One that AWS refuses does not hold back those that do not need it.
-                Err(Verdict::WriteFailed(error)) if step.stands_alone && is_refused(&error) => {
-                    refused.get_or_insert(Verdict::WriteFailed(error));
+                Err(PassEnd::WriteFailed(error)) if step.stands_alone && is_refused(&error) => {
+                    refused.get_or_insert(PassEnd::WriteFailed(error));
                 }
-                Err(verdict) => return Ok(Err(refused.unwrap_or(verdict))),
+                Err(end) => return Ok(Err(refused.unwrap_or(end))),
             }
         }
         Ok(refused.map_or(Ok(()), Err))
@@ -86,15 +86,15 @@ impl Pass<'_> {
         ready: &Ready,
         step: &Step<AnyStep>,
         plan: &str,
-    ) -> Result<Result<(), Verdict>, StoreError> {
+    ) -> Result<Result<(), PassEnd>, StoreError> {
         let Some(time_left) = self.snapshot.lease_end.time_left(self.cx.clock.now()) else {
             let message = "the lease is too short to write by, and is being renewed".to_owned();
-            return Ok(Err(Verdict::Waiting(Waiting { reason: "LeaseRenewing", message })));
+            return Ok(Err(PassEnd::Waiting(Waiting { reason: "LeaseRenewing", message })));
         };
         let is_whole = step.scope == Scope::Whole;
         if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
             let message = "the environment has moved to another release; checking again".to_owned();
-            return Ok(Err(Verdict::Waiting(Waiting { reason: "ReleaseMoved", message })));
+            return Ok(Err(PassEnd::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
         let StatusRecord { phase, job, flap_guard, .. } = self.record.clone();
         let before = (phase, job, flap_guard);
@@ -117,7 +117,7 @@ impl Pass<'_> {
         let outcome = match applied.unwrap_or_else(|_| Err(too_slow(ready.kind.service(), step))) {
             Ok(outcome) if outcome.is_waiting => {
                 let message = format!("AWS prepares: {}", describe(step));
-                return Ok(Err(Verdict::Waiting(Waiting { reason: "Preparing", message })));
+                return Ok(Err(PassEnd::Waiting(Waiting { reason: "Preparing", message })));
             }
             Ok(outcome) => outcome,
             Err(error) => {
@@ -133,7 +133,7 @@ impl Pass<'_> {
                 if error.is_half_made && !may_pass(&error) {
                     self.count_for_flap_guard(plan);
                 }
-                return Ok(Err(Verdict::WriteFailed(error)));
+                return Ok(Err(PassEnd::WriteFailed(error)));
             }
         };
         info!(step = %describe(step), "step taken");
@@ -155,7 +155,7 @@ impl Pass<'_> {
         }
         if outcome.in_progress {
             let message = format!("AWS works on: {}", describe(step));
-            return Ok(Err(Verdict::Progressing(message)));
+            return Ok(Err(PassEnd::Progressing(message)));
         }
         Ok(Ok(()))
     }

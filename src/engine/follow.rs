@@ -15,7 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use crate::model::{Object, ObjectId};
-use crate::store::{Head, Lease, ReconcileRequest, Release, StatusRecord, Store, StoreError};
+use crate::store::{
+    Head, Lease, ReconcileRequest, Release, Rollout, StatusRecord, Store, StoreError,
+};
 
 /// Objects that are fetched by one call of the store; DynamoDB's own batches hold as many.
 const FETCHED_TOGETHER: usize = 100;
@@ -83,6 +85,8 @@ pub(super) struct Taken {
     pub statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
     /// Objects whose record cannot be read.
     pub unreadable: BTreeSet<ObjectId>,
+    /// The newest rollout that was begun.
+    pub rollout: Option<Rollout>,
     /// What somebody asked for before.
     pub request: Option<ReconcileRequest>,
 }
@@ -109,13 +113,15 @@ impl Follower {
                 }
             }
         }
-        let highest = statuses.values().map(|s| s.epoch).max().unwrap_or(0);
+        let rollout = self.store.rollouts(name, 1).await?.pop();
+        let begun_by = rollout.iter().map(|rollout| rollout.epoch);
+        let highest = statuses.values().map(|s| s.epoch).chain(begun_by).max().unwrap_or(0);
         if highest > lease.epoch {
             lease = self.store.raise_lease(&lease, highest).await?;
         }
         let digests = statuses.values().flat_map(|s| s.digests().cloned()).collect();
         let lease = self.fetch_under(name, &digests, lease).await?;
-        Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, request })))
+        Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, rollout, request })))
     }
 
     /// Renews a lease that is held.

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use tracing::info;
 
-use super::outcome::{Compared, Verdict, set_conditions};
+use super::outcome::{Compared, PassEnd, set_conditions};
 use super::pass::{Done, Next, Pass, Refusal, Snapshot};
 use super::removal::judge_removal;
 use crate::kinds::Intent;
@@ -32,10 +32,10 @@ impl Pass<'_> {
         // It is told what to do by the form that was declared last, and deleted by the one that made it.
         let removal = match self.removal() {
             Ok(removal) => removal,
-            Err(blocked) => return self.tell(Verdict::Blocked(blocked)).await,
+            Err(blocked) => return self.tell(PassEnd::Blocked(blocked)).await,
         };
         if !self.snapshot.dependents.is_empty() {
-            return self.tell(Verdict::Waiting(held(&self.snapshot.dependents))).await;
+            return self.tell(PassEnd::Waiting(held(&self.snapshot.dependents))).await;
         }
         if removal == DeletionPolicy::Retain {
             let message =
@@ -49,15 +49,15 @@ impl Pass<'_> {
             let what = format!("object {} of {environment}", self.record.spec_digest);
             return Err(StoreError::Missing { what });
         };
-        let verdict = match self.try_delete(&object).await? {
-            Some(verdict) => verdict,
+        let end = match self.try_delete(&object).await? {
+            Some(end) => end,
             None if self.left_behind => {
                 let message = "an AWS resource of its name belongs to somebody else, and stays";
                 return self.forget("LetGo", message).await;
             }
             None => return self.forget("Deleted", "the AWS resource is gone").await,
         };
-        self.tell(verdict).await
+        self.tell(end).await
     }
 
     fn removal(&self) -> Result<DeletionPolicy, Blocked> {
@@ -66,33 +66,33 @@ impl Pass<'_> {
     }
 
     /// Says how far the teardown is, and when it goes on.
-    async fn tell(&mut self, verdict: Verdict) -> Result<Done, StoreError> {
+    async fn tell(&mut self, end: PassEnd) -> Result<Done, StoreError> {
         let generation = self.record.observed_generation;
         let now = self.cx.clock.now();
         let compared = Compared::Differs(&[]);
-        set_conditions(&mut self.record.conditions, &verdict, compared, generation, now);
-        if let Some((reason, message)) = verdict.failure() {
+        set_conditions(&mut self.record.conditions, &end, compared, generation, now);
+        if let Some((reason, message)) = end.failure() {
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
-        self.log(&verdict);
-        Ok(Done::Next(match verdict {
-            Verdict::Progressing(_) => Next::Progress,
-            Verdict::Waiting(_) => Next::Soon,
+        self.log(&end);
+        Ok(Done::Next(match end {
+            PassEnd::Progressing(_) => Next::Progress,
+            PassEnd::Waiting(_) => Next::Soon,
             _ => Next::Retry,
         }))
     }
 
     /// `None` once nothing of ours is left.
-    async fn try_delete(&mut self, object: &Object) -> Result<Option<Verdict>, StoreError> {
+    async fn try_delete(&mut self, object: &Object) -> Result<Option<PassEnd>, StoreError> {
         let ready = match self.desired(object).await {
             Ok(ready) => ready,
-            Err(Refusal::Blocked(blocked)) => return Ok(Some(Verdict::Blocked(blocked))),
-            Err(Refusal::Failed(error)) => return Ok(Some(Verdict::ObserveFailed(error))),
+            Err(Refusal::Blocked(blocked)) => return Ok(Some(PassEnd::Blocked(blocked))),
+            Err(Refusal::Failed(error)) => return Ok(Some(PassEnd::ObserveFailed(error))),
         };
         let observation = match self.observe(&ready, Intent::Delete).await {
             Ok(observation) => observation,
-            Err(error) => return Ok(Some(Verdict::ObserveFailed(error))),
+            Err(error) => return Ok(Some(PassEnd::ObserveFailed(error))),
         };
         if observation.plan.is_settled() {
             self.left_behind = observation.facts.exists;
@@ -100,29 +100,29 @@ impl Pass<'_> {
         }
         self.record.phase = self.record.phase.seen_leaving();
         if let Some(blocked) = observation.plan.blocked {
-            return Ok(Some(Verdict::Blocked(blocked)));
+            return Ok(Some(PassEnd::Blocked(blocked)));
         }
         if let (true, Some(waiting)) =
             (observation.plan.steps.is_empty(), observation.plan.waiting.clone())
         {
-            return Ok(Some(Verdict::Waiting(waiting)));
+            return Ok(Some(PassEnd::Waiting(waiting)));
         }
         let generation = self.record.observed_generation;
         if let Some(flapping) = self.flapping(&observation.plan, generation) {
-            return Ok(Some(Verdict::Blocked(flapping)));
+            return Ok(Some(PassEnd::Blocked(flapping)));
         }
         if let Some(waiting) = self.just_written(&observation.plan, generation) {
-            return Ok(Some(Verdict::Waiting(waiting)));
+            return Ok(Some(PassEnd::Waiting(waiting)));
         }
         match self.execute(&ready, &observation.plan, generation).await? {
-            Ok(()) => Ok(Some(Verdict::Progressing("deleted; checking again".to_owned()))),
-            Err(verdict) => Ok(Some(verdict)),
+            Ok(()) => Ok(Some(PassEnd::Progressing("deleted; checking again".to_owned()))),
+            Err(end) => Ok(Some(end)),
         }
     }
 
     /// What is gone without our doing is observed a while longer: forgotten too early, it would be left
     /// behind. `None` once it is certain.
-    fn missing(&mut self) -> Option<Verdict> {
+    fn missing(&mut self) -> Option<PassEnd> {
         let is_our_doing = self.record.phase == Phase::Deleting || self.record.created_at.is_none();
         if is_our_doing {
             return None;
@@ -141,7 +141,7 @@ impl Pass<'_> {
             false => "it disappeared outside trueup; checking again for 60 s",
         };
         let message = message.to_owned();
-        Some(Verdict::Waiting(Waiting { reason: "Missing", message }))
+        Some(PassEnd::Waiting(Waiting { reason: "Missing", message }))
     }
 
     async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {

@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
+use super::gauges::ReleaseInfo;
 use super::unwell::Unwell;
 use crate::kinds::kinds;
 
@@ -43,7 +44,9 @@ pub struct EngineMetrics {
     pub oldest_observation: GaugeVec,
     pub oldest_drift: GaugeVec,
     pub released: GaugeVec,
-    pub release: IntGaugeVec,
+    pub release: ReleaseInfo,
+    pub rollouts: IntCounterVec,
+    pub rollout_seconds: HistogramVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
     pub stopped: IntGaugeVec,
@@ -163,9 +166,17 @@ impl EngineMetrics {
                 ),
                 &["environment"],
             )?,
-            release: gauges(
-                "trueup_release_info",
-                "Number of the current release",
+            release: ReleaseInfo::register(registry)?,
+            rollouts: counters(
+                "trueup_rollouts_total",
+                "Releases by what they came to",
+                &["environment", "verdict"],
+            )?,
+            rollout_seconds: HistogramVec::new(
+                seconds(
+                    "trueup_rollout_seconds",
+                    "Time from beginning with a release to its verdict",
+                ),
                 &["environment"],
             )?,
             lease_held: gauges(
@@ -224,7 +235,8 @@ impl EngineMetrics {
         registry.register(Box::new(m.oldest_observation))?;
         registry.register(Box::new(m.oldest_drift))?;
         registry.register(Box::new(m.released))?;
-        registry.register(Box::new(m.release))?;
+        registry.register(Box::new(m.rollouts))?;
+        registry.register(Box::new(m.rollout_seconds))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
         registry.register(Box::new(m.stopped))?;
@@ -277,7 +289,7 @@ impl EngineMetrics {
             }
         }
         self.unwell.forget(name);
-        let _ = self.release.remove_label_values(&[name]);
+        self.release.forget(name);
         for gauge in [&self.oldest_observation, &self.oldest_drift, &self.released] {
             let _ = gauge.remove_label_values(&[name]);
         }

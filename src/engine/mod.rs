@@ -16,6 +16,7 @@
 
 mod backoff;
 mod decide;
+mod deliver;
 mod events;
 mod execute;
 mod exemplars;
@@ -34,6 +35,7 @@ pub mod release;
 mod removal;
 mod repeats;
 mod rng;
+pub mod rollout;
 mod runner;
 mod secrets;
 mod tracked;

@@ -15,7 +15,7 @@ pub const DRIFTED: &str = "Drifted";
 
 /// How a pass ended.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum PassEnd {
     /// The resource was seen to be as declared.
     Settled,
     /// Steps were taken; the resource is observed again.
@@ -37,7 +37,7 @@ pub enum Verdict {
     WriteFailed(AwsError),
 }
 
-impl Verdict {
+impl PassEnd {
     /// What is wrong, for an event; `None` where nothing is.
     pub fn failure(&self) -> Option<(&'static str, String)> {
         match self {
@@ -79,7 +79,7 @@ impl<'a> Compared<'a> {
 /// Sets the four conditions.
 pub fn set_conditions(
     conditions: &mut Conditions,
-    verdict: &Verdict,
+    end: &PassEnd,
     compared: Compared<'_>,
     generation: u64,
     now: Timestamp,
@@ -87,14 +87,14 @@ pub fn set_conditions(
     let mut set = |kind: &str, status: ConditionStatus, reason: &str, message: &str| {
         conditions.set(kind, status, reason, message, generation, now);
     };
-    let (ready, reconciling, stalled, reason, message) = match verdict {
-        Verdict::Settled => (True, False, False, "Reconciled", String::new()),
-        Verdict::Progressing(message) => (False, True, False, "Progressing", message.clone()),
-        Verdict::Waiting(w) => (False, True, False, w.reason, w.message.clone()),
-        Verdict::Reported { carried_out: true, reason, .. } => {
+    let (ready, reconciling, stalled, reason, message) = match end {
+        PassEnd::Settled => (True, False, False, "Reconciled", String::new()),
+        PassEnd::Progressing(message) => (False, True, False, "Progressing", message.clone()),
+        PassEnd::Waiting(w) => (False, True, False, w.reason, w.message.clone()),
+        PassEnd::Reported { carried_out: true, reason, .. } => {
             (True, False, False, *reason, String::new())
         }
-        Verdict::Reported { exists, reason, .. } => {
+        PassEnd::Reported { exists, reason, .. } => {
             let what = if *exists {
                 "the release is not applied yet"
             } else {
@@ -102,11 +102,11 @@ pub fn set_conditions(
             };
             (False, False, False, *reason, what.to_owned())
         }
-        Verdict::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
-        Verdict::ObserveFailed(e) if !e.class.is_terminal() => {
+        PassEnd::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
+        PassEnd::ObserveFailed(e) if !e.class.is_terminal() => {
             (Unknown, True, False, e.class.reason(), e.to_string())
         }
-        Verdict::ObserveFailed(e) | Verdict::WriteFailed(e) => {
+        PassEnd::ObserveFailed(e) | PassEnd::WriteFailed(e) => {
             let terminal = e.class.is_terminal();
             let (reconciling, stalled) = if terminal { (False, True) } else { (True, False) };
             (False, reconciling, stalled, e.class.reason(), e.to_string())
@@ -120,10 +120,10 @@ pub fn set_conditions(
         if reconciling == True { &message } else { "" },
     );
     set(condition_type::STALLED, stalled, reason, if stalled == True { &message } else { "" });
-    match verdict {
-        Verdict::Settled => set(condition_type::SYNCED, True, "InSync", ""),
+    match end {
+        PassEnd::Settled => set(condition_type::SYNCED, True, "InSync", ""),
         // What was seen to differ in the parts that could be read is named all the same.
-        Verdict::ObserveFailed(_) if compared.changes().is_empty() => {
+        PassEnd::ObserveFailed(_) if compared.changes().is_empty() => {
             set(condition_type::SYNCED, Unknown, reason, "it could not be read");
         }
         _ => match compared {
@@ -161,10 +161,10 @@ mod tests {
     use super::*;
     use crate::aws::Service;
 
-    fn conditions(verdict: Verdict) -> String {
+    fn conditions(end: PassEnd) -> String {
         let mut conditions = Conditions::default();
         let compared = Compared::Differs(&[]);
-        set_conditions(&mut conditions, &verdict, compared, 1, Timestamp::UNIX_EPOCH);
+        set_conditions(&mut conditions, &end, compared, 1, Timestamp::UNIX_EPOCH);
         let words: Vec<_> =
             conditions.iter().map(|c| format!("{}={:?}", c.kind, c.status)).collect();
         words.join(" ")
@@ -175,27 +175,27 @@ mod tests {
         let error = |class| AwsError::new(class, Service::Lambda, "GetFunction", "no");
         let blocked = Blocked { reason: "NotOwned", message: "foreign".to_owned() };
         let cases = [
-            (Verdict::Settled, "Ready=True Reconciling=False Stalled=False Synced=True"),
+            (PassEnd::Settled, "Ready=True Reconciling=False Stalled=False Synced=True"),
             (
-                Verdict::Progressing("x".to_owned()),
+                PassEnd::Progressing("x".to_owned()),
                 "Ready=False Reconciling=True Stalled=False Synced=False",
             ),
-            (Verdict::Blocked(blocked), "Ready=False Reconciling=False Stalled=True Synced=False"),
+            (PassEnd::Blocked(blocked), "Ready=False Reconciling=False Stalled=True Synced=False"),
             (
-                Verdict::ObserveFailed(error(Class::Transient)),
+                PassEnd::ObserveFailed(error(Class::Transient)),
                 "Ready=Unknown Reconciling=True Stalled=False Synced=Unknown",
             ),
             (
-                Verdict::ObserveFailed(error(Class::Denied)),
+                PassEnd::ObserveFailed(error(Class::Denied)),
                 "Ready=False Reconciling=False Stalled=True Synced=Unknown",
             ),
             (
-                Verdict::WriteFailed(error(Class::Unknown)),
+                PassEnd::WriteFailed(error(Class::Unknown)),
                 "Ready=False Reconciling=True Stalled=False Synced=False",
             ),
         ];
-        for (verdict, expected) in cases {
-            assert_eq!(conditions(verdict.clone()), expected, "{verdict:?}");
+        for (end, expected) in cases {
+            assert_eq!(conditions(end.clone()), expected, "{end:?}");
         }
     }
 }

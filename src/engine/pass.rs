@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::decide;
 use super::events::{DRIFT, Recorder};
 use super::metrics::EngineMetrics;
-use super::outcome::{Compared, DRIFTED, Verdict, fields, set_conditions};
+use super::outcome::{Compared, DRIFTED, PassEnd, fields, set_conditions};
 use super::patience;
 use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::repeats::Repeats;
@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub begun: Vec<Arc<Object>>,
     /// What the release says of the object's removal, where it says so.
     pub taken_out: Option<TakenOut>,
+    /// The other objects of its release are made ready first.
+    pub is_second: bool,
     /// Objects that must go before this one may.
     pub dependents: Vec<String>,
     /// When somebody last asked for another try.
@@ -230,8 +232,8 @@ impl Pass<'_> {
         if self.record.spec_digest != wanted.digest {
             self.record.refused_since = None;
         }
-        let (verdict, observation) = self.try_keep(wanted).await?;
-        let verdict = self.with_patience(verdict).await;
+        let (end, observation) = self.try_keep(wanted).await?;
+        let end = self.with_patience(end).await;
         let changes = observation.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
         let now = self.cx.clock.now();
         if let Some(observation) = &observation {
@@ -247,7 +249,7 @@ impl Pass<'_> {
                 self.record.physical_id.clone_from(&observation.physical_id);
             }
         }
-        let is_busy = matches!(verdict, Verdict::Waiting(_));
+        let is_busy = matches!(end, PassEnd::Waiting(_));
         let same = observation.as_ref().is_some_and(|observation| !differs(observation));
         let compared = match self.drifted {
             _ if is_busy && same && self.was_in_sync(wanted) => Compared::InSync,
@@ -255,10 +257,10 @@ impl Pass<'_> {
             false => Compared::Differs(&changes),
         };
         let unread = observation.as_ref().and_then(|observation| observation.failure.clone());
-        let shown = shown(&verdict, unread);
+        let shown = shown(&end, unread);
         let drifted_since = drifted_since(&self.record.conditions);
         set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
-        if matches!(verdict, Verdict::Settled) {
+        if matches!(end, PassEnd::Settled) {
             let first = self.record.synced_generation < wanted.generation;
             self.record.synced_generation = wanted.generation;
             self.record.settle(&wanted.digest);
@@ -286,28 +288,28 @@ impl Pass<'_> {
         }
         self.save().await?;
         self.log(&shown);
-        Ok(Done::Next(match &verdict {
-            Verdict::Settled | Verdict::Reported { .. } => Next::Resync,
-            Verdict::Progressing(_) => Next::Progress,
-            Verdict::Waiting(_) => Next::Soon,
-            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error) if error.is_paused() => {
+        Ok(Done::Next(match &end {
+            PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,
+            PassEnd::Progressing(_) => Next::Progress,
+            PassEnd::Waiting(_) => Next::Soon,
+            PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) if error.is_paused() => {
                 Next::Paused
             }
-            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error)
+            PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error)
                 if !error.class.is_terminal() =>
             {
                 Next::Outage
             }
-            Verdict::Blocked(_) | Verdict::ObserveFailed(_) | Verdict::WriteFailed(_) => {
+            PassEnd::Blocked(_) | PassEnd::ObserveFailed(_) | PassEnd::WriteFailed(_) => {
                 Next::Retry
             }
         }))
     }
 
     /// Tells a refusal that may pass by itself from one that lasts.
-    async fn with_patience(&mut self, verdict: Verdict) -> Verdict {
-        match verdict {
-            Verdict::WriteFailed(error) if patience::is_refusal(&error) => {
+    async fn with_patience(&mut self, end: PassEnd) -> PassEnd {
+        match end {
+            PassEnd::WriteFailed(error) if patience::is_refusal(&error) => {
                 let now = self.cx.clock.now();
                 let since = *self.record.refused_since.get_or_insert(now);
                 let made_at = self.record.created_at.or(self.record.phase.create_begun());
@@ -317,13 +319,13 @@ impl Pass<'_> {
                     let message = format!("{error}; it may pass by itself, and is tried again");
                     self.event(EventKind::Warning, error.class.reason(), &message).await;
                 }
-                Verdict::WriteFailed(error)
+                PassEnd::WriteFailed(error)
             }
             // What could not be observed, or was throttled, was neither refused nor taken.
-            verdict @ (Verdict::ObserveFailed(_) | Verdict::WriteFailed(_)) => verdict,
-            verdict => {
+            end @ (PassEnd::ObserveFailed(_) | PassEnd::WriteFailed(_)) => end,
+            end => {
                 self.record.refused_since = None;
-                verdict
+                end
             }
         }
     }
@@ -332,30 +334,30 @@ impl Pass<'_> {
     async fn try_keep(
         &mut self,
         wanted: &Wanted,
-    ) -> Result<(Verdict, Option<Observation>), StoreError> {
+    ) -> Result<(PassEnd, Option<Observation>), StoreError> {
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();
         if let Some(reference) = unresolved(&wanted.object, resolve).first() {
             let message = format!("{} has no {} yet", reference.id(), reference.field);
             let waiting = Waiting { reason: "DependencyNotReady", message };
-            return Ok((Verdict::Waiting(waiting), None));
+            return Ok((PassEnd::Waiting(waiting), None));
         }
         let mut ready = match self.desired(&wanted.object).await {
             Ok(ready) => ready,
-            Err(Refusal::Blocked(blocked)) => return Ok((Verdict::Blocked(blocked), None)),
-            Err(Refusal::Failed(error)) => return Ok((Verdict::ObserveFailed(error), None)),
+            Err(Refusal::Blocked(blocked)) => return Ok((PassEnd::Blocked(blocked), None)),
+            Err(Refusal::Failed(error)) => return Ok((PassEnd::ObserveFailed(error), None)),
         };
         // From here on it is acted on in this form; until here a deletion goes by the one before.
         self.record.spec_digest.clone_from(&wanted.digest);
         self.inputs = inputs(&ready.desired);
         let observation = match self.observe(&ready, Intent::Keep).await {
             Ok(observation) => observation,
-            Err(error) => return Ok((Verdict::ObserveFailed(error), None)),
+            Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
         };
-        if let Some(verdict) = self.settled_or_stuck(wanted, &observation).await {
-            return Ok((verdict, Some(observation)));
+        if let Some(end) = self.settled_or_stuck(wanted, &observation).await {
+            return Ok((end, Some(observation)));
         }
-        if let Err(verdict) = self.execute(&ready, &observation.plan, wanted.generation).await? {
-            return Ok((verdict, Some(observation)));
+        if let Err(end) = self.execute(&ready, &observation.plan, wanted.generation).await? {
+            return Ok((end, Some(observation)));
         }
         // Green means observed: what was written is read back.
         let desired = &mut ready.desired;
@@ -364,24 +366,24 @@ impl Pass<'_> {
         desired.job.clone_from(&self.record.job);
         match self.observe(&ready, Intent::Keep).await {
             Ok(again) => {
-                let verdict = match (&again.plan.blocked, &again.plan.waiting) {
+                let end = match (&again.plan.blocked, &again.plan.waiting) {
                     _ if again.plan.is_settled() => settled(&again),
-                    (Some(blocked), _) => Verdict::Blocked(blocked.clone()),
-                    (_, Some(waiting)) => Verdict::Waiting(waiting.clone()),
-                    _ => Verdict::Progressing("changes were made; checking again".to_owned()),
+                    (Some(blocked), _) => PassEnd::Blocked(blocked.clone()),
+                    (_, Some(waiting)) => PassEnd::Waiting(waiting.clone()),
+                    _ => PassEnd::Progressing("changes were made; checking again".to_owned()),
                 };
-                Ok((verdict, Some(again)))
+                Ok((end, Some(again)))
             }
-            Err(error) => Ok((Verdict::ObserveFailed(error), Some(observation))),
+            Err(error) => Ok((PassEnd::ObserveFailed(error), Some(observation))),
         }
     }
 
-    /// The verdict where nothing is to be written now.
+    /// How it ends where nothing is to be written now.
     async fn settled_or_stuck(
         &mut self,
         wanted: &Wanted,
         observation: &Observation,
-    ) -> Option<Verdict> {
+    ) -> Option<PassEnd> {
         let plan = &observation.plan;
         if plan.is_settled() {
             return Some(settled(observation));
@@ -391,24 +393,28 @@ impl Pass<'_> {
             self.found_drift(observation).await;
         }
         if let Some(blocked) = &plan.blocked {
-            return Some(Verdict::Blocked(blocked.clone()));
+            return Some(PassEnd::Blocked(blocked.clone()));
         }
         if plan.steps.is_empty() {
-            return plan.waiting.clone().map(Verdict::Waiting);
+            return plan.waiting.clone().map(PassEnd::Waiting);
         }
         let (environment, object) = (&self.snapshot.environment, &wanted.object);
         if let Some(held) =
             decide::held_back(environment, self.snapshot.suspended, object, was_in_accord)
         {
             let (exists, reason) = (observation.facts.exists, held.reason());
-            return Some(Verdict::Reported {
+            return Some(PassEnd::Reported {
                 exists,
                 carried_out: exists && was_in_accord,
                 reason,
             });
         }
-        let flapping = self.flapping(plan, wanted.generation).map(Verdict::Blocked);
-        flapping.or_else(|| self.just_written(plan, wanted.generation).map(Verdict::Waiting))
+        if self.snapshot.is_second {
+            let message = "the other objects of the release are made ready first".to_owned();
+            return Some(PassEnd::Waiting(Waiting { reason: "WaitingForRelease", message }));
+        }
+        let flapping = self.flapping(plan, wanted.generation).map(PassEnd::Blocked);
+        flapping.or_else(|| self.just_written(plan, wanted.generation).map(PassEnd::Waiting))
     }
 
     /// The resource was seen to be as this release, and what it refers to, want it.
@@ -510,18 +516,18 @@ impl Pass<'_> {
         self.event(EventKind::Normal, "DriftCorrected", "the resource is as declared again").await;
     }
 
-    pub(super) fn log(&self, verdict: &Verdict) {
-        match verdict {
-            Verdict::Settled => debug!("as declared"),
-            Verdict::Progressing(message) => info!(detail = message, "progressing"),
-            Verdict::Waiting(waiting) => {
+    pub(super) fn log(&self, end: &PassEnd) {
+        match end {
+            PassEnd::Settled => debug!("as declared"),
+            PassEnd::Progressing(message) => info!(detail = message, "progressing"),
+            PassEnd::Waiting(waiting) => {
                 info!(reason = waiting.reason, detail = %waiting.message, "waiting");
             }
-            Verdict::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
-            Verdict::Blocked(blocked) => {
+            PassEnd::Reported { reason, .. } => info!(reason, "differs; nothing is written"),
+            PassEnd::Blocked(blocked) => {
                 warn!(reason = blocked.reason, detail = %blocked.message, "stalled");
             }
-            Verdict::ObserveFailed(error) | Verdict::WriteFailed(error) => {
+            PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) => {
                 let (request, reason) = (error.request_id.as_deref(), error.class.reason());
                 match self.cx.repeats.untold(&self.snapshot.key, error, self.cx.clock.now()) {
                     None => debug!(reason, %error, request, "failed"),
@@ -548,22 +554,22 @@ impl Pass<'_> {
     }
 }
 
-/// What people are told of a verdict: a part that may not be read is said while the work on the others goes
+/// What people are told of how a pass ended: a part that may not be read is said while the work on the others goes
 /// on, and before what may only have failed because of it.
-fn shown(verdict: &Verdict, unread: Option<AwsError>) -> Verdict {
-    match (verdict, unread) {
-        (Verdict::Progressing(_) | Verdict::Waiting(_) | Verdict::WriteFailed(_), Some(error))
+fn shown(end: &PassEnd, unread: Option<AwsError>) -> PassEnd {
+    match (end, unread) {
+        (PassEnd::Progressing(_) | PassEnd::Waiting(_) | PassEnd::WriteFailed(_), Some(error))
             if error.class.is_terminal() =>
         {
-            Verdict::ObserveFailed(error)
+            PassEnd::ObserveFailed(error)
         }
-        _ => verdict.clone(),
+        _ => end.clone(),
     }
 }
 
 /// All that could be read is as declared.
-fn settled(observation: &Observation) -> Verdict {
-    observation.failure.clone().map_or(Verdict::Settled, Verdict::ObserveFailed)
+fn settled(observation: &Observation) -> PassEnd {
+    observation.failure.clone().map_or(PassEnd::Settled, PassEnd::ObserveFailed)
 }
 
 /// There is something to mend. AWS that is only busy (a deployment of a push, a table that scales) is

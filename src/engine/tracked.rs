@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, FAILING, WAITING};
+use super::deliver::Outbox;
 use super::pass::LeaseEnd;
 use super::rng::Rng;
 
@@ -58,6 +59,7 @@ pub(super) struct TrackedEnvironment {
     pub collect_at: Option<Instant>,
     /// It was followed to an end at least once, be it an error.
     pub is_settled: bool,
+    pub outbox: Outbox,
     /// Shared with the passes that rely on the lease; `None` while there is none.
     pub lease_end: Option<LeaseEnd>,
 }

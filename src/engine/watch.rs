@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::backoff::FAILING;
+use super::deliver::{Delivered, Outbox};
 use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
 use super::metrics::ENVIRONMENTS_MAX;
@@ -47,6 +48,8 @@ pub(super) enum Answer {
     Heads(Option<Result<Heads, StoreError>>),
     Lease(Followed),
     Release(Followed),
+    /// The store was told of a rollout.
+    Delivered(Delivered),
     /// Something was told to the store, and nobody waits for it.
     Told,
 }
@@ -88,6 +91,11 @@ impl Engine {
         });
     }
 
+    /// Asks the store beside the loop.
+    pub(super) fn ask(&mut self, question: impl Future<Output = Answer> + Send + 'static) {
+        self.asked.tasks.spawn(question);
+    }
+
     /// Takes an answer of the store.
     pub(super) fn answered(&mut self, answer: Answer) {
         match answer {
@@ -103,6 +111,7 @@ impl Engine {
                 self.asked.releases.remove(&followed.environment);
                 self.followed(followed);
             }
+            Answer::Delivered(delivered) => self.delivered(delivered),
             Answer::Told => {}
         }
     }
@@ -157,6 +166,7 @@ impl Engine {
             }
         }
         self.see_loaded();
+        self.deliver_all();
         publish(&self.world, &self.queue, &self.cx.metrics, self.config.object_metrics_max);
     }
 
@@ -177,6 +187,9 @@ impl Engine {
             return;
         }
         self.is_followed(&name);
+        if let Some(environment) = self.world.environments.get_mut(&name) {
+            environment.head.decision.clone_from(&head.decision);
+        }
         if before.reconcile != head.reconcile {
             self.answer(&name, &head);
         }
@@ -255,7 +268,7 @@ impl Engine {
     }
 
     /// What is kept of an environment.
-    fn environment(&mut self, name: &Arc<str>) -> &mut TrackedEnvironment {
+    pub(super) fn environment(&mut self, name: &Arc<str>) -> &mut TrackedEnvironment {
         self.followed.entry(Arc::clone(name)).or_default()
     }
 
@@ -342,7 +355,7 @@ impl Engine {
 
     /// An environment that is this daemon's from now on.
     fn took(&mut self, name: &Arc<str>, taken: Taken) {
-        let Taken { lease, statuses, unreadable, request } = taken;
+        let Taken { lease, statuses, unreadable, rollout, request } = taken;
         let unseen = Head {
             environment: name.to_string(),
             release: 0,
@@ -351,13 +364,14 @@ impl Engine {
             suspended: false,
             holds: Vec::new(),
             reconcile: request,
+            decision: None,
         };
         // A pass reads the record again first.
         for id in &unreadable {
             let key = ObjectKey { environment: Arc::clone(name), id: id.clone() };
             self.track(&key).is_unsure = true;
         }
-        let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable);
+        let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable, rollout);
         self.world.environments.insert(Arc::clone(name), state);
         self.hold(name, lease);
         // Its release is asked for at once, by the head as it is now.
@@ -383,6 +397,7 @@ impl Engine {
         let changed = environment.load(head, release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         self.environment(name).troubled.reset();
+        self.begin_rollout(name, release);
         let now = Instant::now();
         for id in changed {
             let key = ObjectKey { environment: Arc::clone(name), id };
@@ -468,6 +483,8 @@ impl Engine {
                 self.tracked.remove(&key);
             }
         }
+        // Whoever takes over plans anew.
+        self.environment(name).outbox = Outbox::default();
         // Passes under way take no further step.
         if let Some(end) = self.environment(name).lease_end.take() {
             end.set(Timestamp::UNIX_EPOCH);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::follow::Objects;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
-use crate::store::{Head, Lease, Release, StatusRecord, StoreError};
+use crate::store::{Head, Lease, Release, Rollout, StatusRecord, StoreError};
 
 /// An object as the current release has it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct EnvironmentState {
     pub head: Head,
     pub spec: Arc<EnvironmentSpec>,
     pub lease: Lease,
+    /// How far the current release is; `None` until it was begun.
+    pub rollout: Option<Rollout>,
     /// When the current release was recorded.
     pub released_at: Option<Timestamp>,
     pub objects: BTreeMap<ObjectId, Wanted>,
@@ -55,10 +57,12 @@ impl EnvironmentState {
         lease: Lease,
         statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
         unreadable: BTreeSet<ObjectId>,
+        rollout: Option<Rollout>,
     ) -> Self {
         Self {
             head,
             lease,
+            rollout,
             released_at: None,
             spec: Arc::default(),
             objects: BTreeMap::new(),

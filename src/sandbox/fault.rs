@@ -165,6 +165,16 @@ impl Faults {
         self.lock().struck
     }
 
+    /// A caller is not answered any more.
+    pub fn has_stopped(&self, caller: &str) -> bool {
+        self.lock().stopped.contains(caller)
+    }
+
+    /// Answers a caller again, under the faults that are in force.
+    pub fn revive(&self, caller: &str) {
+        self.lock().stopped.remove(caller);
+    }
+
     /// The fault that strikes this call, which uses it up once.
     pub(super) fn strike(&self, call: &Call) -> Option<FaultKind> {
         let mut state = self.lock();

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::item::{key, text};
+use super::item::{key, number, text};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
@@ -25,6 +25,8 @@ pub struct Head {
     pub holds: Vec<Hold>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<ReconcileRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionRequest>,
 }
 
 /// Content that was rolled back: it does not come back until a person asks for something else.
@@ -35,6 +37,18 @@ pub struct Hold {
     pub digest: String,
     /// The release that was left.
     pub release: u64,
+    /// It failed, and the daemon rolled it back: it stays away whatever else is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+}
+
+/// Why content may not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quarantine {
+    /// What failed, for people.
+    pub why: String,
+    pub at: Timestamp,
 }
 
 /// Holds that a head keeps; the oldest are forgotten.
@@ -53,14 +67,19 @@ impl Head {
         Err(StoreError::Damaged { what: format!("the head of {environment}"), how })
     }
 
-    /// The holds after a rollback away from what is current.
-    pub fn holds_after_rollback(&self) -> Vec<Hold> {
+    /// The holds after a rollback away from what is current; with a quarantine where it failed.
+    pub fn holds_after_rollback(&self, quarantine: Option<Quarantine>) -> Vec<Hold> {
         let mut holds = self.holds.clone();
         holds.retain(|hold| hold.digest != self.digest);
-        holds.push(Hold { digest: self.digest.clone(), release: self.release });
+        holds.push(Hold { digest: self.digest.clone(), release: self.release, quarantine });
         let surplus = holds.len().saturating_sub(HOLDS_MAX);
         holds.drain(..surplus);
         holds
+    }
+
+    /// The holds that stay when other content is applied: what failed still fails.
+    pub fn holds_after_apply(&self) -> Vec<Hold> {
+        self.holds.iter().filter(|hold| hold.quarantine.is_some()).cloned().collect()
     }
 
     /// Whether content was rolled back and not asked for since.
@@ -77,6 +96,30 @@ pub struct ReconcileRequest {
     /// `Kind/name`; every object where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+}
+
+/// What a person says of a release whose rollout waits for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decision {
+    /// It counts as succeeded.
+    Promote,
+    /// Its objects get their time once more.
+    Retry,
+    /// It counts as failed, and is rolled back.
+    Abort,
+}
+
+/// Somebody decided what becomes of a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DecisionRequest {
+    pub release: u64,
+    pub decision: Decision,
+    pub at: Timestamp,
+    /// Who decided.
+    pub author: String,
+    /// Why.
+    pub message: String,
 }
 
 impl Store {
@@ -126,6 +169,40 @@ impl Store {
         self.update_head(environment, "suspended", AttributeValue::Bool(on)).await
     }
 
+    /// Lets content come back that a person rolled back; what failed stays away. Returns the releases whose
+    /// content may come back.
+    pub async fn lift_holds(&self, environment: &str) -> Result<Vec<u64>, StoreError> {
+        let head = self.existing_head(environment).await?;
+        let lifted = head.holds.iter().filter(|hold| hold.quarantine.is_none());
+        let lifted: Vec<_> = lifted.map(|hold| hold.release).collect();
+        if lifted.is_empty() {
+            return Ok(lifted);
+        }
+        let left = serde_dynamo::to_attribute_value(head.holds_after_apply())
+            .map_err(|source| StoreError::Unreadable { what: "holds".to_owned(), source })?;
+        let call = self
+            .session()
+            .dynamodb()
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(HEADS, environment)))
+            .update_expression("SET holds = :left")
+            // Whoever moved the head meanwhile knows better what is held.
+            .condition_expression("#release = :seen")
+            .expression_attribute_names("#release", "release")
+            .expression_attribute_values(":left", left)
+            .expression_attribute_values(":seen", number(head.release))
+            .send();
+        match self.session().write(Service::DynamoDb, "UpdateItem", call).await {
+            Ok(_) => Ok(lifted),
+            Err(error) if error.class == Class::Conflict => Err(StoreError::HeadMoved {
+                environment: environment.to_owned(),
+                seen: head.release,
+            }),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
     /// Asks the daemon to reconcile one object, or all of them.
     pub async fn request_reconcile(
         &self,
@@ -140,6 +217,17 @@ impl Store {
         })?;
         self.update_head(environment, "reconcile", value).await?;
         Ok(at)
+    }
+
+    /// Tells the daemon what becomes of a release.
+    pub async fn decide(
+        &self,
+        environment: &str,
+        request: &DecisionRequest,
+    ) -> Result<(), StoreError> {
+        let value = serde_dynamo::to_attribute_value(request)
+            .map_err(|source| StoreError::Unreadable { what: "a decision".to_owned(), source })?;
+        self.update_head(environment, "decision", value).await
     }
 
     async fn update_head(

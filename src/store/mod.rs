@@ -5,6 +5,7 @@
 //! | `store` | `identity` | the store's own id, part of every resource's ownership tags |
 //! | `environments` | `<env>` | the head: current release, suspended, hold |
 //! | `env#<env>` | `release#<number>` | a release, its list of objects, and what was taken out |
+//! | `env#<env>` | `rollout#<number>` | how far a release is, and what it came to |
 //! | `env#<env>` | `page#<digest>` | a part of a list that is too long for one item |
 //! | `env#<env>` | `spec#<digest>` | one object, immutable, content-addressed |
 //! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
@@ -30,15 +31,17 @@ mod item;
 mod lease;
 mod record;
 mod release;
+mod rollout;
 mod status;
 mod table;
 
 pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use flap_guard::{CarriedOut, FlapGuard};
-pub use head::{Head, Hold, ReconcileRequest};
+pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
 pub use lease::Lease;
 pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};
+pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};
 
 use crate::aws::{AwsError, Session};

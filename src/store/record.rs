@@ -51,6 +51,7 @@ impl Store {
             suspended: head.is_some_and(|h| h.suspended),
             holds: new.holds.clone(),
             reconcile: head.and_then(|h| h.reconcile.clone()),
+            decision: None,
         };
         let stored = self.put_parts(environment, &release, before, &new.objects).await?;
         self.move_head(environment, &stored, &moved, seen).await?;

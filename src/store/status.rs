@@ -273,7 +273,7 @@ impl Store {
         deleted.map(drop).map_err(|error| self.fenced(environment, error))
     }
 
-    fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
+    pub(super) fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
         if error.class == Class::Conflict {
             return StoreError::LeaseLost { environment: environment.to_owned() };
         }

@@ -251,7 +251,7 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
         "workqueue_retries_total{name=\"trueup\"}",
         "trueup_resources_ready{environment=\"shop\",kind=\"Table\"}",
         "trueup_resources_synced{environment=\"shop\",kind=\"Function\"}",
-        "trueup_release_info{environment=\"shop\"}",
+        "trueup_release_info{environment=\"shop\",release=",
         "trueup_oldest_observation_timestamp_seconds{environment=\"shop\"}",
         "trueup_aws_requests_total{code=\"OK\",operation=\"GetFunction\",service=\"lambda\"}",
         "trueup_build_info{version=\"0.1.0\"}",

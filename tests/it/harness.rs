@@ -344,7 +344,8 @@ pub fn manifests(folder: &str) -> Set {
     load(sources, None, Scope::Whole).unwrap()
 }
 
-/// A small environment with one object of each kind; the function refers to the table.
+/// A small environment with one object of each kind; the function refers to the table. What fails stays, as
+/// most tests look at it; `delivery.rs` has it rolled back.
 pub fn shop() -> String {
     format!(
         r#"
@@ -354,6 +355,7 @@ metadata: {{ name: shop }}
 spec:
   aws: {{ region: {REGION}, accountId: "123456789012" }}
   artifacts: {{ bucket: {ARTIFACTS} }}
+  rollout: {{ rollback: Manual }}
 ---
 apiVersion: trueup.dev/v1alpha1
 kind: Function

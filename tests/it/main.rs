@@ -17,6 +17,7 @@ mod clients;
 mod converge;
 mod damage;
 mod deletion;
+mod delivery;
 mod docs;
 mod drift;
 mod emulators;

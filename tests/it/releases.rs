@@ -118,7 +118,7 @@ async fn a_hold_is_kept_with_the_head_until_other_content_comes() {
     harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
     let head = harness.store.head("shop").await.unwrap().unwrap();
     let mut back = release(parse(&shop()).objects().cloned().collect());
-    back.holds = head.holds_after_rollback();
+    back.holds = head.holds_after_rollback(None);
     let before = harness.store.release("shop", 2).await.unwrap();
     let third = harness.store.record("shop", Some(&head), Some(&before), back).await.unwrap();
     assert_eq!((third.number, &third.digest), (3, &first.digest));

@@ -42,7 +42,9 @@ pub async fn delete(
     before.extend(store.objects(name, &digests).await?.into_values());
     check_removals(name, &before, &kept, confirmed)?;
     let confirmed = confirmed.iter().cloned().collect();
-    let new = NewRelease { cause: Cause::Delete, objects: kept, confirmed, taken_out, ..new };
+    let holds = head.holds_after_apply();
+    let new =
+        NewRelease { cause: Cause::Delete, objects: kept, confirmed, taken_out, holds, ..new };
     Ok(store.record(name, Some(head), current.release.as_ref(), new).await?)
 }
 

@@ -2,7 +2,7 @@
 
 use super::Refused;
 use crate::model::Object;
-use crate::store::{Head, content_digest};
+use crate::store::{Head, Hold, content_digest};
 
 /// Refuses content that the head holds.
 pub fn check_hold(
@@ -12,7 +12,10 @@ pub fn check_hold(
 ) -> Result<(), Refused> {
     let digest = content_digest(objects);
     let hold = head.and_then(|head| head.held(&digest));
-    hold.map_or(Ok(()), |hold| {
-        Err(Refused::Held { environment: environment.to_owned(), release: hold.release })
+    let Some(Hold { release, quarantine, .. }) = hold.cloned() else { return Ok(()) };
+    let environment = environment.to_owned();
+    Err(match quarantine {
+        Some(quarantine) => Refused::Quarantined { environment, release, why: quarantine.why },
+        None => Refused::Held { environment, release },
     })
 }

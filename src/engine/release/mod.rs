@@ -23,7 +23,7 @@ pub use delete::delete;
 pub use holds::check_hold;
 pub use needs::check_needs;
 pub use removals::check_removals;
-pub use rollback::{RolledBack, roll_back};
+pub use rollback::{RolledBack, roll_back, undo};
 
 use std::collections::BTreeMap;
 
@@ -48,6 +48,16 @@ pub enum Refused {
          recorded. Apply other content, or make it current again with `trueup rollback {environment} {release}`"
     )]
     Held { environment: String, release: u64 },
+    #[error(
+        "this is the content of release {release} of {environment}, which failed and is quarantined: {why}. \
+         Nothing was recorded. Apply other content, or let it through with --release-quarantine and say why with \
+         --message"
+    )]
+    Quarantined { environment: String, release: u64, why: String },
+    #[error(
+        "all that release {release} of {environment} added holds data, which no rollback deletes"
+    )]
+    NothingToUndo { environment: String, release: u64 },
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(

@@ -1,14 +1,22 @@
 //! Making an earlier release current again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Current, MoveError, Refused, check_needs, check_removals, moves_all};
+use super::{Current, MoveError, Refused, check_needs, check_removals, current, moves_all};
 use crate::aws::Sessions;
 use crate::model::{Object, ObjectId};
-use crate::store::{Cause, Head, NewRelease, Release, Store};
+use crate::store::{
+    Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, content_digest,
+};
 
 /// Releases read in search of one with other content.
 pub const SEARCHED_MAX: usize = 200;
+
+/// Who makes the releases that no person made.
+const AUTHOR: &str = "trueup";
+
+/// A reason is kept in the head and in the release: each is one item of the store.
+const REASON_CHARS_MAX: usize = 500;
 
 /// What a rollback came to.
 #[derive(Debug)]
@@ -48,8 +56,12 @@ pub async fn roll_back(
     if is_same && current.damage.is_none() {
         return Ok(RolledBack::Already { to });
     }
-    let digests = target.objects.iter().map(|e| e.digest.clone()).collect();
-    let objects: Vec<Object> = store.objects(environment, &digests).await?.into_values().collect();
+    if let Some(Hold { release, quarantine: Some(quarantine), .. }) = head.held(&target.digest) {
+        let (environment, release) = (environment.clone(), *release);
+        let why = quarantine.why.clone();
+        return Err(Refused::Quarantined { environment, release, why }.into());
+    }
+    let objects = objects_of(store, environment, &target).await?;
     check_needs(sessions, environment, &current.objects, &objects).await?;
     check_removals(environment, &current.objects, &objects, confirmed)?;
     let new = NewRelease {
@@ -57,12 +69,63 @@ pub async fn roll_back(
         moves_all: moves_all(&current.objects, &objects),
         objects,
         confirmed: confirmed.iter().cloned().collect::<BTreeSet<_>>(),
-        holds: if is_same { head.holds.clone() } else { head.holds_after_rollback() },
+        holds: if is_same { head.holds.clone() } else { head.holds_after_rollback(None) },
         ..new
     };
     let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
     let held = (!is_same).then_some(head.release);
     Ok(RolledBack::Moved { to, release: release.number, held })
+}
+
+/// Makes the release current again that succeeded last, and quarantines what failed. What holds data and came with
+/// the failed release stays, and in a protected environment all that came with it: nobody confirmed its removal.
+pub async fn undo(
+    store: &Store,
+    sessions: &Sessions,
+    environment: &str,
+    failed: &Rollout,
+    to: u64,
+) -> Result<Release, MoveError> {
+    let moved =
+        || StoreError::HeadMoved { environment: environment.to_owned(), seen: failed.release };
+    let current = current(store, environment).await?;
+    let head = current.head.filter(|head| head.release == failed.release).ok_or_else(moved)?;
+    let target = store.release(environment, to).await?;
+    let mut objects = objects_of(store, environment, &target).await?;
+    if let Err(Refused::Unconfirmed { objects: kept, .. }) =
+        check_removals(environment, &current.objects, &objects, &[])
+    {
+        objects.extend(current.objects.iter().filter(|o| kept.contains(&o.id())).cloned());
+    }
+    if content_digest(&objects) == head.digest {
+        let (environment, release) = (environment.to_owned(), failed.release);
+        return Err(Refused::NothingToUndo { environment, release }.into());
+    }
+    check_needs(sessions, environment, &current.objects, &objects).await?;
+    let message = format!("release {} failed: {}", failed.release, failed.message);
+    let message: String = message.chars().take(REASON_CHARS_MAX).collect();
+    let quarantine = Quarantine { why: message.clone(), at: store.clock().now() };
+    let new = NewRelease {
+        author: AUTHOR.to_owned(),
+        commit: target.commit,
+        message,
+        cause: Cause::Rollback(to),
+        moves_all: moves_all(&current.objects, &objects),
+        objects,
+        holds: head.holds_after_rollback(Some(quarantine)),
+        confirmed: BTreeSet::new(),
+        taken_out: BTreeMap::new(),
+    };
+    Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+}
+
+async fn objects_of(
+    store: &Store,
+    environment: &str,
+    release: &Release,
+) -> Result<Vec<Object>, StoreError> {
+    let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
+    Ok(store.objects(environment, &digests).await?.into_values().collect())
 }
 
 /// The newest release with other content that is not held. `history` has the newest first.
@@ -133,7 +196,10 @@ mod tests {
             ("nothing earlier", vec![apply(1, "a")], &[], None),
         ];
         for (what, history, held, expected) in cases {
-            let holds = held.iter().map(|d| Hold { digest: (*d).to_owned(), release: 1 }).collect();
+            let holds = held
+                .iter()
+                .map(|d| Hold { digest: (*d).to_owned(), release: 1, quarantine: None })
+                .collect();
             let head = Head {
                 environment: "dev".to_owned(),
                 release: history[0].number,
@@ -142,6 +208,7 @@ mod tests {
                 suspended: false,
                 holds,
                 reconcile: None,
+                decision: None,
             };
             assert_eq!(earlier(&head, &history), expected, "{what}");
         }

@@ -19,7 +19,11 @@ pub const NAME: &str = "Environment";
 /// The pause between two observations of an object that is as it should be.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
-const INTERVAL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Of every duration here.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const PROGRESS_DEADLINE_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// AWS takes some seconds for the smallest change.
+const PROGRESS_DEADLINE_MIN: Duration = Duration::from_secs(10);
 
 /// An environment such as development, staging or production.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +40,8 @@ pub struct EnvironmentSpec {
     pub urls: Option<Urls>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<Reconcile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
@@ -97,6 +103,30 @@ pub enum DriftPolicy {
     Report,
 }
 
+/// How releases move into the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutPolicy {
+    /// How long the objects of a release may take to become ready, as `15m`; 10s to 24h. Then it has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<String>,
+    /// How long a release that succeeded is watched, as `10m`; 0s to 24h. What it changed and fails then still
+    /// rolls it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackPolicy>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RollbackPolicy {
+    /// A release that fails is undone: the one that succeeded last is made current again.
+    #[default]
+    Automatic,
+    /// It stays current, and waits for a person.
+    Manual,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifacts {
     /// The bucket that packaged code is uploaded to.
@@ -125,7 +155,25 @@ impl EnvironmentSpec {
         let text = self.reconcile.as_ref().and_then(|r| r.interval.as_deref());
         text.and_then(|t| parse_duration(t).ok())
             .unwrap_or(INTERVAL_DEFAULT)
-            .clamp(INTERVAL_MIN, INTERVAL_MAX)
+            .clamp(INTERVAL_MIN, LONGEST)
+    }
+
+    /// How long the objects of a release may take to become ready.
+    pub fn progress_deadline(&self) -> Duration {
+        let text = self.rollout.as_ref().and_then(|r| r.progress_deadline.as_deref());
+        text.and_then(|t| parse_duration(t).ok()).unwrap_or(PROGRESS_DEADLINE_DEFAULT)
+    }
+
+    /// How long a release that succeeded is watched.
+    pub fn bake_time(&self) -> Duration {
+        let text = self.rollout.as_ref().and_then(|r| r.bake_time.as_deref());
+        text.and_then(|t| parse_duration(t).ok()).unwrap_or_default()
+    }
+
+    /// A release that fails is undone without a person.
+    pub fn rolls_back(&self) -> bool {
+        let policy = self.rollout.as_ref().and_then(|r| r.rollback).unwrap_or_default();
+        policy == RollbackPolicy::Automatic
     }
 
     pub fn drift_policy(&self) -> DriftPolicy {
@@ -141,15 +189,26 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
     };
     let mut problems = Vec::new();
     let interval = spec.reconcile.as_ref().and_then(|r| r.interval.as_deref());
-    match interval.map(parse_duration) {
-        Some(Err(message)) => problems.push(SpecProblem::new("reconcile.interval", message)),
-        Some(Ok(interval)) if interval < INTERVAL_MIN => {
-            problems.push(SpecProblem::new("reconcile.interval", "the interval is at least 1s"));
+    let rollout = spec.rollout.clone().unwrap_or_default();
+    for (field, text, least, what) in [
+        ("reconcile.interval", interval, INTERVAL_MIN, "the interval is at least 1s"),
+        (
+            "rollout.progressDeadline",
+            rollout.progress_deadline.as_deref(),
+            PROGRESS_DEADLINE_MIN,
+            "the deadline is at least 10s",
+        ),
+        ("rollout.bakeTime", rollout.bake_time.as_deref(), Duration::ZERO, ""),
+    ] {
+        match text.map(parse_duration) {
+            Some(Err(message)) => problems.push(SpecProblem::new(field, message)),
+            Some(Ok(duration)) if duration < least => problems.push(SpecProblem::new(field, what)),
+            Some(Ok(duration)) if duration > LONGEST => {
+                let name = field.rsplit('.').next().unwrap_or(field);
+                problems.push(SpecProblem::new(field, format!("the {name} is at most 24h")));
+            }
+            _ => {}
         }
-        Some(Ok(interval)) if interval > INTERVAL_MAX => {
-            problems.push(SpecProblem::new("reconcile.interval", "the interval is at most 24h"));
-        }
-        _ => {}
     }
     problems.extend(check_tags("tags", spec.tags.as_ref()));
     problems

@@ -26,6 +26,7 @@ mod single_fault;
 mod stale;
 mod transition;
 mod unobserved;
+mod verdicts;
 
 use std::io::Write;
 

@@ -1,0 +1,351 @@
+//! `trueup rollout`: how far a release is, and what a person makes of one that waits. What `apply --wait` follows
+//! is followed here, too.
+
+use std::time::{Duration, Instant};
+
+use clap::{Args, Subcommand};
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::out::{self, note, say};
+use super::provenance::ProvenanceArgs;
+use super::show::{self, Output, age, table};
+use super::{CliError, Connected, watching};
+use crate::store::{Cause, Decision, DecisionRequest, Head, Rollout, Stage, StoreError, Verdict};
+
+const OBSERVE_EVERY: Duration = Duration::from_millis(500);
+
+/// A daemon that starts has the lease by then.
+const DAEMON_STARTS_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct RolloutArgs {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Show the stages of the current release, or of an earlier one.
+    Status(StatusArgs),
+    /// Count a release as succeeded that waits for a person.
+    Promote(DecisionArgs),
+    /// Give the objects of a release that waits for a person their time once more.
+    Retry(DecisionArgs),
+    /// Count a release as failed, and go back to the one that succeeded last.
+    Abort(DecisionArgs),
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    environment: String,
+    /// The release; the current one where it is not given.
+    release: Option<u64>,
+    /// Show every change until the release is over.
+    #[arg(short, long)]
+    watch: bool,
+    /// table, json, yaml or jsonpath=TEMPLATE, as '{.verdict}'.
+    #[arg(short, long, default_value = "table", hide_default_value = true)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+struct DecisionArgs {
+    environment: String,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
+}
+
+pub(super) async fn run(connected: &Connected, args: &RolloutArgs) -> Result<(), CliError> {
+    match &args.act {
+        Act::Status(args) => status(connected, args).await,
+        Act::Promote(args) => decide(connected, args, Decision::Promote).await,
+        Act::Retry(args) => decide(connected, args, Decision::Retry).await,
+        Act::Abort(args) => decide(connected, args, Decision::Abort).await,
+    }
+}
+
+async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError> {
+    let head = connected.store.existing_head(&args.environment).await?;
+    let release = args.release.unwrap_or(head.release);
+    let rollout = connected.store.rollout(&args.environment, release).await?;
+    let known = rollout.as_ref().map(|rollout| shown(&args.environment, rollout));
+    let value = known.unwrap_or_else(|| pending(&args.environment, release));
+    match &args.output {
+        Output::Json => say!("{}", show::json(&value)),
+        Output::Yaml => say!("{}", show::yaml(&value)),
+        Output::JsonPath(template) => say!("{}", template.fill(&value)),
+        Output::Name => say!("{release}"),
+        Output::Table | Output::Wide => {
+            say!("{}", picture(connected, &head, release, rollout.as_ref()));
+        }
+    }
+    if !args.watch {
+        return Ok(());
+    }
+    let mut last = rollout;
+    let read = async || {
+        // Once it is over, nothing of it changes.
+        Ok(connected.store.rollout(&args.environment, release).await?)
+    };
+    let show = |now: Option<Rollout>| {
+        if now != last {
+            let text = picture(connected, &head, release, now.as_ref());
+            if out::is_terminal() {
+                out::redraw(&text)?;
+            } else {
+                say!("\n{text}");
+            }
+            last = now;
+        }
+        Ok(())
+    };
+    watching::watch(read, show).await
+}
+
+async fn decide(
+    connected: &Connected,
+    args: &DecisionArgs,
+    decision: Decision,
+) -> Result<(), CliError> {
+    let name = &args.environment;
+    let head = connected.store.existing_head(name).await?;
+    let release = head.release;
+    let rollout = connected.store.rollout(name, release).await?;
+    let stage = rollout.as_ref().map(Rollout::stage);
+    let is_open = match decision {
+        Decision::Promote | Decision::Retry => stage == Some(Stage::Waiting),
+        Decision::Abort => {
+            matches!(stage, Some(Stage::First | Stage::Second | Stage::Waiting | Stage::Baking))
+        }
+    };
+    if !is_open {
+        let verdict = rollout.map(|rollout| rollout.verdict).unwrap_or_default();
+        let instead = match decision {
+            Decision::Abort => format!("use `trueup rollback {name}`"),
+            _ => "only a release that waits for a person can be decided".to_owned(),
+        };
+        return Err(CliError::refused(format!(
+            "release {release} of {name} is {verdict}; {instead}"
+        )));
+    }
+    if decision == Decision::Abort && rollout.is_some_and(|rollout| rollout.good.is_none()) {
+        return Err(CliError::refused(format!(
+            "no release of {name} succeeded before release {release}, so there is nothing to go back to"
+        )));
+    }
+    let signed = args.provenance.release(Cause::Apply, &[]);
+    let request = DecisionRequest {
+        release,
+        decision,
+        at: connected.store.clock().now(),
+        author: signed.author,
+        message: signed.message,
+    };
+    connected.store.decide(name, &request).await?;
+    let word = match decision {
+        Decision::Promote => "count it as succeeded",
+        Decision::Retry => "give it its time once more",
+        Decision::Abort => "roll it back",
+    };
+    say!("release {release} of {name}: the daemon is asked to {word}");
+    Ok(())
+}
+
+/// A rollout for machines.
+fn shown(environment: &str, rollout: &Rollout) -> Value {
+    let mut value = json!(rollout);
+    value["environment"] = json!(environment);
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|name, _| !["seal", "epoch", "answeredAt"].contains(&name.as_str()));
+    }
+    value
+}
+
+fn pending(environment: &str, release: u64) -> Value {
+    json!({"environment": environment, "release": release, "verdict": Verdict::Pending})
+}
+
+/// A rollout for people.
+fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Rollout>) -> String {
+    let (name, now) = (&head.environment, connected.store.clock().now());
+    let mut lines = Vec::new();
+    match rollout {
+        None if release < head.release => {
+            lines.push(format!("{name} release {release}: no daemon ever began with it"));
+        }
+        None => {
+            lines.push(format!("{name} release {release}: Pending; no daemon has begun with it"));
+        }
+        Some(rollout) => {
+            lines.push(headline(name, rollout));
+            let stages = rollout.stages.iter().map(|passed| {
+                let until = passed.until.unwrap_or(now);
+                vec![
+                    stage_text(rollout, passed.stage),
+                    age(passed.since, now),
+                    if passed.stage == Stage::Over {
+                        String::new()
+                    } else {
+                        age(passed.since, until)
+                    },
+                ]
+            });
+            lines.push(table(&["STAGE", "SINCE", "LASTED"], stages.collect()));
+            if !rollout.arrived.is_empty() {
+                let begun = rollout.begun_at().unwrap_or(now);
+                let arrived = rollout.arrived.iter();
+                let arrived = arrived.map(|a| vec![a.id().to_string(), age(begun, a.at)]);
+                lines.push(String::new());
+                lines.push(table(&["OBJECT", "READY AFTER"], arrived.collect()));
+            }
+        }
+    }
+    let holds = head.holds.iter().map(|hold| match &hold.quarantine {
+        Some(quarantine) => format!("quarantined: release {}: {}", hold.release, quarantine.why),
+        None => format!("held: release {}, which was rolled back", hold.release),
+    });
+    lines.extend(holds);
+    lines.join("\n")
+}
+
+fn headline(environment: &str, rollout: &Rollout) -> String {
+    let Rollout { release, verdict, reason, message, .. } = rollout;
+    let told = match message.as_str() {
+        "" => String::new(),
+        message => format!(": {message}"),
+    };
+    format!("{environment} release {release}: {verdict} ({reason}){told}")
+}
+
+/// What a stage is for, by the order in which the parts of the release move.
+fn stage_text(rollout: &Rollout, stage: Stage) -> String {
+    use crate::store::Order::*;
+    match (stage, rollout.order) {
+        (Stage::First, Together) => "everything is made ready".to_owned(),
+        (Stage::First, FrontendsLast) => "everything but the frontends is made ready".to_owned(),
+        (Stage::First, FrontendsFirst) => "everything but the functions goes back".to_owned(),
+        (Stage::Second, FrontendsFirst) => "the functions go back".to_owned(),
+        (Stage::Second, _) => "the frontends follow".to_owned(),
+        (Stage::Baking, _) => "it succeeded, and is watched".to_owned(),
+        (Stage::RollingBack { to }, _) => format!("going back to release {to}"),
+        (Stage::Waiting, _) => "waiting for a person".to_owned(),
+        (Stage::Over, _) => "over".to_owned(),
+    }
+}
+
+/// One release that is followed to its verdict.
+pub(super) struct Followed {
+    pub environment: String,
+    pub release: u64,
+}
+
+/// Follows releases to their verdicts, and tells of every stage on standard error. Returns what they came to, for
+/// machines; fails where one did not succeed.
+pub(super) async fn follow(
+    connected: &Connected,
+    releases: &[Followed],
+    timeout: Duration,
+) -> Result<Ended, CliError> {
+    let ends = join_all(releases.iter().map(|followed| follow_one(connected, followed, timeout)));
+    let mut ended = Ended { shown: Vec::new(), verdicts: Vec::new() };
+    for (followed, end) in releases.iter().zip(ends.await) {
+        let rollout = end?;
+        let name = &followed.environment;
+        ended.verdicts.push((
+            format!("{name} release {}", followed.release),
+            rollout.as_ref().filter(|r| is_decided(r)).map(|rollout| rollout.verdict),
+        ));
+        let known = rollout.as_ref().map(|rollout| shown(name, rollout));
+        ended.shown.push(known.unwrap_or_else(|| pending(name, followed.release)));
+    }
+    Ok(ended)
+}
+
+/// What releases that were followed came to.
+pub(super) struct Ended {
+    /// For machines.
+    pub shown: Vec<Value>,
+    /// `None` where there was none in time.
+    verdicts: Vec<(String, Option<Verdict>)>,
+}
+
+impl Ended {
+    /// Fails where one did not succeed, by what is worst.
+    pub fn result(&self) -> Result<(), CliError> {
+        let with = |is_meant: fn(Option<Verdict>) -> bool| {
+            let meant = self.verdicts.iter().filter(move |(_, verdict)| is_meant(*verdict));
+            meant.map(|(what, verdict)| {
+                let verdict = verdict.map_or("not decided in time", Verdict::as_str);
+                format!("{what}: {verdict}")
+            })
+        };
+        let failed: Vec<_> =
+            with(|v| matches!(v, Some(Verdict::Failed | Verdict::RolledBack))).collect();
+        if !failed.is_empty() {
+            return Err(CliError::refused(failed.join("; ")));
+        }
+        let open: Vec<_> = with(|v| v != Some(Verdict::Succeeded)).collect();
+        if open.is_empty() { Ok(()) } else { Err(CliError::Undecided(open.join("; "))) }
+    }
+}
+
+async fn follow_one(
+    connected: &Connected,
+    followed: &Followed,
+    timeout: Duration,
+) -> Result<Option<Rollout>, CliError> {
+    let (name, begun) = (&followed.environment, Instant::now());
+    let (mut last, mut told, mut is_warned): (Option<Rollout>, usize, bool) = (None, 0, false);
+    while begun.elapsed() < timeout {
+        match connected.store.rollout(name, followed.release).await {
+            Ok(Some(rollout)) => {
+                for passed in rollout.stages.iter().skip(told) {
+                    let text = stage_text(&rollout, passed.stage);
+                    note!("{name} release {}: {text}", followed.release);
+                }
+                told = rollout.stages.len();
+                let is_over = is_decided(&rollout);
+                last = Some(rollout);
+                if is_over {
+                    break;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let error = CliError::from(error);
+                if !error.may_pass() {
+                    return Err(error);
+                }
+            }
+        }
+        let is_left_alone = last.is_none() && begun.elapsed() > DAEMON_STARTS_WITHIN;
+        if is_left_alone && !std::mem::replace(&mut is_warned, true) {
+            warn_without_daemon(connected, name).await?;
+        }
+        tokio::time::sleep(OBSERVE_EVERY).await;
+    }
+    if let Some(rollout) = &last {
+        note!("{}", headline(name, rollout));
+    }
+    Ok(last)
+}
+
+async fn warn_without_daemon(connected: &Connected, name: &str) -> Result<(), StoreError> {
+    let now: Timestamp = connected.store.clock().now();
+    let lease = connected.store.lease(name).await?;
+    if lease.is_none_or(|lease| lease.expires_at <= now) {
+        note!("warning: no daemon holds the lease of {name}; start one with `trueup run`");
+    }
+    Ok(())
+}
+
+/// Nothing more becomes of it by itself, but that it is watched.
+fn is_decided(rollout: &Rollout) -> bool {
+    match rollout.verdict {
+        Verdict::Pending | Verdict::Progressing => false,
+        Verdict::Failed => !matches!(rollout.stage(), Stage::RollingBack { .. }),
+        _ => true,
+    }
+}

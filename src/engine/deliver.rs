@@ -1,0 +1,285 @@
+//! Delivery: does what `rollout` plans. Each environment's rollout is looked at whenever the heads are, and its
+//! records, events and rollbacks go to the store beside the loop, in order, one task at a time.
+//!
+//! Guarantees: a head is moved only after it is recorded why; what could not be written is written later, before
+//! anything that follows from it. Decides nothing: `rollout` does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::pass::Context;
+use super::queue::Priority;
+use super::release::{MoveError, undo};
+use super::rollout::{Action, Policy, Seen, begin, object_state, plan, waits_for_second};
+use super::runner::Engine;
+use super::watch::Answer;
+use super::world::EnvironmentState;
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::model::{ObjectId, ObjectKey};
+use crate::store::{Release, Rollout, Stage, StoreError, Verdict};
+
+/// What is still to be told to the store of an environment's rollouts.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    actions: VecDeque<Action>,
+    /// A task is at it.
+    is_under_way: bool,
+    /// Why the present rollout's rollback was refused.
+    refused: Option<String>,
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.actions.is_empty() && !self.is_under_way
+    }
+}
+
+/// Actions that wait for the store at most; the oldest are lost, which only says less of releases that are over.
+const OUTBOX_MAX: usize = 100;
+
+/// What came of telling the store.
+pub(super) struct Delivered {
+    pub environment: Arc<str>,
+    pub epoch: u64,
+    /// What is still to be told, after a failure.
+    left: VecDeque<Action>,
+    error: Option<StoreError>,
+    refused: Option<String>,
+    moved: bool,
+}
+
+impl EnvironmentState {
+    /// An object waits until the other objects of its release are ready.
+    pub(super) fn waits_for_second(&self, id: &ObjectId) -> bool {
+        let Some(rollout) = self.rollout.as_ref().filter(|r| !r.second_open) else { return false };
+        let Some(wanted) = self.objects.get(id) else { return false };
+        let (status, is_changed) = (self.statuses.get(id), wanted.generation == rollout.release);
+        let began_at = rollout.begun_at().unwrap_or(Timestamp::MIN);
+        waits_for_second(rollout.order, id, is_changed, status.map(Arc::as_ref), began_at)
+    }
+
+    fn rollout_policy(&self) -> Policy {
+        let spec: &EnvironmentSpec = &self.spec;
+        Policy {
+            progress_deadline: spec.progress_deadline(),
+            bake_time: spec.bake_time(),
+            rolls_back: spec.rolls_back(),
+        }
+    }
+}
+
+impl Engine {
+    /// Begins with a release that was loaded, unless its rollout is known already.
+    pub(super) fn begin_rollout(&mut self, name: &Arc<str>, release: &Release) {
+        let now = self.cx.clock.now();
+        let Some(environment) = self.world.environments.get_mut(name) else { return };
+        let before = environment.rollout.as_ref();
+        if before.is_some_and(|before| before.release == release.number) {
+            return;
+        }
+        // A head that was set back by hand begins anew.
+        let before = before.filter(|before| before.release < release.number);
+        let begun = begin(before, release, environment.rollout_policy(), now);
+        environment.rollout = Some(begun.rollout.clone());
+        let records = begun.closed.into_iter().chain([begun.rollout]);
+        let records = records.map(|rollout| Action::Become(Box::new(rollout)));
+        let mut actions: Vec<_> = records.collect();
+        actions.extend(begun.told);
+        self.environment(name).outbox.refused = None;
+        self.take_actions(name, actions);
+        self.deliver(name);
+    }
+
+    /// Plans the rollout of every environment that this daemon has.
+    pub(super) fn deliver_all(&mut self) {
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.deliver(&name);
+        }
+    }
+
+    /// Plans an environment's rollout, and tells the store.
+    pub(super) fn deliver(&mut self, name: &Arc<str>) {
+        let refused = self.environment(name).outbox.refused.clone();
+        let is_told = self.environment(name).outbox.is_empty();
+        let planned = self.world.environments.get(name).filter(|_| is_told).and_then(|e| {
+            let rollout =
+                e.rollout.as_ref().filter(|r| e.is_loaded() && r.stage() != Stage::Over)?;
+            let began_at = rollout.begun_at()?;
+            let objects: Vec<_> = e
+                .objects
+                .iter()
+                .map(|(id, wanted)| {
+                    let status = e.statuses.get(id).map(Arc::as_ref);
+                    let (order, release) = (rollout.order, rollout.release);
+                    object_state(id, wanted.generation, status, release, order, began_at)
+                })
+                .collect();
+            let seen = Seen {
+                policy: e.rollout_policy(),
+                objects: &objects,
+                is_suspended: e.head.suspended,
+                decision: e.head.decision.as_ref(),
+                refused: refused.as_deref(),
+            };
+            Some(plan(rollout, &seen, self.cx.clock.now()))
+        });
+        self.take_actions(name, planned.unwrap_or_default());
+        self.empty_outbox(name);
+    }
+
+    /// What a rollout becomes holds at once; that it is recorded may take a while.
+    fn take_actions(&mut self, name: &Arc<str>, actions: Vec<Action>) {
+        for action in &actions {
+            let Action::Become(rollout) = action else { continue };
+            let Some(environment) = self.world.environments.get_mut(name) else { return };
+            if environment.rollout.as_ref().is_some_and(|known| known.release > rollout.release) {
+                self.cx.metrics.rollout_ended(name, rollout);
+                continue;
+            }
+            let before = environment.rollout.replace((**rollout).clone());
+            let before = before.filter(|before| before.release == rollout.release);
+            let verdict_before = before.as_ref().map(|before| before.verdict);
+            if verdict_before.is_some_and(|verdict| verdict != rollout.verdict) {
+                self.cx.metrics.rollout_ended(name, rollout);
+                info!(environment = %name, release = rollout.release, verdict = %rollout.verdict,
+                    reason = %rollout.reason, detail = %rollout.message, "rollout");
+            }
+            let stage_before = before.as_ref().map(Rollout::stage);
+            if stage_before != Some(rollout.stage()) {
+                self.environment(name).outbox.refused = None;
+            }
+            let opened = before.is_some_and(|before| !before.second_open) && rollout.second_open;
+            if opened {
+                self.wake_all(name);
+            }
+        }
+        let outbox = &mut self.environment(name).outbox;
+        outbox.actions.extend(actions);
+        let surplus = outbox.actions.len().saturating_sub(OUTBOX_MAX);
+        outbox.actions.drain(..surplus);
+    }
+
+    /// The objects that waited for the others go on.
+    fn wake_all(&mut self, name: &Arc<str>) {
+        let ids = self.world.environments.get(name).map(EnvironmentState::ids).unwrap_or_default();
+        for id in ids {
+            let key = ObjectKey { environment: Arc::clone(name), id };
+            self.track(&key).reset();
+            self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
+    fn empty_outbox(&mut self, name: &Arc<str>) {
+        let Some(environment) = self.world.environments.get(name) else { return };
+        let (epoch, rollout) = (environment.lease.epoch, environment.rollout.clone());
+        let Some(rollout) = rollout else { return };
+        let outbox = &mut self.environment(name).outbox;
+        if outbox.is_under_way || outbox.actions.is_empty() {
+            return;
+        }
+        outbox.is_under_way = true;
+        let actions = std::mem::take(&mut outbox.actions);
+        let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
+        self.ask(async move {
+            Answer::Delivered(tell_store(&cx, environment, epoch, &rollout, actions).await)
+        });
+    }
+
+    pub(super) fn delivered(&mut self, delivered: Delivered) {
+        let Delivered { environment: name, epoch, left, error, refused, moved } = delivered;
+        if self.world.environments.get(&name).is_none_or(|e| e.lease.epoch != epoch) {
+            // It was told under a lease that is gone.
+            return;
+        }
+        let outbox = &mut self.environment(&name).outbox;
+        outbox.is_under_way = false;
+        for action in left.into_iter().rev() {
+            outbox.actions.push_front(action);
+        }
+        outbox.refused = refused.or(outbox.refused.take());
+        if let Some(error) = error {
+            self.cx.metrics.store_errors.inc();
+            warn!(environment = %name, %error, "the rollout could not be recorded");
+            if matches!(error, StoreError::LeaseLost { .. }) {
+                self.drop_environment(&name);
+            }
+            // The next look at the heads tries again.
+            return;
+        }
+        if moved {
+            self.ask_for_heads();
+        }
+        self.deliver(&name);
+    }
+}
+
+/// Tells the store in order, up to the first failure.
+async fn tell_store(
+    cx: &Context,
+    environment: Arc<str>,
+    epoch: u64,
+    present: &Rollout,
+    mut actions: VecDeque<Action>,
+) -> Delivered {
+    let id = ObjectId::new(environment::NAME, Arc::clone(&environment));
+    let key = ObjectKey { environment: Arc::clone(&environment), id };
+    let (mut error, mut refused, mut moved) = (None, None, false);
+    while let Some(action) = actions.pop_front() {
+        let done = match &action {
+            Action::Become(rollout) => {
+                let rollout = Rollout { epoch, ..(**rollout).clone() };
+                cx.store.put_rollout(&environment, &rollout).await
+            }
+            Action::Tell { kind, reason, message } => {
+                cx.recorder.record(&key, present.release, *kind, reason, message).await;
+                Ok(())
+            }
+            Action::RollBack { to } => {
+                match undo(&cx.store, &cx.sessions, &environment, present, *to).await {
+                    Ok(release) => {
+                        info!(%environment, release = release.number, to, "rolled back");
+                        moved = true;
+                        Ok(())
+                    }
+                    // Somebody was faster: the new release says what becomes of this one.
+                    Err(MoveError::Store(StoreError::HeadMoved { .. })) => {
+                        moved = true;
+                        Ok(())
+                    }
+                    Err(MoveError::Refused(why)) => {
+                        refused = Some(why.to_string());
+                        Ok(())
+                    }
+                    Err(MoveError::Store(why)) => Err(why),
+                }
+            }
+        };
+        if let Err(why) = done {
+            // A rollback is planned anew.
+            if !matches!(action, Action::RollBack { .. }) {
+                actions.push_front(action);
+            }
+            error = Some(why);
+            break;
+        }
+    }
+    Delivered { environment, epoch, left: actions, error, refused, moved }
+}
+
+impl super::metrics::EngineMetrics {
+    /// Counts a verdict, and the time that it took.
+    fn rollout_ended(&self, environment: &str, rollout: &Rollout) {
+        if rollout.verdict == Verdict::Progressing {
+            return;
+        }
+        self.rollouts.with_label_values(&[environment, rollout.verdict.as_str()]).inc();
+        if let (Some(begun), Some(decided)) = (rollout.begun_at(), rollout.decided_at()) {
+            let seconds = decided.duration_since(begun).as_secs_f64().max(0.0);
+            self.rollout_seconds.with_label_values(&[environment]).observe(seconds);
+        }
+    }
+}

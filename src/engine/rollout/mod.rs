@@ -1,0 +1,20 @@
+//! How a release moves into its environment, and what it came to. Pure: no call, no clock, no AWS type.
+//!
+//! Expected flow: [`begin`] makes the rollout of a release that became current, and closes the one before.
+//! Then [`plan`] is asked whenever something may have changed, and says what the rollout becomes and what is to be
+//! done. `engine/deliver.rs` does it.
+//!
+//! Guarantees:
+//! - A rollout is in one stage, which says how long it may last and what follows ([`crate::store::Stage`]).
+//! - The same rollout, objects and time give the same plan: whoever takes over goes on.
+//! - A rollback is never rolled back, and what never succeeded is nothing to go back to.
+//!
+//! Left to others: moving a head (`engine::release`), reading and writing records (`store`).
+
+mod evidence;
+mod plan;
+mod progress;
+
+pub use evidence::{Counts, Evidence, Finding, Guard, Interval};
+pub use plan::{Action, Begun, Policy, Seen, begin, plan};
+pub use progress::{ObjectState, Progress, object_state, waits_for_second};

@@ -1,0 +1,652 @@
+//! What becomes of a rollout.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::progress::{ObjectState, Progress};
+use crate::store::{
+    ARRIVED_MAX, Arrived, Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed,
+    Release, Rollout, Stage, Verdict,
+};
+
+/// Objects that a message names; the rest is counted.
+const NAMED_MAX: usize = 5;
+
+/// The reason of a failure that a person asked for.
+const ABORTED: &str = "Aborted";
+
+/// What an environment says of its rollouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long objects may take to become ready.
+    pub progress_deadline: Duration,
+    /// How long a release that succeeded is watched.
+    pub bake_time: Duration,
+    /// What fails is rolled back without a person.
+    pub rolls_back: bool,
+}
+
+/// What a plan is made from, beside the rollout itself.
+pub struct Seen<'a> {
+    pub policy: Policy,
+    pub objects: &'a [ObjectState],
+    /// Nothing is written to the environment.
+    pub is_suspended: bool,
+    /// What a person said last.
+    pub decision: Option<&'a DecisionRequest>,
+    /// Why the rollback that was planned was refused.
+    pub refused: Option<&'a str>,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// The rollout becomes this.
+    Become(Box<Rollout>),
+    Tell {
+        kind: EventKind,
+        reason: &'static str,
+        message: String,
+    },
+    /// An earlier release is made current again, and the content of this one is quarantined.
+    RollBack {
+        to: u64,
+    },
+}
+
+/// The rollout of a release that became current.
+#[derive(Debug)]
+pub struct Begun {
+    /// The one before, where the new release ends it.
+    pub closed: Option<Rollout>,
+    pub rollout: Rollout,
+    pub told: Vec<Action>,
+}
+
+/// Begins with a release, and closes the rollout before it.
+pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: Timestamp) -> Begun {
+    let is_rollback = matches!(release.cause, Cause::Rollback(_));
+    let good = before.and_then(|before| match before.verdict {
+        Verdict::Succeeded if !is_rollback => {
+            Some(Good { release: before.release, digest: before.digest.clone() })
+        }
+        _ => before.good.clone(),
+    });
+    let moved_before = before.is_some_and(|b| b.frontends_moved && b.verdict != Verdict::Succeeded);
+    let order = match good {
+        None => Order::Together,
+        // No frontend calls what is taken back.
+        Some(_) if is_rollback && before.is_some_and(|before| !before.frontends_moved) => {
+            Order::Together
+        }
+        Some(_) if is_rollback => Order::FrontendsFirst,
+        Some(_) => Order::FrontendsLast,
+    };
+    let closed = before.and_then(|before| close(before, release, now));
+    let mut told = Vec::new();
+    if let Some(closed) = closed.as_ref().filter(|closed| closed.verdict != Verdict::Succeeded) {
+        told.extend(ended(closed));
+    }
+    let message = match &release.cause {
+        Cause::Apply => format!("release {} is being rolled out", release.number),
+        cause => format!("release {} is being rolled out: {cause}", release.number),
+    };
+    told.push(tell(EventKind::Normal, "ReleaseStarted", message));
+    let rollout = Rollout {
+        release: release.number,
+        digest: release.digest.clone(),
+        epoch: 0,
+        verdict: Verdict::Progressing,
+        reason: "Progressing".to_owned(),
+        message: String::new(),
+        order,
+        second_open: order == Order::Together,
+        frontends_moved: moved_before || order != Order::FrontendsLast,
+        stages: vec![Passed { stage: Stage::First, since: now, until: None }],
+        deadline: later(now, policy.progress_deadline),
+        good,
+        cause: release.cause.clone(),
+        answered_at: None,
+        arrived: Vec::new(),
+        seal: String::new(),
+    };
+    Begun { closed, rollout, told }
+}
+
+/// What the rollout before comes to when another release takes its place; `None` where it stays as it is.
+fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout> {
+    if before.stage() == Stage::Over && !matches!(release.cause, Cause::Rollback(_)) {
+        return None;
+    }
+    let mut closed = before.clone();
+    match (&release.cause, before.verdict) {
+        (Cause::Rollback(to), _) if release.digest != before.digest => {
+            let undone =
+                format!("release {} has the content of release {to} again", release.number);
+            let was_failing = matches!(before.verdict, Verdict::Failed | Verdict::Inconclusive);
+            if !was_failing {
+                closed.reason = "RolledBackByPerson".to_owned();
+                closed.message.clear();
+            }
+            closed.message = [closed.message.as_str(), &undone]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("; ");
+            closed.verdict = Verdict::RolledBack;
+        }
+        (_, Verdict::Succeeded | Verdict::Failed | Verdict::RolledBack | Verdict::Superseded) => {}
+        (_, Verdict::Pending | Verdict::Progressing | Verdict::Inconclusive) => {
+            closed.verdict = Verdict::Superseded;
+            closed.reason = "NewerRelease".to_owned();
+            closed.message = format!("release {} came before it was over", release.number);
+        }
+    }
+    enter(&mut closed, Stage::Over, now);
+    (closed != *before).then_some(closed)
+}
+
+/// What is to be done about a rollout now; nothing where it stays as it is.
+pub fn plan(before: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
+    let mut rollout = before.clone();
+    note_arrivals(&mut rollout, seen.objects, now);
+    let mut actions = Vec::new();
+    if let Some(request) = new_decision(before, seen) {
+        rollout.answered_at = Some(request.at);
+        decide(&mut rollout, request, seen, now);
+    } else {
+        advance(&mut rollout, seen, now);
+    }
+    if rollout.stage() != before.stage() {
+        actions.extend(ended_or_moved(&rollout));
+    }
+    if rollout != *before {
+        actions.insert(0, Action::Become(Box::new(rollout)));
+    } else if let (Stage::RollingBack { to }, None) = (before.stage(), seen.refused) {
+        // Only once it is recorded that it failed. The head moves once, however often it is asked.
+        actions.push(Action::RollBack { to });
+    }
+    actions
+}
+
+fn new_decision<'a>(rollout: &Rollout, seen: &Seen<'a>) -> Option<&'a DecisionRequest> {
+    let is_new = |request: &&DecisionRequest| {
+        request.release == rollout.release && rollout.answered_at.is_none_or(|at| at < request.at)
+    };
+    seen.decision.filter(is_new)
+}
+
+fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now: Timestamp) {
+    let who = match request.message.as_str() {
+        "" => request.author.clone(),
+        why => format!("{}: {why}", request.author),
+    };
+    match (request.decision, rollout.stage()) {
+        (_, Stage::Over | Stage::RollingBack { .. }) => {}
+        (Decision::Abort, _) => {
+            let message = format!("aborted by {who}");
+            // A person asked for it, whatever the policy is.
+            let policy = Policy { rolls_back: true, ..seen.policy };
+            fail(rollout, ABORTED, message, policy, now);
+        }
+        (Decision::Promote, Stage::Waiting | Stage::First | Stage::Second) => {
+            succeed(rollout, "Promoted", format!("promoted by {who}"), seen.policy, now);
+        }
+        (Decision::Retry, Stage::Waiting) => {
+            rollout.verdict = Verdict::Progressing;
+            rollout.reason = "Retried".to_owned();
+            rollout.message = format!("retried by {who}");
+            rollout.deadline = later(now, seen.policy.progress_deadline);
+            enter(rollout, Stage::First, now);
+        }
+        (Decision::Promote | Decision::Retry, _) => {}
+    }
+}
+
+fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
+    let counted = || seen.objects.iter().filter(|object| !object.was_unwell);
+    let failed: Vec<_> = counted().filter(|o| matches!(o.progress, Progress::Failed(_))).collect();
+    let all_ready = counted().all(|object| object.progress == Progress::Ready);
+    let first_is_ready = counted().all(|o| o.is_second || o.progress == Progress::Ready);
+    match rollout.stage() {
+        Stage::Over => {}
+        Stage::RollingBack { .. } => {
+            if let Some(refused) = seen.refused {
+                rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
+                rollout.reason = "RollbackRefused".to_owned();
+                enter(rollout, Stage::Waiting, now);
+            }
+        }
+        Stage::Baking => {
+            // What this release did not change fails for other reasons than its content.
+            let changed: Vec<_> = failed.into_iter().filter(|o| o.is_changed).collect();
+            let since = rollout.stages.last().map_or(now, |passed| passed.since);
+            if !changed.is_empty() {
+                fail(rollout, "FailedWhileBaking", named(&changed), seen.policy, now);
+            } else if now >= later(since, seen.policy.bake_time) {
+                enter(rollout, Stage::Over, now);
+            }
+        }
+        Stage::Waiting if all_ready => {
+            let message = "its objects became ready after all".to_owned();
+            succeed(rollout, "Recovered", message, seen.policy, now);
+        }
+        // What it waited for came: the other half may follow.
+        Stage::Waiting if !rollout.second_open && first_is_ready => {
+            rollout.verdict = Verdict::Progressing;
+            rollout.reason = "Progressing".to_owned();
+            rollout.message.clear();
+            rollout.deadline = later(now, seen.policy.progress_deadline);
+            enter(rollout, Stage::Second, now);
+        }
+        Stage::Waiting => {}
+        Stage::First | Stage::Second if !failed.is_empty() => {
+            fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
+        }
+        Stage::First | Stage::Second if all_ready => {
+            succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
+        }
+        Stage::First if first_is_ready => enter(rollout, Stage::Second, now),
+        Stage::First | Stage::Second => wait_or_give_up(rollout, seen, now),
+    }
+}
+
+/// Not everything is ready: that is all right until the deadline, and for a person to know.
+fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
+    let open: Vec<_> = seen
+        .objects
+        .iter()
+        .filter(|object| !object.was_unwell && object.progress != Progress::Ready)
+        .collect();
+    let asks: Vec<_> =
+        open.iter().copied().filter(|o| matches!(o.progress, Progress::Asks(_))).collect();
+    if !asks.is_empty() {
+        return stop(rollout, "ConfirmationNeeded", named(&asks), now);
+    }
+    if now < rollout.deadline {
+        return;
+    }
+    let is_held =
+        seen.is_suspended || open.iter().any(|o| matches!(o.progress, Progress::HeldBack(_)));
+    let is_unknown = open.iter().any(|o| matches!(o.progress, Progress::Unknown(_)));
+    match (is_held, is_unknown) {
+        (true, _) => stop(rollout, "HeldBack", named(&open), now),
+        // During an outage nobody can tell, and going back would not be seen either.
+        (_, true) => stop(rollout, "NotObserved", named(&open), now),
+        _ => {
+            let seconds = seen.policy.progress_deadline.as_secs();
+            let message = format!("not ready within {seconds} s: {}", named(&open));
+            fail(rollout, "DeadlineExceeded", message, seen.policy, now);
+        }
+    }
+}
+
+/// Nobody can tell: a person decides.
+fn stop(rollout: &mut Rollout, reason: &str, message: String, now: Timestamp) {
+    rollout.verdict = Verdict::Inconclusive;
+    rollout.reason = reason.to_owned();
+    rollout.message = message;
+    enter(rollout, Stage::Waiting, now);
+}
+
+fn succeed(rollout: &mut Rollout, reason: &str, message: String, policy: Policy, now: Timestamp) {
+    rollout.verdict = Verdict::Succeeded;
+    rollout.reason = reason.to_owned();
+    rollout.message = message;
+    let next = if policy.bake_time.is_zero() { Stage::Over } else { Stage::Baking };
+    enter(rollout, next, now);
+}
+
+fn fail(rollout: &mut Rollout, reason: &str, message: String, policy: Policy, now: Timestamp) {
+    rollout.verdict = Verdict::Failed;
+    rollout.reason = reason.to_owned();
+    rollout.message = message;
+    // A person who deletes wants it gone, and a rollback that fails is not followed by another.
+    let may_go_back = rollout.cause == Cause::Apply || reason == ABORTED;
+    let back = rollout.good.clone().filter(|good| good.digest != rollout.digest);
+    let next = match back {
+        Some(good) if policy.rolls_back && may_go_back => Stage::RollingBack { to: good.release },
+        _ => Stage::Waiting,
+    };
+    enter(rollout, next, now);
+}
+
+fn enter(rollout: &mut Rollout, stage: Stage, now: Timestamp) {
+    if rollout.stage() == stage {
+        return;
+    }
+    if let Some(last) = rollout.stages.last_mut() {
+        last.until = Some(now);
+    }
+    if matches!(stage, Stage::Second | Stage::Baking | Stage::Over) {
+        rollout.second_open = true;
+    }
+    rollout.frontends_moved |= rollout.second_open && rollout.order == Order::FrontendsLast;
+    rollout.stages.push(Passed { stage, since: now, until: None });
+    // A person may retry for ever; the first stage says when it began.
+    if rollout.stages.len() > STAGES_MAX {
+        rollout.stages.remove(1);
+    }
+}
+
+/// Stages that a record keeps.
+const STAGES_MAX: usize = 50;
+
+/// Remembers which objects of the release became ready, and when.
+fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp) {
+    if !matches!(rollout.stage(), Stage::First | Stage::Second | Stage::Waiting) {
+        return;
+    }
+    for object in objects.iter().filter(|o| o.is_changed && o.progress == Progress::Ready) {
+        let is_known = rollout.arrived.iter().any(|arrived| arrived.id() == object.id);
+        if !is_known && rollout.arrived.len() < ARRIVED_MAX {
+            let (kind, name) = (object.id.kind.to_string(), object.id.name.to_string());
+            rollout.arrived.push(Arrived { kind, name, at: now });
+        }
+    }
+}
+
+fn ended_or_moved(rollout: &Rollout) -> Option<Action> {
+    match rollout.stage() {
+        Stage::First | Stage::Over if rollout.verdict == Verdict::Progressing => None,
+        Stage::Second => {
+            let what = match rollout.order {
+                Order::FrontendsFirst => "the frontends are back; the functions follow",
+                _ => "what the frontends call is ready; the frontends follow",
+            };
+            let message = format!("release {}: {what}", rollout.release);
+            Some(tell(EventKind::Normal, "ReleaseProgressing", message))
+        }
+        _ => ended(rollout),
+    }
+}
+
+/// What people are told of the verdict.
+fn ended(rollout: &Rollout) -> Option<Action> {
+    let number = rollout.release;
+    let with = |text: String| match rollout.message.as_str() {
+        "" => text,
+        message => format!("{text}: {message}"),
+    };
+    let (kind, reason, message) = match (rollout.verdict, rollout.stage()) {
+        (Verdict::Succeeded, Stage::Over) if is_baked(rollout) => {
+            (EventKind::Normal, "ReleaseBaked", format!("release {number} is no longer watched"))
+        }
+        (Verdict::Succeeded, _) => {
+            (EventKind::Normal, "ReleaseSucceeded", with(format!("release {number} succeeded")))
+        }
+        (Verdict::Failed, Stage::RollingBack { to }) => {
+            let text = with(format!("release {number} failed"));
+            (EventKind::Warning, "ReleaseFailed", format!("{text}; going back to release {to}"))
+        }
+        (Verdict::Failed, _) if matches!(rollout.cause, Cause::Rollback(_)) => {
+            let text = with(format!("the rollback in release {number} failed"));
+            let next = "nothing more happens by itself: mend it, or roll back to another release";
+            (EventKind::Warning, "RollbackFailed", format!("{text}; {next}"))
+        }
+        (Verdict::Failed, _) => {
+            (EventKind::Warning, "ReleaseFailed", with(format!("release {number} failed")))
+        }
+        (Verdict::Inconclusive, _) => {
+            let text = with(format!("release {number} waits for a person"));
+            (EventKind::Warning, "ReleaseInconclusive", text)
+        }
+        (Verdict::RolledBack, _) => {
+            let text = with(format!("release {number} was rolled back"));
+            (EventKind::Warning, "ReleaseRolledBack", text)
+        }
+        (Verdict::Superseded, _) => {
+            let text = with(format!("release {number} was superseded"));
+            (EventKind::Normal, "ReleaseSuperseded", text)
+        }
+        (Verdict::Pending | Verdict::Progressing, _) => return None,
+    };
+    Some(tell(kind, reason, message))
+}
+
+fn is_baked(rollout: &Rollout) -> bool {
+    rollout.stages.iter().any(|passed| passed.stage == Stage::Baking)
+}
+
+fn tell(kind: EventKind, reason: &'static str, message: String) -> Action {
+    Action::Tell { kind, reason, message }
+}
+
+fn later(at: Timestamp, pause: Duration) -> Timestamp {
+    // Past the end of time is the end of time.
+    at.checked_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// Objects with what is said of them.
+fn named(objects: &[&ObjectState]) -> String {
+    let said = |object: &&ObjectState| match &object.progress {
+        Progress::Ready => object.id.to_string(),
+        Progress::Waiting(message)
+        | Progress::Unknown(message)
+        | Progress::HeldBack(message)
+        | Progress::Asks(message)
+        | Progress::Failed(message) => format!("{}: {message}", object.id),
+    };
+    let mut parts: Vec<_> = objects.iter().take(NAMED_MAX).map(said).collect();
+    if objects.len() > NAMED_MAX {
+        parts.push(format!("and {} more", objects.len() - NAMED_MAX));
+    }
+    parts.join("; ")
+}
+
+/// Objects that do not count, for the message of a success.
+fn left_out(objects: &[ObjectState]) -> String {
+    let unwell: Vec<_> =
+        objects.iter().filter(|o| o.was_unwell && o.progress != Progress::Ready).collect();
+    if unwell.is_empty() {
+        return String::new();
+    }
+    format!("not counted, as it was so before: {}", named(&unwell))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ObjectId;
+
+    const POLICY: Policy = Policy {
+        progress_deadline: Duration::from_secs(900),
+        bake_time: Duration::from_secs(300),
+        rolls_back: true,
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn release(number: u64, digest: &str, cause: Cause) -> Release {
+        Release {
+            number,
+            digest: digest.to_owned(),
+            author: String::new(),
+            commit: String::new(),
+            message: String::new(),
+            cause,
+            created_at: at(0),
+            objects: Vec::new(),
+            pages: Vec::new(),
+            left: Vec::new(),
+            left_pages: Vec::new(),
+            seal: String::new(),
+        }
+    }
+
+    fn object(name: &str, progress: Progress) -> ObjectState {
+        let id: ObjectId = name.parse().unwrap();
+        let is_second = name.starts_with("Frontend");
+        ObjectState { id, is_changed: true, is_second, was_unwell: false, progress }
+    }
+
+    fn ready() -> Vec<ObjectState> {
+        vec![object("Function/api", Progress::Ready), object("Frontend/web", Progress::Ready)]
+    }
+
+    fn seen(objects: &[ObjectState]) -> Seen<'_> {
+        Seen { policy: POLICY, objects, is_suspended: false, decision: None, refused: None }
+    }
+
+    /// Release 1, which has succeeded, and release 2 after it.
+    fn second_release() -> Rollout {
+        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        let objects = ready();
+        let first = after(&first, &seen(&objects), 10);
+        let first = after(&first, &seen(&objects), 400);
+        assert_eq!((first.verdict, first.stage()), (Verdict::Succeeded, Stage::Over));
+        begin(Some(&first), &release(2, "b", Cause::Apply), POLICY, at(1000)).rollout
+    }
+
+    fn after(rollout: &Rollout, seen: &Seen<'_>, second: i64) -> Rollout {
+        match plan(rollout, seen, at(second)).into_iter().next() {
+            Some(Action::Become(rollout)) => *rollout,
+            _ => rollout.clone(),
+        }
+    }
+
+    fn outline(rollout: &Rollout) -> String {
+        let Rollout { verdict, reason, message, .. } = rollout;
+        format!("{verdict} {} {reason} {message}", rollout.stage().as_str()).trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_release_succeeds_fails_or_waits_by_what_its_objects_do() {
+        use Progress::*;
+        let text = || "why".to_owned();
+        let api = |progress| vec![object("Function/api", progress)];
+        for (objects, second, expected) in [
+            (ready(), 1001, "Succeeded Baking Ready"),
+            (api(Waiting(text())), 1001, "Progressing First Progressing"),
+            (
+                api(Waiting(text())),
+                1900,
+                "Failed RollingBack DeadlineExceeded not ready within 900 s: Function/api: why",
+            ),
+            (api(Failed(text())), 1001, "Failed RollingBack ObjectFailed Function/api: why"),
+            (api(Asks(text())), 1001, "Inconclusive Waiting ConfirmationNeeded Function/api: why"),
+            (api(Unknown(text())), 1001, "Progressing First Progressing"),
+            (api(Unknown(text())), 1900, "Inconclusive Waiting NotObserved Function/api: why"),
+            (api(HeldBack(text())), 1900, "Inconclusive Waiting HeldBack Function/api: why"),
+            (
+                vec![object("Function/api", Ready), object("Frontend/web", Waiting(text()))],
+                1001,
+                "Progressing Second Progressing",
+            ),
+        ] {
+            let ended = after(&second_release(), &seen(&objects), second);
+            assert_eq!(outline(&ended), expected, "{objects:?} at {second}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_ready_before_fails_no_release_and_is_named() {
+        let mut objects = ready();
+        objects.push(ObjectState {
+            is_changed: false,
+            was_unwell: true,
+            ..object("Table/orders", Progress::Failed("denied".to_owned()))
+        });
+        let ended = after(&second_release(), &seen(&objects), 1001);
+        assert_eq!(
+            outline(&ended),
+            "Succeeded Baking Ready not counted, as it was so before: Table/orders: denied"
+        );
+    }
+
+    #[test]
+    fn what_failed_is_rolled_back_once_that_is_recorded_and_a_rollback_never_is() {
+        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let failed = after(&second_release(), &seen(&broken), 1010);
+        assert_eq!(plan(&failed, &seen(&broken), at(1011)), [Action::RollBack { to: 1 }]);
+        let back = begin(Some(&failed), &release(3, "a", Cause::Rollback(1)), POLICY, at(1012));
+        assert_eq!(
+            outline(&back.closed.unwrap()),
+            "RolledBack Over ObjectFailed Function/api: broken; release 3 has the content of release 1 again"
+        );
+        // No frontend had moved, so the functions need not wait for any.
+        assert_eq!(back.rollout.order, Order::Together);
+        let stuck = after(&back.rollout, &seen(&broken), 1020);
+        assert_eq!(outline(&stuck), "Failed Waiting ObjectFailed Function/api: broken");
+        assert_eq!(plan(&stuck, &seen(&broken), at(1021)), []);
+        let objects = ready();
+        let mended = after(&stuck, &seen(&objects), 1030);
+        assert_eq!(mended.verdict, Verdict::Succeeded);
+    }
+
+    #[test]
+    fn frontends_move_last_and_go_back_first() {
+        let half = [
+            object("Function/api", Progress::Ready),
+            object("Frontend/web", Progress::Waiting("gated".to_owned())),
+        ];
+        let forward = second_release();
+        assert_eq!((forward.order, forward.second_open), (Order::FrontendsLast, false));
+        let moved = after(&forward, &seen(&half), 1010);
+        assert_eq!((moved.stage(), moved.second_open), (Stage::Second, true));
+        let broken = [object("Frontend/web", Progress::Failed("the build failed".to_owned()))];
+        let failed = after(&moved, &seen(&broken), 1020);
+        let rollback = release(3, "a", Cause::Rollback(1));
+        let back = begin(Some(&failed), &rollback, POLICY, at(1030)).rollout;
+        assert_eq!((back.order, back.second_open), (Order::FrontendsFirst, false));
+    }
+
+    #[test]
+    fn nothing_is_rolled_back_where_nothing_succeeded_before_or_a_person_does_it() {
+        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        assert_eq!(after(&first, &seen(&broken), 5).stage(), Stage::Waiting);
+        let by_hand = Policy { rolls_back: false, ..POLICY };
+        let seen = Seen { policy: by_hand, ..seen(&broken) };
+        assert_eq!(after(&second_release(), &seen, 1010).stage(), Stage::Waiting);
+    }
+
+    #[test]
+    fn a_success_is_watched_for_the_bake_time() {
+        let objects = ready();
+        let baking = after(&second_release(), &seen(&objects), 1010);
+        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let failed = after(&baking, &seen(&broken), 1100);
+        assert_eq!(outline(&failed), "Failed RollingBack FailedWhileBaking Function/api: broken");
+        let over = after(&baking, &seen(&objects), 1310);
+        assert_eq!((over.verdict, over.stage()), (Verdict::Succeeded, Stage::Over));
+        assert_eq!(plan(&over, &seen(&broken), at(1320)), []);
+    }
+
+    #[test]
+    fn a_newer_release_supersedes_what_is_not_over() {
+        let begun =
+            begin(Some(&second_release()), &release(3, "c", Cause::Apply), POLICY, at(1020));
+        assert_eq!(
+            outline(&begun.closed.unwrap()),
+            "Superseded Over NewerRelease release 3 came before it was over"
+        );
+        assert_eq!(begun.rollout.good.unwrap().release, 1);
+    }
+
+    #[test]
+    fn a_person_decides_what_nobody_can_tell() {
+        let asks = [object("Table/orders", Progress::Asks("an index goes".to_owned()))];
+        let waiting = after(&second_release(), &seen(&asks), 1010);
+        for (decision, expected) in [
+            (Decision::Promote, "Succeeded Baking Promoted promoted by ada: I looked"),
+            (Decision::Retry, "Progressing First Retried retried by ada: I looked"),
+            (Decision::Abort, "Failed RollingBack Aborted aborted by ada: I looked"),
+        ] {
+            let (author, message) = ("ada".to_owned(), "I looked".to_owned());
+            let request = DecisionRequest { release: 2, decision, at: at(1020), author, message };
+            let seen = Seen { decision: Some(&request), ..seen(&asks) };
+            let decided = after(&waiting, &seen, 1021);
+            assert_eq!(outline(&decided), expected);
+            // It is taken once.
+            let again = plan(&decided, &seen, at(1022));
+            assert!(!again.iter().any(|a| matches!(a, Action::Become(r) if r.reason == decided.reason && r.stages.len() > decided.stages.len())));
+            let other = DecisionRequest { release: 1, ..request.clone() };
+            let seen = Seen { decision: Some(&other), ..seen };
+            assert_eq!(after(&waiting, &seen, 1021), waiting, "it is of another release");
+        }
+    }
+}

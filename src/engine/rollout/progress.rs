@@ -1,0 +1,197 @@
+//! How far one object is on the way to what a release declares.
+
+use jiff::Timestamp;
+
+use crate::engine::HeldBack;
+use crate::kinds::Kind;
+use crate::kinds::frontend::Frontend;
+use crate::kinds::function::Function;
+use crate::model::{ConditionStatus, ObjectId, condition_type};
+use crate::store::{Order, StatusRecord};
+
+/// A plan that asks a person to confirm what it would delete or open.
+const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It was seen as the release declares.
+    Ready,
+    /// It is being made so; what is waited for.
+    Waiting(String),
+    /// It could not be read; why.
+    Unknown(String),
+    /// A person holds it back; how.
+    HeldBack(String),
+    /// A person has to confirm it.
+    Asks(String),
+    /// It will not become so by itself; why.
+    Failed(String),
+}
+
+/// One object of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectState {
+    pub id: ObjectId,
+    /// The release changed it.
+    pub is_changed: bool,
+    /// It waits until the other objects are ready.
+    pub is_second: bool,
+    /// It was not ready before the release began, which did not change it: that says nothing of the release.
+    pub was_unwell: bool,
+    pub progress: Progress,
+}
+
+/// How far an object is. `generation` is the release in which it changed last, `began_at` when the rollout of
+/// `release` began.
+pub fn object_state(
+    id: &ObjectId,
+    generation: u64,
+    status: Option<&StatusRecord>,
+    release: u64,
+    order: Order,
+    began_at: Timestamp,
+) -> ObjectState {
+    let is_changed = generation == release;
+    let ready = status.and_then(|status| status.conditions.get(condition_type::READY));
+    let was_unwell = !is_changed
+        && ready.is_none_or(|ready| {
+            ready.status != ConditionStatus::True && ready.last_transition_time <= began_at
+        });
+    ObjectState {
+        id: id.clone(),
+        is_changed,
+        is_second: waits_for_second(order, id, is_changed, status, began_at),
+        was_unwell,
+        progress: progress(generation, status),
+    }
+}
+
+/// Whether an object moves in the second stage: only what is there already can mix with what is new.
+pub fn waits_for_second(
+    order: Order,
+    id: &ObjectId,
+    is_changed: bool,
+    status: Option<&StatusRecord>,
+    began_at: Timestamp,
+) -> bool {
+    let kind = match order {
+        Order::Together => return false,
+        Order::FrontendsLast => Frontend::NAME,
+        Order::FrontendsFirst => Function::NAME,
+    };
+    let created_at = status.and_then(|status| status.created_at);
+    *id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at)
+}
+
+fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {
+    let Some(status) = status else {
+        return Progress::Waiting("waiting for the daemon".to_owned());
+    };
+    let current = |kind: &str| {
+        let condition = status.conditions.get(kind);
+        condition.filter(|condition| condition.observed_generation >= generation)
+    };
+    let stalled = current(condition_type::STALLED);
+    if let Some(stalled) = stalled.filter(|c| c.status == ConditionStatus::True) {
+        let message = format!("{}: {}", stalled.reason, stalled.message);
+        return match stalled.reason.as_str() {
+            CONFIRMATION_NEEDED => Progress::Asks(message),
+            _ => Progress::Failed(message),
+        };
+    }
+    let Some(ready) = current(condition_type::READY) else {
+        return Progress::Waiting("waiting for the daemon".to_owned());
+    };
+    let message = match ready.message.as_str() {
+        "" => ready.reason.clone(),
+        message => format!("{}: {message}", ready.reason),
+    };
+    let is_held = [HeldBack::EnvironmentSuspended, HeldBack::Suspended, HeldBack::DriftReported]
+        .iter()
+        .any(|held| held.reason() == ready.reason);
+    match ready.status {
+        ConditionStatus::True if status.synced_generation >= generation => Progress::Ready,
+        ConditionStatus::Unknown => Progress::Unknown(message),
+        _ if is_held => Progress::HeldBack(message),
+        _ => Progress::Waiting(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Conditions;
+
+    fn status(
+        ready: (ConditionStatus, &str),
+        stalled: bool,
+        observed: u64,
+        synced: u64,
+    ) -> StatusRecord {
+        let mut conditions = Conditions::default();
+        let at = Timestamp::from_second(50).unwrap();
+        conditions.set(condition_type::READY, ready.0, ready.1, "", observed, at);
+        let is_stalled = if stalled { ConditionStatus::True } else { ConditionStatus::False };
+        conditions.set(condition_type::STALLED, is_stalled, ready.1, "no", observed, at);
+        StatusRecord {
+            conditions,
+            synced_generation: synced,
+            created_at: Some(Timestamp::from_second(10).unwrap()),
+            ..StatusRecord::default()
+        }
+    }
+
+    #[test]
+    fn an_object_is_ready_only_where_it_was_seen_as_this_release_declares() {
+        use ConditionStatus::*;
+        for (what, status, expected) in [
+            ("seen as declared", Some(status((True, "Reconciled"), false, 7, 7)), "Ready"),
+            ("of the release before", Some(status((True, "Reconciled"), false, 6, 6)), "Waiting"),
+            ("never seen", None, "Waiting"),
+            ("not written yet", Some(status((True, "Suspended"), false, 7, 6)), "HeldBack"),
+            ("an outage", Some(status((Unknown, "Unavailable"), false, 7, 6)), "Unknown"),
+            ("refused", Some(status((False, "Invalid"), true, 7, 6)), "Failed"),
+            ("asked", Some(status((False, "ConfirmationNeeded"), true, 7, 6)), "Asks"),
+            ("refused in the form before", Some(status((False, "Invalid"), true, 6, 6)), "Waiting"),
+        ] {
+            let progress = format!("{:?}", progress(7, status.as_ref()));
+            assert_eq!(progress.split('(').next(), Some(expected), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_ready_before_says_nothing_of_a_release_that_did_not_change_it() {
+        let unwell = status((ConditionStatus::False, "Denied"), true, 3, 3);
+        let began = |seconds| Timestamp::from_second(seconds).unwrap();
+        for (what, generation, began_at, expected) in [
+            ("it was so before", 3, 60, true),
+            ("it became so since", 3, 40, false),
+            ("the release changed it", 7, 60, false),
+        ] {
+            let id = ObjectId::new("Table", "orders");
+            let order = Order::FrontendsLast;
+            let state = object_state(&id, generation, Some(&unwell), 7, order, began(began_at));
+            assert_eq!(state.was_unwell, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_there_already_and_changes_waits_for_the_second_stage() {
+        let known = status((ConditionStatus::True, "Reconciled"), false, 6, 6);
+        for (order, kind, is_changed, is_known, expected) in [
+            (Order::FrontendsLast, "Frontend", true, true, true),
+            (Order::FrontendsLast, "Frontend", true, false, false),
+            (Order::FrontendsLast, "Frontend", false, true, false),
+            (Order::FrontendsLast, "Function", true, true, false),
+            (Order::FrontendsFirst, "Function", true, true, true),
+            (Order::FrontendsFirst, "Frontend", true, true, false),
+            (Order::Together, "Frontend", true, true, false),
+        ] {
+            let id = ObjectId::new(kind, "x");
+            let began_at = Timestamp::from_second(60).unwrap();
+            let status = Some(&known).filter(|_| is_known);
+            let waits = waits_for_second(order, &id, is_changed, status, began_at);
+            assert_eq!(waits, expected, "{order:?} {kind} {is_changed} {is_known}");
+        }
+    }
+}

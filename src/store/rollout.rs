@@ -1,0 +1,267 @@
+//! Rollouts: how far a release is on its way into its environment, and what it came to.
+//!
+//! One record for each release, beside it in the store. The daemon that has the environment's lease writes it; a
+//! daemon that takes over goes on from it. What it may say next is planned in `engine::rollout`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::item::{item, number};
+use super::lease::EPOCH_MAX;
+use super::release::{Cause, partition};
+use super::{Store, StoreError};
+use crate::aws::Service;
+use crate::model::{ObjectId, digest_of};
+
+/// What a release came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// No daemon has begun with it.
+    #[default]
+    Pending,
+    Progressing,
+    Succeeded,
+    Failed,
+    /// Nobody can tell yet: a person decides.
+    Inconclusive,
+    /// It failed, and an earlier release was made current again.
+    RolledBack,
+    /// A newer release came before it was over.
+    Superseded,
+}
+
+impl Verdict {
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Progressing,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Inconclusive,
+        Self::RolledBack,
+        Self::Superseded,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Progressing => "Progressing",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Inconclusive => "Inconclusive",
+            Self::RolledBack => "RolledBack",
+            Self::Superseded => "Superseded",
+        }
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a rollout does now. Each stage says how long it may last, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", deny_unknown_fields)]
+pub enum Stage {
+    /// Everything but frontends that exist is made as the release declares, or in a rollback the frontends
+    /// are. Until the progress deadline; then the other half follows.
+    First,
+    /// The other half. Until the progress deadline; then it has succeeded.
+    Second,
+    /// It succeeded, and is watched for the bake time. Then it is over.
+    Baking,
+    /// It failed, and the release is made current again that succeeded last. Until the head has moved.
+    RollingBack { to: u64 },
+    /// It waits for a person, or for its objects to become ready after all. Without a limit.
+    Waiting,
+    /// Nothing is done about it any more.
+    Over,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "First",
+            Self::Second => "Second",
+            Self::Baking => "Baking",
+            Self::RollingBack { .. } => "RollingBack",
+            Self::Waiting => "Waiting",
+            Self::Over => "Over",
+        }
+    }
+}
+
+/// In which order the parts of a release move: users meet a frontend and an API of different releases for as
+/// short as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// Nothing was released before that it could mix with.
+    Together,
+    /// Forward: what frontends call is there before they call it.
+    FrontendsLast,
+    /// Back: the frontends that call it are gone before it goes.
+    FrontendsFirst,
+}
+
+/// A stage that a rollout went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Passed {
+    pub stage: Stage,
+    pub since: Timestamp,
+    /// `None` for the one that it is in.
+    pub until: Option<Timestamp>,
+}
+
+/// A release that succeeded: what a failed one after it goes back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Good {
+    pub release: u64,
+    pub digest: String,
+}
+
+/// An object that the release changed and that became ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Arrived {
+    pub kind: String,
+    pub name: String,
+    pub at: Timestamp,
+}
+
+impl Arrived {
+    pub fn id(&self) -> ObjectId {
+        ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollout {
+    pub release: u64,
+    /// The release's content.
+    pub digest: String,
+    /// The lease epoch of the writer.
+    pub epoch: u64,
+    pub verdict: Verdict,
+    /// One word for machines; see docs/reasons.md.
+    pub reason: String,
+    /// What happened to which object, for people.
+    pub message: String,
+    pub order: Order,
+    /// The objects of the second stage may move.
+    pub second_open: bool,
+    /// Frontends may be of a newer release than the one that succeeded last.
+    pub frontends_moved: bool,
+    /// The stages so far, the present one last. Never empty.
+    pub stages: Vec<Passed>,
+    /// Until when its objects have to be ready.
+    pub deadline: Timestamp,
+    pub good: Option<Good>,
+    /// Why the release was made: only what was applied is rolled back by itself.
+    pub cause: Cause,
+    /// When a person last said what becomes of it, where that was taken into account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Timestamp>,
+    /// Up to [`ARRIVED_MAX`].
+    pub arrived: Vec<Arrived>,
+    /// In the store, the digest of all the rest. Empty elsewhere.
+    pub seal: String,
+}
+
+/// Objects whose arrival a record names; the others are in their own records.
+pub const ARRIVED_MAX: usize = 200;
+
+impl Rollout {
+    pub fn stage(&self) -> Stage {
+        self.stages.last().map_or(Stage::Over, |passed| passed.stage)
+    }
+
+    /// When it was begun.
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        self.stages.first().map(|passed| passed.since)
+    }
+
+    /// When its verdict was clear: until then it was made as declared.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        let is_decided = |passed: &&Passed| !matches!(passed.stage, Stage::First | Stage::Second);
+        self.stages.iter().find(is_decided).map(|passed| passed.since)
+    }
+
+    /// The record, if it can be the one of the release that it stands under.
+    fn checked(self, environment: &str, release: u64) -> Result<Self, StoreError> {
+        let how = if self.release != release {
+            format!("it says that it is the rollout of release {}", self.release)
+        } else if self.epoch >= EPOCH_MAX {
+            format!("its epoch is {}", self.epoch)
+        } else if self.stages.is_empty() || self.seal != self.seal_of() {
+            "it is not as it was written".to_owned()
+        } else {
+            return Ok(Self { seal: String::new(), ..self });
+        };
+        let what = format!("the rollout of release {release} of {environment}");
+        Err(StoreError::Damaged { what, how })
+    }
+
+    fn seal_of(&self) -> String {
+        digest_of(&Self { seal: String::new(), ..self.clone() })
+    }
+}
+
+const PREFIX: &str = "rollout#";
+
+fn rollout_key(release: u64) -> String {
+    // Padded, so that keys sort as the numbers do.
+    format!("{PREFIX}{release:010}")
+}
+
+impl Store {
+    /// The newest rollouts of an environment, newest first; an unreadable one is an error.
+    pub async fn rollouts(
+        &self,
+        environment: &str,
+        limit: usize,
+    ) -> Result<Vec<Rollout>, StoreError> {
+        let stored = self.query(&partition(environment), PREFIX, Some(limit)).await?;
+        let checked = stored.into_iter().map(|stored| {
+            // Keys are ours; one that holds no number is the rollout of no release.
+            let release = stored.sk.trim_start_matches(PREFIX).parse().unwrap_or(0);
+            stored.record.and_then(|rollout: Rollout| rollout.checked(environment, release))
+        });
+        checked.collect()
+    }
+
+    /// The rollout of a release; `None` where no daemon has begun with it.
+    pub async fn rollout(
+        &self,
+        environment: &str,
+        release: u64,
+    ) -> Result<Option<Rollout>, StoreError> {
+        let found: Option<Rollout> =
+            self.get(&partition(environment), &rollout_key(release)).await?;
+        found.map(|rollout| rollout.checked(environment, release)).transpose()
+    }
+
+    /// Writes a rollout, unless a newer lease epoch has written it.
+    pub async fn put_rollout(
+        &self,
+        environment: &str,
+        rollout: &Rollout,
+    ) -> Result<(), StoreError> {
+        let (pk, sk) = (partition(environment), rollout_key(rollout.release));
+        let sealed = Rollout { seal: rollout.seal_of(), ..rollout.clone() };
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(&pk, &sk, &sealed)?))
+            .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", number(rollout.epoch))
+            .send();
+        let written = self.session().write(Service::DynamoDb, "PutItem", call).await;
+        written.map(drop).map_err(|error| self.fenced(environment, error))
+    }
+}

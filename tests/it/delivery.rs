@@ -1,0 +1,321 @@
+//! Releases that prove themselves: verdicts, rollbacks without a person, quarantine.
+
+use std::time::Duration;
+
+use trueup::aws::Sessions;
+use trueup::engine::release::{check_hold, current_or_head, roll_back};
+use trueup::sandbox::Fault;
+use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
+
+use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
+
+/// The shop with rollouts as they are by default, but for what is said.
+fn delivered(policy: &str) -> String {
+    shop().replace("rollout: { rollback: Manual }", &format!("rollout: {policy}"))
+}
+
+async fn until_verdict(harness: &Harness, number: u64, verdict: Verdict) -> Rollout {
+    let rollout = || async { harness.store.rollout("shop", number).await.unwrap() };
+    let what = format!("release {number} is {verdict}");
+    harness.until(&what, || async { rollout().await.is_some_and(|r| r.verdict == verdict) }).await;
+    rollout().await.unwrap()
+}
+
+/// A shop whose release 1 succeeded.
+async fn succeeded(yaml: &str) -> Harness {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(yaml).await;
+    harness.start().await;
+    until_verdict(&harness, 1, Verdict::Succeeded).await;
+    harness
+}
+
+/// Every write of the function's configuration is refused, for good.
+fn refuse_configuration(harness: &Harness) {
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+}
+
+fn stages(rollout: &Rollout) -> Vec<&'static str> {
+    rollout.stages.iter().map(|passed| passed.stage.as_str()).collect()
+}
+
+async fn reasons(harness: &Harness) -> Vec<String> {
+    let mut events = harness.events("shop").await;
+    events.reverse();
+    let of_releases = events.into_iter().filter(|event| event.object == "Environment/shop");
+    of_releases.map(|event| event.reason).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_succeeds_once_all_its_objects_were_seen_as_declared() {
+    let harness = succeeded(&delivered("{ bakeTime: 1m }")).await;
+    let first = harness.store.rollout("shop", 1).await.unwrap().unwrap();
+    assert_eq!(stages(&first), ["First", "Baking"]);
+    assert_eq!(first.arrived.len(), 4, "{:?}", first.arrived);
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    let first = harness.store.rollout("shop", 1).await.unwrap().unwrap();
+    assert_eq!(
+        (stages(&first), first.verdict),
+        (vec!["First", "Baking", "Over"], Verdict::Succeeded)
+    );
+    assert_eq!(reasons(&harness).await, ["ReleaseStarted", "ReleaseSucceeded", "ReleaseBaked"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_is_rolled_back_as_one_and_its_content_stays_away() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    refuse_configuration(&harness);
+    let broken =
+        yaml.replace("memorySize: 512", "memorySize: 1024").replace("Enabled", "Suspended");
+    harness.apply(&broken).await;
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert!(failed.message.contains("Function/api: "), "{}", failed.message);
+    assert!(
+        failed.message.ends_with("release 3 has the content of release 1 again"),
+        "{}",
+        failed.message
+    );
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    harness.until_ready("shop").await;
+    let status =
+        harness.session.s3().get_bucket_versioning().bucket("shop-assets").send().await.unwrap();
+    assert_eq!(
+        status.status().unwrap().as_str(),
+        "Enabled",
+        "the bucket went back with the function"
+    );
+
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let objects: Vec<_> = parse(&broken).objects().cloned().collect();
+    let refused = check_hold("shop", Some(&head), &objects).unwrap_err().to_string();
+    assert!(
+        refused.contains("quarantined: release 2 failed: ObjectFailed")
+            || refused.contains("quarantined: release 2 failed: Function/api"),
+        "{refused}"
+    );
+    // Other content is let through, and the quarantine stays.
+    let mut other = release(
+        parse(&yaml.replace("memorySize: 512", "memorySize: 256")).objects().cloned().collect(),
+    );
+    other.holds = head.holds_after_apply();
+    let before = harness.store.release("shop", 3).await.unwrap();
+    harness.sandbox.faults().clear();
+    harness.store.record("shop", Some(&head), Some(&before), other).await.unwrap();
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+    let head = harness.store.head("shop").await.unwrap();
+    assert!(check_hold("shop", head.as_ref(), &objects).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn frontends_wait_for_what_they_call_and_a_failure_before_them_leaves_them_alone() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    harness.put_code("web2.zip", b"other site").await;
+    let jobs = || harness.mutations().iter().filter(|m| m.contains("StartDeployment")).count();
+    let before = jobs();
+    refuse_configuration(&harness);
+    let next = yaml.replace("web.zip", "web2.zip").replace("memorySize: 512", "memorySize: 1024");
+    harness.apply(&next).await;
+    harness
+        .until("the frontend waits", || async {
+            let status = harness.status("shop", "Frontend/web").await.unwrap();
+            let ready = status.conditions.get("Ready").unwrap();
+            ready.reason == "WaitingForRelease"
+        })
+        .await;
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert_eq!(stages(&failed), ["First", "RollingBack", "Over"]);
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    assert_eq!(jobs(), before, "no frontend moved");
+    // The same release, let through, moves both.
+    harness.sandbox.faults().clear();
+    harness.apply(&next).await;
+    let moved = until_verdict(&harness, 4, Verdict::Succeeded).await;
+    assert_eq!(stages(&moved), ["First", "Second", "Over"]);
+    assert_eq!(jobs(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_fails_ends_there() {
+    let yaml = delivered("{ progressDeadline: 5m }");
+    let harness = succeeded(&yaml).await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=invalid@1".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    // The first change of the function is let through, and the bucket's never; so is nothing after that.
+    let fault: Fault = "s3:PutBucketVersioning=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let broken =
+        yaml.replace("memorySize: 512", "memorySize: 1024").replace("Enabled", "Suspended");
+    harness.apply(&broken).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    let stuck = until_verdict(&harness, 3, Verdict::Failed).await;
+    assert_eq!(stuck.stage(), Stage::Waiting);
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().release, 3, "no loop");
+    assert!(reasons(&harness).await.contains(&"RollbackFailed".to_owned()));
+    // A person mends what stood in the way.
+    harness.sandbox.faults().clear();
+    harness.observe("shop").await;
+    assert_eq!(until_verdict(&harness, 3, Verdict::Succeeded).await.reason, "Recovered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_release_that_fails_stays_and_may_still_succeed() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let fault: Fault = "s3:PutBucketVersioning=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.apply(&delivered("{}")).await;
+    harness.start().await;
+    assert_eq!(until_verdict(&harness, 1, Verdict::Failed).await.stage(), Stage::Waiting);
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 1, Verdict::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_too_long_fails_at_the_deadline() {
+    let yaml = delivered("{ progressDeadline: 1m }");
+    let harness = succeeded(&yaml).await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=conflict".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 1024")).await;
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert!(
+        failed.message.starts_with("not ready within 60 s: Function/api"),
+        "{}",
+        failed.message
+    );
+    assert_eq!(failed.reason, "DeadlineExceeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_at_the_deadline_waits_for_a_person_who_may_decide() {
+    let yaml = delivered("{ progressDeadline: 1m }");
+    let harness = succeeded(&yaml).await;
+    let fault: Fault = "lambda:GetFunction=500".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 1024")).await;
+    let open = until_verdict(&harness, 2, Verdict::Inconclusive).await;
+    assert_eq!((open.reason.as_str(), open.stage()), ("NotObserved", Stage::Waiting));
+    let at = harness.store.clock().now();
+    let (author, message) = ("ada".to_owned(), "not today".to_owned());
+    let request = DecisionRequest { release: 2, decision: Decision::Abort, at, author, message };
+    harness.store.decide("shop", &request).await.unwrap();
+    let aborted = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert!(aborted.message.starts_with("aborted by ada: not today"), "{}", aborted.message);
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_release_supersedes_one_that_is_not_over() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=conflict".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 1024")).await;
+    until_verdict(&harness, 2, Verdict::Progressing).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    harness.sandbox.faults().clear();
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 2048")).await;
+    until_verdict(&harness, 2, Verdict::Superseded).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_data_and_came_with_a_failed_release_stays() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    refuse_configuration(&harness);
+    let table = "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: { name: carts, namespace: shop }\n\
+                 spec: { partitionKey: { name: id, type: S }, deletionPolicy: Delete }\n";
+    harness.apply(&format!("{}{table}", yaml.replace("memorySize: 512", "memorySize: 1024"))).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let release = harness.store.release("shop", 3).await.unwrap();
+    assert!(release.objects.iter().any(|entry| entry.name == "carts"), "{:?}", release.objects);
+    harness.session.dynamodb().describe_table().table_name("shop-carts").send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_rolls_back_is_told_in_the_verdict() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 1024")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let clock = harness.store.clock();
+    let sessions = Sessions::new(&harness.sandbox.connection(), clock, None).await;
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let now = current_or_head(&harness.store, "shop").await.unwrap();
+    let new = release(Vec::new());
+    roll_back(&harness.store, &sessions, &head, &now, Some(1), &[], new).await.unwrap();
+    let back = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert_eq!(back.reason, "RolledBackByPerson");
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+}
+
+/// The daemon dies before and after every call that a rollback makes, and another one goes on.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_made_once_wherever_the_daemon_dies() {
+    let yaml = delivered("{ progressDeadline: 30s }");
+    let broken = yaml.replace("memorySize: 512", "memorySize: 1024");
+    let mut crashes = 0;
+    for call in 0.. {
+        let mut struck_any = false;
+        for kind in ["stop", "stopafter"] {
+            let mut harness = with_failing_release(&yaml, &broken).await;
+            let fault: Fault = format!("dynamodb:*={kind}*1@{call}").parse().unwrap();
+            harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
+            let is_over = || async {
+                let third = harness.store.rollout("shop", 3).await.unwrap();
+                harness.sandbox.faults().has_stopped(DAEMON)
+                    || third.is_some_and(|rollout| rollout.verdict == Verdict::Succeeded)
+            };
+            harness.until("the daemon dies or the rollback is over", is_over).await;
+            if harness.sandbox.faults().has_stopped(DAEMON) {
+                struck_any = true;
+                crashes += 1;
+                harness.kill();
+                harness.sandbox.faults().revive(DAEMON);
+                harness.start().await;
+            }
+            until_verdict(&harness, 3, Verdict::Succeeded).await;
+            let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+            assert_eq!(second.verdict, Verdict::RolledBack, "{kind} at call {call}");
+            let head = harness.store.head("shop").await.unwrap().unwrap();
+            assert_eq!(head.release, 3, "{kind} at call {call}");
+            harness.sandbox.faults().clear();
+        }
+        if !struck_any {
+            break;
+        }
+    }
+    assert!(crashes > 20, "{crashes}");
+    crate::proof::figure(
+        "rollback",
+        &format!("{crashes} crashes of the daemon survived, one rollback each"),
+    );
+}
+
+/// Release 2 is about to fail at its deadline.
+async fn with_failing_release(yaml: &str, broken: &str) -> Harness {
+    let harness = succeeded(yaml).await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=conflict".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    harness.apply(broken).await;
+    until_verdict(&harness, 2, Verdict::Progressing).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    harness
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_never_saw_a_release_begins_with_it() {
+    // As after an upgrade: there is a release, and no record of its rollout.
+    let harness = with_shop().await;
+    assert_eq!(until_verdict(&harness, 1, Verdict::Succeeded).await.release, 1);
+}
