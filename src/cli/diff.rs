@@ -15,6 +15,7 @@ use crate::engine::release::moves_all;
 use crate::engine::{Known, Preview, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
+use crate::store::content_digest;
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
@@ -158,6 +159,11 @@ async fn previews(
     let count = count.unwrap_or_else(|| asked.resources());
     let bar = out::progress(count, "comparing {wide_bar} {pos}/{len} objects");
     let head = connected.store.head(environment).await?;
+    let rollout = match &head {
+        Some(head) => connected.store.rollout(environment, head.release).await?,
+        None => None,
+    };
+    let is_current = head.as_ref().is_some_and(|head| head.digest == content_digest(objects));
     let suspended = head.is_some_and(|head| head.suspended);
     let known = Known {
         store_id: &store_id,
@@ -167,6 +173,8 @@ async fn previews(
         objects: earlier,
         confirmed: confirmed.clone(),
         only: only.as_ref(),
+        rollout: rollout.as_ref(),
+        is_current,
         looked_at: &|| bar.inc(1),
     };
     let previews = preview(sessions, environment, objects, leaving, &known).await?;

@@ -193,6 +193,11 @@ fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Ro
                 ]
             });
             lines.push(table(&["STAGE", "SINCE", "LASTED"], stages.collect()));
+            for shift in &rollout.shifts {
+                let since = age(shift.since, now);
+                let (id, version, step) = (shift.id(), &shift.version, shift.step + 1);
+                lines.push(format!("{id}: version {version} at step {step} since {since}"));
+            }
             if !rollout.arrived.is_empty() {
                 let begun = rollout.begun_at().unwrap_or(now);
                 let arrived = rollout.arrived.iter();

@@ -14,11 +14,14 @@ use tracing::{info, warn};
 use super::pass::Context;
 use super::queue::Priority;
 use super::release::{MoveError, undo};
-use super::rollout::{Action, Policy, Seen, begin, object_state, plan, waits_for_second};
+use super::rollout::{
+    self, Action, ObjectState, Policy, Seen, begin, object_state, plan, waits_for_second,
+};
 use super::runner::Engine;
 use super::watch::Answer;
-use super::world::EnvironmentState;
+use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::kinds::{ShiftStep, kind};
 use crate::model::{ObjectId, ObjectKey};
 use crate::store::{Release, Rollout, Stage, StoreError, Verdict};
 
@@ -50,6 +53,13 @@ pub(super) struct Delivered {
     error: Option<StoreError>,
     refused: Option<String>,
     moved: bool,
+    /// The newest rollout that the store has now, where it was written.
+    recorded: Option<Rollout>,
+}
+
+/// How a new version of an object gets its requests.
+fn shift_steps(wanted: &Wanted) -> Vec<ShiftStep> {
+    kind(&wanted.object.kind).map(|kind| kind.shift_steps(&wanted.object.spec)).unwrap_or_default()
 }
 
 impl EnvironmentState {
@@ -60,6 +70,16 @@ impl EnvironmentState {
         let (status, is_changed) = (self.statuses.get(id), wanted.generation == rollout.release);
         let began_at = rollout.begun_at().unwrap_or(Timestamp::MIN);
         waits_for_second(rollout.order, id, is_changed, status.map(Arc::as_ref), began_at)
+    }
+
+    /// Which part of its requests a new version of an object may have: by what is recorded, so that no daemon
+    /// takes back what another one gave.
+    pub(super) fn weight_of(&self, id: &ObjectId) -> Option<u8> {
+        let steps = shift_steps(self.objects.get(id)?);
+        match self.recorded.as_ref().filter(|rollout| rollout.release == self.head.release) {
+            Some(rollout) => rollout::weight(rollout, id, &steps),
+            None => rollout::weight_to_come(self.recorded.as_ref(), &steps),
+        }
     }
 
     fn rollout_policy(&self) -> Policy {
@@ -115,7 +135,9 @@ impl Engine {
                 .map(|(id, wanted)| {
                     let status = e.statuses.get(id).map(Arc::as_ref);
                     let (order, release) = (rollout.order, rollout.release);
-                    object_state(id, wanted.generation, status, release, order, began_at)
+                    let state =
+                        object_state(id, wanted.generation, status, release, order, began_at);
+                    ObjectState { steps: shift_steps(wanted), ..state }
                 })
                 .collect();
             let seen = Seen {
@@ -163,6 +185,19 @@ impl Engine {
         outbox.actions.drain(..surplus);
     }
 
+    /// What the store has of a rollout is acted on from now on.
+    fn recorded(&mut self, name: &Arc<str>, rollout: Rollout) {
+        let Some(environment) = self.world.environments.get_mut(name) else { return };
+        let before = environment.recorded.replace(rollout.clone());
+        let before = before.filter(|before| before.release == rollout.release);
+        let shifts = before.map(|before| before.shifts).unwrap_or_default();
+        for shift in rollout.shifts.iter().filter(|shift| !shifts.contains(shift)) {
+            let key = ObjectKey { environment: Arc::clone(name), id: shift.id() };
+            self.track(&key).reset();
+            self.enqueue(key, Instant::now(), Priority::Edit);
+        }
+    }
+
     /// The objects that waited for the others go on.
     fn wake_all(&mut self, name: &Arc<str>) {
         let ids = self.world.environments.get(name).map(EnvironmentState::ids).unwrap_or_default();
@@ -190,10 +225,14 @@ impl Engine {
     }
 
     pub(super) fn delivered(&mut self, delivered: Delivered) {
-        let Delivered { environment: name, epoch, left, error, refused, moved } = delivered;
+        let Delivered { environment: name, epoch, left, error, refused, moved, recorded } =
+            delivered;
         if self.world.environments.get(&name).is_none_or(|e| e.lease.epoch != epoch) {
             // It was told under a lease that is gone.
             return;
+        }
+        if let Some(recorded) = recorded {
+            self.recorded(&name, recorded);
         }
         let outbox = &mut self.environment(&name).outbox;
         outbox.is_under_way = false;
@@ -227,12 +266,16 @@ async fn tell_store(
 ) -> Delivered {
     let id = ObjectId::new(environment::NAME, Arc::clone(&environment));
     let key = ObjectKey { environment: Arc::clone(&environment), id };
-    let (mut error, mut refused, mut moved) = (None, None, false);
+    let (mut error, mut refused, mut moved, mut recorded) = (None, None, false, None);
     while let Some(action) = actions.pop_front() {
         let done = match &action {
             Action::Become(rollout) => {
                 let rollout = Rollout { epoch, ..(**rollout).clone() };
-                cx.store.put_rollout(&environment, &rollout).await
+                let put = cx.store.put_rollout(&environment, &rollout).await;
+                if put.is_ok() && rollout.release == present.release {
+                    recorded = Some(rollout);
+                }
+                put
             }
             Action::Tell { kind, reason, message } => {
                 cx.recorder.record(&key, present.release, *kind, reason, message).await;
@@ -267,7 +310,7 @@ async fn tell_store(
             break;
         }
     }
-    Delivered { environment, epoch, left: actions, error, refused, moved }
+    Delivered { environment, epoch, left: actions, error, refused, moved, recorded }
 }
 
 impl super::metrics::EngineMetrics {

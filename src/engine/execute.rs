@@ -153,6 +153,9 @@ impl Pass<'_> {
         if let (Some(job), Some(id)) = (&mut self.record.job, outcome.job) {
             job.id = Some(id);
         }
+        if outcome.version.is_some() {
+            self.record.published = outcome.version;
+        }
         if outcome.in_progress {
             let message = format!("AWS works on: {}", describe(step));
             return Ok(Err(PassEnd::Progressing(message)));

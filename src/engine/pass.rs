@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub taken_out: Option<TakenOut>,
     /// The other objects of its release are made ready first.
     pub is_second: bool,
+    /// Percent of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<u8>,
     /// Objects that must go before this one may.
     pub dependents: Vec<String>,
     /// When somebody last asked for another try.
@@ -245,6 +247,7 @@ impl Pass<'_> {
                 self.record.created_at.get_or_insert(now);
                 self.record.phase = self.record.phase.seen();
             }
+            self.record.next_version.clone_from(&observation.next_version);
             if observation.physical_id.is_some() {
                 self.record.physical_id.clone_from(&observation.physical_id);
             }
@@ -364,6 +367,7 @@ impl Pass<'_> {
         desired.physical_id.clone_from(&self.record.physical_id);
         desired.create_begun = self.record.phase.create_begun();
         desired.job.clone_from(&self.record.job);
+        desired.published.clone_from(&self.record.published);
         match self.observe(&ready, Intent::Keep).await {
             Ok(again) => {
                 let end = match (&again.plan.blocked, &again.plan.waiting) {
@@ -463,6 +467,7 @@ impl Pass<'_> {
                 decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
             }),
             asked_at: self.snapshot.asked_at,
+            weight: self.snapshot.weight,
             store_id: &self.cx.store_id,
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();

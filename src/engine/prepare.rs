@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub confirmed: bool,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
+    /// Percent of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<u8>,
     pub store_id: &'a str,
 }
 
@@ -117,6 +119,8 @@ impl Subject<'_> {
             unread: Vec::new(),
             physical_id: self.status.and_then(|s| s.physical_id.clone()),
             job: self.status.and_then(|s| s.job.clone()),
+            published: self.status.and_then(|s| s.published.clone()),
+            weight: self.weight,
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),

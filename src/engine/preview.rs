@@ -9,14 +9,15 @@ use serde::Deserialize;
 use super::decide::{self, HeldBack};
 use super::prepare::{Subject, aws_name, inputs, misplaced};
 use super::removal::judge_removal;
+use super::rollout;
 use super::secrets::Secrets;
 use super::world::TakenOut;
 use crate::aws::{AwsError, Class, Service, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::kinds::{AnyStep, Intent, kind};
+use crate::kinds::{AnyKind, AnyStep, Intent, kind};
 use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
 use crate::plan::{Plan, Waiting};
-use crate::store::StatusRecord;
+use crate::store::{Rollout, StatusRecord};
 
 /// Objects that are observed at once.
 const AT_ONCE: usize = 32;
@@ -34,6 +35,10 @@ pub struct Known<'a> {
     pub confirmed: BTreeSet<ObjectId>,
     /// The objects that are asked for; all where it is `None`.
     pub only: Option<&'a BTreeSet<ObjectId>>,
+    /// How far the environment's current release is.
+    pub rollout: Option<&'a Rollout>,
+    /// The objects are those of the current release.
+    pub is_current: bool,
     /// Told after each object.
     pub looked_at: &'a (dyn Fn() + Sync),
 }
@@ -143,6 +148,15 @@ impl Work<'_> {
         }
     }
 
+    /// Which part of its requests a new version would get.
+    fn weight(&self, kind: &dyn AnyKind, object: &Object) -> Option<u8> {
+        let (steps, known) = (kind.shift_steps(&object.spec), self.known);
+        match known.rollout {
+            Some(rollout) if known.is_current => rollout::weight(rollout, &object.id(), &steps),
+            before => rollout::weight_to_come(before, &steps),
+        }
+    }
+
     /// The plan, and whether what differs is drift.
     async fn plan(
         &self,
@@ -177,6 +191,7 @@ impl Work<'_> {
             begun: begun.filter_map(earlier).collect(),
             confirmed: self.known.confirmed.contains(&id),
             asked_at: None,
+            weight: self.weight(kind, object),
             store_id: self.known.store_id,
         };
         // The daemon waits for what does not exist yet; a preview names it.

@@ -251,6 +251,7 @@ impl Engine {
             begun,
             taken_out: environment.taken_out.get(&key.id).cloned(),
             is_second: environment.waits_for_second(&key.id),
+            weight: environment.weight_of(&key.id),
             dependents,
             asked_at: environment.asked_at(&key.id),
             is_unsure: self.tracked.get(key).is_some_and(|object| object.is_unsure),

@@ -38,6 +38,8 @@ pub struct EnvironmentState {
     pub lease: Lease,
     /// How far the current release is; `None` until it was begun.
     pub rollout: Option<Rollout>,
+    /// The same as the store has it.
+    pub recorded: Option<Rollout>,
     /// When the current release was recorded.
     pub released_at: Option<Timestamp>,
     pub objects: BTreeMap<ObjectId, Wanted>,
@@ -62,6 +64,7 @@ impl EnvironmentState {
         Self {
             head,
             lease,
+            recorded: rollout.clone(),
             rollout,
             released_at: None,
             spec: Arc::default(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::desired::nulls;
 use super::gate::{Passage, gate};
-use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, SpecProblem};
+use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, ShiftStep, SpecProblem};
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::{Common, Path};
 use crate::plan::{Facts, Plan, check};
@@ -33,6 +33,8 @@ pub struct Observation {
     pub facts: Facts,
     pub outputs: BTreeMap<String, String>,
     pub physical_id: Option<String>,
+    /// The version that is ready to take over, where one is.
+    pub next_version: Option<String>,
     /// A declared facet could not be read: the others are planned for all the same.
     pub failure: Option<AwsError>,
 }
@@ -68,6 +70,8 @@ pub trait AnyKind: Send + Sync {
     fn is_readable(&self, spec: &Value) -> bool;
     fn check_name(&self, name: &str) -> Result<(), String>;
     fn common(&self, spec: &Value) -> Common;
+    /// How a new version gets its requests; none of a spec that cannot be read, which stalls by itself.
+    fn shift_steps(&self, spec: &Value) -> Vec<ShiftStep>;
     /// Observes the resource, plans, and checks the plan.
     fn observe<'a>(
         &'a self,
@@ -138,6 +142,11 @@ impl<K: Kind> AnyKind for Untyped<K> {
         Common::deserialize(spec).unwrap_or_default()
     }
 
+    fn shift_steps(&self, spec: &Value) -> Vec<ShiftStep> {
+        let spec = K::Spec::deserialize(K::NULLS.stood_for(spec, "name"));
+        spec.map(|spec| K::shift_steps(&spec)).unwrap_or_default()
+    }
+
     fn observe<'a>(
         &'a self,
         session: &'a Session,
@@ -185,8 +194,9 @@ async fn observe_and_plan<K: Kind>(
     };
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
     let physical_id = live.as_ref().and_then(Live::physical_id);
+    let next_version = live.as_ref().and_then(Live::next_version);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
-    Ok(Observation { plan, facts, outputs, physical_id, failure })
+    Ok(Observation { plan, facts, outputs, physical_id, next_version, failure })
 }
 
 fn runnable<K: Kind>(desired: &Arc<Desired<K::Spec>>, call: K::Step) -> AnyStep {

@@ -72,6 +72,10 @@ pub struct Desired<S> {
     pub physical_id: Option<String>,
     /// The job that was started last.
     pub job: Option<StartedJob>,
+    /// The version that was published last.
+    pub published: Option<String>,
+    /// Percent of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<u8>,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
     pub resolved: Resolved,
@@ -105,6 +109,8 @@ impl<S> Desired<S> {
             unread: self.unread,
             physical_id: self.physical_id,
             job: self.job,
+            published: self.published,
+            weight: self.weight,
             asked_at: self.asked_at,
             resolved: self.resolved,
             create_begun: self.create_begun,
@@ -364,6 +370,8 @@ impl<S: DeserializeOwned> Desired<S> {
             unread: Vec::new(),
             physical_id: None,
             job: None,
+            published: None,
+            weight: None,
             asked_at: None,
             resolved: Resolved::default(),
             create_begun: None,

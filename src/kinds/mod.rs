@@ -66,6 +66,8 @@ pub struct Outcome {
     pub physical_id: Option<String>,
     /// The id of the job that was started.
     pub job: Option<String>,
+    /// The version that was published.
+    pub version: Option<String>,
 }
 
 impl Outcome {
@@ -81,6 +83,14 @@ impl Outcome {
     pub fn waiting() -> Self {
         Self { in_progress: true, is_waiting: true, ..Self::default() }
     }
+}
+
+/// A part of the requests that a new version gets, for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShiftStep {
+    /// Percent.
+    pub weight: u8,
+    pub pause: std::time::Duration,
 }
 
 /// Something wrong with a manifest that its schema cannot say. The path points into `spec`.
@@ -107,6 +117,10 @@ pub trait Live: Send + Sync + 'static {
     fn tags(&self) -> &BTreeMap<String, String>;
     /// The fields that other objects can refer to; each is one of [`Kind::FIELDS`].
     fn outputs(&self) -> BTreeMap<String, String>;
+    /// The version that is ready to take over, where one is.
+    fn next_version(&self) -> Option<String> {
+        None
+    }
     /// The id that AWS gave, where the name does not identify the resource.
     fn physical_id(&self) -> Option<String> {
         None
@@ -176,6 +190,11 @@ pub trait Kind: Send + Sync + 'static {
     fn check_name(name: &str) -> Result<(), String>;
     /// What the schema cannot check.
     fn validate(spec: &Self::Spec) -> Vec<SpecProblem>;
+
+    /// How a new version of the resource gets its requests, step by step; none where it gets all at once.
+    fn shift_steps(_spec: &Self::Spec) -> Vec<ShiftStep> {
+        Vec::new()
+    }
 
     /// Reads the resource: only the facets that the spec declares, and the tags. `None` where it
     /// does not exist.

@@ -41,7 +41,7 @@ pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
 pub use lease::Lease;
 pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};
-pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Stage, Verdict};
+pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};
 
 use crate::aws::{AwsError, Session};

@@ -122,6 +122,25 @@ pub struct Good {
     pub digest: String,
 }
 
+/// A version that gets its requests step by step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shift {
+    pub kind: String,
+    pub name: String,
+    pub version: String,
+    /// Which of its steps it is at; past the last, it gets all requests.
+    pub step: usize,
+    /// When it came to that step.
+    pub since: Timestamp,
+}
+
+impl Shift {
+    pub fn id(&self) -> ObjectId {
+        ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+}
+
 /// An object that the release changed and that became ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -167,6 +186,8 @@ pub struct Rollout {
     pub answered_at: Option<Timestamp>,
     /// Up to [`ARRIVED_MAX`].
     pub arrived: Vec<Arrived>,
+    /// New versions that get their requests step by step.
+    pub shifts: Vec<Shift>,
     /// In the store, the digest of all the rest. Empty elsewhere.
     pub seal: String,
 }

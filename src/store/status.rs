@@ -65,6 +65,12 @@ pub struct StatusRecord {
     /// The job that was started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<StartedJob>,
+    /// The version that was published last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<String>,
+    /// The version that was seen ready to take over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_version: Option<String>,
     #[serde(default, rename = "carriedOut", skip_serializing_if = "FlapGuard::is_empty")]
     pub flap_guard: FlapGuard,
     /// A failure was told of, and its end was not.

@@ -10,11 +10,11 @@ use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
 use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
 
 /// The shop with rollouts as they are by default, but for what is said.
-fn delivered(policy: &str) -> String {
+pub fn delivered(policy: &str) -> String {
     shop().replace("rollout: { rollback: Manual }", &format!("rollout: {policy}"))
 }
 
-async fn until_verdict(harness: &Harness, number: u64, verdict: Verdict) -> Rollout {
+pub async fn until_verdict(harness: &Harness, number: u64, verdict: Verdict) -> Rollout {
     let rollout = || async { harness.store.rollout("shop", number).await.unwrap() };
     let what = format!("release {number} is {verdict}");
     harness.until(&what, || async { rollout().await.is_some_and(|r| r.verdict == verdict) }).await;
@@ -22,7 +22,7 @@ async fn until_verdict(harness: &Harness, number: u64, verdict: Verdict) -> Roll
 }
 
 /// A shop whose release 1 succeeded.
-async fn succeeded(yaml: &str) -> Harness {
+pub async fn succeeded(yaml: &str) -> Harness {
     let mut harness = Harness::new().await;
     harness.put_code("api.zip", b"code").await;
     harness.put_code("web.zip", b"site").await;

@@ -279,6 +279,8 @@ async fn held_back(harness: &Harness, yaml: &str) -> Option<HeldBack> {
         objects: BTreeMap::new(),
         confirmed: BTreeSet::new(),
         only: None,
+        rollout: None,
+        is_current: false,
         looked_at: &|| (),
     };
     let previews = preview(&sessions, "shop", &objects, &[], &known).await.unwrap();

@@ -32,6 +32,7 @@ mod ownership;
 mod proof;
 mod python;
 mod releases;
+mod shifting;
 mod sweep;
 mod telemetry;
 mod witness;

@@ -14,7 +14,18 @@
 mod evidence;
 mod plan;
 mod progress;
+mod shift;
 
 pub use evidence::{Counts, Evidence, Finding, Guard, Interval};
 pub use plan::{Action, Begun, Policy, Seen, begin, plan};
 pub use progress::{ObjectState, Progress, object_state, waits_for_second};
+pub use shift::{weight, weight_to_come};
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+fn later(at: Timestamp, pause: Duration) -> Timestamp {
+    // Past the end of time is the end of time.
+    at.checked_add(pause).unwrap_or(Timestamp::MAX)
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::progress::{ObjectState, Progress};
+use super::{later, shift};
 use crate::store::{
     ARRIVED_MAX, Arrived, Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed,
     Release, Rollout, Stage, Verdict,
@@ -109,6 +110,7 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         cause: release.cause.clone(),
         answered_at: None,
         arrived: Vec::new(),
+        shifts: Vec::new(),
         seal: String::new(),
     };
     Begun { closed, rollout, told }
@@ -157,6 +159,7 @@ pub fn plan(before: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
         decide(&mut rollout, request, seen, now);
     } else {
         advance(&mut rollout, seen, now);
+        actions.extend(shift_traffic(&mut rollout, seen, now));
     }
     if rollout.stage() != before.stage() {
         actions.extend(ended_or_moved(&rollout));
@@ -168,6 +171,32 @@ pub fn plan(before: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
         actions.push(Action::RollBack { to });
     }
     actions
+}
+
+/// Gives new versions that are ready their next part of the requests. While they get it, the deadline waits.
+fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
+    if !matches!(rollout.stage(), Stage::First | Stage::Second) {
+        return Vec::new();
+    }
+    let mut told = Vec::new();
+    for object in seen.objects.iter().filter(|o| o.is_changed && o.progress != Progress::Ready) {
+        let (steps, version) = (&object.steps, object.next_version.as_deref());
+        let Some(shifted) = shift::advance(rollout, &object.id, steps, version, now) else {
+            continue;
+        };
+        let shift = rollout.shifts.iter().find(|shift| shift.id() == object.id);
+        let pause =
+            shift.and_then(|shift| steps.get(shift.step)).map_or(Duration::ZERO, |s| s.pause);
+        let end = later(later(now, pause), seen.policy.progress_deadline);
+        rollout.deadline = rollout.deadline.max(end);
+        let shift::Shifted { id, weight, version } = shifted;
+        let message = format!(
+            "release {}: {weight} % of the requests of {id} go to version {version}",
+            rollout.release
+        );
+        told.push(tell(EventKind::Normal, "TrafficShifted", message));
+    }
+    told
 }
 
 fn new_decision<'a>(rollout: &Rollout, seen: &Seen<'a>) -> Option<&'a DecisionRequest> {
@@ -413,11 +442,6 @@ fn tell(kind: EventKind, reason: &'static str, message: String) -> Action {
     Action::Tell { kind, reason, message }
 }
 
-fn later(at: Timestamp, pause: Duration) -> Timestamp {
-    // Past the end of time is the end of time.
-    at.checked_add(pause).unwrap_or(Timestamp::MAX)
-}
-
 /// Objects with what is said of them.
 fn named(objects: &[&ObjectState]) -> String {
     let said = |object: &&ObjectState| match &object.progress {
@@ -480,7 +504,15 @@ mod tests {
     fn object(name: &str, progress: Progress) -> ObjectState {
         let id: ObjectId = name.parse().unwrap();
         let is_second = name.starts_with("Frontend");
-        ObjectState { id, is_changed: true, is_second, was_unwell: false, progress }
+        ObjectState {
+            id,
+            is_changed: true,
+            is_second,
+            was_unwell: false,
+            steps: Vec::new(),
+            next_version: None,
+            progress,
+        }
     }
 
     fn ready() -> Vec<ObjectState> {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::engine::HeldBack;
-use crate::kinds::Kind;
 use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
+use crate::kinds::{Kind, ShiftStep};
 use crate::model::{ConditionStatus, ObjectId, condition_type};
 use crate::store::{Order, StatusRecord};
 
@@ -38,6 +38,10 @@ pub struct ObjectState {
     pub is_second: bool,
     /// It was not ready before the release began, which did not change it: that says nothing of the release.
     pub was_unwell: bool,
+    /// How a new version of it gets its requests.
+    pub steps: Vec<ShiftStep>,
+    /// The version that is ready to take over.
+    pub next_version: Option<String>,
     pub progress: Progress,
 }
 
@@ -62,6 +66,11 @@ pub fn object_state(
         is_changed,
         is_second: waits_for_second(order, id, is_changed, status, began_at),
         was_unwell,
+        steps: Vec::new(),
+        // What was seen of an earlier form is another version.
+        next_version: status
+            .filter(|status| status.observed_generation >= generation)
+            .and_then(|status| status.next_version.clone()),
         progress: progress(generation, status),
     }
 }

@@ -1,12 +1,14 @@
 //! Writes a function, one call a step. Decides nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use aws_sdk_lambda::operation::publish_version::PublishVersionOutput;
 use aws_sdk_lambda::types as aws;
 
 use super::compare::{CODE_TAG, Settings, code_tag};
 use super::configuration::{self, architectures};
-use super::plan::{FunctionStep, Publication};
+use super::plan::FunctionStep;
+use super::shift::{Move, Publication};
 use super::spec::*;
 use super::statements;
 use crate::aws::{AwsError, Class, Service, Session};
@@ -28,6 +30,12 @@ pub(super) async fn apply(
             return update_code(session, name, code, architectures.as_deref(), revision).await;
         }
         FunctionStep::Publish(publication) => return publish(session, name, publication).await,
+        FunctionStep::PublishVersion { code_sha256, revision } => {
+            let published = publish_version(session, name, code_sha256, revision).await?;
+            // It is observed, and waited for, before anything points to it.
+            return Ok(Outcome { version: published.version, ..Outcome::in_progress() });
+        }
+        FunctionStep::Move(wanted) => move_alias(session, name, wanted).await?,
         FunctionStep::Facet(of, facet) => return facet.take(session, of).await,
         FunctionStep::AddPermission(of, wanted) => statements::add(session, of, wanted).await?,
         FunctionStep::RemovePermission(of, id) => statements::remove(session, of, id).await?,
@@ -101,17 +109,27 @@ async fn update_code(
     Ok(Outcome::in_progress())
 }
 
-/// Publishes what was observed and nothing else, and moves the alias from where it was observed:
+/// Publishes what was observed and nothing else:
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>.
-async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<Outcome, AwsError> {
-    let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+async fn publish_version(
+    session: &Session,
+    name: &str,
+    code_sha256: &str,
+    revision: &str,
+) -> Result<PublishVersionOutput, AwsError> {
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let call = session
         .lambda()
         .publish_version()
         .function_name(name)
-        .set_code_sha256(some(&wanted.code_sha256))
-        .set_revision_id(some(&wanted.revision));
-    let published = session.write(Service::Lambda, "PublishVersion", call.send()).await?;
+        .set_code_sha256(some(code_sha256))
+        .set_revision_id(some(revision));
+    session.write(Service::Lambda, "PublishVersion", call.send()).await
+}
+
+/// Publishes what was observed, and moves the alias from where it was observed.
+async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<Outcome, AwsError> {
+    let published = publish_version(session, name, &wanted.code_sha256, &wanted.revision).await?;
     let version = published.version().unwrap_or_default();
     match published.state() {
         // With SnapStart a version is Pending while its snapshot is taken, and cannot be called yet:
@@ -139,7 +157,12 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
         }
     }
     match &wanted.from {
-        Some(from) => move_alias(session, name, &wanted.alias, from, version).await?,
+        Some(from) => {
+            // Whoever shifted a part of the traffic by hand would keep it on a version of before.
+            let (alias, from, to) = (wanted.alias.clone(), from.clone(), version.to_owned());
+            let all = Move { alias, from, to, weights: BTreeMap::new() };
+            move_alias(session, name, &all).await?;
+        }
         None => {
             let call = session.lambda().create_alias().function_name(name);
             let call = call.name(&wanted.alias).function_version(version).send();
@@ -150,13 +173,8 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
 }
 
 /// Moves an alias, unless somebody has moved it since it was observed.
-async fn move_alias(
-    session: &Session,
-    name: &str,
-    alias: &str,
-    from: &str,
-    to: &str,
-) -> Result<(), AwsError> {
+async fn move_alias(session: &Session, name: &str, wanted: &Move) -> Result<(), AwsError> {
+    let Move { alias, from, to, weights } = wanted;
     let lambda = session.lambda();
     let seen = session
         .read(Service::Lambda, "GetAlias", || {
@@ -168,16 +186,16 @@ async fn move_alias(
         let message = format!("somebody has moved the alias {alias} from version {from} to {now}");
         return Err(AwsError::new(Class::Conflict, Service::Lambda, "UpdateAlias", message));
     }
-    // Whoever shifted a part of the traffic by hand would keep it on a version of before.
-    let all = aws::AliasRoutingConfiguration::builder()
-        .set_additional_version_weights(Some(HashMap::new()))
+    // No weights take away those that there are.
+    let routing = aws::AliasRoutingConfiguration::builder()
+        .set_additional_version_weights(Some(weights.clone().into_iter().collect()))
         .build();
     let call = lambda
         .update_alias()
         .function_name(name)
         .name(alias)
         .function_version(to)
-        .routing_config(all)
+        .routing_config(routing)
         .set_revision_id(seen.revision_id);
     session.write(Service::Lambda, "UpdateAlias", call.send()).await.map(drop)
 }

@@ -55,7 +55,7 @@ pub(super) fn compare(
     let mut seen = comparable(&live.spec, &live.tags);
     for side in [&mut declared, &mut seen] {
         if let Value::Object(fields) = side {
-            for field in ["alias", "env", "permissions", "code"] {
+            for field in ["alias", "rollout", "env", "permissions", "code"] {
                 fields.remove(field);
             }
         }

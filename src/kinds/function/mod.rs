@@ -21,6 +21,8 @@ mod observe;
 mod permission;
 mod plan;
 mod qualifier;
+mod rollout;
+mod shift;
 mod spec;
 mod statements;
 mod url;
@@ -28,12 +30,13 @@ mod url;
 pub use facets::FunctionRef;
 pub use observe::LiveFunction;
 pub use plan::FunctionStep;
+pub use rollout::{FunctionRollout, Step, Strategy};
 pub use spec::*;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Nulls, Outcome, SpecProblem};
+use super::{Desired, Kind, Nulls, Outcome, ShiftStep, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -97,7 +100,13 @@ impl Kind for Function {
     }
 
     fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
-        spec::validate(spec)
+        let mut problems = spec::validate(spec);
+        problems.extend(rollout::validate(spec));
+        problems
+    }
+
+    fn shift_steps(spec: &FunctionSpec) -> Vec<ShiftStep> {
+        rollout::steps(spec)
     }
 
     async fn observe(

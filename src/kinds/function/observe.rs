@@ -1,6 +1,6 @@
 //! Reads a function: one call, and one more for each declared extra. Decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types as aws;
@@ -55,6 +55,20 @@ pub struct LiveAlias {
     pub version: String,
     /// The version has the code and the configuration that the function has.
     pub is_current: bool,
+    /// The part of the requests, from 0 to 1, that other versions get. Read where a rollout is declared, or was.
+    pub weights: BTreeMap<String, f64>,
+    /// Another version that is what the function is now.
+    pub next: Option<NextVersion>,
+}
+
+/// A version that may take over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NextVersion {
+    pub version: String,
+    /// It cannot be called yet.
+    pub is_pending: bool,
+    /// Why it cannot run, where it cannot.
+    pub failure: Option<String>,
 }
 
 impl Live for LiveFunction {
@@ -77,6 +91,12 @@ impl Live for LiveFunction {
         let version = self.alias.iter().map(|a| ("version".to_owned(), a.version.clone()));
         outputs.extend(version);
         outputs
+    }
+
+    fn next_version(&self) -> Option<String> {
+        let next = self.alias.as_ref()?.next.as_ref()?;
+        let is_ready = !next.is_pending && next.failure.is_none() && self.busy.is_none();
+        is_ready.then(|| next.version.clone())
     }
 
     fn take_unread(&mut self) -> Unread {
@@ -132,6 +152,9 @@ pub(super) async fn observe(
         live.awaits_alias = live.alias.is_none();
         let version = published.as_ref().and_then(|p| p.configuration());
         live.failure = live.failure.or_else(|| version.and_then(failure));
+        if let Some(alias) = live.alias.as_mut().filter(|_| has_rollout(desired)) {
+            read_shift(session, desired, &of, configuration, alias).await?;
+        }
     }
     let facets = [RESERVATION, RECURSION, ASYNC, ALIAS_DESCRIPTION];
     live.facets = read_facets(session, &of, &facets, is_declared, &mut live.unread).await?;
@@ -164,6 +187,48 @@ async fn leftover(
     let ids = ids.map(|statement| statement.permission.id).collect();
     let statements = qualifier::ours(desired, ids);
     Ok(Leftover { of, url, has_async, statements })
+}
+
+/// A rollout is declared, or was when something of it may have been written.
+fn has_rollout(desired: &Desired<FunctionSpec>) -> bool {
+    desired.spec.rollout.is_some() || desired.earlier().any(|spec| spec.get("rollout").is_some())
+}
+
+/// Reads how the requests of an alias are shared, and whether a version is there that may take over. GetAlias is
+/// one of the calls that Lambda allows 15 times a second
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), so that it is read only where a
+/// rollout may have set weights.
+async fn read_shift(
+    session: &Session,
+    desired: &Desired<FunctionSpec>,
+    of: &FunctionRef,
+    latest: &aws::FunctionConfiguration,
+    alias: &mut LiveAlias,
+) -> Result<(), AwsError> {
+    let read = session.read(Service::Lambda, "GetAlias", || {
+        let call = session.lambda().get_alias().function_name(&of.name);
+        call.set_name(of.qualifier.clone()).send()
+    });
+    let Some(seen) = read.await.absent("ResourceNotFoundException")? else { return Ok(()) };
+    let weights = seen.routing_config().and_then(|routing| routing.additional_version_weights());
+    alias.weights = weights.cloned().unwrap_or_default().into_iter().collect();
+    if alias.is_current {
+        return Ok(());
+    }
+    let published = desired.published.iter().filter(|version| **version != alias.version);
+    let candidates: BTreeSet<_> = alias.weights.keys().chain(published).cloned().collect();
+    for version in candidates {
+        let found = get(session, &of.name, Some(&version)).await?;
+        let Some(found) = found.as_ref().and_then(|found| found.configuration()) else { continue };
+        if is_same(found, latest) {
+            alias.next = Some(NextVersion {
+                version,
+                is_pending: found.state() == Some(&aws::State::Pending),
+                failure: failure(found),
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn get(
@@ -256,23 +321,24 @@ fn alias_of(
     published: &GetFunctionOutput,
 ) -> LiveAlias {
     let version = published.configuration();
+    // What is not published moves with every write.
+    let is_current = version.is_some_and(|v| v.version() != Some("$LATEST") && is_same(v, latest));
+    LiveAlias {
+        arn: format!("{arn}:{alias}"),
+        version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
+        is_current,
+        ..LiveAlias::default()
+    }
+}
+
+/// A version has the code and the configuration that the function has.
+fn is_same(version: &aws::FunctionConfiguration, latest: &aws::FunctionConfiguration) -> bool {
     // A description belongs to a version, not to what it runs.
     let runs = |c: &aws::FunctionConfiguration| FunctionSpec {
         description: None,
         ..configuration::words(c).0
     };
-    let is_current = match version {
-        // What is not published moves with every write.
-        Some(v) if v.version() != Some("$LATEST") => {
-            v.code_sha256() == latest.code_sha256()
-                && variables(v) == variables(latest)
-                && runs(v) == runs(latest)
-        }
-        _ => false,
-    };
-    LiveAlias {
-        arn: format!("{arn}:{alias}"),
-        version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
-        is_current,
-    }
+    version.code_sha256() == latest.code_sha256()
+        && variables(version) == variables(latest)
+        && runs(version) == runs(latest)
 }

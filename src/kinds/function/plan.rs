@@ -11,6 +11,7 @@ use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATIO
 use super::observe::LiveFunction;
 use super::permission;
 use super::qualifier::{self, Removals};
+use super::shift::{self, Move, Publication};
 use super::spec::*;
 
 /// One call to Lambda, or one pair that may be repeated as a whole.
@@ -23,6 +24,13 @@ pub enum FunctionStep {
     UpdateCode(Code, Option<Vec<Architecture>>, String),
     /// Publishes what was observed, and moves the alias to it.
     Publish(Publication),
+    /// Publishes what was observed, for nobody yet.
+    PublishVersion {
+        code_sha256: String,
+        revision: String,
+    },
+    /// Moves the alias, or a part of its requests, to a version that is there.
+    Move(Move),
     /// On a qualifier, where the facet belongs to one.
     Facet(FunctionRef, FacetStep<FunctionRef>),
     AddPermission(FunctionRef, Permission),
@@ -32,19 +40,8 @@ pub enum FunctionStep {
     Delete,
 }
 
-/// A version that is to be published, and the alias that is to point to it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Publication {
-    pub alias: String,
-    /// The version that the alias points to; `None` where there is no alias yet.
-    pub from: Option<String>,
-    /// The code and the revision that were observed: nothing else is published.
-    pub code_sha256: String,
-    pub revision: String,
-}
-
 /// Fields that UpdateFunctionConfiguration writes.
-const CONFIGURATION: &[&str] = &[
+pub(super) const CONFIGURATION: &[&str] = &[
     "description",
     "runtime",
     "handler",
@@ -63,7 +60,7 @@ const CONFIGURATION: &[&str] = &[
 ];
 
 /// Fields that UpdateFunctionCode writes.
-const CODE: &[&str] = &["code", "architectures"];
+pub(super) const CODE: &[&str] = &["code", "architectures"];
 
 pub(super) fn plan(
     desired: &Desired<FunctionSpec>,
@@ -81,12 +78,16 @@ pub(super) fn plan(
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
     let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
+    let blocked =
+        blocked.or_else(|| shift::ungradual(desired, &changes).filter(|_| live.is_some()));
     let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
     let mut plan = Plan { blocked, ..Plan::default() };
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
     let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
     let moved = live.filter(|_| !keeps_alias);
-    let moved = moved.and_then(|live| moved_alias(&desired.spec, live, &changes));
+    let moved = moved.and_then(|live| shift::moved_alias(&desired.spec, live, &changes));
+    let unwanted = live.filter(|_| !keeps_alias);
+    let unwanted = unwanted.and_then(|live| shift::unwanted_weights(live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
         given.extend(split_off(&mut changes, CODE));
@@ -97,7 +98,7 @@ pub(super) fn plan(
         plan.push_whole(Verb::Create, "function", given, create);
     } else {
         plan.changes.clone_from(&changes);
-        plan.changes.extend(moved.clone());
+        plan.changes.extend(moved.iter().chain(&unwanted).cloned());
         if let Some(state) = &seen.unknown_state {
             plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
             return plan;
@@ -119,6 +120,7 @@ pub(super) fn plan(
     // What is open on an alias of before is closed first.
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
+    shift::push_unwanted(&mut plan, &desired.spec, seen, unwanted);
     let of = FunctionRef {
         name: desired.aws_name.clone(),
         qualifier: desired.spec.alias.clone(),
@@ -154,7 +156,7 @@ pub(super) fn plan(
     push_settings(&mut plan, &mut changes, &settings, seen);
     // Whoever ignores the alias moves it.
     if !keeps_alias {
-        push_release(&mut plan, &desired.spec, seen, moved);
+        shift::push_release(&mut plan, desired, seen, moved);
     }
     if !hangs_on_something {
         push_qualified(&mut plan, &mut changes);
@@ -256,45 +258,6 @@ fn push_settings(
     }
 }
 
-/// The alias is not there, or points to a version that is not what the function is although the
-/// function is as declared.
-fn moved_alias(spec: &FunctionSpec, live: &LiveFunction, changes: &[Change]) -> Option<Change> {
-    spec.alias.as_ref()?;
-    let version = live.alias.as_ref().map(|alias| format!("version {}", alias.version));
-    let is_of_version =
-        |c: &Change| CONFIGURATION.contains(&c.path.root()) || CODE.contains(&c.path.root());
-    let is_fine = live
-        .alias
-        .as_ref()
-        .is_some_and(|alias| alias.is_current || changes.iter().any(is_of_version));
-    (!is_fine)
-        .then(|| Change::of("alias", version, "a version of the current code and configuration"))
-}
-
-/// The alias follows what the function is, or is about to be.
-fn push_release(
-    plan: &mut Plan<FunctionStep>,
-    spec: &FunctionSpec,
-    seen: &LiveFunction,
-    moved: Option<Change>,
-) {
-    let Some(alias) = &spec.alias else { return };
-    let exists = seen.alias.is_some();
-    let about_to_change = plan.steps.iter().any(|step| {
-        matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
-    });
-    if !exists || moved.is_some() || about_to_change {
-        let verb = if exists { Verb::Update } else { Verb::Create };
-        let step = FunctionStep::Publish(Publication {
-            alias: alias.clone(),
-            from: seen.alias.as_ref().map(|alias| alias.version.clone()),
-            code_sha256: seen.code_sha256.clone(),
-            revision: seen.revision.clone(),
-        });
-        plan.push(verb, format!("alias {alias} to a new version"), Vec::from_iter(moved), step);
-    }
-}
-
 /// The changes of permissions that are not wanted at all.
 fn split_unwanted(changes: &mut Vec<Change>, settings: &Settings) -> Vec<Change> {
     let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
@@ -365,6 +328,7 @@ pub(super) fn plan_deletion() -> Plan<FunctionStep> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::observe::{LiveAlias, NextVersion};
     use super::super::permission::Statement;
     use super::*;
     use crate::model::Secret;
@@ -404,9 +368,114 @@ mod tests {
         let declared = function(json!({"memorySize": 512, "timeout": 15, "alias": "live"}));
         let desired = Desired::sample("Function", declared);
         let mut seen = live(json!({"memorySize": 128, "timeout": 15}), &desired);
-        seen.alias =
-            Some(super::super::observe::LiveAlias { is_current: true, ..Default::default() });
+        seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
         insta::assert_snapshot!(render_plan(&plan(&desired, Some(&seen))));
+    }
+
+    #[test]
+    fn a_new_version_gets_its_requests_step_by_step() {
+        let steps = json!({"steps": [{"weight": 10, "pause": "1m"}]});
+        let declared = |memory: i32| {
+            function(json!({"memorySize": memory, "alias": "live", "rollout": steps}))
+        };
+        let ready = || Some(NextVersion { version: "2".to_owned(), ..NextVersion::default() });
+        let pending = || ready().map(|next| NextVersion { is_pending: true, ..next });
+        let failed = || ready().map(|next| NextVersion { failure: Some("no".to_owned()), ..next });
+        let ten = [("2", 0.1)];
+        let other = [("7", 0.5)];
+        for (what, weight, memory, next, weights, expected) in [
+            (
+                "it changes",
+                Some(0),
+                512,
+                None,
+                &[][..],
+                &["Update configuration", "Create version"][..],
+            ),
+            ("it is to be published", Some(0), 128, None, &[], &["Create version"]),
+            ("AWS prepares it", Some(0), 128, pending(), &[], &["… Preparing"]),
+            ("it cannot run", Some(0), 128, failed(), &[], &["! FunctionFailed"]),
+            ("its turn has not come", Some(0), 128, ready(), &[], &["… Shifting"]),
+            (
+                "its first part",
+                Some(10),
+                128,
+                ready(),
+                &[],
+                &["Update alias live with 10 % of its requests to version 2"],
+            ),
+            ("it has its part", Some(10), 128, ready(), &ten, &["… Shifting"]),
+            (
+                "its part is taken back",
+                Some(0),
+                128,
+                ready(),
+                &ten,
+                &["Update alias live to version 1 alone"],
+            ),
+            ("all is its", Some(100), 128, ready(), &ten, &["Update alias live to version 2"]),
+            (
+                "what was never released is taken away first",
+                Some(0),
+                512,
+                ready(),
+                &ten,
+                &["Update alias live to version 1 alone", "Update configuration", "Create version"],
+            ),
+            (
+                "somebody else's part is taken away first",
+                Some(10),
+                128,
+                ready(),
+                &other,
+                &[
+                    "Update alias live to version 1 alone",
+                    "Update alias live with 10 % of its requests to version 2",
+                ],
+            ),
+            ("at once", None, 128, ready(), &ten, &["Update alias live to a new version"]),
+        ] {
+            let mut desired = Desired::sample("Function", declared(memory));
+            desired.weight = weight;
+            let mut seen = live(json!({"memorySize": 128}), &desired);
+            let weights = weights.iter().map(|(version, part)| ((*version).to_owned(), *part));
+            seen.alias = Some(LiveAlias {
+                version: "1".to_owned(),
+                weights: weights.collect(),
+                next,
+                ..LiveAlias::default()
+            });
+            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_requests_that_no_rollout_gave_is_drift() {
+        let declared = function(json!({"alias": "live", "rollout": {}}));
+        let desired = Desired::sample("Function", declared);
+        let mut seen = live(json!({}), &desired);
+        seen.alias = Some(LiveAlias {
+            version: "3".to_owned(),
+            is_current: true,
+            weights: BTreeMap::from([("2".to_owned(), 0.25)]),
+            ..LiveAlias::default()
+        });
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.outline(), ["Update alias live to version 3 alone"]);
+        let changes: Vec<_> = plan.changes.iter().map(|change| change.path.to_string()).collect();
+        assert_eq!(changes, ["alias"]);
+    }
+
+    #[test]
+    fn what_lambda_cannot_share_is_refused_before_anything_is_written() {
+        let declared = function(json!({
+            "alias": "live", "role": "arn:aws:iam::123456789012:role/other", "rollout": {},
+        }));
+        let mut desired = Desired::sample("Function", declared);
+        desired.weight = Some(0);
+        let mut seen = live(json!({}), &desired);
+        seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
+        assert_eq!(plan(&desired, Some(&seen)).outline(), ["! NotPlannable"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rollout::FunctionRollout;
 use crate::kinds::{EnvVar, S3Location, SpecProblem};
 use crate::model::Common;
 
@@ -110,6 +111,9 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub alias_description: Option<String>,
+    /// How a new version gets the traffic of the alias.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<FunctionRollout>,
     pub code: Code,
 }
 

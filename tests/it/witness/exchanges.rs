@@ -18,6 +18,8 @@ struct Found {
     violations: BTreeSet<String>,
     /// How many of each operation were observed.
     counts: BTreeMap<String, u64>,
+    /// What aliases were told to be, in order.
+    moves: Vec<serde_json::Value>,
 }
 
 /// Exchanges that were observed before, in any sandbox of the process, by their digests.
@@ -26,14 +28,29 @@ static SEEN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 const SEEN_MAX: usize = 2_000_000;
 
 impl Exchanges {
-    /// Watches a sandbox; without Python 3 it watches nothing.
+    /// Watches a sandbox; without Python 3 nothing is held against the models.
     pub fn of(sandbox: &Sandbox) -> Self {
-        let exchanges = Self::default();
-        if let Some(services) = services() {
-            let found = exchanges.clone();
-            sandbox.watch(move |exchange| found.check(services, exchange));
-        }
+        let (exchanges, services) = (Self::default(), services());
+        let found = exchanges.clone();
+        sandbox.watch(move |exchange| {
+            found.note_move(exchange);
+            if let Some(services) = services {
+                found.check(services, exchange);
+            }
+        });
         exchanges
+    }
+
+    /// What aliases were told to be, in order: the version, and what another one gets.
+    pub fn moves(&self) -> Vec<serde_json::Value> {
+        self.0.lock().unwrap().moves.clone()
+    }
+
+    fn note_move(&self, exchange: &Exchange) {
+        if exchange.call.operation == "UpdateAlias" && exchange.status == 200 {
+            let body = serde_json::from_slice(&exchange.body).unwrap();
+            self.0.lock().unwrap().moves.push(body);
+        }
     }
 
     /// Passes over what was found about a member that no model has: a test has AWS say something newer.

@@ -1,0 +1,186 @@
+//! Which version an alias points to, and which part of its requests a new one gets. Pure.
+//!
+//! A new version gets its requests at once, or by the weight that the rollout gives it ([`Desired::weight`]).
+//! Weights that no rollout wants are taken away before anything else is written: what serves users is never what
+//! nobody released.
+//!
+//! AWS's limits of a shift (two published versions with one role and one dead-letter target):
+//! <https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html>.
+
+use std::collections::BTreeMap;
+
+use super::observe::{LiveAlias, LiveFunction, NextVersion};
+use super::plan::{CODE, CONFIGURATION, FunctionStep};
+use super::spec::FunctionSpec;
+use crate::kinds::Desired;
+use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
+
+/// A version that is to be published, and the alias that is to point to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Publication {
+    pub alias: String,
+    /// The version that the alias points to; `None` where there is no alias yet.
+    pub from: Option<String>,
+    /// The code and the revision that were observed: nothing else is published.
+    pub code_sha256: String,
+    pub revision: String,
+}
+
+/// A move of an alias, from where it was observed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Move {
+    pub alias: String,
+    pub from: String,
+    /// The version that gets what no other gets.
+    pub to: String,
+    /// The part of the requests, from 0 to 1, of at most one other version.
+    pub weights: BTreeMap<String, f64>,
+}
+
+/// A change of what a version holds.
+pub(super) fn is_of_version(change: &Change) -> bool {
+    CONFIGURATION.contains(&change.path.root()) || CODE.contains(&change.path.root())
+}
+
+/// The alias is not there, or points to a version that is not what the function is although the
+/// function is as declared.
+pub(super) fn moved_alias(
+    spec: &FunctionSpec,
+    live: &LiveFunction,
+    changes: &[Change],
+) -> Option<Change> {
+    spec.alias.as_ref()?;
+    let version = live.alias.as_ref().map(|alias| format!("version {}", alias.version));
+    let is_fine = live
+        .alias
+        .as_ref()
+        .is_some_and(|alias| alias.is_current || changes.iter().any(is_of_version));
+    (!is_fine)
+        .then(|| Change::of("alias", version, "a version of the current code and configuration"))
+}
+
+/// A change that cannot be shifted step by step, before anything of it is written.
+pub(super) fn ungradual(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Option<Blocked> {
+    desired.weight?;
+    let change = changes.iter().find(|c| ["role", "deadLetter"].contains(&c.path.root()))?;
+    let message = format!(
+        "{} changes, and Lambda shares the requests of an alias only between versions with the same role and the \
+         same dead-letter target. Nothing was written. For this release, set `rollout: {{strategy: AllAtOnce}}`",
+        change.path
+    );
+    Some(Blocked { reason: "NotPlannable", message })
+}
+
+/// The version that is about to take over, where the function is as declared.
+fn next(alias: &LiveAlias, is_about_to_change: bool) -> Option<&NextVersion> {
+    alias.next.as_ref().filter(|_| !is_about_to_change && !alias.is_current)
+}
+
+/// Weights that are not those of the version that is about to take over, as a change.
+pub(super) fn unwanted_weights(live: &LiveFunction, changes: &[Change]) -> Option<Change> {
+    let alias = live.alias.as_ref()?;
+    let next = next(alias, changes.iter().any(is_of_version));
+    let is_wanted = |version: &String| next.is_some_and(|next| next.version == *version);
+    if alias.weights.keys().all(is_wanted) {
+        return None;
+    }
+    let live = alias.weights.iter().map(|(version, weight)| share(*weight, version));
+    let live: Vec<_> = live.collect();
+    let wanted = format!("all requests to version {}", alias.version);
+    Some(Change::of("alias", Some(live.join(", ")), wanted))
+}
+
+fn share(weight: f64, version: &str) -> String {
+    format!("{} % of the requests to version {version}", (weight * 1000.0).round() / 10.0)
+}
+
+/// Takes away weights that no rollout wants.
+pub(super) fn push_unwanted(
+    plan: &mut Plan<FunctionStep>,
+    spec: &FunctionSpec,
+    seen: &LiveFunction,
+    unwanted: Option<Change>,
+) {
+    let (Some(change), Some(name), Some(alias)) = (unwanted, &spec.alias, &seen.alias) else {
+        return;
+    };
+    let (from, to) = (alias.version.clone(), alias.version.clone());
+    let step = Move { alias: name.clone(), from, to, weights: BTreeMap::new() };
+    let what = format!("alias {name} to version {} alone", alias.version);
+    plan.push(Verb::Update, what, vec![change], FunctionStep::Move(step)).stands_alone();
+}
+
+/// The alias follows what the function is, or is about to be.
+pub(super) fn push_release(
+    plan: &mut Plan<FunctionStep>,
+    desired: &Desired<FunctionSpec>,
+    seen: &LiveFunction,
+    moved: Option<Change>,
+) {
+    let Some(name) = &desired.spec.alias else { return };
+    let is_about_to_change = plan.steps.iter().any(|step| {
+        matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
+    });
+    if seen.alias.is_some() && moved.is_none() && !is_about_to_change {
+        return;
+    }
+    if let (Some(weight), Some(alias)) = (desired.weight, &seen.alias) {
+        return push_gradual(plan, name, seen, alias, is_about_to_change, weight, moved);
+    }
+    let verb = if seen.alias.is_some() { Verb::Update } else { Verb::Create };
+    let step = FunctionStep::Publish(Publication {
+        alias: name.clone(),
+        from: seen.alias.as_ref().map(|alias| alias.version.clone()),
+        code_sha256: seen.code_sha256.clone(),
+        revision: seen.revision.clone(),
+    });
+    plan.push(verb, format!("alias {name} to a new version"), Vec::from_iter(moved), step);
+}
+
+/// One step of a shift: the version is published, waited for, given its part, and at last everything.
+fn push_gradual(
+    plan: &mut Plan<FunctionStep>,
+    name: &str,
+    seen: &LiveFunction,
+    alias: &LiveAlias,
+    is_about_to_change: bool,
+    weight: u8,
+    moved: Option<Change>,
+) {
+    let Some(next) = next(alias, is_about_to_change) else {
+        let step = FunctionStep::PublishVersion {
+            code_sha256: seen.code_sha256.clone(),
+            revision: seen.revision.clone(),
+        };
+        plan.push(Verb::Create, "version", Vec::from_iter(moved), step);
+        return;
+    };
+    if let Some(failure) = &next.failure {
+        plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
+        return;
+    }
+    let version = &next.version;
+    if next.is_pending {
+        let message = format!("AWS prepares: version {version}");
+        plan.waiting = Some(Waiting { reason: "Preparing", message });
+        return;
+    }
+    let part = f64::from(weight) / 100.0;
+    let (to, weights, what) = match weight {
+        100.. => (version.clone(), BTreeMap::new(), format!("alias {name} to version {version}")),
+        0 => (alias.version.clone(), BTreeMap::new(), String::new()),
+        _ => (
+            alias.version.clone(),
+            BTreeMap::from([(version.clone(), part)]),
+            format!("alias {name} with {weight} % of its requests to version {version}"),
+        ),
+    };
+    if to == alias.version && weights == alias.weights {
+        let message = format!("{} of the alias {name}", share(part, version));
+        plan.waiting = Some(Waiting { reason: "Shifting", message });
+        return;
+    }
+    let what = if what.is_empty() { format!("alias {name} to version {to} alone") } else { what };
+    let step = Move { alias: name.to_owned(), from: alias.version.clone(), to, weights };
+    plan.push(Verb::Update, what, Vec::from_iter(moved), FunctionStep::Move(step));
+}

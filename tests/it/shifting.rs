@@ -1,0 +1,211 @@
+//! A function's new version gets its requests step by step, and loses them at once where its release fails.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use trueup::sandbox::Fault;
+use trueup::store::{Decision, DecisionRequest, Verdict};
+
+use crate::delivery::{delivered, succeeded, until_verdict};
+use crate::harness::{DAEMON, Harness};
+
+/// The shop, whose function gets its requests by a strategy or by steps.
+fn shop(rollout: &str) -> String {
+    delivered("{}").replace("  alias: live\n", &format!("  alias: live\n  rollout: {rollout}\n"))
+}
+
+fn changed(yaml: &str) -> String {
+    yaml.replace("memorySize: 512", "memorySize: 1024")
+}
+
+/// Which version the alias points to, and what another one gets, as `1` or `1, 2: 10 %`.
+async fn alias(harness: &Harness) -> String {
+    let lambda = harness.session.lambda();
+    let alias = lambda.get_alias().function_name("shop-api").name("live").send().await.unwrap();
+    let primary = alias.function_version().unwrap_or_default().to_owned();
+    let weights = alias.routing_config().and_then(|r| r.additional_version_weights());
+    let others = weights.into_iter().flatten();
+    let others = others.map(|(version, weight)| format!(", {version}: {:.0} %", weight * 100.0));
+    format!("{primary}{}", others.collect::<String>())
+}
+
+async fn until_alias(harness: &Harness, expected: &str) {
+    harness.until(expected, || async { alias(harness).await == expected }).await;
+}
+
+fn second(harness: &Harness, since: Timestamp) -> i64 {
+    harness.store.clock().now().duration_since(since).as_secs()
+}
+
+async fn decide(harness: &Harness, release: u64, decision: Decision) {
+    let at = harness.store.clock().now();
+    let (author, message) = ("ada".to_owned(), String::new());
+    let request = DecisionRequest { release, decision, at, author, message };
+    harness.store.decide("shop", &request).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_strategy_shifts_as_its_name_says() {
+    let mut lines = Vec::new();
+    for strategy in [
+        "{ strategy: AllAtOnce }",
+        "{ strategy: Canary10Percent5Minutes }",
+        "{ strategy: Canary10Percent10Minutes }",
+        "{ strategy: Canary10Percent15Minutes }",
+        "{ strategy: Canary10Percent30Minutes }",
+        "{ strategy: Linear10PercentEvery1Minute }",
+        "{ strategy: Linear10PercentEvery2Minutes }",
+        "{ strategy: Linear10PercentEvery3Minutes }",
+        "{ strategy: Linear10PercentEvery10Minutes }",
+        "{ steps: [{ weight: 1, pause: 30s }, { weight: 50, pause: 2m }] }",
+    ] {
+        let yaml = shop(strategy);
+        let harness = succeeded(&yaml).await;
+        harness.apply(&changed(&yaml)).await;
+        let (begun, mut last) = (harness.store.clock().now(), String::new());
+        lines.push(strategy.to_owned());
+        while harness
+            .store
+            .rollout("shop", 2)
+            .await
+            .unwrap()
+            .is_none_or(|r| r.verdict != Verdict::Succeeded)
+        {
+            let now = alias(&harness).await;
+            if now != last {
+                // What AWS and the daemon take is some seconds.
+                let seconds = second(&harness, begun);
+                lines.push(format!(
+                    "  after {} min {:02} s: {now}",
+                    seconds / 60,
+                    seconds % 60 / 10 * 10
+                ));
+                last = now;
+            }
+            assert!(second(&harness, begun) < 3 * 3600, "never over");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        lines.push(format!("  succeeded: {}", alias(&harness).await));
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_on_its_way_loses_its_requests_at_once() {
+    let yaml = shop("{ strategy: Linear10PercentEvery1Minute }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "1, 2: 30 %").await;
+    let aborted = harness.store.clock().now();
+    decide(&harness, 2, Decision::Abort).await;
+    while alias(&harness).await != "1" {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The heads are read each second: one look sees the decision, the next one the release that undoes it.
+    assert!(second(&harness, aborted) <= 3, "after {} s", second(&harness, aborted));
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    harness.until_ready("shop").await;
+    assert_eq!(alias(&harness).await, "1", "the version of before serves again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_release_takes_the_requests_of_one_that_was_on_its_way() {
+    let yaml = shop("{ strategy: Canary10Percent5Minutes }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "1, 2: 10 %").await;
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 2048")).await;
+    until_alias(&harness, "1, 3: 10 %").await;
+    until_verdict(&harness, 2, Verdict::Superseded).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    assert_eq!(alias(&harness).await, "3");
+    let seen: Vec<_> = harness.exchanges.moves().iter().map(moved).collect();
+    assert_eq!(seen, ["1, 2: 10 %", "1", "1, 3: 10 %", "3"]);
+}
+
+/// What an alias was told to be.
+fn moved(body: &Value) -> String {
+    let weights = body["RoutingConfig"]["AdditionalVersionWeights"].as_object();
+    let others = weights
+        .into_iter()
+        .flatten()
+        .map(|(version, weight)| format!(", {version}: {:.0} %", weight.as_f64().unwrap() * 100.0));
+    format!("{}{}", body["FunctionVersion"].as_str().unwrap(), others.collect::<String>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_somebody_shifts_by_hand_are_drift() {
+    let yaml = shop("{ strategy: AllAtOnce }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "2").await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let routing = aws_sdk_lambda::types::AliasRoutingConfiguration::builder();
+    let routing = routing.additional_version_weights("1", 0.5).build();
+    let lambda = harness.session.lambda();
+    let by_hand =
+        lambda.update_alias().function_name("shop-api").name("live").routing_config(routing);
+    by_hand.send().await.unwrap();
+    assert_eq!(alias(&harness).await, "2, 1: 50 %", "it was shifted");
+    until_alias(&harness, "2").await;
+    harness
+        .until("it is told", || async {
+            let events = harness.events("shop").await;
+            events.iter().any(|e| e.reason == "DriftCorrected" && e.object == "Function/api")
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_waits_while_requests_are_shifted() {
+    let yaml = shop("{ strategy: Canary10Percent30Minutes }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    tokio::time::sleep(Duration::from_secs(25 * 60)).await;
+    assert_eq!(alias(&harness).await, "1, 2: 10 %");
+    tokio::time::sleep(Duration::from_secs(10 * 60)).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    assert_eq!(alias(&harness).await, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wherever_the_daemon_dies_requests_are_never_taken_back() {
+    let yaml = shop("{ steps: [{ weight: 10, pause: 20s }, { weight: 50, pause: 20s }] }");
+    let mut crashes = 0;
+    for call in 0.. {
+        let mut is_struck = false;
+        for kind in ["stop", "stopafter"] {
+            let mut harness = succeeded(&yaml).await;
+            let fault: Fault = format!("*:*={kind}*1@{call}").parse().unwrap();
+            harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
+            harness.apply(&changed(&yaml)).await;
+            let is_over = || async {
+                let second = harness.store.rollout("shop", 2).await.unwrap();
+                harness.sandbox.faults().has_stopped(DAEMON)
+                    || second.is_some_and(|rollout| rollout.verdict == Verdict::Succeeded)
+            };
+            harness.until("the daemon dies or the release is over", is_over).await;
+            if harness.sandbox.faults().has_stopped(DAEMON) {
+                is_struck = true;
+                crashes += 1;
+                harness.kill();
+                harness.sandbox.faults().revive(DAEMON);
+                harness.start().await;
+            }
+            until_verdict(&harness, 2, Verdict::Succeeded).await;
+            let mut seen: Vec<_> = harness.exchanges.moves().iter().map(moved).collect();
+            // A reply that was lost is a move that is seen, and perhaps made again.
+            seen.dedup();
+            assert_eq!(seen, ["1, 2: 10 %", "1, 2: 50 %", "2"], "{kind} at call {call}");
+            harness.sandbox.faults().clear();
+        }
+        if !is_struck {
+            break;
+        }
+    }
+    assert!(crashes > 30, "{crashes}");
+    let text = format!("{crashes} crashes of the daemon survived, no request taken back");
+    crate::proof::figure("shifting", &text);
+}
