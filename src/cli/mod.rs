@@ -29,6 +29,7 @@ mod labels;
 mod log;
 mod new;
 mod out;
+mod promote;
 mod proposal;
 mod provenance;
 mod reconcile;
@@ -126,6 +127,8 @@ enum Verb {
     Events(events::EventsArgs),
     /// List releases.
     History(history::HistoryArgs),
+    /// Bring what was built for one environment to another.
+    Promote(promote::PromoteArgs),
     /// Make an earlier release current again.
     Rollback(rollback::RollbackArgs),
     /// Show how far a release is, and decide what becomes of one that waits for a person.
@@ -277,6 +280,7 @@ impl Cli {
             Verb::Describe(args) => describe::run(&connect().await?, &args).await?,
             Verb::Events(args) => events::run(&connect().await?, &args).await?,
             Verb::History(args) => history::run(&connect().await?, &args).await?,
+            Verb::Promote(args) => promote::run(&connect().await?, &args).await?,
             Verb::Rollback(args) => rollback::run(&connect().await?, &args).await?,
             Verb::Rollout(args) => rollout::run(&connect().await?, &args).await?,
             Verb::Wait(args) => wait::run(&connect().await?, &args).await?,

@@ -39,6 +39,14 @@ const CI_MESSAGE: [&str; 2] = ["CI_COMMIT_TITLE", "BUILDKITE_MESSAGE"];
 const MESSAGE_CHARS_MAX: usize = 1000;
 
 impl ProvenanceArgs {
+    pub fn has_no_commit(&self) -> bool {
+        self.commit.is_none()
+    }
+
+    pub fn has_no_message(&self) -> bool {
+        self.message.is_none()
+    }
+
     /// A release without objects, signed. `manifests` are the files and folders that it comes from; none is
     /// the current folder.
     pub fn release(&self, cause: Cause, manifests: &[PathBuf]) -> NewRelease {

@@ -194,9 +194,10 @@ fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Ro
             });
             lines.push(table(&["STAGE", "SINCE", "LASTED"], stages.collect()));
             for shift in &rollout.shifts {
-                let since = age(shift.since, now);
+                let since =
+                    shift.since.map_or_else(String::new, |at| format!(" since {}", age(at, now)));
                 let (id, version, step) = (shift.id(), &shift.version, shift.step + 1);
-                lines.push(format!("{id}: version {version} at step {step} since {since}"));
+                lines.push(format!("{id}: version {version} at step {step}{since}"));
             }
             if !rollout.arrived.is_empty() {
                 let begun = rollout.begun_at().unwrap_or(now);

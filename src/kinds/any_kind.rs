@@ -15,7 +15,7 @@ use super::desired::nulls;
 use super::gate::{Passage, gate};
 use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, ShiftStep, SpecProblem};
 use crate::aws::{AwsError, Class, Service, Session};
-use crate::model::{Common, Path};
+use crate::model::{Common, Path, ReadyVersion};
 use crate::plan::{Facts, Plan, check};
 
 /// What the object asks of its resource.
@@ -34,7 +34,7 @@ pub struct Observation {
     pub outputs: BTreeMap<String, String>,
     pub physical_id: Option<String>,
     /// The version that is ready to take over, where one is.
-    pub next_version: Option<String>,
+    pub next_version: Option<ReadyVersion>,
     /// A declared facet could not be read: the others are planned for all the same.
     pub failure: Option<AwsError>,
 }

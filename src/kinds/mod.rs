@@ -53,6 +53,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::{AwsError, Class, Service, Session};
+use crate::model::ReadyVersion;
 use crate::plan::Plan;
 
 /// What a step came to.
@@ -118,7 +119,7 @@ pub trait Live: Send + Sync + 'static {
     /// The fields that other objects can refer to; each is one of [`Kind::FIELDS`].
     fn outputs(&self) -> BTreeMap<String, String>;
     /// The version that is ready to take over, where one is.
-    fn next_version(&self) -> Option<String> {
+    fn next_version(&self) -> Option<ReadyVersion> {
         None
     }
     /// The id that AWS gave, where the name does not identify the resource.

@@ -77,6 +77,20 @@ pub struct Package {
 }
 
 impl Package {
+    /// A zip that is there already, with its digest and its length. `place` is the bucket and the key that it goes
+    /// to.
+    pub fn of_file(
+        environment: &str,
+        object: ObjectId,
+        place: (String, String),
+        file: File,
+        sha256: [u8; 32],
+        bytes: u64,
+    ) -> Self {
+        let (bucket, key) = place;
+        Self { environment: environment.to_owned(), object, bucket, key, sha256, bytes, file }
+    }
+
     /// The packaged bytes, from the beginning. Of two readers at once neither reads them whole.
     pub fn open(&self) -> io::Result<File> {
         let mut file = self.file.try_clone()?;

@@ -13,6 +13,7 @@ mod object;
 mod path;
 mod reference;
 mod secret;
+mod version;
 mod visible;
 
 pub use clock::{Clock, parse_duration};
@@ -27,4 +28,5 @@ pub use reference::{
     secret_references,
 };
 pub use secret::Secret;
+pub use version::ReadyVersion;
 pub use visible::{has_hidden, visible, visible_in_colour};

@@ -131,8 +131,8 @@ pub struct Shift {
     pub version: String,
     /// Which of its steps it is at; past the last, it gets all requests.
     pub step: usize,
-    /// When it came to that step.
-    pub since: Timestamp,
+    /// Since when it was seen to get what that step gives; `None` until then.
+    pub since: Option<Timestamp>,
 }
 
 impl Shift {

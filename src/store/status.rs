@@ -12,7 +12,9 @@ use super::item::{item, key, number};
 use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
-use crate::model::{ConditionStatus, Conditions, ObjectId, StartedJob, condition_type, digest_of};
+use crate::model::{
+    ConditionStatus, Conditions, ObjectId, ReadyVersion, StartedJob, condition_type, digest_of,
+};
 
 /// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.
 const BEGUN_MAX: usize = 8;
@@ -70,7 +72,7 @@ pub struct StatusRecord {
     pub published: Option<String>,
     /// The version that was seen ready to take over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_version: Option<String>,
+    pub next_version: Option<ReadyVersion>,
     #[serde(default, rename = "carriedOut", skip_serializing_if = "FlapGuard::is_empty")]
     pub flap_guard: FlapGuard,
     /// A failure was told of, and its end was not.

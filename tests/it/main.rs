@@ -29,6 +29,7 @@ mod manifests;
 mod more_harm;
 mod ownership;
 
+mod promotion;
 mod proof;
 mod python;
 mod releases;

@@ -15,6 +15,7 @@ mod current;
 mod delete;
 mod holds;
 mod needs;
+mod promote;
 mod removals;
 mod rollback;
 
@@ -22,6 +23,7 @@ pub use current::{Current, current, current_or_head};
 pub use delete::delete;
 pub use holds::check_hold;
 pub use needs::check_needs;
+pub use promote::{Copied, Promotion, Selection, promote};
 pub use removals::check_removals;
 pub use rollback::{RolledBack, roll_back, undo};
 

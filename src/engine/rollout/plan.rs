@@ -180,16 +180,17 @@ fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<
     }
     let mut told = Vec::new();
     for object in seen.objects.iter().filter(|o| o.is_changed && o.progress != Progress::Ready) {
-        let (steps, version) = (&object.steps, object.next_version.as_deref());
-        let Some(shifted) = shift::advance(rollout, &object.id, steps, version, now) else {
-            continue;
-        };
+        let (steps, ready) = (&object.steps, object.next_version.as_ref());
+        let shifted = shift::advance(rollout, &object.id, steps, ready, now);
         let shift = rollout.shifts.iter().find(|shift| shift.id() == object.id);
         let pause =
             shift.and_then(|shift| steps.get(shift.step)).map_or(Duration::ZERO, |s| s.pause);
         let end = later(later(now, pause), seen.policy.progress_deadline);
-        rollout.deadline = rollout.deadline.max(end);
-        let shift::Shifted { id, weight, version } = shifted;
+        if shift.is_some() && shifted != shift::Shifted::Nothing {
+            rollout.deadline = rollout.deadline.max(end);
+        }
+        let shift::Shifted::To { weight, version } = shifted else { continue };
+        let id = &object.id;
         let message = format!(
             "release {}: {weight} % of the requests of {id} go to version {version}",
             rollout.release

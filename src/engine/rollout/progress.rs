@@ -6,7 +6,7 @@ use crate::engine::HeldBack;
 use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
 use crate::kinds::{Kind, ShiftStep};
-use crate::model::{ConditionStatus, ObjectId, condition_type};
+use crate::model::{ConditionStatus, ObjectId, ReadyVersion, condition_type};
 use crate::store::{Order, StatusRecord};
 
 /// A plan that asks a person to confirm what it would delete or open.
@@ -41,7 +41,7 @@ pub struct ObjectState {
     /// How a new version of it gets its requests.
     pub steps: Vec<ShiftStep>,
     /// The version that is ready to take over.
-    pub next_version: Option<String>,
+    pub next_version: Option<ReadyVersion>,
     pub progress: Progress,
 }
 

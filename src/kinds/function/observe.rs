@@ -17,6 +17,7 @@ use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::{
     Desired, Facet, Live, Seen, SeenFacets, UnknownWord, Unread, Variables, or_unread, read_facets,
 };
+use crate::model::ReadyVersion;
 
 /// A function as it is, in the words of its spec.
 #[derive(Clone, Debug, Default)]
@@ -93,10 +94,13 @@ impl Live for LiveFunction {
         outputs
     }
 
-    fn next_version(&self) -> Option<String> {
-        let next = self.alias.as_ref()?.next.as_ref()?;
+    fn next_version(&self) -> Option<ReadyVersion> {
+        let alias = self.alias.as_ref()?;
+        let next = alias.next.as_ref()?;
         let is_ready = !next.is_pending && next.failure.is_none() && self.busy.is_none();
-        is_ready.then(|| next.version.clone())
+        // AWS's parts are from 0 to 1.
+        let percent = alias.weights.get(&next.version).map_or(0.0, |part| (part * 100.0).round());
+        is_ready.then(|| ReadyVersion { version: next.version.clone(), weight: percent as u8 })
     }
 
     fn take_unread(&mut self) -> Unread {

@@ -19,6 +19,7 @@ spec:
   aws: { region: us-east-1, accountId: "123456789012" }
   artifacts: { bucket: artifacts }
   reconcile: { interval: 10s }
+  rollout: { rollback: Manual }
 ---
 apiVersion: trueup.dev/v1alpha1
 kind: Function
