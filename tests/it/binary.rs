@@ -94,6 +94,20 @@ impl Aws {
         output
     }
 
+    /// Waits until the current release has a verdict.
+    fn until_decided(&self, environment: &str) {
+        let begun = Instant::now();
+        loop {
+            let status = ["rollout", "status", environment, "-o", "jsonpath={.verdict}"];
+            let verdict = String::from_utf8(self.trueup(&status).stdout).unwrap();
+            if !["Pending", "Progressing"].contains(&verdict.trim()) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{environment} is {verdict}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// A verb's transcript: the call, what it printed, how it ended.
     pub fn transcript(&self, arguments: &[&str]) -> String {
         let output = self.trueup(arguments);
@@ -192,20 +206,24 @@ fn the_verbs_read_like_their_transcripts() {
     let (mut daemon, _) = aws.daemon();
     say(&["wait", "shop", "--timeout", "100s"]);
     say(&["get", "shop"]);
+    aws.until_decided("shop");
     say(&["diff", "shop"]);
     let edited = SHOP.replace("memorySize: 256", "memorySize: 512");
     std::fs::write(&manifest, &edited).unwrap();
     say(&["diff", "-f", file]);
     say(&["apply", "-f", file]);
     say(&["wait", "shop", "Function/api", "--timeout", "100s"]);
+    aws.until_decided("shop");
     say(&["history", "shop"]);
     say(&["rollback", "shop"]);
     say(&["apply", "-f", file]);
     say(&["wait", "shop", "--timeout", "100s"]);
+    aws.until_decided("shop");
     say(&["delete", "shop", "Table/orders"]);
     say(&["delete", "shop", "Function/api", "Table/orders"]);
     say(&["delete", "shop", "Function/api", "Table/orders", "--confirm", "Table/orders"]);
     say(&["wait", "shop", "--for", "delete", "--timeout", "100s"]);
+    aws.until_decided("shop");
     say(&["history", "shop"]);
     say(&["suspend", "shop"]);
     say(&["resume", "shop"]);

@@ -54,7 +54,7 @@ impl World {
     /// The digest of the function's code and its memory, by the objects of the current release.
     fn function(&self, environment: &str) -> (String, u64) {
         let shown = self.json(&["get", environment, "Function/api", "-o", "json"]);
-        let spec = &shown["items"][0]["spec"];
+        let spec = &shown["spec"];
         let sha256 = spec["code"]["s3"]["sha256"].as_str().unwrap().to_owned();
         (sha256, spec["memorySize"].as_u64().unwrap())
     }

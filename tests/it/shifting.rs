@@ -187,6 +187,10 @@ async fn wherever_the_daemon_dies_requests_are_never_taken_back() {
                     || second.is_some_and(|rollout| rollout.verdict == Verdict::Succeeded)
             };
             harness.until("the daemon dies or the release is over", is_over).await;
+            let mut seen: Vec<_> = harness.exchanges.moves().iter().map(moved).collect();
+            // The last call may have moved it although no reply was seen.
+            seen.push(alias(&harness).await);
+            let before = seen.len() - 1;
             if harness.sandbox.faults().has_stopped(DAEMON) {
                 is_struck = true;
                 crashes += 1;
@@ -195,9 +199,9 @@ async fn wherever_the_daemon_dies_requests_are_never_taken_back() {
                 harness.start().await;
             }
             until_verdict(&harness, 2, Verdict::Succeeded).await;
-            let mut seen: Vec<_> = harness.exchanges.moves().iter().map(moved).collect();
-            // A reply that was lost is a move that is seen, and perhaps made again.
+            seen.extend(harness.exchanges.moves().iter().skip(before).map(moved));
             seen.dedup();
+            seen.retain(|alias| alias != "1");
             assert_eq!(seen, ["1, 2: 10 %", "1, 2: 50 %", "2"], "{kind} at call {call}");
             harness.sandbox.faults().clear();
         }

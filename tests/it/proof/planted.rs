@@ -95,10 +95,52 @@ const BUGS: [Bug; 85] = [
         caught_by: "--lib",
     },
     Bug {
+        name: "a rollback that fails is rolled back",
+        file: "engine/rollout/plan.rs",
+        good: "let may_go_back = rollout.cause == Cause::Apply || reason == ABORTED;",
+        bad: "let may_go_back = rollout.cause != Cause::Delete || reason == ABORTED;",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a release succeeds by what was seen of the one before",
+        file: "engine/rollout/progress.rs",
+        good: "ConditionStatus::True if status.synced_generation >= generation => Progress::Ready,",
+        bad: "ConditionStatus::True => Progress::Ready,",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "what failed may come back once other content was applied",
+        file: "store/head.rs",
+        good: "self.holds.iter().filter(|hold| hold.quarantine.is_some()).cloned().collect()",
+        bad: "self.holds.iter().filter(|hold| hold.quarantine.is_none()).cloned().collect()",
+        caught_by: "delivery::a_release_that_fails",
+    },
+    Bug {
+        name: "frontends do not wait for what they call",
+        file: "engine/rollout/progress.rs",
+        good: "*id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at)",
+        bad: "*id.kind == *kind && is_changed && created_at.is_some_and(|at| at > began_at)",
+        caught_by: "delivery::frontends_wait",
+    },
+    Bug {
+        name: "a part of the requests is given before it is recorded",
+        file: "engine/deliver.rs",
+        good: "match self.recorded.as_ref().filter(|rollout| rollout.release == self.head.release) {",
+        bad: "match self.rollout.as_ref().filter(|rollout| rollout.release == self.head.release) {",
+        caught_by: "shifting::wherever",
+    },
+    Bug {
+        name: "a version of before keeps its part of the requests",
+        file: "kinds/function/shift.rs",
+        good: "    if alias.weights.keys().all(is_wanted) {",
+        bad: "    if alias.weights.keys().all(|version| is_wanted(version) || !alias.is_current) {",
+        caught_by: "shifting::a_newer_release",
+    },
+    Bug {
         name: "the alias does not follow",
-        file: "kinds/function/plan.rs",
-        good: "if !exists || moved.is_some() || about_to_change {",
-        bad: "if !exists {",
+        file: "kinds/function/shift.rs",
+        good: "if seen.alias.is_some() && moved.is_none() && !is_about_to_change {",
+        bad: "if seen.alias.is_some() {",
         caught_by: "converge::an_edit_reaches_the_alias",
     },
     Bug {
@@ -181,8 +223,8 @@ const BUGS: [Bug; 85] = [
     Bug {
         name: "what is as declared is never observed again",
         file: "engine/pass.rs",
-        good: "Verdict::Settled | Verdict::Reported { .. } => Next::Resync,",
-        bad: "Verdict::Settled | Verdict::Reported { .. } => Next::Never,",
+        good: "PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,",
+        bad: "PassEnd::Settled | PassEnd::Reported { .. } => Next::Never,",
         caught_by: "drift::a_changed_field",
     },
     Bug {
@@ -370,8 +412,8 @@ const BUGS: [Bug; 85] = [
     Bug {
         name: "a version is published without a guard",
         file: "kinds/function/apply.rs",
-        good: "        .set_code_sha256(some(&wanted.code_sha256))\n        .set_revision_id(some(&wanted.revision));",
-        bad: "        .set_code_sha256(None)\n        .set_revision_id(some(&wanted.revision).filter(|_| false));",
+        good: "        .set_code_sha256(some(code_sha256))\n        .set_revision_id(some(revision));",
+        bad: "        .set_code_sha256(some(code_sha256).filter(|_| false))\n        .set_revision_id(some(revision).filter(|_| false));",
         caught_by: "harm::what_somebody_uploads",
     },
     Bug {
