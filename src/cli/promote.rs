@@ -1,21 +1,17 @@
 //! `trueup promote`: what was built and has proven itself in one environment goes to another.
 
-use std::io::{Seek, Write};
 use std::time::Duration;
 
 use clap::Args;
-use sha2::{Digest, Sha256};
 
 use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
 use super::rollout::{self, Followed};
 use super::selector::object;
-use super::upload::upload;
+use super::upload::{fetch, upload};
 use super::{CliError, Connected};
-use crate::aws::{Service, Session};
 use crate::engine::release::{Copied, Selection, check_hold, check_needs, moves_all, promote};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::manifest::package::Package;
 use crate::model::{Object, ObjectId, parse_duration};
 use crate::store::{Cause, Head, Verdict};
 
@@ -150,36 +146,7 @@ async fn copy_all(
     }
     let mut packages = Vec::new();
     for copied in copies {
-        packages.push(received(&source, to, copied).await?);
+        packages.push(fetch(&source, to, copied).await?);
     }
     upload(&destination, &packages).await.map(drop)
-}
-
-/// A package as its bucket has it.
-async fn received(session: &Session, to: &str, copied: &Copied) -> Result<Package, CliError> {
-    let Copied { object, from, to: place } = copied;
-    let failed = |error| CliError::io(format!("the package of {object}"), error);
-    let call = session.s3().get_object().bucket(&from.bucket).key(&from.key);
-    let call = call.set_version_id(from.version.clone()).send();
-    let mut body = session.write(Service::S3, "GetObject", call).await?.body;
-    let (mut file, mut digest, mut bytes) =
-        (tempfile::tempfile().map_err(failed)?, Sha256::new(), 0_u64);
-    while let Some(part) = body.next().await {
-        let part = part.map_err(|error| failed(std::io::Error::other(error)))?;
-        digest.update(&part);
-        bytes += part.len() as u64;
-        file.write_all(&part).map_err(failed)?;
-    }
-    file.rewind().map_err(failed)?;
-    let sha256: [u8; 32] = digest.finalize().into();
-    if from.sha256.as_deref() != Some(&hex::encode(sha256)) {
-        return Err(CliError::refused(format!(
-            "s3://{}/{} is not what {object} was released with: its SHA-256 is {}; nothing was recorded",
-            from.bucket,
-            from.key,
-            hex::encode(sha256)
-        )));
-    }
-    let (bucket, key) = (place.bucket.clone(), place.key.clone());
-    Ok(Package::of_file(to, object.clone(), (bucket, key), file, sha256, bytes))
 }

@@ -242,7 +242,11 @@ impl<'a> Account<'a> {
             say!(
                 "{seconds:6.1}s  {:12} {:16} {:15} {}",
                 event.environment,
-                event.object,
+                // The environment stands beside it.
+                event
+                    .object
+                    .strip_suffix(&format!("/{}", event.environment))
+                    .unwrap_or(&event.object),
                 event.reason,
                 brief(message, MESSAGE_CHARS_MAX)
             );

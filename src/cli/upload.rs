@@ -1,7 +1,7 @@
-//! Brings packages to the artifact bucket, each once.
+//! Brings packages to the artifact bucket, each once, and fetches them for another environment.
 
 use std::fs::File;
-use std::io::Seek;
+use std::io::{Seek, Write};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -10,9 +10,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use indicatif::ProgressBar;
+use sha2::{Digest, Sha256};
 
 use super::{CliError, out};
 use crate::aws::{Absent, Class, Service, Session};
+use crate::engine::release::Copied;
 use crate::manifest::package::Package;
 
 /// The longest that one upload may take; a stalled one is given up by the SDK much sooner.
@@ -37,6 +39,39 @@ pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<us
     }
     bar.finish_and_clear();
     Ok(uploaded)
+}
+
+/// Fetches a package for another environment from the bucket that it lies in. `to` is that environment.
+pub(super) async fn fetch(
+    session: &Session,
+    to: &str,
+    copied: &Copied,
+) -> Result<Package, CliError> {
+    let Copied { object, from, to: place } = copied;
+    let failed = |error| CliError::io(format!("the package of {object}"), error);
+    let call = session.s3().get_object().bucket(&from.bucket).key(&from.key);
+    let call = call.set_version_id(from.version.clone()).send();
+    let mut body = session.write(Service::S3, "GetObject", call).await?.body;
+    let (mut file, mut digest, mut bytes) =
+        (tempfile::tempfile().map_err(failed)?, Sha256::new(), 0_u64);
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|error| failed(std::io::Error::other(error)))?;
+        digest.update(&part);
+        bytes += part.len() as u64;
+        file.write_all(&part).map_err(failed)?;
+    }
+    file.rewind().map_err(failed)?;
+    let sha256: [u8; 32] = digest.finalize().into();
+    if from.sha256.as_deref() != Some(&hex::encode(sha256)) {
+        return Err(CliError::refused(format!(
+            "s3://{}/{} is not what {object} was released with: its SHA-256 is {}; nothing was recorded",
+            from.bucket,
+            from.key,
+            hex::encode(sha256)
+        )));
+    }
+    let (bucket, key) = (place.bucket.clone(), place.key.clone());
+    Ok(Package::of_file(to, object.clone(), (bucket, key), file, sha256, bytes))
 }
 
 /// Whether what is there is what would be put there. The key is the content's digest; an upload that went

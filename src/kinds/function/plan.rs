@@ -327,15 +327,15 @@ pub(super) fn plan_deletion() -> Plan<FunctionStep> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::observe::{LiveAlias, NextVersion};
+pub(super) mod tests {
+    use super::super::observe::LiveAlias;
     use super::super::permission::Statement;
     use super::*;
     use crate::model::Secret;
     use crate::plan::render_plan;
     use serde_json::{Value, json};
 
-    fn function(extra: Value) -> Value {
+    pub(in super::super) fn function(extra: Value) -> Value {
         let mut spec = json!({
             "runtime": "nodejs22.x", "handler": "main.handler",
             "role": "arn:aws:iam::123456789012:role/api",
@@ -347,7 +347,7 @@ mod tests {
         spec
     }
 
-    fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
+    pub(in super::super) fn live(extra: Value, desired: &Desired<FunctionSpec>) -> LiveFunction {
         let mut tags = desired.tags.clone();
         tags.extend(qualifier::first_tag(&desired.spec));
         let facets = [RESERVATION, RECURSION, ASYNC, URL, ALIAS_DESCRIPTION]
@@ -370,112 +370,6 @@ mod tests {
         let mut seen = live(json!({"memorySize": 128, "timeout": 15}), &desired);
         seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
         insta::assert_snapshot!(render_plan(&plan(&desired, Some(&seen))));
-    }
-
-    #[test]
-    fn a_new_version_gets_its_requests_step_by_step() {
-        let steps = json!({"steps": [{"weight": 10, "pause": "1m"}]});
-        let declared = |memory: i32| {
-            function(json!({"memorySize": memory, "alias": "live", "rollout": steps}))
-        };
-        let ready = || Some(NextVersion { version: "2".to_owned(), ..NextVersion::default() });
-        let pending = || ready().map(|next| NextVersion { is_pending: true, ..next });
-        let failed = || ready().map(|next| NextVersion { failure: Some("no".to_owned()), ..next });
-        let ten = [("2", 0.1)];
-        let other = [("7", 0.5)];
-        for (what, weight, memory, next, weights, expected) in [
-            (
-                "it changes",
-                Some(0),
-                512,
-                None,
-                &[][..],
-                &["Update configuration", "Create version"][..],
-            ),
-            ("it is to be published", Some(0), 128, None, &[], &["Create version"]),
-            ("AWS prepares it", Some(0), 128, pending(), &[], &["… Preparing"]),
-            ("it cannot run", Some(0), 128, failed(), &[], &["! FunctionFailed"]),
-            ("its turn has not come", Some(0), 128, ready(), &[], &["… Shifting"]),
-            (
-                "its first part",
-                Some(10),
-                128,
-                ready(),
-                &[],
-                &["Update alias live with 10 % of its requests to version 2"],
-            ),
-            ("it has its part", Some(10), 128, ready(), &ten, &["… Shifting"]),
-            (
-                "its part is taken back",
-                Some(0),
-                128,
-                ready(),
-                &ten,
-                &["Update alias live to version 1 alone"],
-            ),
-            ("all is its", Some(100), 128, ready(), &ten, &["Update alias live to version 2"]),
-            (
-                "what was never released is taken away first",
-                Some(0),
-                512,
-                ready(),
-                &ten,
-                &["Update alias live to version 1 alone", "Update configuration", "Create version"],
-            ),
-            (
-                "somebody else's part is taken away first",
-                Some(10),
-                128,
-                ready(),
-                &other,
-                &[
-                    "Update alias live to version 1 alone",
-                    "Update alias live with 10 % of its requests to version 2",
-                ],
-            ),
-            ("at once", None, 128, ready(), &ten, &["Update alias live to a new version"]),
-        ] {
-            let mut desired = Desired::sample("Function", declared(memory));
-            desired.weight = weight;
-            let mut seen = live(json!({"memorySize": 128}), &desired);
-            let weights = weights.iter().map(|(version, part)| ((*version).to_owned(), *part));
-            seen.alias = Some(LiveAlias {
-                version: "1".to_owned(),
-                weights: weights.collect(),
-                next,
-                ..LiveAlias::default()
-            });
-            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{what}");
-        }
-    }
-
-    #[test]
-    fn a_part_of_the_requests_that_no_rollout_gave_is_drift() {
-        let declared = function(json!({"alias": "live", "rollout": {}}));
-        let desired = Desired::sample("Function", declared);
-        let mut seen = live(json!({}), &desired);
-        seen.alias = Some(LiveAlias {
-            version: "3".to_owned(),
-            is_current: true,
-            weights: BTreeMap::from([("2".to_owned(), 0.25)]),
-            ..LiveAlias::default()
-        });
-        let plan = plan(&desired, Some(&seen));
-        assert_eq!(plan.outline(), ["Update alias live to version 3 alone"]);
-        let changes: Vec<_> = plan.changes.iter().map(|change| change.path.to_string()).collect();
-        assert_eq!(changes, ["alias"]);
-    }
-
-    #[test]
-    fn what_lambda_cannot_share_is_refused_before_anything_is_written() {
-        let declared = function(json!({
-            "alias": "live", "role": "arn:aws:iam::123456789012:role/other", "rollout": {},
-        }));
-        let mut desired = Desired::sample("Function", declared);
-        desired.weight = Some(0);
-        let mut seen = live(json!({}), &desired);
-        seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
-        assert_eq!(plan(&desired, Some(&seen)).outline(), ["! NotPlannable"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 85] = [
+const BUGS: [Bug; 91] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
