@@ -31,7 +31,13 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
         }
     }
     let releases = sound;
-    let rollouts = connected.store.rollouts(&args.environment, args.limit).await?;
+    let mut rollouts = Vec::new();
+    for (release, rollout) in connected.store.rollouts(&args.environment, args.limit).await? {
+        match rollout {
+            Ok(rollout) => rollouts.push(rollout),
+            Err(error) => note!("warning: the rollout of release {release}: {error}"),
+        }
+    }
     let rollout_of = |number: u64| rollouts.iter().find(|rollout| rollout.release == number);
     let listed = || -> Vec<Value> {
         let with = |release: &Release| {

@@ -15,7 +15,7 @@ use super::pass::Context;
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
-    self, Action, ObjectState, Policy, Seen, begin, object_state, plan, waits_for_second,
+    self, Action, ObjectState, Policy, Progress, Seen, begin, object_state, plan, waits_for_second,
 };
 use super::runner::Engine;
 use super::watch::Answer;
@@ -137,7 +137,9 @@ impl Engine {
                     let (order, release) = (rollout.order, rollout.release);
                     let state =
                         object_state(id, wanted.generation, status, release, order, began_at);
-                    ObjectState { steps: shift_steps(wanted), ..state }
+                    let is_shifted = state.is_changed && state.progress != Progress::Ready;
+                    let steps = if is_shifted { shift_steps(wanted) } else { Vec::new() };
+                    ObjectState { steps, ..state }
                 })
                 .collect();
             let seen = Seen {

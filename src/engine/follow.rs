@@ -113,7 +113,7 @@ impl Follower {
                 }
             }
         }
-        let rollout = self.store.rollouts(name, 1).await?.pop();
+        let rollout = self.newest_rollout(name).await?;
         let begun_by = rollout.iter().map(|rollout| rollout.epoch);
         let highest = statuses.values().map(|s| s.epoch).chain(begun_by).max().unwrap_or(0);
         if highest > lease.epoch {
@@ -122,6 +122,23 @@ impl Follower {
         let digests = statuses.values().flat_map(|s| s.digests().cloned()).collect();
         let lease = self.fetch_under(name, &digests, lease).await?;
         Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, rollout, request })))
+    }
+
+    /// The newest rollout. A damaged one stops the environment, as its release would; once another release is
+    /// current, it only says less of what was before.
+    async fn newest_rollout(&self, name: &str) -> Result<Option<Rollout>, StoreError> {
+        match self.store.rollouts(name, 1).await?.pop() {
+            None => Ok(None),
+            Some((_, Ok(rollout))) => Ok(Some(rollout)),
+            Some((release, Err(error))) => {
+                let head = self.store.head(name).await?;
+                if head.is_none_or(|head| head.release <= release) {
+                    return Err(error);
+                }
+                warn!(environment = %name, release, %error, "the rollout of an earlier release is passed over");
+                Ok(None)
+            }
+        }
     }
 
     /// Renews a lease that is held.

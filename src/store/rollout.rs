@@ -239,19 +239,20 @@ fn rollout_key(release: u64) -> String {
 }
 
 impl Store {
-    /// The newest rollouts of an environment, newest first; an unreadable one is an error.
+    /// The newest rollouts of an environment by their releases, newest first, or why one cannot be read.
     pub async fn rollouts(
         &self,
         environment: &str,
         limit: usize,
-    ) -> Result<Vec<Rollout>, StoreError> {
+    ) -> Result<Vec<(u64, Result<Rollout, StoreError>)>, StoreError> {
         let stored = self.query(&partition(environment), PREFIX, Some(limit)).await?;
         let checked = stored.into_iter().map(|stored| {
             // Keys are ours; one that holds no number is the rollout of no release.
             let release = stored.sk.trim_start_matches(PREFIX).parse().unwrap_or(0);
-            stored.record.and_then(|rollout: Rollout| rollout.checked(environment, release))
+            let sound = |rollout: Rollout| rollout.checked(environment, release);
+            (release, stored.record.and_then(sound))
         });
-        checked.collect()
+        Ok(checked.collect())
     }
 
     /// The rollout of a release; `None` where no daemon has begun with it.
@@ -279,7 +280,7 @@ impl Store {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(&pk, &sk, &sealed)?))
-            .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
+            .condition_expression("attribute_not_exists(epoch) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(rollout.epoch))
             .send();
         let written = self.session().write(Service::DynamoDb, "PutItem", call).await;

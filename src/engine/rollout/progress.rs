@@ -11,6 +11,8 @@ use crate::store::{Order, StatusRecord};
 
 /// A plan that asks a person to confirm what it would delete or open.
 const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
+/// A domain that waits until somebody makes its DNS records, for however long that takes.
+const DNS_RECORDS_WANTED: &str = "DomainPending";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -105,6 +107,8 @@ fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {
         let message = format!("{}: {}", stalled.reason, stalled.message);
         return match stalled.reason.as_str() {
             CONFIRMATION_NEEDED => Progress::Asks(message),
+            // That nobody may read it says nothing of the release.
+            _ if !status.is_readable() => Progress::Unknown(message),
             _ => Progress::Failed(message),
         };
     }
@@ -117,7 +121,8 @@ fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {
     };
     let is_held = [HeldBack::EnvironmentSuspended, HeldBack::Suspended, HeldBack::DriftReported]
         .iter()
-        .any(|held| held.reason() == ready.reason);
+        .any(|held| held.reason() == ready.reason)
+        || ready.reason == DNS_RECORDS_WANTED;
     match ready.status {
         ConditionStatus::True if status.synced_generation >= generation => Progress::Ready,
         ConditionStatus::Unknown => Progress::Unknown(message),
@@ -150,6 +155,13 @@ mod tests {
         }
     }
 
+    fn unreadable() -> StatusRecord {
+        let mut status = status((ConditionStatus::False, "AccessDenied"), true, 7, 6);
+        let (at, unknown) = (Timestamp::UNIX_EPOCH, ConditionStatus::Unknown);
+        status.conditions.set(condition_type::SYNCED, unknown, "AccessDenied", "", 7, at);
+        status
+    }
+
     #[test]
     fn an_object_is_ready_only_where_it_was_seen_as_this_release_declares() {
         use ConditionStatus::*;
@@ -161,6 +173,8 @@ mod tests {
             ("an outage", Some(status((Unknown, "Unavailable"), false, 7, 6)), "Unknown"),
             ("refused", Some(status((False, "Invalid"), true, 7, 6)), "Failed"),
             ("asked", Some(status((False, "ConfirmationNeeded"), true, 7, 6)), "Asks"),
+            ("a domain", Some(status((False, "DomainPending"), false, 7, 6)), "HeldBack"),
+            ("not to be read", Some(unreadable()), "Unknown"),
             ("refused in the form before", Some(status((False, "Invalid"), true, 6, 6)), "Waiting"),
         ] {
             let progress = format!("{:?}", progress(7, status.as_ref()));
