@@ -47,10 +47,14 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
     if from == to {
         return Err(CliError::usage("--to names another environment"));
     }
-    let source_head = connected.store.existing_head(from).await?;
-    check_verdict(connected, &source_head).await?;
-    let head = connected.store.existing_head(to).await?;
+    connected.store.existing_head(from).await?;
+    connected.store.existing_head(to).await?;
+    // Both are read once: what is checked is what moves.
     let (source, current) = (connected.current(from).await?, connected.current(to).await?);
+    let gone = |name: &str| CliError::refused(format!("{name} was removed meanwhile"));
+    let source_head = source.head.as_ref().ok_or_else(|| gone(from))?;
+    let head = current.head.as_ref().ok_or_else(|| gone(to))?;
+    check_verdict(connected, source_head).await?;
     let (ours, theirs) = (spec_of(from, &source.objects)?, spec_of(to, &current.objects)?);
     let selection = Selection { only: args.only.clone(), whole: args.all_of.clone() };
     if let Some(unknown) = selection
@@ -70,7 +74,7 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
         say!("{to} has what {from} has already, at release {}", head.release);
         return follow(connected, args, head.release).await;
     }
-    check_hold(to, Some(&head), &promotion.objects)?;
+    check_hold(to, Some(head), &promotion.objects)?;
     for id in &promotion.changed {
         say!("{to}/{id}: as in {from} release {}", source_head.release);
     }
@@ -85,13 +89,13 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
         // What is released was built from the commit of the release that is promoted.
         new.commit = source.release.as_ref().map(|r| r.commit.clone()).unwrap_or_default();
     }
-    if args.provenance.has_no_message() {
+    if args.provenance.message().is_none() {
         new.message = format!("{from} release {} promoted", source_head.release);
     }
     new.moves_all = moves_all(&current.objects, &promotion.objects);
     new.holds = head.holds_after_apply();
     new.objects = promotion.objects;
-    let release = connected.store.record(to, Some(&head), current.release.as_ref(), new).await?;
+    let release = connected.store.record(to, Some(head), current.release.as_ref(), new).await?;
     say!("{to} release {} recorded: {} changed", release.number, promotion.changed.len());
     follow(connected, args, release.number).await
 }

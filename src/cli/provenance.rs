@@ -43,8 +43,8 @@ impl ProvenanceArgs {
         self.commit.is_none()
     }
 
-    pub fn has_no_message(&self) -> bool {
-        self.message.is_none()
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
     }
 
     /// A release without objects, signed. `manifests` are the files and folders that it comes from; none is

@@ -42,7 +42,7 @@ struct StatusArgs {
     environment: String,
     /// The release; the current one where it is not given.
     release: Option<u64>,
-    /// Show every change until the release is over.
+    /// Show every change until interrupted.
     #[arg(short, long)]
     watch: bool,
     /// table, json, yaml or jsonpath=TEMPLATE, as '{.verdict}'.
@@ -141,7 +141,8 @@ async fn decide(
         decision,
         at: connected.store.clock().now(),
         author: signed.author,
-        message: signed.message,
+        // Without one there is none: a commit's message says nothing of a decision.
+        message: args.provenance.message().unwrap_or_default().to_owned(),
     };
     connected.store.decide(name, &request).await?;
     let word = match decision {
@@ -283,7 +284,7 @@ impl Ended {
         let with = |is_meant: fn(Option<Verdict>) -> bool| {
             let meant = self.verdicts.iter().filter(move |(_, verdict)| is_meant(*verdict));
             meant.map(|(what, verdict)| {
-                let verdict = verdict.map_or("not decided in time", Verdict::as_str);
+                let verdict = verdict.map_or("no verdict", Verdict::as_str);
                 format!("{what}: {verdict}")
             })
         };
@@ -318,6 +319,8 @@ async fn follow_one(
                     break;
                 }
             }
+            // A release that was replaced before a daemon began with it has no verdict, and gets none.
+            Ok(None) if is_replaced(connected, followed).await? => break,
             Ok(None) => {}
             Err(error) => {
                 let error = CliError::from(error);
@@ -336,6 +339,11 @@ async fn follow_one(
         note!("{}", headline(name, rollout));
     }
     Ok(last)
+}
+
+async fn is_replaced(connected: &Connected, followed: &Followed) -> Result<bool, StoreError> {
+    let head = connected.store.existing_head(&followed.environment).await?;
+    Ok(head.release > followed.release)
 }
 
 async fn warn_without_daemon(connected: &Connected, name: &str) -> Result<(), StoreError> {

@@ -4,14 +4,14 @@
 //! Guarantees: a head is moved only after it is recorded why; what could not be written is written later, before
 //! anything that follows from it. Decides nothing: `rollout` does.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::pass::Context;
+use super::pass::{Context, LeaseEnd};
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
@@ -22,7 +22,7 @@ use super::watch::Answer;
 use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{ShiftStep, kind};
-use crate::model::{ObjectId, ObjectKey};
+use crate::model::{ObjectId, ObjectKey, Part};
 use crate::store::{Release, Rollout, Stage, StoreError, Verdict};
 
 /// What is still to be told to the store of an environment's rollouts.
@@ -67,18 +67,27 @@ impl EnvironmentState {
     pub(super) fn waits_for_second(&self, id: &ObjectId) -> bool {
         let Some(rollout) = self.rollout.as_ref().filter(|r| !r.second_open) else { return false };
         let Some(wanted) = self.objects.get(id) else { return false };
-        let (status, is_changed) = (self.statuses.get(id), wanted.generation == rollout.release);
+        let is_changed = rollout::is_changed(rollout, wanted.generation);
+        let status = self.statuses.get(id);
         let began_at = rollout.begun_at().unwrap_or(Timestamp::MIN);
         waits_for_second(rollout.order, id, is_changed, status.map(Arc::as_ref), began_at)
     }
 
     /// Which part of its requests a new version of an object may have: by what is recorded, so that no daemon
     /// takes back what another one gave.
-    pub(super) fn weight_of(&self, id: &ObjectId) -> Option<u8> {
-        let steps = shift_steps(self.objects.get(id)?);
-        match self.recorded.as_ref().filter(|rollout| rollout.release == self.head.release) {
-            Some(rollout) => rollout::weight(rollout, id, &steps),
-            None => rollout::weight_to_come(self.recorded.as_ref(), &steps),
+    pub(super) fn weight_of(&self, id: &ObjectId) -> Option<Part> {
+        let wanted = self.objects.get(id)?;
+        let steps = shift_steps(wanted);
+        let is_present = |rollout: &&Rollout| rollout.release == self.head.release;
+        match self.recorded.as_ref().filter(is_present) {
+            Some(rollout) => rollout::weight(rollout, id, wanted.generation, &steps),
+            // It is begun, and not recorded yet: nothing was given.
+            None => match self.rollout.as_ref().filter(is_present) {
+                Some(rollout) => {
+                    rollout::weight(rollout, id, wanted.generation, &steps).map(|_| Part::default())
+                }
+                None => rollout::weight_to_come(self.recorded.as_ref(), &steps),
+            },
         }
     }
 
@@ -99,11 +108,23 @@ impl Engine {
         let Some(environment) = self.world.environments.get_mut(name) else { return };
         let before = environment.rollout.as_ref();
         if before.is_some_and(|before| before.release == release.number) {
+            // Taken over: it is recorded under this lease, which fences off the daemon of before.
+            self.give_time(name);
+            let rollout = self.world.environments.get(name).and_then(|e| e.rollout.clone());
+            let again = rollout.filter(|rollout| rollout.stage() != Stage::Over);
+            self.take_actions(
+                name,
+                again.map(|r| Action::Become(Box::new(r))).into_iter().collect(),
+            );
             return;
         }
         // A head that was set back by hand begins anew.
         let before = before.filter(|before| before.release < release.number);
         let begun = begin(before, release, environment.rollout_policy(), now);
+        let verdict_before = before.map(|before| before.verdict);
+        if let Some(closed) = begun.closed.as_ref().filter(|c| Some(c.verdict) != verdict_before) {
+            self.cx.metrics.rollout_ended(name, closed);
+        }
         environment.rollout = Some(begun.rollout.clone());
         let records = begun.closed.into_iter().chain([begun.rollout]);
         let records = records.map(|rollout| Action::Become(Box::new(rollout)));
@@ -112,6 +133,18 @@ impl Engine {
         self.environment(name).outbox.refused = None;
         self.take_actions(name, actions);
         self.deliver(name);
+    }
+
+    /// Nobody worked on a rollout for a while: its objects get their time from now on.
+    pub(super) fn give_time(&mut self, name: &Arc<str>) {
+        let now = self.cx.clock.now();
+        let Some(environment) = self.world.environments.get_mut(name) else { return };
+        let deadline = now.checked_add(environment.spec.progress_deadline());
+        if let (Some(rollout), Ok(deadline)) = (&mut environment.rollout, deadline)
+            && matches!(rollout.stage(), Stage::First | Stage::Second)
+        {
+            rollout.deadline = rollout.deadline.max(deadline);
+        }
     }
 
     /// Plans the rollout of every environment that this daemon has.
@@ -125,7 +158,11 @@ impl Engine {
     pub(super) fn deliver(&mut self, name: &Arc<str>) {
         let refused = self.environment(name).outbox.refused.clone();
         let is_told = self.environment(name).outbox.is_empty();
-        let planned = self.world.environments.get(name).filter(|_| is_told).and_then(|e| {
+        let now = self.cx.clock.now();
+        // Whose lease is over may not know what another daemon has done since.
+        let is_ours = |e: &&EnvironmentState| e.lease.expires_at > now;
+        let environment = self.world.environments.get(name).filter(|_| is_told).filter(is_ours);
+        let planned = environment.and_then(|e| {
             let rollout =
                 e.rollout.as_ref().filter(|r| e.is_loaded() && r.stage() != Stage::Over)?;
             let began_at = rollout.begun_at()?;
@@ -134,9 +171,10 @@ impl Engine {
                 .iter()
                 .map(|(id, wanted)| {
                     let status = e.statuses.get(id).map(Arc::as_ref);
-                    let (order, release) = (rollout.order, rollout.release);
+                    let order = rollout.order;
+                    let is_changed = rollout::is_changed(rollout, wanted.generation);
                     let state =
-                        object_state(id, wanted.generation, status, release, order, began_at);
+                        object_state(id, wanted.generation, status, is_changed, order, began_at);
                     let is_shifted = state.is_changed && state.progress != Progress::Ready;
                     let steps = if is_shifted { shift_steps(wanted) } else { Vec::new() };
                     ObjectState { steps, ..state }
@@ -149,7 +187,7 @@ impl Engine {
                 decision: e.head.decision.as_ref(),
                 refused: refused.as_deref(),
             };
-            Some(plan(rollout, &seen, self.cx.clock.now()))
+            Some(plan(rollout, &seen, now))
         });
         self.take_actions(name, planned.unwrap_or_default());
         self.empty_outbox(name);
@@ -161,9 +199,10 @@ impl Engine {
             let Action::Become(rollout) = action else { continue };
             let Some(environment) = self.world.environments.get_mut(name) else { return };
             if environment.rollout.as_ref().is_some_and(|known| known.release > rollout.release) {
-                self.cx.metrics.rollout_ended(name, rollout);
                 continue;
             }
+            let waiting = self.waiting_for_second(name);
+            let Some(environment) = self.world.environments.get_mut(name) else { return };
             let before = environment.rollout.replace((**rollout).clone());
             let before = before.filter(|before| before.release == rollout.release);
             let verdict_before = before.as_ref().map(|before| before.verdict);
@@ -177,8 +216,12 @@ impl Engine {
                 self.environment(name).outbox.refused = None;
             }
             let opened = before.is_some_and(|before| !before.second_open) && rollout.second_open;
-            if opened {
-                self.wake_all(name);
+            let is_retried =
+                stage_before == Some(Stage::Waiting) && rollout.stage() == Stage::First;
+            if is_retried {
+                self.wake(name, EnvironmentState::ids);
+            } else if opened {
+                self.wake(name, |_| waiting);
             }
         }
         let outbox = &mut self.environment(name).outbox;
@@ -200,9 +243,20 @@ impl Engine {
         }
     }
 
-    /// The objects that waited for the others go on.
-    fn wake_all(&mut self, name: &Arc<str>) {
-        let ids = self.world.environments.get(name).map(EnvironmentState::ids).unwrap_or_default();
+    /// The objects that wait for the others.
+    fn waiting_for_second(&self, name: &Arc<str>) -> BTreeSet<ObjectId> {
+        let Some(environment) = self.world.environments.get(name) else { return BTreeSet::new() };
+        let ids = environment.objects.keys().filter(|id| environment.waits_for_second(id));
+        ids.cloned().collect()
+    }
+
+    /// Objects go on at once.
+    fn wake(
+        &mut self,
+        name: &Arc<str>,
+        which: impl FnOnce(&EnvironmentState) -> BTreeSet<ObjectId>,
+    ) {
+        let ids = self.world.environments.get(name).map(which).unwrap_or_default();
         for id in ids {
             let key = ObjectKey { environment: Arc::clone(name), id };
             self.track(&key).reset();
@@ -220,9 +274,12 @@ impl Engine {
         }
         outbox.is_under_way = true;
         let actions = std::mem::take(&mut outbox.actions);
-        let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
+        let (cx, environment, lease_end) =
+            (Arc::clone(&self.cx), Arc::clone(name), self.lease_end(name));
         self.ask(async move {
-            Answer::Delivered(tell_store(&cx, environment, epoch, &rollout, actions).await)
+            Answer::Delivered(
+                tell_store(&cx, environment, (epoch, lease_end), &rollout, actions).await,
+            )
         });
     }
 
@@ -262,7 +319,7 @@ impl Engine {
 async fn tell_store(
     cx: &Context,
     environment: Arc<str>,
-    epoch: u64,
+    (epoch, lease_end): (u64, LeaseEnd),
     present: &Rollout,
     mut actions: VecDeque<Action>,
 ) -> Delivered {
@@ -270,6 +327,11 @@ async fn tell_store(
     let key = ObjectKey { environment: Arc::clone(&environment), id };
     let (mut error, mut refused, mut moved, mut recorded) = (None, None, false, None);
     while let Some(action) = actions.pop_front() {
+        if lease_end.time_left(cx.clock.now()).is_none() {
+            // It is being renewed, or is another daemon's.
+            actions.push_front(action);
+            break;
+        }
         let done = match &action {
             Action::Become(rollout) => {
                 let rollout = Rollout { epoch, ..(**rollout).clone() };
@@ -296,6 +358,11 @@ async fn tell_store(
                         Ok(())
                     }
                     Err(MoveError::Refused(why)) => {
+                        refused = Some(why.to_string());
+                        Ok(())
+                    }
+                    // What the earlier release needs of the store is gone for good.
+                    Err(MoveError::Store(why)) if why.is_damage() => {
                         refused = Some(why.to_string());
                         Ok(())
                     }

@@ -21,7 +21,7 @@ use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
-    Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, condition_type,
+    Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, Part, condition_type,
 };
 use crate::plan::{Blocked, Waiting, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
@@ -78,8 +78,8 @@ pub struct Snapshot {
     pub taken_out: Option<TakenOut>,
     /// The other objects of its release are made ready first.
     pub is_second: bool,
-    /// Percent of the requests that a new version may have; `None` where it gets all at once.
-    pub weight: Option<u8>,
+    /// The part of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<Part>,
     /// Objects that must go before this one may.
     pub dependents: Vec<String>,
     /// When somebody last asked for another try.
@@ -467,7 +467,7 @@ impl Pass<'_> {
                 decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
             }),
             asked_at: self.snapshot.asked_at,
-            weight: self.snapshot.weight,
+            weight: self.snapshot.weight.clone(),
             store_id: &self.cx.store_id,
         };
         let resolve = |r: &ObjectFieldRef| self.snapshot.fields.get(r).cloned();

@@ -11,7 +11,7 @@ use crate::aws::{AwsError, Session, Target, tags};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Resolved};
 use crate::model::{
-    DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Path, annotation, digest_of,
+    DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Part, Path, annotation, digest_of,
     object_references, secret_references, sha256_hex,
 };
 use crate::plan::Blocked;
@@ -32,8 +32,8 @@ pub struct Subject<'a> {
     pub confirmed: bool,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
-    /// Percent of the requests that a new version may have; `None` where it gets all at once.
-    pub weight: Option<u8>,
+    /// The part of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<Part>,
     pub store_id: &'a str,
 }
 
@@ -120,7 +120,7 @@ impl Subject<'_> {
             physical_id: self.status.and_then(|s| s.physical_id.clone()),
             job: self.status.and_then(|s| s.job.clone()),
             published: self.status.and_then(|s| s.published.clone()),
-            weight: self.weight,
+            weight: self.weight.clone(),
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),

@@ -15,7 +15,7 @@ use super::world::TakenOut;
 use crate::aws::{AwsError, Class, Service, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyKind, AnyStep, Intent, kind};
-use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey};
+use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, Part};
 use crate::plan::{Plan, Waiting};
 use crate::store::{Rollout, StatusRecord};
 
@@ -149,10 +149,19 @@ impl Work<'_> {
     }
 
     /// Which part of its requests a new version would get.
-    fn weight(&self, kind: &dyn AnyKind, object: &Object) -> Option<u8> {
+    fn weight(
+        &self,
+        kind: &dyn AnyKind,
+        object: &Object,
+        status: Option<&StatusRecord>,
+    ) -> Option<Part> {
         let (steps, known) = (kind.shift_steps(&object.spec), self.known);
+        // What was never observed in its present form changed with the release.
+        let generation = status.map_or(u64::MAX, |status| status.observed_generation);
         match known.rollout {
-            Some(rollout) if known.is_current => rollout::weight(rollout, &object.id(), &steps),
+            Some(rollout) if known.is_current => {
+                rollout::weight(rollout, &object.id(), generation, &steps)
+            }
             before => rollout::weight_to_come(before, &steps),
         }
     }
@@ -191,7 +200,7 @@ impl Work<'_> {
             begun: begun.filter_map(earlier).collect(),
             confirmed: self.known.confirmed.contains(&id),
             asked_at: None,
-            weight: self.weight(kind, object),
+            weight: self.weight(kind, object, status),
             store_id: self.known.store_id,
         };
         // The daemon waits for what does not exist yet; a preview names it.

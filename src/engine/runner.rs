@@ -412,7 +412,7 @@ impl Engine {
         self.tracked.entry(key.clone()).or_default()
     }
 
-    fn lease_end(&self, environment: &Arc<str>) -> LeaseEnd {
+    pub(super) fn lease_end(&self, environment: &Arc<str>) -> LeaseEnd {
         let followed = self.followed.get(environment);
         followed.and_then(|environment| environment.lease_end.clone()).unwrap_or_default()
     }

@@ -36,6 +36,8 @@ pub(super) struct Asked {
     tasks: JoinSet<Answer>,
     /// The heads are being read.
     heads: bool,
+    /// They could not be read when they were last asked for.
+    heads_failed: bool,
     /// Environments whose lease is being taken or renewed.
     leases: BTreeSet<Arc<str>>,
     /// Environments whose release is being loaded.
@@ -121,12 +123,18 @@ impl Engine {
         let failed = match heads {
             Some(Ok(heads)) => {
                 self.health.set_store_ok(true);
+                if std::mem::take(&mut self.asked.heads_failed) {
+                    for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+                        self.give_time(&name);
+                    }
+                }
                 return self.follow_each(heads);
             }
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {} s", HEADS_TIMEOUT.as_secs()),
         };
         self.health.set_store_ok(false);
+        self.asked.heads_failed = true;
         self.cx.metrics.store_errors.inc();
         warn!(error = failed, "the heads cannot be read");
         // The heads that are known still say whose leases to renew.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::policy;
 use crate::aws::tags;
 use crate::model::{
-    ObjectFieldRef, ObjectKey, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
+    ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
 };
 use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ignored};
 
@@ -74,8 +74,8 @@ pub struct Desired<S> {
     pub job: Option<StartedJob>,
     /// The version that was published last.
     pub published: Option<String>,
-    /// Percent of the requests that a new version may have; `None` where it gets all at once.
-    pub weight: Option<u8>,
+    /// The part of the requests that a new version may have; `None` where it gets all at once.
+    pub weight: Option<Part>,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
     pub resolved: Resolved,

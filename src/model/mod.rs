@@ -28,5 +28,5 @@ pub use reference::{
     secret_references,
 };
 pub use secret::Secret;
-pub use version::ReadyVersion;
+pub use version::{Part, ReadyVersion};
 pub use visible::{has_hidden, visible, visible_in_colour};

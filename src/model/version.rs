@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The part of the requests that a version may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The version that was given it; another one has none yet.
+    pub version: Option<String>,
+    pub percent: u8,
+}
+
 /// A version that was published and is ready, with what it gets already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -136,6 +136,10 @@ pub struct Shift {
 }
 
 impl Shift {
+    pub fn is_of(&self, id: &ObjectId) -> bool {
+        self.kind == *id.kind && self.name == *id.name
+    }
+
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
@@ -151,6 +155,10 @@ pub struct Arrived {
 }
 
 impl Arrived {
+    pub fn is_of(&self, id: &ObjectId) -> bool {
+        self.kind == *id.kind && self.name == *id.name
+    }
+
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }

@@ -97,9 +97,9 @@ fn take(
         spec[field] = built.clone();
         let Ok(from) = S3Location::deserialize(&built["s3"]) else { continue };
         let is_ours = ours.is_some_and(|ours| ours.bucket == from.bucket);
-        let (Some(theirs), true, true) = (theirs, is_ours, from.sha256.is_some()) else { continue };
-        let name = from.key.rsplit('/').next().unwrap_or(&from.key);
-        let key = format!("{}{name}", theirs.prefix.as_deref().unwrap_or_default());
+        let (Some(theirs), true, Some(sha256)) = (theirs, is_ours, &from.sha256) else { continue };
+        // By its digest, as a package lies everywhere: it takes no other's place.
+        let key = format!("{}{sha256}.zip", theirs.prefix.as_deref().unwrap_or_default());
         let to = S3Location { bucket: theirs.bucket.clone(), key, version: None, ..from.clone() };
         spec[field] = json!({ "s3": to });
         if to != from {
@@ -113,8 +113,12 @@ mod tests {
     use super::super::samples::object;
     use super::*;
 
-    fn function(memory: u32, key: &str, bucket: &str) -> Object {
-        let s3 = json!({"bucket": bucket, "key": key, "sha256": "00".repeat(32)});
+    /// `build` is the digest of what it runs, in short.
+    fn function(memory: u32, build: &str, bucket: &str) -> Object {
+        let (prefix, sha256) =
+            (if bucket == "live" { "production/" } else { "" }, build.repeat(32));
+        let key = format!("{prefix}{sha256}.zip");
+        let s3 = json!({"bucket": bucket, "key": key, "sha256": sha256});
         object("Function", "api", json!({"memorySize": memory, "code": {"s3": s3}}))
     }
 
@@ -125,15 +129,14 @@ mod tests {
     #[test]
     fn code_moves_and_everything_else_stays() {
         let (ours, theirs) = (bucket("staging", None), bucket("live", Some("production/")));
-        let from =
-            [function(128, "new.zip", "staging"), object("Table", "orders", json!({"a": 1}))];
-        let to = [function(1024, "old.zip", "live"), object("Table", "orders", json!({"a": 2}))];
+        let from = [function(128, "ab", "staging"), object("Table", "orders", json!({"a": 1}))];
+        let to = [function(1024, "01", "live"), object("Table", "orders", json!({"a": 2}))];
         let buckets = (Some(&ours), Some(&theirs));
         let promotion = promote(&from, &to, buckets, &Selection::default());
-        assert_eq!(promotion.objects[0], function(1024, "production/new.zip", "live"));
+        assert_eq!(promotion.objects[0], function(1024, "ab", "live"));
         assert_eq!(promotion.objects[1], to[1]);
         assert_eq!(promotion.changed, [to[0].id()]);
-        assert_eq!(promotion.copies[0].to.key, "production/new.zip");
+        assert_eq!(promotion.copies[0].to.key, format!("production/{}.zip", "ab".repeat(32)));
         let again = promote(&from, &promotion.objects, buckets, &Selection::default());
         assert_eq!(again.changed, [], "promoting again changes nothing");
     }
@@ -141,30 +144,19 @@ mod tests {
     #[test]
     fn what_is_named_moves_and_as_a_whole_where_that_is_asked_for() {
         let (ours, theirs) = (bucket("one", None), bucket("one", None));
-        let from =
-            [function(128, "new.zip", "one"), object("Frontend", "web", json!({"artifact": 1}))];
-        let to = [function(1024, "old.zip", "one")];
+        let from = [function(128, "ab", "one"), object("Frontend", "web", json!({"artifact": 1}))];
+        let to = [function(1024, "01", "one")];
         let buckets = (Some(&ours), Some(&theirs));
         let web = ObjectId::new("Frontend", "web");
         let api = to[0].id();
-        for (selection, memory, key, missing) in [
-            (Selection::default(), 1024, "new.zip", vec![web.clone()]),
-            (
-                Selection { only: vec![web.clone()], ..Selection::default() },
-                1024,
-                "old.zip",
-                vec![web],
-            ),
-            (
-                Selection { only: vec![api.clone()], ..Selection::default() },
-                1024,
-                "new.zip",
-                vec![],
-            ),
-            (Selection { whole: vec![api.clone()], only: vec![api] }, 128, "new.zip", vec![]),
+        for (selection, memory, build, missing) in [
+            (Selection::default(), 1024, "ab", vec![web.clone()]),
+            (Selection { only: vec![web.clone()], ..Selection::default() }, 1024, "01", vec![web]),
+            (Selection { only: vec![api.clone()], ..Selection::default() }, 1024, "ab", vec![]),
+            (Selection { whole: vec![api.clone()], only: vec![api] }, 128, "ab", vec![]),
         ] {
             let promotion = promote(&from, &to, buckets, &selection);
-            assert_eq!(promotion.objects[0], function(memory, key, "one"), "{selection:?}");
+            assert_eq!(promotion.objects[0], function(memory, build, "one"), "{selection:?}");
             assert_eq!(promotion.missing, missing, "{selection:?}");
             assert_eq!(promotion.copies, [], "one bucket");
         }

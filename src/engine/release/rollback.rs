@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Current, MoveError, Refused, check_needs, check_removals, current, moves_all};
 use crate::aws::Sessions;
-use crate::model::{Object, ObjectId};
+use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, content_digest,
 };
@@ -95,7 +95,7 @@ pub async fn undo(
     if let Err(Refused::Unconfirmed { objects: kept, .. }) =
         check_removals(environment, &current.objects, &objects, &[])
     {
-        objects.extend(current.objects.iter().filter(|o| kept.contains(&o.id())).cloned());
+        keep(&mut objects, &current.objects, kept);
     }
     if content_digest(&objects) == head.digest {
         let (environment, release) = (environment.to_owned(), failed.release);
@@ -117,6 +117,18 @@ pub async fn undo(
         taken_out: BTreeMap::new(),
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+}
+
+/// Keeps objects that came with a failed release, and what they refer to.
+fn keep(objects: &mut Vec<Object>, current: &[Object], mut kept: Vec<ObjectId>) {
+    while let Some(id) = kept.pop() {
+        let found = current.iter().find(|object| object.id() == id);
+        let Some(object) = found.filter(|_| !objects.iter().any(|o| o.id() == id)) else {
+            continue;
+        };
+        kept.extend(object_references(&object.spec).iter().map(ObjectFieldRef::id));
+        objects.push(object.clone());
+    }
 }
 
 async fn objects_of(

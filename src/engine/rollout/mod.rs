@@ -19,7 +19,7 @@ mod shift;
 pub use evidence::{Counts, Evidence, Finding, Guard, Interval};
 pub use plan::{Action, Begun, Policy, Seen, begin, plan};
 pub use progress::{ObjectState, Progress, object_state, waits_for_second};
-pub use shift::{weight, weight_to_come};
+pub use shift::{is_changed, weight, weight_to_come};
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::progress::{ObjectState, Progress};
 use super::{later, shift};
+use crate::model::ObjectId;
 use crate::store::{
     ARRIVED_MAX, Arrived, Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed,
     Release, Rollout, Stage, Verdict,
@@ -16,6 +17,12 @@ const NAMED_MAX: usize = 5;
 
 /// The reason of a failure that a person asked for.
 const ABORTED: &str = "Aborted";
+/// The reason while a release is tried again.
+const RETRIED: &str = "Retried";
+/// After a retry objects have their next pass within this time: until then they say what was before.
+const RETRIED_WITHIN: Duration = Duration::from_secs(60);
+/// How long a rollback waits for its frontends before the functions go back, too: what failed serves meanwhile.
+const FRONTENDS_BACK_WITHIN: Duration = Duration::from_secs(300);
 
 /// What an environment says of its rollouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +125,10 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
 
 /// What the rollout before comes to when another release takes its place; `None` where it stays as it is.
 fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout> {
-    if before.stage() == Stage::Over && !matches!(release.cause, Cause::Rollback(_)) {
+    let is_rolled_back = before.verdict == Verdict::RolledBack;
+    if is_rolled_back
+        || before.stage() == Stage::Over && !matches!(release.cause, Cause::Rollback(_))
+    {
         return None;
     }
     let mut closed = before.clone();
@@ -179,12 +189,17 @@ fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<
         return Vec::new();
     }
     let mut told = Vec::new();
-    for object in seen.objects.iter().filter(|o| o.is_changed && o.progress != Progress::Ready) {
-        let (steps, ready) = (&object.steps, object.next_version.as_ref());
-        let shifted = shift::advance(rollout, &object.id, steps, ready, now);
-        let shift = rollout.shifts.iter().find(|shift| shift.id() == object.id);
-        let pause =
-            shift.and_then(|shift| steps.get(shift.step)).map_or(Duration::ZERO, |s| s.pause);
+    let is_there =
+        |id: &ObjectId| seen.objects.iter().any(|o| o.id == *id && o.progress == Progress::Ready);
+    // A shift that is over is not kept: a record holds only so many.
+    rollout.shifts.retain(|shift| !is_there(&shift.id()));
+    let shifting = seen.objects.iter().filter(|o| o.next_version.is_some() && !o.steps.is_empty());
+    for object in shifting {
+        let shifted = shift::advance(rollout, object, now);
+        let shift = rollout.shifts.iter().find(|shift| shift.is_of(&object.id));
+        let pause = shift
+            .and_then(|shift| object.steps.get(shift.step))
+            .map_or(Duration::ZERO, |s| s.pause);
         let end = later(later(now, pause), seen.policy.progress_deadline);
         if shift.is_some() && shifted != shift::Shifted::Nothing {
             rollout.deadline = rollout.deadline.max(end);
@@ -202,7 +217,7 @@ fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<
 
 fn new_decision<'a>(rollout: &Rollout, seen: &Seen<'a>) -> Option<&'a DecisionRequest> {
     let is_new = |request: &&DecisionRequest| {
-        request.release == rollout.release && rollout.answered_at.is_none_or(|at| at < request.at)
+        request.release == rollout.release && rollout.answered_at != Some(request.at)
     };
     seen.decision.filter(is_new)
 }
@@ -221,11 +236,13 @@ fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now
             fail(rollout, ABORTED, message, policy, now);
         }
         (Decision::Promote, Stage::Waiting | Stage::First | Stage::Second) => {
-            succeed(rollout, "Promoted", format!("promoted by {who}"), seen.policy, now);
+            // A person has looked: what fails already would end the bake time at once.
+            let unwatched = Policy { bake_time: Duration::ZERO, ..seen.policy };
+            succeed(rollout, "Promoted", format!("promoted by {who}"), unwatched, now);
         }
         (Decision::Retry, Stage::Waiting) => {
             rollout.verdict = Verdict::Progressing;
-            rollout.reason = "Retried".to_owned();
+            rollout.reason = RETRIED.to_owned();
             rollout.message = format!("retried by {who}");
             rollout.deadline = later(now, seen.policy.progress_deadline);
             enter(rollout, Stage::First, now);
@@ -236,7 +253,10 @@ fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now
 
 fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
     let counted = || seen.objects.iter().filter(|object| !object.was_unwell);
-    let failed: Vec<_> = counted().filter(|o| matches!(o.progress, Progress::Failed(_))).collect();
+    let since = rollout.stages.last().map_or(now, |passed| passed.since);
+    let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
+    let failed: Vec<_> =
+        counted().filter(|o| matches!(o.progress, Progress::Failed(_)) && !is_retried).collect();
     let all_ready = counted().all(|object| object.progress == Progress::Ready);
     let first_is_ready = counted().all(|o| o.is_second || o.progress == Progress::Ready);
     match rollout.stage() {
@@ -251,7 +271,6 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
         Stage::Baking => {
             // What this release did not change fails for other reasons than its content.
             let changed: Vec<_> = failed.into_iter().filter(|o| o.is_changed).collect();
-            let since = rollout.stages.last().map_or(now, |passed| passed.since);
             if !changed.is_empty() {
                 fail(rollout, "FailedWhileBaking", named(&changed), seen.policy, now);
             } else if now >= later(since, seen.policy.bake_time) {
@@ -271,6 +290,14 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
             enter(rollout, Stage::Second, now);
         }
         Stage::Waiting => {}
+        // Frontends that do not come back do not keep the functions from it.
+        Stage::First
+            if rollout.order == Order::FrontendsFirst
+                && !all_ready
+                && (!failed.is_empty() || now >= later(since, FRONTENDS_BACK_WITHIN)) =>
+        {
+            enter(rollout, Stage::Second, now);
+        }
         Stage::First | Stage::Second if !failed.is_empty() => {
             fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
         }
@@ -278,6 +305,7 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
             succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
         }
         Stage::First if first_is_ready => enter(rollout, Stage::Second, now),
+        Stage::First | Stage::Second if is_retried => {}
         Stage::First | Stage::Second => wait_or_give_up(rollout, seen, now),
     }
 }
@@ -369,8 +397,10 @@ fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp)
         return;
     }
     for object in objects.iter().filter(|o| o.is_changed && o.progress == Progress::Ready) {
-        let is_known = rollout.arrived.iter().any(|arrived| arrived.id() == object.id);
-        if !is_known && rollout.arrived.len() < ARRIVED_MAX {
+        if rollout.arrived.len() >= ARRIVED_MAX {
+            break;
+        }
+        if !rollout.arrived.iter().any(|arrived| arrived.is_of(&object.id)) {
             let (kind, name) = (object.id.kind.to_string(), object.id.name.to_string());
             rollout.arrived.push(Arrived { kind, name, at: now });
         }
@@ -473,7 +503,6 @@ fn left_out(objects: &[ObjectState]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ObjectId;
 
     const POLICY: Policy = Policy {
         progress_deadline: Duration::from_secs(900),
@@ -507,6 +536,7 @@ mod tests {
         let is_second = name.starts_with("Frontend");
         ObjectState {
             id,
+            generation: 2,
             is_changed: true,
             is_second,
             was_unwell: false,
@@ -628,6 +658,34 @@ mod tests {
     }
 
     #[test]
+    fn a_rollback_does_not_wait_for_frontends_that_do_not_come_back() {
+        let half = [object("Frontend/web", Progress::Waiting("it builds".to_owned()))];
+        let broken = [object("Frontend/web", Progress::Failed("the build failed".to_owned()))];
+        let moved = after(&second_release(), &seen(&ready()), 1010);
+        let rollback = release(3, "a", Cause::Rollback(1));
+        let back = begin(Some(&moved), &rollback, POLICY, at(1030)).rollout;
+        assert_eq!((back.order, back.second_open), (Order::FrontendsFirst, false));
+        assert!(!after(&back, &seen(&half), 1040).second_open);
+        assert!(after(&back, &seen(&half), 1330).second_open, "it takes too long");
+        assert!(after(&back, &seen(&broken), 1040).second_open, "it failed");
+    }
+
+    #[test]
+    fn a_retry_waits_for_the_next_pass_of_what_had_failed() {
+        let broken = [object("Function/api", Progress::Failed("denied".to_owned()))];
+        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        let failed = after(&first, &seen(&broken), 5);
+        let (author, message) = ("ada".to_owned(), String::new());
+        let decision = Decision::Retry;
+        let request = DecisionRequest { release: 1, decision, at: at(10), author, message };
+        let asked = Seen { decision: Some(&request), ..seen(&broken) };
+        let retried = after(&failed, &asked, 11);
+        assert_eq!((retried.verdict, retried.stage()), (Verdict::Progressing, Stage::First));
+        assert_eq!(after(&retried, &asked, 40).verdict, Verdict::Progressing);
+        assert_eq!(after(&retried, &asked, 80).verdict, Verdict::Failed, "it failed again");
+    }
+
+    #[test]
     fn nothing_is_rolled_back_where_nothing_succeeded_before_or_a_person_does_it() {
         let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
         let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
@@ -665,7 +723,7 @@ mod tests {
         let asks = [object("Table/orders", Progress::Asks("an index goes".to_owned()))];
         let waiting = after(&second_release(), &seen(&asks), 1010);
         for (decision, expected) in [
-            (Decision::Promote, "Succeeded Baking Promoted promoted by ada: I looked"),
+            (Decision::Promote, "Succeeded Over Promoted promoted by ada: I looked"),
             (Decision::Retry, "Progressing First Retried retried by ada: I looked"),
             (Decision::Abort, "Failed RollingBack Aborted aborted by ada: I looked"),
         ] {
@@ -675,8 +733,8 @@ mod tests {
             let decided = after(&waiting, &seen, 1021);
             assert_eq!(outline(&decided), expected);
             // It is taken once.
-            let again = plan(&decided, &seen, at(1022));
-            assert!(!again.iter().any(|a| matches!(a, Action::Become(r) if r.reason == decided.reason && r.stages.len() > decided.stages.len())));
+            let again = after(&decided, &seen, 1022);
+            assert_eq!(again.stages.len(), decided.stages.len(), "{again:?}");
             let other = DecisionRequest { release: 1, ..request.clone() };
             let seen = Seen { decision: Some(&other), ..seen };
             assert_eq!(after(&waiting, &seen, 1021), waiting, "it is of another release");

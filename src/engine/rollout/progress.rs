@@ -11,6 +11,8 @@ use crate::store::{Order, StatusRecord};
 
 /// A plan that asks a person to confirm what it would delete or open.
 const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
+/// What stalls an object whatever its release says.
+const NOT_OF_RELEASES: [&str; 3] = ["WrongAccount", "UnknownState", "UnknownKind"];
 /// A domain that waits until somebody makes its DNS records, for however long that takes.
 const DNS_RECORDS_WANTED: &str = "DomainPending";
 
@@ -34,7 +36,9 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectState {
     pub id: ObjectId,
-    /// The release changed it.
+    /// The release in which it changed last.
+    pub generation: u64,
+    /// It changed since the release that succeeded last.
     pub is_changed: bool,
     /// It waits until the other objects are ready.
     pub is_second: bool,
@@ -47,17 +51,16 @@ pub struct ObjectState {
     pub progress: Progress,
 }
 
-/// How far an object is. `generation` is the release in which it changed last, `began_at` when the rollout of
-/// `release` began.
+/// How far an object is. `generation` is the release in which it changed last, `is_changed` says that this was
+/// after the release that succeeded last, `began_at` is when the rollout began.
 pub fn object_state(
     id: &ObjectId,
     generation: u64,
     status: Option<&StatusRecord>,
-    release: u64,
+    is_changed: bool,
     order: Order,
     began_at: Timestamp,
 ) -> ObjectState {
-    let is_changed = generation == release;
     let ready = status.and_then(|status| status.conditions.get(condition_type::READY));
     let was_unwell = !is_changed
         && ready.is_none_or(|ready| {
@@ -65,6 +68,7 @@ pub fn object_state(
         });
     ObjectState {
         id: id.clone(),
+        generation,
         is_changed,
         is_second: waits_for_second(order, id, is_changed, status, began_at),
         was_unwell,
@@ -107,7 +111,8 @@ fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {
         let message = format!("{}: {}", stalled.reason, stalled.message);
         return match stalled.reason.as_str() {
             CONFIRMATION_NEEDED => Progress::Asks(message),
-            // That nobody may read it says nothing of the release.
+            // What nobody may read, or this daemon cannot judge, says nothing of the release.
+            reason if NOT_OF_RELEASES.contains(&reason) => Progress::Unknown(message),
             _ if !status.is_readable() => Progress::Unknown(message),
             _ => Progress::Failed(message),
         };
@@ -175,6 +180,7 @@ mod tests {
             ("asked", Some(status((False, "ConfirmationNeeded"), true, 7, 6)), "Asks"),
             ("a domain", Some(status((False, "DomainPending"), false, 7, 6)), "HeldBack"),
             ("not to be read", Some(unreadable()), "Unknown"),
+            ("another account", Some(status((False, "WrongAccount"), true, 7, 6)), "Unknown"),
             ("refused in the form before", Some(status((False, "Invalid"), true, 6, 6)), "Waiting"),
         ] {
             let progress = format!("{:?}", progress(7, status.as_ref()));
@@ -193,7 +199,14 @@ mod tests {
         ] {
             let id = ObjectId::new("Table", "orders");
             let order = Order::FrontendsLast;
-            let state = object_state(&id, generation, Some(&unwell), 7, order, began(began_at));
+            let state = object_state(
+                &id,
+                generation,
+                Some(&unwell),
+                generation == 7,
+                order,
+                began(began_at),
+            );
             assert_eq!(state.was_unwell, expected, "{what}");
         }
     }

@@ -13,6 +13,7 @@ use super::observe::{LiveAlias, LiveFunction, NextVersion};
 use super::plan::{CODE, CONFIGURATION, FunctionStep};
 use super::spec::FunctionSpec;
 use crate::kinds::Desired;
+use crate::model::Part;
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
 /// A version that is to be published, and the alias that is to point to it.
@@ -61,7 +62,7 @@ pub(super) fn moved_alias(
 
 /// A change that cannot be shifted step by step, before anything of it is written.
 pub(super) fn ungradual(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Option<Blocked> {
-    desired.weight?;
+    desired.weight.as_ref()?;
     let change = changes.iter().find(|c| ["role", "deadLetter"].contains(&c.path.root()))?;
     let message = format!(
         "{} changes, and Lambda shares the requests of an alias only between versions with the same role and the \
@@ -124,8 +125,8 @@ pub(super) fn push_release(
     if seen.alias.is_some() && moved.is_none() && !is_about_to_change {
         return;
     }
-    if let (Some(weight), Some(alias)) = (desired.weight, &seen.alias) {
-        return push_gradual(plan, name, seen, alias, is_about_to_change, weight, moved);
+    if let (Some(part), Some(alias)) = (&desired.weight, &seen.alias) {
+        return push_gradual(plan, name, seen, alias, is_about_to_change, part, moved);
     }
     let verb = if seen.alias.is_some() { Verb::Update } else { Verb::Create };
     let step = FunctionStep::Publish(Publication {
@@ -144,7 +145,7 @@ fn push_gradual(
     seen: &LiveFunction,
     alias: &LiveAlias,
     is_about_to_change: bool,
-    weight: u8,
+    given: &Part,
     moved: Option<Change>,
 ) {
     let Some(next) = next(alias, is_about_to_change) else {
@@ -165,6 +166,8 @@ fn push_gradual(
         plan.waiting = Some(Waiting { reason: "Preparing", message });
         return;
     }
+    // What another version was given is not its.
+    let weight = if given.version.as_ref() == Some(version) { given.percent } else { 0 };
     let part = f64::from(weight) / 100.0;
     let (to, weights, what) = match weight {
         100.. => (version.clone(), BTreeMap::new(), format!("alias {name} to version {version}")),
@@ -254,10 +257,21 @@ mod tests {
                     "Update alias live with 10 % of its requests to version 2",
                 ],
             ),
+            (
+                "what another version was given is not its",
+                Some(110),
+                128,
+                ready(),
+                &[],
+                &["… Shifting"],
+            ),
             ("at once", None, 128, ready(), &ten, &["Update alias live to a new version"]),
         ] {
             let mut desired = Desired::sample("Function", declared(memory));
-            desired.weight = weight;
+            desired.weight = weight.map(|percent: u8| match percent {
+                110 => Part { version: Some("9".to_owned()), percent: 10 },
+                percent => Part { version: Some("2".to_owned()), percent },
+            });
             let mut seen = live(json!({"memorySize": 128}), &desired);
             let weights = weights.iter().map(|(version, part)| ((*version).to_owned(), *part));
             seen.alias = Some(LiveAlias {
@@ -293,9 +307,10 @@ mod tests {
             "alias": "live", "role": "arn:aws:iam::123456789012:role/other", "rollout": {},
         }));
         let mut desired = Desired::sample("Function", declared);
-        desired.weight = Some(0);
+        desired.weight = Some(Part::default());
         let mut seen = live(json!({}), &desired);
         seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
-        assert_eq!(plan(&desired, Some(&seen)).outline(), ["! NotPlannable"]);
+        let plan = plan(&desired, Some(&seen));
+        assert_eq!(plan.blocked.map(|blocked| blocked.reason), Some("NotPlannable"));
     }
 }
