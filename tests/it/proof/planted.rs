@@ -125,8 +125,8 @@ const BUGS: [Bug; 91] = [
     Bug {
         name: "a part of the requests is given before it is recorded",
         file: "engine/deliver.rs",
-        good: "match self.recorded.as_ref().filter(|rollout| rollout.release == self.head.release) {",
-        bad: "match self.rollout.as_ref().filter(|rollout| rollout.release == self.head.release) {",
+        good: "match self.recorded.as_ref().filter(is_present) {",
+        bad: "match self.rollout.as_ref().filter(is_present) {",
         caught_by: "shifting::wherever",
     },
     Bug {
