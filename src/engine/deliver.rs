@@ -295,6 +295,7 @@ impl Engine {
         }
         let outbox = &mut self.environment(&name).outbox;
         outbox.is_under_way = false;
+        let is_told = left.is_empty();
         for action in left.into_iter().rev() {
             outbox.actions.push_front(action);
         }
@@ -311,7 +312,10 @@ impl Engine {
         if moved {
             self.ask_for_heads();
         }
-        self.deliver(&name);
+        // What waits for the lease to be renewed is told at the next look at the heads.
+        if is_told {
+            self.deliver(&name);
+        }
     }
 }
 
