@@ -310,10 +310,10 @@ impl Engine {
             return;
         }
         if moved {
+            // What follows goes by the release that is current now.
             self.ask_for_heads();
-        }
-        // What waits for the lease to be renewed is told at the next look at the heads.
-        if is_told {
+        } else if is_told {
+            // What waits for the lease to be renewed is told at the next look at the heads.
             self.deliver(&name);
         }
     }
