@@ -659,8 +659,9 @@ mod tests {
 
     #[test]
     fn a_rollback_does_not_wait_for_frontends_that_do_not_come_back() {
-        let half = [object("Frontend/web", Progress::Waiting("it builds".to_owned()))];
-        let broken = [object("Frontend/web", Progress::Failed("the build failed".to_owned()))];
+        let web = |progress| [ObjectState { is_second: false, ..object("Frontend/web", progress) }];
+        let half = web(Progress::Waiting("it builds".to_owned()));
+        let broken = web(Progress::Failed("the build failed".to_owned()));
         let moved = after(&second_release(), &seen(&ready()), 1010);
         let rollback = release(3, "a", Cause::Rollback(1));
         let back = begin(Some(&moved), &rollback, POLICY, at(1030)).rollout;
