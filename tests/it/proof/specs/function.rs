@@ -242,6 +242,9 @@ pub fn proof() -> Proof {
     let mut exempt = ours();
     exempt.extend([
         ("code.path", "apply packages it into code.s3"),
+        ("rollout.strategy", "it says how trueup shifts, see tests/it/shifting.rs"),
+        ("rollout.steps[].weight", "it says how trueup shifts, see tests/it/shifting.rs"),
+        ("rollout.steps[].pause", "it says how trueup shifts, see tests/it/shifting.rs"),
         (
             "code.s3.bucket",
             "Lambda never says where code came from; its digest drifts, see code.s3.key",
