@@ -23,7 +23,7 @@ use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{ShiftStep, kind};
 use crate::model::{ObjectId, ObjectKey, Part};
-use crate::store::{Release, Rollout, Stage, StoreError, Verdict};
+use crate::store::{Release, Rollout, Shift, Stage, StoreError, Verdict};
 
 /// What is still to be told to the store of an environment's rollouts.
 #[derive(Debug, Default)]
@@ -65,12 +65,22 @@ fn shift_steps(wanted: &Wanted) -> Vec<ShiftStep> {
 impl EnvironmentState {
     /// An object waits until the other objects of its release are ready.
     pub(super) fn waits_for_second(&self, id: &ObjectId) -> bool {
-        let Some(rollout) = self.rollout.as_ref().filter(|r| !r.second_open) else { return false };
-        let Some(wanted) = self.objects.get(id) else { return false };
+        self.rollout.as_ref().is_some_and(|rollout| self.waits_under(rollout, id))
+    }
+
+    fn waits_under(&self, rollout: &Rollout, id: &ObjectId) -> bool {
+        let Some(wanted) = self.objects.get(id).filter(|_| !rollout.second_open) else {
+            return false;
+        };
         let is_changed = rollout::is_changed(rollout, wanted.generation);
         let status = self.statuses.get(id);
         let began_at = rollout.begun_at().unwrap_or(Timestamp::MIN);
         waits_for_second(rollout.order, id, is_changed, status.map(Arc::as_ref), began_at)
+    }
+
+    /// The objects that wait for the others as long as the rollout is this.
+    fn waiting_under(&self, rollout: &Rollout) -> BTreeSet<ObjectId> {
+        self.objects.keys().filter(|id| self.waits_under(rollout, id)).cloned().collect()
     }
 
     /// Which part of its requests a new version of an object may have: by what is recorded, so that no daemon
@@ -201,8 +211,6 @@ impl Engine {
             if environment.rollout.as_ref().is_some_and(|known| known.release > rollout.release) {
                 continue;
             }
-            let waiting = self.waiting_for_second(name);
-            let Some(environment) = self.world.environments.get_mut(name) else { return };
             let before = environment.rollout.replace((**rollout).clone());
             let before = before.filter(|before| before.release == rollout.release);
             let verdict_before = before.as_ref().map(|before| before.verdict);
@@ -215,13 +223,12 @@ impl Engine {
             if stage_before != Some(rollout.stage()) {
                 self.environment(name).outbox.refused = None;
             }
-            let opened = before.is_some_and(|before| !before.second_open) && rollout.second_open;
             let is_retried =
                 stage_before == Some(Stage::Waiting) && rollout.stage() == Stage::First;
             if is_retried {
                 self.wake(name, EnvironmentState::ids);
-            } else if opened {
-                self.wake(name, |_| waiting);
+            } else if let Some(before) = before.filter(|_| rollout.second_open) {
+                self.wake(name, |environment| environment.waiting_under(&before));
             }
         }
         let outbox = &mut self.environment(name).outbox;
@@ -236,18 +243,9 @@ impl Engine {
         let before = environment.recorded.replace(rollout.clone());
         let before = before.filter(|before| before.release == rollout.release);
         let shifts = before.map(|before| before.shifts).unwrap_or_default();
-        for shift in rollout.shifts.iter().filter(|shift| !shifts.contains(shift)) {
-            let key = ObjectKey { environment: Arc::clone(name), id: shift.id() };
-            self.track(&key).reset();
-            self.enqueue(key, Instant::now(), Priority::Edit);
-        }
-    }
-
-    /// The objects that wait for the others.
-    fn waiting_for_second(&self, name: &Arc<str>) -> BTreeSet<ObjectId> {
-        let Some(environment) = self.world.environments.get(name) else { return BTreeSet::new() };
-        let ids = environment.objects.keys().filter(|id| environment.waits_for_second(id));
-        ids.cloned().collect()
+        let is_new = |shift: &&Shift| !shifts.contains(shift);
+        let shifted = rollout.shifts.iter().filter(is_new).map(Shift::id).collect();
+        self.wake(name, |_| shifted);
     }
 
     /// Objects go on at once.

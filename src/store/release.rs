@@ -131,6 +131,27 @@ impl Release {
     }
 }
 
+#[cfg(test)]
+impl Release {
+    /// A release of a planner's test, without objects.
+    pub fn sample(number: u64, digest: &str, cause: Cause) -> Self {
+        Self {
+            number,
+            digest: digest.to_owned(),
+            author: String::new(),
+            commit: String::new(),
+            message: String::new(),
+            cause,
+            created_at: Timestamp::UNIX_EPOCH,
+            objects: Vec::new(),
+            pages: Vec::new(),
+            left: Vec::new(),
+            left_pages: Vec::new(),
+            seal: String::new(),
+        }
+    }
+}
+
 /// A release that is about to be made.
 #[derive(Clone, Debug)]
 pub struct NewRelease {

@@ -6,11 +6,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::item::{item, number};
+use super::item::item;
 use super::lease::EPOCH_MAX;
 use super::release::{Cause, partition};
 use super::{Store, StoreError};
-use crate::aws::Service;
 use crate::model::{ObjectId, digest_of};
 
 /// What a release came to.
@@ -282,16 +281,6 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (pk, sk) = (partition(environment), rollout_key(rollout.release));
         let sealed = Rollout { seal: rollout.seal_of(), ..rollout.clone() };
-        let call = self
-            .session()
-            .dynamodb()
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item(&pk, &sk, &sealed)?))
-            .condition_expression("attribute_not_exists(epoch) OR epoch <= :epoch")
-            .expression_attribute_values(":epoch", number(rollout.epoch))
-            .send();
-        let written = self.session().write(Service::DynamoDb, "PutItem", call).await;
-        written.map(drop).map_err(|error| self.fenced(environment, error))
+        self.put_fenced(environment, item(&pk, &sk, &sealed)?, rollout.epoch).await
     }
 }

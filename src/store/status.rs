@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::flap_guard::FlapGuard;
-use super::item::{item, key, number};
+use super::item::{Item, item, key, number};
 use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
@@ -248,14 +248,24 @@ impl Store {
         let pk = format!("env#{environment}");
         let sk = format!("{PREFIX}{}", record.id());
         let sealed = StatusRecord { seal: record.seal_of(), ..record.clone() };
+        self.put_fenced(environment, item(&pk, &sk, &sealed)?, record.epoch).await
+    }
+
+    /// Puts a record of an environment, unless a newer lease epoch has written it.
+    pub(super) async fn put_fenced(
+        &self,
+        environment: &str,
+        record: Item,
+        epoch: u64,
+    ) -> Result<(), StoreError> {
         let call = self
             .session()
             .dynamodb()
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item(&pk, &sk, &sealed)?))
+            .set_item(Some(record))
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
-            .expression_attribute_values(":epoch", number(record.epoch))
+            .expression_attribute_values(":epoch", number(epoch))
             .send();
         let written = self.session().write(Service::DynamoDb, "PutItem", call).await;
         written.map(drop).map_err(|error| self.fenced(environment, error))
@@ -281,7 +291,7 @@ impl Store {
         deleted.map(drop).map_err(|error| self.fenced(environment, error))
     }
 
-    pub(super) fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
+    fn fenced(&self, environment: &str, error: crate::aws::AwsError) -> StoreError {
         if error.class == Class::Conflict {
             return StoreError::LeaseLost { environment: environment.to_owned() };
         }

@@ -160,26 +160,9 @@ mod tests {
     use super::*;
     use crate::store::Hold;
 
-    fn release(number: u64, digest: &str, cause: Cause) -> Release {
-        Release {
-            number,
-            digest: digest.to_owned(),
-            author: String::new(),
-            commit: String::new(),
-            message: String::new(),
-            cause,
-            created_at: Timestamp::UNIX_EPOCH,
-            objects: Vec::new(),
-            pages: Vec::new(),
-            left: Vec::new(),
-            left_pages: Vec::new(),
-            seal: String::new(),
-        }
-    }
-
     #[test]
     fn a_rollback_goes_to_the_newest_other_content_that_is_not_held() {
-        let apply = |number, digest| release(number, digest, Cause::Apply);
+        let apply = |number, digest| Release::sample(number, digest, Cause::Apply);
         let cases = [
             ("the one before", vec![apply(2, "b"), apply(1, "a")], &[][..], Some(1)),
             (
@@ -197,7 +180,7 @@ mod tests {
             (
                 "a second rollback goes further back",
                 vec![
-                    release(4, "b", Cause::Rollback(2)),
+                    Release::sample(4, "b", Cause::Rollback(2)),
                     apply(3, "c"),
                     apply(2, "b"),
                     apply(1, "a"),

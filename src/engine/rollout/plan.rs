@@ -1,5 +1,6 @@
 //! What becomes of a rollout.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -189,10 +190,13 @@ fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<
         return Vec::new();
     }
     let mut told = Vec::new();
-    let is_there =
-        |id: &ObjectId| seen.objects.iter().any(|o| o.id == *id && o.progress == Progress::Ready);
-    // A shift that is over is not kept: a record holds only so many.
-    rollout.shifts.retain(|shift| !is_there(&shift.id()));
+    if !rollout.shifts.is_empty() {
+        let is_ready = |object: &&ObjectState| object.progress == Progress::Ready;
+        let ready: BTreeSet<&ObjectId> =
+            seen.objects.iter().filter(is_ready).map(|object| &object.id).collect();
+        // A shift that is over is not kept: a record holds only so many.
+        rollout.shifts.retain(|shift| !ready.contains(&shift.id()));
+    }
     let shifting = seen.objects.iter().filter(|o| o.next_version.is_some() && !o.steps.is_empty());
     for object in shifting {
         let shifted = shift::advance(rollout, object, now);
@@ -514,23 +518,6 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn release(number: u64, digest: &str, cause: Cause) -> Release {
-        Release {
-            number,
-            digest: digest.to_owned(),
-            author: String::new(),
-            commit: String::new(),
-            message: String::new(),
-            cause,
-            created_at: at(0),
-            objects: Vec::new(),
-            pages: Vec::new(),
-            left: Vec::new(),
-            left_pages: Vec::new(),
-            seal: String::new(),
-        }
-    }
-
     fn object(name: &str, progress: Progress) -> ObjectState {
         let id: ObjectId = name.parse().unwrap();
         let is_second = name.starts_with("Frontend");
@@ -556,12 +543,12 @@ mod tests {
 
     /// Release 1, which has succeeded, and release 2 after it.
     fn second_release() -> Rollout {
-        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        let first = begin(None, &Release::sample(1, "a", Cause::Apply), POLICY, at(0)).rollout;
         let objects = ready();
         let first = after(&first, &seen(&objects), 10);
         let first = after(&first, &seen(&objects), 400);
         assert_eq!((first.verdict, first.stage()), (Verdict::Succeeded, Stage::Over));
-        begin(Some(&first), &release(2, "b", Cause::Apply), POLICY, at(1000)).rollout
+        begin(Some(&first), &Release::sample(2, "b", Cause::Apply), POLICY, at(1000)).rollout
     }
 
     fn after(rollout: &Rollout, seen: &Seen<'_>, second: i64) -> Rollout {
@@ -625,7 +612,8 @@ mod tests {
         let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
         let failed = after(&second_release(), &seen(&broken), 1010);
         assert_eq!(plan(&failed, &seen(&broken), at(1011)), [Action::RollBack { to: 1 }]);
-        let back = begin(Some(&failed), &release(3, "a", Cause::Rollback(1)), POLICY, at(1012));
+        let back =
+            begin(Some(&failed), &Release::sample(3, "a", Cause::Rollback(1)), POLICY, at(1012));
         assert_eq!(
             outline(&back.closed.unwrap()),
             "RolledBack Over ObjectFailed Function/api: broken; release 3 has the content of release 1 again"
@@ -652,7 +640,7 @@ mod tests {
         assert_eq!((moved.stage(), moved.second_open), (Stage::Second, true));
         let broken = [object("Frontend/web", Progress::Failed("the build failed".to_owned()))];
         let failed = after(&moved, &seen(&broken), 1020);
-        let rollback = release(3, "a", Cause::Rollback(1));
+        let rollback = Release::sample(3, "a", Cause::Rollback(1));
         let back = begin(Some(&failed), &rollback, POLICY, at(1030)).rollout;
         assert_eq!((back.order, back.second_open), (Order::FrontendsFirst, false));
     }
@@ -663,7 +651,7 @@ mod tests {
         let half = web(Progress::Waiting("it builds".to_owned()));
         let broken = web(Progress::Failed("the build failed".to_owned()));
         let moved = after(&second_release(), &seen(&ready()), 1010);
-        let rollback = release(3, "a", Cause::Rollback(1));
+        let rollback = Release::sample(3, "a", Cause::Rollback(1));
         let back = begin(Some(&moved), &rollback, POLICY, at(1030)).rollout;
         assert_eq!((back.order, back.second_open), (Order::FrontendsFirst, false));
         assert!(!after(&back, &seen(&half), 1040).second_open);
@@ -674,7 +662,7 @@ mod tests {
     #[test]
     fn a_retry_waits_for_the_next_pass_of_what_had_failed() {
         let broken = [object("Function/api", Progress::Failed("denied".to_owned()))];
-        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        let first = begin(None, &Release::sample(1, "a", Cause::Apply), POLICY, at(0)).rollout;
         let failed = after(&first, &seen(&broken), 5);
         let (author, message) = ("ada".to_owned(), String::new());
         let decision = Decision::Retry;
@@ -689,7 +677,7 @@ mod tests {
     #[test]
     fn nothing_is_rolled_back_where_nothing_succeeded_before_or_a_person_does_it() {
         let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
-        let first = begin(None, &release(1, "a", Cause::Apply), POLICY, at(0)).rollout;
+        let first = begin(None, &Release::sample(1, "a", Cause::Apply), POLICY, at(0)).rollout;
         assert_eq!(after(&first, &seen(&broken), 5).stage(), Stage::Waiting);
         let by_hand = Policy { rolls_back: false, ..POLICY };
         let seen = Seen { policy: by_hand, ..seen(&broken) };
@@ -710,8 +698,12 @@ mod tests {
 
     #[test]
     fn a_newer_release_supersedes_what_is_not_over() {
-        let begun =
-            begin(Some(&second_release()), &release(3, "c", Cause::Apply), POLICY, at(1020));
+        let begun = begin(
+            Some(&second_release()),
+            &Release::sample(3, "c", Cause::Apply),
+            POLICY,
+            at(1020),
+        );
         assert_eq!(
             outline(&begun.closed.unwrap()),
             "Superseded Over NewerRelease release 3 came before it was over"

@@ -105,20 +105,7 @@ mod tests {
     use crate::store::{Good, Release};
 
     fn rollout() -> Rollout {
-        let release = Release {
-            number: 2,
-            digest: "b".to_owned(),
-            author: String::new(),
-            commit: String::new(),
-            message: String::new(),
-            cause: Cause::Apply,
-            created_at: at(0),
-            objects: Vec::new(),
-            pages: Vec::new(),
-            left: Vec::new(),
-            left_pages: Vec::new(),
-            seal: String::new(),
-        };
+        let release = Release::sample(2, "b", Cause::Apply);
         let policy = Policy {
             progress_deadline: Duration::from_secs(900),
             bake_time: Duration::ZERO,
