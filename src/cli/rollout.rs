@@ -85,10 +85,7 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
         return Ok(());
     }
     let mut last = rollout;
-    let read = async || {
-        // Once it is over, nothing of it changes.
-        Ok(connected.store.rollout(&args.environment, release).await?)
-    };
+    let read = async || Ok(connected.store.rollout(&args.environment, release).await?);
     let show = |now: Option<Rollout>| {
         if now != last {
             let text = picture(connected, &head, release, now.as_ref());

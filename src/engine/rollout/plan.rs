@@ -416,7 +416,7 @@ fn ended_or_moved(rollout: &Rollout) -> Option<Action> {
         Stage::First | Stage::Over if rollout.verdict == Verdict::Progressing => None,
         Stage::Second => {
             let what = match rollout.order {
-                Order::FrontendsFirst => "the frontends are back; the functions follow",
+                Order::FrontendsFirst => "the functions go back now, too",
                 _ => "what the frontends call is ready; the frontends follow",
             };
             let message = format!("release {}: {what}", rollout.release);
@@ -450,10 +450,13 @@ fn ended(rollout: &Rollout) -> Option<Action> {
             (EventKind::Warning, "RollbackFailed", format!("{text}; {next}"))
         }
         (Verdict::Failed, _) => {
-            (EventKind::Warning, "ReleaseFailed", with(format!("release {number} failed")))
+            let text = with(format!("release {number} failed"));
+            let next = "it stays current, and succeeds once its objects are ready";
+            (EventKind::Warning, "ReleaseFailed", format!("{text}; {next}"))
         }
         (Verdict::Inconclusive, _) => {
             let text = with(format!("release {number} waits for a person"));
+            let text = format!("{text}; decide with `trueup rollout promote`, `retry` or `abort`");
             (EventKind::Warning, "ReleaseInconclusive", text)
         }
         (Verdict::RolledBack, _) => {
