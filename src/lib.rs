@@ -10,4 +10,6 @@ pub mod plan;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod server;
+pub mod signals;
 pub mod store;
+pub mod web;

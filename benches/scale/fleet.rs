@@ -66,6 +66,7 @@ impl Fleet {
                 "bench", "bench", None, None, "bench",
             ))),
             quota_scale: Some(1000.0),
+            web: None,
             http_client: None,
         };
         let session = runtime.block_on(async {

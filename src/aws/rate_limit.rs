@@ -19,6 +19,7 @@ pub enum Quota {
     LambdaGetFunction,
     LambdaControl,
     Amplify,
+    CloudWatch,
     DynamoDbTags,
     DynamoDbTagging,
     DynamoDbControl,
@@ -32,6 +33,7 @@ impl Quota {
             (Service::Lambda, "GetFunction") => Self::LambdaGetFunction,
             (Service::Lambda, _) => Self::LambdaControl,
             (Service::Amplify, _) => Self::Amplify,
+            (Service::CloudWatch, _) => Self::CloudWatch,
             (Service::DynamoDb, "ListTagsOfResource" | "DescribeContinuousBackups") => {
                 Self::DynamoDbTags
             }
@@ -76,6 +78,9 @@ impl RateLimiter {
             Quota::LambdaControl => (12.0, 12.0),
             // https://docs.aws.amazon.com/general/latest/gr/amplify.html
             Quota::Amplify => (10.0, 20.0),
+            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html: DescribeAlarms
+            // takes nine a second, GetMetricData 50.
+            Quota::CloudWatch => (6.0, 6.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
             Quota::DynamoDbTags => (8.0, 10.0),
             // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TagResource.html: five a

@@ -7,6 +7,7 @@ use std::fmt;
 pub enum Service {
     Lambda,
     Amplify,
+    CloudWatch,
     DynamoDb,
     S3,
     SecretsManager,
@@ -15,9 +16,10 @@ pub enum Service {
 }
 
 impl Service {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Lambda,
         Self::Amplify,
+        Self::CloudWatch,
         Self::DynamoDb,
         Self::S3,
         Self::SecretsManager,
@@ -30,6 +32,7 @@ impl Service {
         match self {
             Self::Lambda => "lambda",
             Self::Amplify => "amplify",
+            Self::CloudWatch => "cloudwatch",
             Self::DynamoDb => "dynamodb",
             Self::S3 => "s3",
             Self::SecretsManager => "secretsmanager",

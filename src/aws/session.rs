@@ -19,6 +19,7 @@ use super::owner::BucketOwner;
 use super::reply::ReplyCheck;
 use super::service::Service;
 use crate::model::Clock;
+use crate::web::{Web, network};
 
 /// The longest that one AWS call may take.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,6 +46,8 @@ pub struct Connection {
     pub region: Option<String>,
     /// Overrides `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
+    /// Stands in for the network to everything else.
+    pub web: Option<Arc<dyn Web>>,
     /// How many times AWS's default quotas this account has; 1 where it is not given.
     pub quota_scale: Option<f64>,
 }
@@ -63,6 +66,7 @@ impl TimeSource for ClockTime {
 pub struct Sessions {
     base: SdkConfig,
     quota_scale: f64,
+    web: Arc<dyn Web>,
     metrics: Option<AwsMetrics>,
     open: Arc<Mutex<HashMap<Target, Session>>>,
     /// AWS throttles an account and region as a whole, whichever role calls.
@@ -99,6 +103,7 @@ impl Sessions {
         Self {
             base: loader.load().await,
             quota_scale: connection.quota_scale.unwrap_or(1.0),
+            web: connection.web.clone().unwrap_or_else(network),
             metrics,
             open: Arc::default(),
             guards: Arc::default(),
@@ -153,7 +158,8 @@ impl Sessions {
         let guards = guards
             .entry(place)
             .or_insert_with(|| Arc::new(Guards::new(self.quota_scale, Arc::clone(&self.closed))));
-        let session = Session::new(&config, region, Arc::clone(guards), self.metrics.clone());
+        let (guards, web) = (Arc::clone(guards), Arc::clone(&self.web));
+        let session = Session::new(&config, region, guards, web, self.metrics.clone());
         open.insert(target.clone(), session.clone());
         Ok(session)
     }
@@ -169,6 +175,7 @@ struct Inner {
     endpoint: Option<String>,
     clients: Clients,
     guards: Arc<Guards>,
+    web: Arc<dyn Web>,
     metrics: Option<AwsMetrics>,
     account: Arc<OnceCell<String>>,
 }
@@ -176,6 +183,7 @@ struct Inner {
 struct Clients {
     lambda: aws_sdk_lambda::Client,
     amplify: aws_sdk_amplify::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
     secretsmanager: aws_sdk_secretsmanager::Client,
@@ -188,6 +196,7 @@ impl Session {
         config: &SdkConfig,
         region: String,
         guards: Arc<Guards>,
+        web: Arc<dyn Web>,
         metrics: Option<AwsMetrics>,
     ) -> Self {
         let account = Arc::default();
@@ -206,6 +215,7 @@ impl Session {
         let clients = Clients {
             lambda: client!(aws_sdk_lambda),
             amplify: client!(aws_sdk_amplify),
+            cloudwatch: client!(aws_sdk_cloudwatch),
             dynamodb: client!(aws_sdk_dynamodb),
             s3: aws_sdk_s3::Client::from_conf(s3),
             secretsmanager: client!(aws_sdk_secretsmanager),
@@ -213,7 +223,7 @@ impl Session {
             sts: client!(aws_sdk_sts),
         };
         let endpoint = config.endpoint_url().map(str::to_owned);
-        Self(Arc::new(Inner { region, endpoint, clients, guards, metrics, account }))
+        Self(Arc::new(Inner { region, endpoint, clients, guards, web, metrics, account }))
     }
 
     pub fn region(&self) -> &str {
@@ -234,6 +244,10 @@ impl Session {
         &self.0.clients.amplify
     }
 
+    pub fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {
+        &self.0.clients.cloudwatch
+    }
+
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         &self.0.clients.dynamodb
     }
@@ -248,6 +262,11 @@ impl Session {
 
     pub fn ssm(&self) -> &aws_sdk_ssm::Client {
         &self.0.clients.ssm
+    }
+
+    /// What is not AWS is reached by this.
+    pub fn web(&self) -> &dyn Web {
+        &*self.0.web
     }
 
     pub(super) fn guards(&self) -> &Guards {

@@ -65,6 +65,7 @@ impl ProvenanceArgs {
                 .map(|m| m.chars().take(MESSAGE_CHARS_MAX).collect())
                 .unwrap_or_default(),
             cause,
+            is_gradual: false,
             objects: Vec::new(),
             moves_all: false,
             holds: Vec::new(),

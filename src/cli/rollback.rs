@@ -6,7 +6,7 @@ use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::selector::object;
 use super::{CliError, Connected};
-use crate::engine::release::{RolledBack, roll_back};
+use crate::engine::release::{Rollback, RolledBack, roll_back};
 use crate::model::ObjectId;
 use crate::store::Cause;
 
@@ -15,9 +15,15 @@ pub(super) struct RollbackArgs {
     environment: String,
     /// The release; the newest with other content where it is not given.
     release: Option<u64>,
-    /// An object that may leave although it holds data, as Table/orders. May be repeated.
+    /// An object that may leave or lose something although it holds data, as Table/orders. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     confirm: Vec<ObjectId>,
+    /// An object that goes back, as Function/api; the others stay as they are. May be repeated.
+    #[arg(long, value_name = "KIND/NAME", value_parser = object)]
+    only: Vec<ObjectId>,
+    /// Give the versions of functions their requests step by step, as their manifests say for a new one.
+    #[arg(long)]
+    gradual: bool,
     #[command(flatten)]
     provenance: ProvenanceArgs,
 }
@@ -29,15 +35,24 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let current = connected.current_or_damage(name).await?;
     // The number is known when the target is; the cause is set there.
     let new = args.provenance.release(Cause::Rollback(head.release), &[]);
-    let done =
-        roll_back(store, sessions, &head, &current, args.release, &args.confirm, new).await?;
+    let asked = Rollback {
+        to: args.release,
+        only: &args.only,
+        confirmed: &args.confirm,
+        is_gradual: args.gradual,
+    };
+    let done = roll_back(store, sessions, &head, &current, asked, new).await?;
     match done {
         RolledBack::Already { to } => say!("{name} already has the content of release {to}"),
         RolledBack::Moved { to, release, held } => {
             let held = held.map_or(String::new(), |release| {
                 format!("; release {release} is held until other content is applied")
             });
-            say!("{name} release {release} has the content of release {to}{held}");
+            let what = match args.only.as_slice() {
+                [] => "the content".to_owned(),
+                only => only.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            };
+            say!("{name} release {release} has {what} of release {to}{held}");
         }
     }
     Ok(())

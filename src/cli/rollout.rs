@@ -12,6 +12,7 @@ use super::out::{self, note, say};
 use super::provenance::ProvenanceArgs;
 use super::show::{self, Output, age, table};
 use super::{CliError, Connected, watching};
+use crate::engine::rollout::said_slow;
 use crate::store::{Cause, Decision, DecisionRequest, Head, Rollout, Stage, StoreError, Verdict};
 
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);
@@ -114,7 +115,7 @@ async fn decide(
     let is_open = match decision {
         Decision::Promote | Decision::Retry => stage == Some(Stage::Waiting),
         Decision::Abort => {
-            matches!(stage, Some(Stage::First | Stage::Second | Stage::Waiting | Stage::Baking))
+            matches!(stage, Some(stage) if !matches!(stage, Stage::RollingBack { .. } | Stage::Over))
         }
     };
     if !is_open {
@@ -196,6 +197,9 @@ fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Ro
                     shift.since.map_or_else(String::new, |at| format!(" since {}", age(at, now)));
                 let (id, version, step) = (shift.id(), &shift.version, shift.step + 1);
                 lines.push(format!("{id}: version {version} at step {step}{since}"));
+                lines.extend(shift.errors.map(|errors| format!("  errors: {errors}")));
+                let slow = shift.slow.map(|slow| said_slow(shift, &slow));
+                lines.extend(slow.map(|slow| format!("  slow: {slow}")));
             }
             if !rollout.arrived.is_empty() {
                 let begun = rollout.begun_at().unwrap_or(now);
@@ -232,6 +236,7 @@ fn stage_text(rollout: &Rollout, stage: Stage) -> String {
         (Stage::First, FrontendsFirst) => "everything but the functions goes back".to_owned(),
         (Stage::Second, FrontendsFirst) => "the functions go back".to_owned(),
         (Stage::Second, _) => "the frontends follow".to_owned(),
+        (Stage::Checking, _) => "its checks are made".to_owned(),
         (Stage::Baking, _) => "it succeeded, and is watched".to_owned(),
         (Stage::RollingBack { to }, _) => format!("going back to release {to}"),
         (Stage::Waiting, _) => "waiting for a person".to_owned(),

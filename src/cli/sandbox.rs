@@ -19,12 +19,12 @@ use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
 use super::{CliError, Connected};
-use crate::aws::{Class, Service};
+use crate::aws::{Class, Connection, Service};
 use crate::engine::Config;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::{Clock, SecretRef, condition_type, secret_references};
-use crate::sandbox::{Behaviour, Fault, Sandbox};
+use crate::sandbox::{Behaviour, Fault, Load, Sandbox};
 use serde::Deserialize;
 
 #[derive(Debug, Args)]
@@ -47,6 +47,12 @@ pub(super) struct SandboxArgs {
     /// How long Lambda, DynamoDB and Amplify stay busy after a change, in milliseconds.
     #[arg(long, default_value_t = 500, value_name = "MS")]
     busy_ms: u64,
+    /// Make so many requests a minute through every alias of a function.
+    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    traffic: Option<u32>,
+    /// The part of its requests that a function's newest version fails, as 0.3; the first version never does.
+    #[arg(long, default_value_t = 0.0, value_name = "PART", requires = "traffic")]
+    error_rate: f64,
     /// Added to every call, in milliseconds.
     #[arg(long, default_value_t = 0, value_name = "MS")]
     latency_ms: u64,
@@ -78,16 +84,46 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
         "embedded AWS on http://{address} (any credentials, account {})",
         crate::sandbox::ACCOUNT_ID
     );
+    let users = args.traffic.map(|per_minute| {
+        tokio::spawn(make_traffic(sandbox.clone(), per_minute, args.error_rate, stop.clone()))
+    });
     if args.no_daemon {
         stop.cancelled().await;
     } else {
         with_daemon(&sandbox, &args, address, table_name, &stop).await?;
+    }
+    if let Some(users) = users {
+        users.abort();
     }
     aws_stop.cancel();
     // Idle connections of clients may keep the server; the process need not wait for them.
     let _ = tokio::time::timeout(Duration::from_secs(2), aws).await;
     say!("sandbox ended; nothing is left behind");
     Ok(())
+}
+
+/// Requests of users, spread over the minute.
+async fn make_traffic(sandbox: Sandbox, per_minute: u32, error_rate: f64, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    let mut made = 0;
+    for second in 1_u64.. {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let so_far = u64::from(per_minute) * second / 60;
+        let requests = u32::try_from(so_far - made).unwrap_or(per_minute);
+        made = so_far;
+        for (region, function, alias) in sandbox.aliases() {
+            sandbox.load(&Load {
+                region: &region,
+                function: &function,
+                alias: &alias,
+                requests,
+                newest_error_rate: Some(error_rate),
+            });
+        }
+    }
 }
 
 async fn with_daemon(
@@ -97,7 +133,8 @@ async fn with_daemon(
     table_name: &str,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    let connection = sandbox.connection();
+    // Pages are those of the network.
+    let connection = Connection { web: None, ..sandbox.connection() };
     let connected = Connected::through(&connection, table_name, Clock::system(), None).await?;
     let set = samples(args)?;
     connected.store.init().await?;

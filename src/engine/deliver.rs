@@ -15,13 +15,14 @@ use super::pass::{Context, LeaseEnd};
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
-    self, Action, ObjectState, Policy, Progress, Seen, begin, object_state, plan, waits_for_second,
+    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, object_state, plan,
+    waits_for_second,
 };
 use super::runner::Engine;
 use super::watch::Answer;
 use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::kinds::{ShiftStep, kind};
+use crate::kinds::{Shifting, kind};
 use crate::model::{ObjectId, ObjectKey, Part};
 use crate::store::{Release, Rollout, Shift, Stage, StoreError, Verdict};
 
@@ -58,8 +59,8 @@ pub(super) struct Delivered {
 }
 
 /// How a new version of an object gets its requests.
-fn shift_steps(wanted: &Wanted) -> Vec<ShiftStep> {
-    kind(&wanted.object.kind).map(|kind| kind.shift_steps(&wanted.object.spec)).unwrap_or_default()
+fn shifting(wanted: &Wanted) -> Shifting {
+    kind(&wanted.object.kind).map(|kind| kind.shifting(&wanted.object.spec)).unwrap_or_default()
 }
 
 impl EnvironmentState {
@@ -87,16 +88,15 @@ impl EnvironmentState {
     /// takes back what another one gave.
     pub(super) fn weight_of(&self, id: &ObjectId) -> Option<Part> {
         let wanted = self.objects.get(id)?;
-        let steps = shift_steps(wanted);
+        let shifting = shifting(wanted);
         let is_present = |rollout: &&Rollout| rollout.release == self.head.release;
         match self.recorded.as_ref().filter(is_present) {
-            Some(rollout) => rollout::weight(rollout, id, wanted.generation, &steps),
+            Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting),
             // It is begun, and not recorded yet: nothing was given.
             None => match self.rollout.as_ref().filter(is_present) {
-                Some(rollout) => {
-                    rollout::weight(rollout, id, wanted.generation, &steps).map(|_| Part::default())
-                }
-                None => rollout::weight_to_come(self.recorded.as_ref(), &steps),
+                Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting)
+                    .map(|_| Part::default()),
+                None => rollout::weight_to_come(self.recorded.as_ref(), &shifting),
             },
         }
     }
@@ -107,6 +107,14 @@ impl EnvironmentState {
             progress_deadline: spec.progress_deadline(),
             bake_time: spec.bake_time(),
             rolls_back: spec.rolls_back(),
+        }
+    }
+
+    fn watched(&self) -> Watched {
+        Watched {
+            alarms: self.spec.alarms().to_vec(),
+            waits_for_alarms: self.spec.waits_for_alarms(),
+            checks: self.spec.checks(self.head.release, &self.commit),
         }
     }
 }
@@ -151,7 +159,7 @@ impl Engine {
         let Some(environment) = self.world.environments.get_mut(name) else { return };
         let deadline = now.checked_add(environment.spec.progress_deadline());
         if let (Some(rollout), Ok(deadline)) = (&mut environment.rollout, deadline)
-            && matches!(rollout.stage(), Stage::First | Stage::Second)
+            && matches!(rollout.stage(), Stage::First | Stage::Second | Stage::Checking)
         {
             rollout.deadline = rollout.deadline.max(deadline);
         }
@@ -164,10 +172,11 @@ impl Engine {
         }
     }
 
-    /// Plans an environment's rollout, and tells the store.
+    /// Plans an environment's rollout, tells the store, and asks what it waits for.
     pub(super) fn deliver(&mut self, name: &Arc<str>) {
-        let refused = self.environment(name).outbox.refused.clone();
-        let is_told = self.environment(name).outbox.is_empty();
+        let tracked = self.environment(name);
+        let (refused, is_told) = (tracked.outbox.refused.clone(), tracked.outbox.is_empty());
+        let signals = std::mem::take(&mut tracked.ears.signals);
         let now = self.cx.clock.now();
         // Whose lease is over may not know what another daemon has done since.
         let is_ours = |e: &&EnvironmentState| e.lease.expires_at > now;
@@ -185,21 +194,28 @@ impl Engine {
                     let is_changed = rollout::is_changed(rollout, wanted.generation);
                     let state =
                         object_state(id, wanted.generation, status, is_changed, order, began_at);
-                    let is_shifted = state.is_changed && state.progress != Progress::Ready;
-                    let steps = if is_shifted { shift_steps(wanted) } else { Vec::new() };
-                    ObjectState { steps, ..state }
+                    let shifting = if is_changed { shifting(wanted) } else { Shifting::default() };
+                    ObjectState { shifting, ..state }
                 })
                 .collect();
+            let watched = e.watched();
             let seen = Seen {
+                environment: name,
                 policy: e.rollout_policy(),
+                watched: &watched,
+                signals: &signals,
                 objects: &objects,
                 is_suspended: e.head.suspended,
                 decision: e.head.decision.as_ref(),
                 refused: refused.as_deref(),
             };
-            Some(plan(rollout, &seen, now))
+            Some((plan(rollout, &seen, now), asks(rollout, &seen, now)))
         });
-        self.take_actions(name, planned.unwrap_or_default());
+        self.environment(name).ears.signals = signals;
+        if let Some((actions, asks)) = planned {
+            self.listen(name, asks);
+            self.take_actions(name, actions);
+        }
         self.empty_outbox(name);
     }
 

@@ -1,15 +1,20 @@
 //! Taking a plan's steps, and the flap guard: the limit on plans without effect.
 
 use jiff::SignedDuration;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
+use super::decide;
 use super::outcome::PassEnd;
 use super::pass::{Pass, Ready};
+use super::world::Wanted;
 use crate::aws::{AwsError, Class, Service};
 use crate::kinds::AnyStep;
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
 use crate::store::{CarriedOut, EventKind, Phase, StatusRecord, StoreError};
+
+/// Old versions are collected this often, or tried to be.
+const COLLECT_VERSIONS_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
 /// Times that the same plan is carried out without effect before the flap guard stops it.
 const SAME_PLAN_MAX: u32 = 3;
@@ -153,14 +158,46 @@ impl Pass<'_> {
         if let (Some(job), Some(id)) = (&mut self.record.job, outcome.job) {
             job.id = Some(id);
         }
-        if outcome.version.is_some() {
-            self.record.published = outcome.version;
+        if let Some(version) = outcome.version {
+            self.record.note_version(version);
         }
         if outcome.in_progress {
             let message = format!("AWS works on: {}", describe(step));
             return Ok(Err(PassEnd::Progressing(message)));
         }
         Ok(Ok(()))
+    }
+
+    /// Deletes versions that nothing needs any more. That it fails changes nothing about the object; it is tried
+    /// again after a while.
+    pub(super) async fn collect_versions(&mut self, ready: &Ready, wanted: &Wanted) {
+        let kept = ready.kind.versions_kept(&wanted.object.spec);
+        let now = self.cx.clock.now();
+        let is_recent = self
+            .record
+            .collected_at
+            .is_some_and(|at| now.duration_since(at) < COLLECT_VERSIONS_EVERY);
+        let environment = &self.snapshot.environment;
+        let held = decide::held_back(environment, self.snapshot.suspended, &wanted.object, false)
+            .is_some();
+        if self.record.versions.len() <= kept || is_recent || held {
+            return;
+        }
+        self.record.collected_at = Some(now);
+        let name = &ready.desired.aws_name;
+        let published = &self.record.versions;
+        match ready.kind.collect_versions(&ready.session, name, published, kept).await {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => {
+                self.record.versions.retain(|version| !gone.contains(version));
+                let message =
+                    format!("version {}: nothing pointed to them any more", gone.join(", "));
+                self.event(EventKind::Normal, "VersionsDeleted", &message).await;
+            }
+            Err(error) => {
+                warn!(%error, "old versions could not be deleted; tried again in an hour")
+            }
+        }
     }
 
     /// What a deletion goes by is still what the environment declares: nobody has moved its head since, to

@@ -24,6 +24,7 @@ mod follow;
 mod gauges;
 mod health;
 mod leave;
+mod listen;
 mod metrics;
 mod outcome;
 mod pass;

@@ -357,6 +357,9 @@ impl Pass<'_> {
             Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
         };
         if let Some(end) = self.settled_or_stuck(wanted, &observation).await {
+            if matches!(end, PassEnd::Settled) {
+                self.collect_versions(&ready, wanted).await;
+            }
             return Ok((end, Some(observation)));
         }
         if let Err(end) = self.execute(&ready, &observation.plan, wanted.generation).await? {
@@ -589,7 +592,7 @@ fn differs(observation: &Observation) -> bool {
 pub(super) struct Ready {
     pub(super) kind: &'static dyn AnyKind,
     pub(super) session: Session,
-    desired: Desired<Arc<serde_json::Value>>,
+    pub(super) desired: Desired<Arc<serde_json::Value>>,
 }
 
 /// Why an observation cannot even begin.

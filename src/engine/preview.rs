@@ -155,14 +155,14 @@ impl Work<'_> {
         object: &Object,
         status: Option<&StatusRecord>,
     ) -> Option<Part> {
-        let (steps, known) = (kind.shift_steps(&object.spec), self.known);
+        let (shifting, known) = (kind.shifting(&object.spec), self.known);
         // What was never observed in its present form changed with the release.
         let generation = status.map_or(u64::MAX, |status| status.observed_generation);
         match known.rollout {
             Some(rollout) if known.is_current => {
-                rollout::weight(rollout, &object.id(), generation, &steps)
+                rollout::weight(rollout, &object.id(), generation, &shifting)
             }
-            before => rollout::weight_to_come(before, &steps),
+            before => rollout::weight_to_come(before, &shifting),
         }
     }
 

@@ -14,6 +14,7 @@ use super::backoff::FAILING;
 use super::deliver::{Delivered, Outbox};
 use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
+use super::listen::Heard;
 use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
 use super::runner::Engine;
@@ -52,6 +53,8 @@ pub(super) enum Answer {
     Release(Followed),
     /// The store was told of a rollout.
     Delivered(Delivered),
+    /// Somebody else was asked how a release does.
+    Heard(Heard),
     /// Something was told to the store, and nobody waits for it.
     Told,
 }
@@ -114,6 +117,7 @@ impl Engine {
                 self.followed(followed);
             }
             Answer::Delivered(delivered) => self.delivered(delivered),
+            Answer::Heard(heard) => self.heard(heard),
             Answer::Told => {}
         }
     }

@@ -42,6 +42,8 @@ pub struct EnvironmentState {
     pub recorded: Option<Rollout>,
     /// When the current release was recorded.
     pub released_at: Option<Timestamp>,
+    /// The commit that it was applied from; empty where that is not known.
+    pub commit: String,
     pub objects: BTreeMap<ObjectId, Wanted>,
     /// What the release says was taken out. An object that is in neither list is nobody's to delete.
     pub taken_out: BTreeMap<ObjectId, TakenOut>,
@@ -67,6 +69,7 @@ impl EnvironmentState {
             recorded: rollout.clone(),
             rollout,
             released_at: None,
+            commit: String::new(),
             spec: Arc::default(),
             objects: BTreeMap::new(),
             taken_out: BTreeMap::new(),
@@ -131,6 +134,7 @@ impl EnvironmentState {
         self.spec = Arc::new(spec);
         self.head = head;
         self.released_at = Some(release.created_at);
+        self.commit.clone_from(&release.commit);
         Ok(changed.into_iter().collect())
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::desired::nulls;
 use super::gate::{Passage, gate};
-use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, ShiftStep, SpecProblem};
+use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Shifting, SpecProblem};
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::{Common, Path, ReadyVersion};
 use crate::plan::{Facts, Plan, check};
@@ -70,8 +70,21 @@ pub trait AnyKind: Send + Sync {
     fn is_readable(&self, spec: &Value) -> bool;
     fn check_name(&self, name: &str) -> Result<(), String>;
     fn common(&self, spec: &Value) -> Common;
-    /// How a new version gets its requests; none of a spec that cannot be read, which stalls by itself.
-    fn shift_steps(&self, spec: &Value) -> Vec<ShiftStep>;
+    /// How a new version gets its requests; at once of a spec that cannot be read, which stalls by itself.
+    fn shifting(&self, spec: &Value) -> Shifting;
+    /// What data, or way back to it, goes when one declared form takes the place of another; nothing of a form
+    /// that cannot be read, which stalls by itself.
+    fn losses(&self, before: &Value, after: &Value) -> Vec<String>;
+    /// How many versions stay that nothing points to any more.
+    fn versions_kept(&self, spec: &Value) -> usize;
+    /// Deletes old versions of those that trueup published, and returns which are gone.
+    fn collect_versions<'a>(
+        &'a self,
+        session: &'a Session,
+        name: &'a str,
+        published: &'a [String],
+        kept: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, AwsError>>;
     /// Observes the resource, plans, and checks the plan.
     fn observe<'a>(
         &'a self,
@@ -142,9 +155,32 @@ impl<K: Kind> AnyKind for Untyped<K> {
         Common::deserialize(spec).unwrap_or_default()
     }
 
-    fn shift_steps(&self, spec: &Value) -> Vec<ShiftStep> {
+    fn shifting(&self, spec: &Value) -> Shifting {
         let spec = K::Spec::deserialize(K::NULLS.stood_for(spec, "name"));
-        spec.map(|spec| K::shift_steps(&spec)).unwrap_or_default()
+        spec.map(|spec| K::shifting(&spec)).unwrap_or_default()
+    }
+
+    fn losses(&self, before: &Value, after: &Value) -> Vec<String> {
+        let read = |spec: &Value| K::Spec::deserialize(K::NULLS.stood_for(spec, "name"));
+        match (read(before), read(after)) {
+            (Ok(before), Ok(after)) => K::losses(&before, &after),
+            _ => Vec::new(),
+        }
+    }
+
+    fn versions_kept(&self, spec: &Value) -> usize {
+        let spec = K::Spec::deserialize(K::NULLS.stood_for(spec, "name"));
+        spec.map_or(usize::MAX, |spec| K::versions_kept(&spec))
+    }
+
+    fn collect_versions<'a>(
+        &'a self,
+        session: &'a Session,
+        name: &'a str,
+        published: &'a [String],
+        kept: usize,
+    ) -> BoxFuture<'a, Result<Vec<String>, AwsError>> {
+        K::collect_versions(session, name, published, kept).boxed()
     }
 
     fn observe<'a>(

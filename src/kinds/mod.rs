@@ -21,6 +21,7 @@ mod gate;
 mod null;
 mod policy;
 mod registry;
+mod shifting;
 mod word;
 
 pub mod bucket;
@@ -40,6 +41,10 @@ pub use facet::{
 };
 pub use null::Nulls;
 pub use registry::{kind, kinds};
+pub use shifting::{
+    Analysis, Hook, HookTarget, MAX_DURATION_DEFAULT, MIN_REQUESTS_DEFAULT, Probe, ShiftStep,
+    Shifting,
+};
 pub use word::{UnknownWord, as_aws, text, word};
 
 use crd::crd;
@@ -84,14 +89,6 @@ impl Outcome {
     pub fn waiting() -> Self {
         Self { in_progress: true, is_waiting: true, ..Self::default() }
     }
-}
-
-/// A part of the requests that a new version gets, for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShiftStep {
-    /// Percent.
-    pub weight: u8,
-    pub pause: std::time::Duration,
 }
 
 /// Something wrong with a manifest that its schema cannot say. The path points into `spec`.
@@ -192,9 +189,29 @@ pub trait Kind: Send + Sync + 'static {
     /// What the schema cannot check.
     fn validate(spec: &Self::Spec) -> Vec<SpecProblem>;
 
-    /// How a new version of the resource gets its requests, step by step; none where it gets all at once.
-    fn shift_steps(_spec: &Self::Spec) -> Vec<ShiftStep> {
+    /// What data, or way back to it, goes when one declared form takes the place of another, for people.
+    fn losses(_before: &Self::Spec, _after: &Self::Spec) -> Vec<String> {
         Vec::new()
+    }
+
+    /// How a new version of the resource gets its requests.
+    fn shifting(_spec: &Self::Spec) -> Shifting {
+        Shifting::default()
+    }
+
+    /// How many versions of the resource stay that nothing points to any more.
+    fn versions_kept(_spec: &Self::Spec) -> usize {
+        usize::MAX
+    }
+
+    /// Deletes old versions of those that trueup published, oldest first, and returns which are gone.
+    fn collect_versions(
+        _session: &Session,
+        _name: &str,
+        _published: &[String],
+        _kept: usize,
+    ) -> impl Future<Output = Result<Vec<String>, AwsError>> + Send {
+        std::future::ready(Ok(Vec::new()))
     }
 
     /// Reads the resource: only the facets that the spec declares, and the tags. `None` where it

@@ -131,6 +131,9 @@ impl<'a> Node<'a> {
                 _ => "Object".to_owned(),
             },
             Some(other) => other.to_owned(),
+            None if schema["x-kubernetes-preserve-unknown-fields"] == true => {
+                "any value".to_owned()
+            }
             None => "any".to_owned(),
         }
     }

@@ -15,6 +15,9 @@ pub struct Part {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadyVersion {
     pub version: String,
+    /// The version that it takes over from.
+    #[serde(default)]
+    pub from: String,
     /// Percent of the requests that were seen to go to it.
     pub weight: u8,
 }

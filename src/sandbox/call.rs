@@ -37,6 +37,8 @@ impl Call {
             .or_else(|| scope.get(3).map(ToString::to_string))
             .or_else(|| winterbaume_core::auth::extract_service_from_uri(&request.uri))
             .unwrap_or_default();
+        // Requests are signed for another name than IAM's.
+        let service = if service == "monitoring" { "cloudwatch".to_owned() } else { service };
         let region = extract_region_from_headers(&request.headers)
             .or_else(|| scope.get(2).map(ToString::to_string))
             .unwrap_or_else(|| REGION.to_owned());
@@ -47,6 +49,7 @@ impl Call {
                 let operation = super::rest::operation(&service, request);
                 (operation.0.to_owned(), operation.1)
             }
+            "cloudwatch" => rpc(request),
             _ => target(request),
         };
         let mutates = !["Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "Assume"]
@@ -76,6 +79,14 @@ fn target(request: &MockRequest) -> (String, String) {
     let named =
         ["TableName", "SecretId", "Name", "ResourceArn"].iter().find_map(|f| body[f].as_str());
     (operation, named.unwrap_or_default().to_owned())
+}
+
+/// CloudWatch names it in the path, or for its older protocol in a header.
+fn rpc(request: &MockRequest) -> (String, String) {
+    match path_of(&request.uri).rsplit_once("/operation/") {
+        Some((_, operation)) => (operation.to_owned(), String::new()),
+        None => target(request),
+    }
 }
 
 fn form_action(body: &[u8]) -> String {

@@ -3,7 +3,7 @@
 //! It stands in two places: in process, as the SDK's HTTP client ([`Sandbox::connection`]), and on
 //! a loopback port, for every other AWS client ([`Sandbox::serve`]).
 //!
-//! DynamoDB, S3, STS, Secrets Manager and SSM are the `winterbaume` crates'. Lambda and Amplify are
+//! DynamoDB, S3, STS, Secrets Manager and SSM are the `winterbaume` crates'. Lambda, Amplify and CloudWatch are
 //! ours, since what matters to an operator is what those two do over time: states, jobs, versions,
 //! pages. Around all of it stand the call log, the faults, the latency and DynamoDB's own busy states
 //! (`router`). Each rule of behaviour cites the AWS page that it follows.
@@ -12,7 +12,9 @@
 
 mod amplify;
 mod call;
+mod cbor;
 mod client;
+mod cloudwatch;
 mod dynamodb;
 mod dynamodb_facets;
 mod exchange;
@@ -22,6 +24,7 @@ mod items;
 mod lag;
 mod lambda;
 mod listen;
+mod pages;
 mod rest;
 mod router;
 mod s3;
@@ -31,7 +34,9 @@ pub use call::{Call, CallLog};
 pub use exchange::Exchange;
 pub use fault::{Fault, FaultKind, Faults};
 pub use lag::{Lag, Lagging, Reads};
+pub use lambda::{Invocations, Load};
 pub use listen::ServeError;
+pub use pages::Pages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,11 +75,12 @@ impl Default for Behaviour {
 #[derive(Clone)]
 pub struct Sandbox {
     router: Arc<Router>,
+    pages: Pages,
 }
 
 impl Sandbox {
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
-        Self { router: Arc::new(Router::new(behaviour, clock)) }
+        Self { router: Arc::new(Router::new(behaviour, clock)), pages: Pages::default() }
     }
 
     /// Reaches the sandbox from this process, without a network.
@@ -90,6 +96,7 @@ impl Sandbox {
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             region: Some(REGION.to_owned()),
             endpoint_url: None,
+            web: Some(Arc::new(self.pages.clone())),
             quota_scale: None,
         }
     }
@@ -134,6 +141,22 @@ impl Sandbox {
         let request = by_hand(service, method, path, target, body);
         let response = self.router.serve_truly(request).await;
         (response.status, String::from_utf8_lossy(&response.body).into_owned())
+    }
+
+    /// What answers to requests that are not AWS's.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// Makes requests of a function through one of its aliases or versions, as its users would, and counts what
+    /// became of them. `None` where there is no such function.
+    pub fn load(&self, load: &Load<'_>) -> Option<Invocations> {
+        self.router.lambda.load(load)
+    }
+
+    /// The aliases of all functions, as `(region, function, alias)`.
+    pub fn aliases(&self) -> Vec<(String, String, String)> {
+        self.router.lambda.aliases()
     }
 
     /// A bucket belongs to another account from now on: it was deleted, and somebody took its name.

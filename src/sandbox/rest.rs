@@ -20,6 +20,7 @@ const LAMBDA: &[Route] = &[
     ("PUT", "/2015-03-31/functions/*/configuration", "UpdateFunctionConfiguration"),
     ("PUT", "/2015-03-31/functions/*/code", "UpdateFunctionCode"),
     ("GET", "/2020-06-30/functions/*/code-signing-config", "GetFunctionCodeSigningConfig"),
+    ("POST", "/2015-03-31/functions/*/invocations", "Invoke"),
     ("POST", "/2015-03-31/functions/*/versions", "PublishVersion"),
     ("GET", "/2015-03-31/functions/*/versions", "ListVersionsByFunction"),
     ("POST", "/2015-03-31/functions/*/aliases", "CreateAlias"),

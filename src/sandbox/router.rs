@@ -13,6 +13,8 @@ use winterbaume_sts::StsService;
 use super::Behaviour;
 use super::amplify::Amplify;
 use super::call::{Call, CallLog};
+use super::cbor;
+use super::cloudwatch::CloudWatch;
 use super::dynamodb::DynamoDb;
 use super::exchange::Watcher;
 use super::fault::{FaultKind, Faults, reply};
@@ -36,8 +38,9 @@ pub(super) struct Router {
     busy_for: Duration,
     pub s3: Arc<S3>,
     dynamodb: DynamoDb,
-    lambda: Lambda,
+    pub lambda: Lambda,
     amplify: Amplify,
+    pub cloudwatch: Arc<CloudWatch>,
     sts: StsService,
     secretsmanager: SecretsManagerService,
     ssm: SsmService,
@@ -53,6 +56,7 @@ pub(super) enum Reply {
 impl Router {
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
         let s3 = Arc::<S3>::default();
+        let cloudwatch = Arc::new(CloudWatch::new(clock));
         Self {
             calls: CallLog::default(),
             faults: Faults::default(),
@@ -62,7 +66,13 @@ impl Router {
             latency: behaviour.latency,
             busy_for: behaviour.busy_for,
             dynamodb: DynamoDb::new(behaviour.busy_for),
-            lambda: Lambda::new(behaviour.busy_for, clock, Arc::clone(&s3)),
+            lambda: Lambda::new(
+                behaviour.busy_for,
+                clock,
+                Arc::clone(&s3),
+                Arc::clone(&cloudwatch),
+            ),
+            cloudwatch,
             amplify: Amplify::new(behaviour.busy_for, clock, Arc::clone(&s3)),
             s3,
             sts: StsService::new(),
@@ -71,7 +81,20 @@ impl Router {
         }
     }
 
+    /// Everything behind this speaks JSON, where a client may speak CBOR.
     pub async fn handle(&self, mut request: MockRequest) -> Reply {
+        let is_cbor = request.headers.get("smithy-protocol").is_some_and(|p| p == "rpc-v2-cbor");
+        if is_cbor {
+            let asked = cbor::read(&request.body).unwrap_or_default();
+            request.body = asked.to_string().into();
+        }
+        match self.handle_json(request).await {
+            Reply::Response(response) if is_cbor => Reply::Response(cbor::response(response)),
+            reply => reply,
+        }
+    }
+
+    async fn handle_json(&self, mut request: MockRequest) -> Reply {
         request.body = unchunked(&request);
         let sent = self.watcher.begin(&request);
         let (call, request) = addressed(request);
@@ -156,6 +179,7 @@ impl Router {
             "dynamodb" => self.dynamodb.handle(call, request).await,
             "lambda" => self.lambda.handle(call, &request).await,
             "amplify" => self.amplify.handle(call, &request).await,
+            "cloudwatch" => self.cloudwatch.handle(call, &request),
             "sts" => self.sts.handle(request).await,
             "secretsmanager" => self.secretsmanager.handle(request).await,
             "ssm" => self.ssm.handle(request).await,

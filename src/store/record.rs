@@ -226,6 +226,7 @@ fn assemble(
         commit: new.commit.clone(),
         message: new.message.clone(),
         cause: new.cause.clone(),
+        gradual: new.is_gradual,
         created_at: now,
         objects,
         pages: Vec::new(),

@@ -91,6 +91,9 @@ pub struct Release {
     pub commit: String,
     pub message: String,
     pub cause: Cause,
+    /// A rollback whose versions get their requests step by step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gradual: bool,
     pub created_at: Timestamp,
     /// Empty in `history`, where the list is in pages.
     pub objects: Vec<Entry>,
@@ -142,6 +145,7 @@ impl Release {
             commit: String::new(),
             message: String::new(),
             cause,
+            gradual: false,
             created_at: Timestamp::UNIX_EPOCH,
             objects: Vec::new(),
             pages: Vec::new(),
@@ -159,6 +163,8 @@ pub struct NewRelease {
     pub commit: String,
     pub message: String,
     pub cause: Cause,
+    /// A rollback whose versions get their requests step by step.
+    pub is_gradual: bool,
     pub objects: Vec<Object>,
     /// The Environment changed in a way that changes what every object comes to.
     pub moves_all: bool,

@@ -10,7 +10,7 @@ use super::item::item;
 use super::lease::EPOCH_MAX;
 use super::release::{Cause, partition};
 use super::{Store, StoreError};
-use crate::model::{ObjectId, digest_of};
+use crate::model::{Evidence, ObjectId, digest_of};
 
 /// What a release came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ pub enum Stage {
     First,
     /// The other half. Until the progress deadline; then it has succeeded.
     Second,
+    /// Everything is ready; its checks are made. Until the deadline; then it has succeeded.
+    Checking,
     /// It succeeded, and is watched for the bake time. Then it is over.
     Baking,
     /// It failed, and the release is made current again that succeeded last. Until the head has moved.
@@ -83,6 +85,7 @@ impl Stage {
         match self {
             Self::First => "First",
             Self::Second => "Second",
+            Self::Checking => "Checking",
             Self::Baking => "Baking",
             Self::RollingBack { .. } => "RollingBack",
             Self::Waiting => "Waiting",
@@ -122,7 +125,7 @@ pub struct Good {
 }
 
 /// A version that gets its requests step by step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Shift {
     pub kind: String,
@@ -132,9 +135,36 @@ pub struct Shift {
     pub step: usize,
     /// Since when it was seen to get what that step gives; `None` until then.
     pub since: Option<Timestamp>,
+    /// When it was first seen to get requests: since then both versions are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_at: Option<Timestamp>,
+    /// How often both versions failed since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<Evidence>,
+    /// How often both were slow, which counts as an error here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<Evidence>,
+    /// What takes longer is slow, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_over_ms: Option<u64>,
 }
 
 impl Shift {
+    /// A version that has its gates behind it.
+    pub fn new(id: &ObjectId, version: &str) -> Self {
+        Self {
+            kind: id.kind.to_string(),
+            name: id.name.to_string(),
+            version: version.to_owned(),
+            step: 0,
+            since: None,
+            first_at: None,
+            errors: None,
+            slow: None,
+            slow_over_ms: None,
+        }
+    }
+
     pub fn is_of(&self, id: &ObjectId) -> bool {
         self.kind == *id.kind && self.name == *id.name
     }
@@ -188,6 +218,9 @@ pub struct Rollout {
     pub good: Option<Good>,
     /// Why the release was made: only what was applied is rolled back by itself.
     pub cause: Cause,
+    /// It is a rollback whose versions get their requests step by step all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gradual: bool,
     /// When a person last said what becomes of it, where that was taken into account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
@@ -214,7 +247,9 @@ impl Rollout {
 
     /// When its verdict was clear: until then it was made as declared.
     pub fn decided_at(&self) -> Option<Timestamp> {
-        let is_decided = |passed: &&Passed| !matches!(passed.stage, Stage::First | Stage::Second);
+        let is_decided = |passed: &&Passed| {
+            !matches!(passed.stage, Stage::First | Stage::Second | Stage::Checking)
+        };
         self.stages.iter().find(is_decided).map(|passed| passed.since)
     }
 

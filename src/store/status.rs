@@ -70,6 +70,12 @@ pub struct StatusRecord {
     /// The version that was published last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
+    /// The versions that trueup published and that are not known to be gone, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// When old versions were last deleted, or could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected_at: Option<Timestamp>,
     /// The version that was seen ready to take over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_version: Option<ReadyVersion>,
@@ -88,12 +94,24 @@ pub struct StatusRecord {
     pub seal: String,
 }
 
+/// Versions that a record names at most; the oldest are forgotten and stay.
+pub const VERSIONS_MAX: usize = 1_100;
+
 const PREFIX: &str = "status#";
 
 /// Records by object.
 pub type Statuses = BTreeMap<ObjectId, Result<StatusRecord, StoreError>>;
 
 impl StatusRecord {
+    /// A version was published; publishing what did not change gives the same one again.
+    pub fn note_version(&mut self, version: String) {
+        self.versions.retain(|known| *known != version);
+        self.versions.push(version.clone());
+        let surplus = self.versions.len().saturating_sub(VERSIONS_MAX);
+        self.versions.drain(..surplus);
+        self.published = Some(version);
+    }
+
     /// The record, if it can be the one of the object that it stands under.
     fn checked(self, id: &ObjectId) -> Result<Self, StoreError> {
         let how = if self.id() != *id {

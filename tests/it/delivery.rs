@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trueup::aws::Sessions;
-use trueup::engine::release::{check_hold, current_or_head, roll_back};
+use trueup::engine::release::{Rollback, check_hold, current_or_head, roll_back};
 use trueup::sandbox::Fault;
 use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
 
@@ -253,7 +253,16 @@ async fn a_person_who_rolls_back_is_told_in_the_verdict() {
     let head = harness.store.head("shop").await.unwrap().unwrap();
     let now = current_or_head(&harness.store, "shop").await.unwrap();
     let new = release(Vec::new());
-    roll_back(&harness.store, &sessions, &head, &now, Some(1), &[], new).await.unwrap();
+    roll_back(
+        &harness.store,
+        &sessions,
+        &head,
+        &now,
+        Rollback { to: Some(1), ..Rollback::default() },
+        new,
+    )
+    .await
+    .unwrap();
     let back = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert_eq!(back.reason, "RolledBackByPerson");
     until_verdict(&harness, 3, Verdict::Succeeded).await;
@@ -318,4 +327,69 @@ async fn a_daemon_that_never_saw_a_release_begins_with_it() {
     // As after an upgrade: there is a release, and no record of its rollout.
     let harness = with_shop().await;
     assert_eq!(until_verdict(&harness, 1, Verdict::Succeeded).await.release, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_takes_one_object_back_and_what_would_be_lost_is_listed_first() {
+    let yaml = delivered("{}");
+    let indexed = yaml.replace(
+        "  ttl: { attribute: expiresAt }\n",
+        "  ttl: { attribute: expiresAt }\n  globalSecondaryIndexes:\n    - { name: by-day, partitionKey: { name: day, type: S }, projection: { type: ALL } }\n",
+    );
+    let none = yaml.replace(
+        "  ttl: { attribute: expiresAt }\n",
+        "  ttl: { attribute: expiresAt }\n  globalSecondaryIndexes: []\n",
+    );
+    let harness = succeeded(&none).await;
+    harness.apply(&indexed.replace("memorySize: 512", "memorySize: 1024")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    let back = async |asked: Rollback<'_>| {
+        let head = harness.store.head("shop").await.unwrap().unwrap();
+        let now = current_or_head(&harness.store, "shop").await.unwrap();
+        roll_back(&harness.store, &sessions, &head, &now, asked, release(Vec::new())).await
+    };
+    let all = Rollback { to: Some(1), ..Rollback::default() };
+    let refused = back(all).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("Table/orders: index by-day is deleted")
+            && refused.ends_with("add: --confirm Table/orders"),
+        "{refused}"
+    );
+    let unknown = ["Function/none".parse().unwrap()];
+    let refused = back(Rollback { only: &unknown, ..all }).await.unwrap_err().to_string();
+    assert!(refused.contains("release 1 of shop has no Function/none"), "{refused}");
+    let function = ["Function/api".parse().unwrap()];
+    back(Rollback { only: &function, ..all }).await.unwrap();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let lambda = harness.session.lambda();
+    let api = lambda.get_function_configuration().function_name("shop-api").send().await.unwrap();
+    assert_eq!(api.memory_size(), Some(512), "it went back");
+    let table = harness.session.dynamodb().describe_table().table_name("shop-orders");
+    let table = table.send().await.unwrap();
+    assert_eq!(table.table().unwrap().global_secondary_indexes().len(), 1, "it stayed");
+    let table = ["Table/orders".parse().unwrap()];
+    back(Rollback { confirmed: &table, ..all }).await.unwrap();
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_without_a_person_loses_no_index() {
+    let yaml = delivered("{}").replace(
+        "  ttl: { attribute: expiresAt }\n",
+        "  ttl: { attribute: expiresAt }\n  globalSecondaryIndexes: []\n",
+    );
+    let harness = succeeded(&yaml).await;
+    refuse_configuration(&harness);
+    let broken = yaml.replace("memorySize: 512", "memorySize: 1024").replace(
+        "  globalSecondaryIndexes: []\n",
+        "  globalSecondaryIndexes:\n    - { name: by-day, partitionKey: { name: day, type: S }, projection: { type: ALL } }\n",
+    );
+    harness.apply(&broken).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let table = harness.session.dynamodb().describe_table().table_name("shop-orders");
+    let table = table.send().await.unwrap();
+    assert_eq!(table.table().unwrap().global_secondary_indexes().len(), 1, "it stayed");
 }

@@ -128,6 +128,7 @@ impl Server {
             region: Some("us-east-1".to_owned()),
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             http_client: None,
+            web: None,
             quota_scale: None,
         }
     }

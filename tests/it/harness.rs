@@ -305,6 +305,7 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
         commit: String::new(),
         message: String::new(),
         cause: Cause::Apply,
+        is_gradual: false,
         objects,
         moves_all: false,
         holds: Vec::new(),

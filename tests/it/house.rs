@@ -4,16 +4,18 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms and their floors. The sandbox stands beside the house: only `cli` may look in.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 11] = [
     ("model", 0),
     ("plan", 1),
+    ("web", 1),
     ("aws", 2),
-    ("kinds", 3),
-    ("store", 4),
-    ("manifest", 4),
-    ("engine", 5),
-    ("server", 6),
-    ("cli", 7),
+    ("signals", 3),
+    ("kinds", 4),
+    ("store", 5),
+    ("manifest", 5),
+    ("engine", 6),
+    ("server", 7),
+    ("cli", 8),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -109,7 +111,7 @@ fn planning_is_pure() {
 }
 
 /// Where a service's SDK may be named and a session's client of it be called.
-const CALLERS: [(&str, &[&str]); 7] = [
+const CALLERS: [(&str, &[&str]); 8] = [
     (
         "lambda",
         &[
@@ -119,8 +121,12 @@ const CALLERS: [(&str, &[&str]); 7] = [
             "kinds/function/facets.rs",
             "kinds/function/statements.rs",
             "kinds/function/url.rs",
+            "kinds/function/versions.rs",
+            // A probe of a version, and a hook.
+            "signals/call.rs",
         ],
     ),
+    ("cloudwatch", &["signals/alarms.rs", "signals/traffic.rs"]),
     (
         "amplify",
         &[

@@ -12,6 +12,7 @@ mod habits;
 mod half_hour;
 mod harness;
 
+mod analysis;
 mod binary;
 mod clients;
 mod converge;

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue::S;
 use jiff::SignedDuration;
 use trueup::aws::Sessions;
-use trueup::engine::release::{MoveError, Refused, current, roll_back};
+use trueup::engine::release::{MoveError, Refused, Rollback, current, roll_back};
 use trueup::store::{StatusRecord, StoreError};
 
 use crate::harness::{ARTIFACTS, Harness, TABLE, parse, release, shop, statuses, with_shop};
@@ -241,7 +241,15 @@ async fn a_release_whose_artifact_is_gone_is_not_gone_back_to() {
         let head = harness.store.head("shop").await.unwrap().unwrap();
         let now = current(&harness.store, "shop").await.unwrap();
         let new = release(Vec::new());
-        roll_back(&harness.store, &sessions, &head, &now, Some(1), &[], new).await
+        roll_back(
+            &harness.store,
+            &sessions,
+            &head,
+            &now,
+            Rollback { to: Some(1), ..Rollback::default() },
+            new,
+        )
+        .await
     };
     let gone = harness.session.s3().delete_object().bucket(ARTIFACTS).key("api.zip");
     gone.send().await.unwrap();

@@ -213,3 +213,29 @@ async fn wherever_the_daemon_dies_requests_are_never_taken_back() {
     let text = format!("{crashes} crashes of the daemon survived, no request taken back");
     crate::proof::figure("shifting", &text);
 }
+
+#[tokio::test(start_paused = true)]
+async fn old_versions_go_but_for_the_newest_and_what_somebody_else_needs() {
+    let yaml = shop("{ strategy: AllAtOnce, keepVersions: 2 }");
+    let harness = succeeded(&yaml).await;
+    let lambda = harness.session.lambda();
+    let versions = async || -> Vec<String> {
+        let listed = lambda.list_versions_by_function().function_name("shop-api").send().await;
+        let listed = listed.unwrap();
+        let numbers = listed.versions().iter().filter_map(|version| version.version());
+        numbers.filter(|number| *number != "$LATEST").map(str::to_owned).collect()
+    };
+    // Somebody's own alias keeps the first one.
+    let own = lambda.create_alias().function_name("shop-api").name("own").function_version("1");
+    own.send().await.unwrap();
+    for (release, memory) in [(2, "640"), (3, "768"), (4, "896"), (5, "1024")] {
+        harness.apply(&yaml.replace("memorySize: 512", &format!("memorySize: {memory}"))).await;
+        until_verdict(&harness, release, Verdict::Succeeded).await;
+    }
+    assert_eq!(versions().await.len(), 5, "an hour has to pass between two collections");
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(versions().await, ["1", "4", "5"]);
+    assert_eq!(alias(&harness).await, "5");
+    let told = harness.events("shop").await;
+    assert!(told.iter().any(|event| event.reason == "VersionsDeleted"), "it is told");
+}

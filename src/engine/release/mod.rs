@@ -24,8 +24,8 @@ pub use delete::delete;
 pub use holds::check_hold;
 pub use needs::check_needs;
 pub use promote::{Copied, Promotion, Selection, promote};
-pub use removals::check_removals;
-pub use rollback::{RolledBack, roll_back, undo};
+pub use removals::{check_removals, losses};
+pub use rollback::{Rollback, RolledBack, roll_back, undo};
 
 use std::collections::BTreeMap;
 
@@ -60,6 +60,15 @@ pub enum Refused {
         "all that release {release} of {environment} added holds data, which no rollback deletes"
     )]
     NothingToUndo { environment: String, release: u64 },
+    #[error(
+        "going back to release {to} of {environment} would lose something: {}; nothing was recorded. If that is \
+         meant, add: {}",
+        lost(losses),
+        flags(&losses.iter().map(|(id, _)| id.clone()).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+    )]
+    Losses { environment: String, to: u64, losses: Vec<(ObjectId, String)> },
+    #[error("release {to} of {environment} has no {object}, and neither has the current one")]
+    NotInRelease { environment: String, to: u64, object: ObjectId },
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(
@@ -90,6 +99,10 @@ pub enum MoveError {
 
 fn listed(objects: &[ObjectId]) -> String {
     objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn lost(losses: &[(ObjectId, String)]) -> String {
+    losses.iter().map(|(id, what)| format!("{id}: {what}")).collect::<Vec<_>>().join("; ")
 }
 
 fn flags(objects: &[ObjectId]) -> String {

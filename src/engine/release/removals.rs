@@ -35,6 +35,19 @@ pub fn check_removals(
     })
 }
 
+/// What data, or way back to it, goes with the new forms of objects that stay, by object.
+pub fn losses(before: &[Object], after: &[Object]) -> Vec<(ObjectId, String)> {
+    let mut losses = Vec::new();
+    for object in after {
+        let Some(earlier) = before.iter().find(|earlier| earlier.id() == object.id()) else {
+            continue;
+        };
+        let lost = kind(&object.kind).map(|kind| kind.losses(&earlier.spec, &object.spec));
+        losses.extend(lost.into_iter().flatten().map(|what| (object.id(), what)));
+    }
+    losses
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Current, MoveError, Refused, check_needs, check_removals, current, moves_all};
+use super::{Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all};
 use crate::aws::Sessions;
 use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
@@ -28,20 +28,31 @@ pub enum RolledBack {
     Moved { to: u64, release: u64, held: Option<u64> },
 }
 
-/// Makes a release current again, and holds the content that is left. Without a number, the newest release
-/// with other content that is not held. `current` is what the environment is; a damaged current release is no
-/// obstacle. `new` says who does it and why.
+/// What a person asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rollback<'a> {
+    /// The release; the newest with other content that is not held where it is not given.
+    pub to: Option<u64>,
+    /// Only these objects go back; all of them where there are none.
+    pub only: &'a [ObjectId],
+    /// Objects that may leave or lose something, by name.
+    pub confirmed: &'a [ObjectId],
+    /// New versions get their requests step by step, as in any other release.
+    pub is_gradual: bool,
+}
+
+/// Makes a release current again, and holds the content that is left. `current` is what the environment is; a
+/// damaged current release is no obstacle. `new` says who does it and why.
 pub async fn roll_back(
     store: &Store,
     sessions: &Sessions,
     head: &Head,
     current: &Current,
-    to: Option<u64>,
-    confirmed: &[ObjectId],
+    asked: Rollback<'_>,
     new: NewRelease,
 ) -> Result<RolledBack, MoveError> {
-    let environment = &head.environment;
-    let to = match to {
+    let (environment, confirmed) = (&head.environment, asked.confirmed);
+    let to = match asked.to {
         Some(to) => to,
         None => {
             let history = store.history(environment, SEARCHED_MAX).await?;
@@ -52,20 +63,30 @@ pub async fn roll_back(
         }
     };
     let target = store.release(environment, to).await?;
-    let is_same = target.digest == head.digest;
+    let objects = objects_of(store, environment, &target).await?;
+    let objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
+    let digest = content_digest(&objects);
+    let is_same = digest == head.digest;
     if is_same && current.damage.is_none() {
         return Ok(RolledBack::Already { to });
     }
-    if let Some(Hold { release, quarantine: Some(quarantine), .. }) = head.held(&target.digest) {
+    if let Some(Hold { release, quarantine: Some(quarantine), .. }) = head.held(&digest) {
         let (environment, release) = (environment.clone(), *release);
         let why = quarantine.why.clone();
         return Err(Refused::Quarantined { environment, release, why }.into());
     }
-    let objects = objects_of(store, environment, &target).await?;
     check_needs(sessions, environment, &current.objects, &objects).await?;
     check_removals(environment, &current.objects, &objects, confirmed)?;
+    let losses: Vec<_> = losses(&current.objects, &objects)
+        .into_iter()
+        .filter(|(id, _)| !confirmed.contains(id))
+        .collect();
+    if !losses.is_empty() {
+        return Err(Refused::Losses { environment: environment.clone(), to, losses }.into());
+    }
     let new = NewRelease {
         cause: Cause::Rollback(to),
+        is_gradual: asked.is_gradual,
         moves_all: moves_all(&current.objects, &objects),
         objects,
         confirmed: confirmed.iter().cloned().collect::<BTreeSet<_>>(),
@@ -75,6 +96,26 @@ pub async fn roll_back(
     let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
     let held = (!is_same).then_some(head.release);
     Ok(RolledBack::Moved { to, release: release.number, held })
+}
+
+/// The current objects, of which only some are as the earlier release has them, or gone as there.
+fn narrowed(
+    environment: &str,
+    to: u64,
+    current: &[Object],
+    earlier: Vec<Object>,
+    only: &[ObjectId],
+) -> Result<Vec<Object>, Refused> {
+    if only.is_empty() {
+        return Ok(earlier);
+    }
+    let known = |id: &&ObjectId| current.iter().chain(&earlier).any(|object| object.id() == **id);
+    if let Some(object) = only.iter().find(|id| !known(id)).cloned() {
+        return Err(Refused::NotInRelease { environment: environment.to_owned(), to, object });
+    }
+    let stays = current.iter().filter(|object| !only.contains(&object.id())).cloned();
+    let back = earlier.into_iter().filter(|object| only.contains(&object.id()));
+    Ok(stays.chain(back).collect())
 }
 
 /// Makes the release current again that succeeded last, and quarantines what failed. What holds data and came with
@@ -97,6 +138,13 @@ pub async fn undo(
     {
         keep(&mut objects, &current.objects, kept);
     }
+    // What going back would lose nobody confirmed: those objects stay in the form that they have.
+    let lost: BTreeSet<_> =
+        losses(&current.objects, &objects).into_iter().map(|(id, _)| id).collect();
+    for object in objects.iter_mut().filter(|object| lost.contains(&object.id())) {
+        let present = current.objects.iter().find(|present| present.id() == object.id());
+        present.into_iter().for_each(|present| object.clone_from(present));
+    }
     if content_digest(&objects) == head.digest {
         let (environment, release) = (environment.to_owned(), failed.release);
         return Err(Refused::NothingToUndo { environment, release }.into());
@@ -110,6 +158,7 @@ pub async fn undo(
         commit: target.commit,
         message,
         cause: Cause::Rollback(to),
+        is_gradual: false,
         moves_all: moves_all(&current.objects, &objects),
         objects,
         holds: head.holds_after_rollback(Some(quarantine)),

@@ -6,20 +6,34 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::progress::{ObjectState, Progress};
-use super::{later, shift};
+use super::signals::{
+    Signals, end_is_passed, failed as failed_by_signals, has_end, longest_answer, note_evidence,
+    unknown,
+};
+use super::told::{ended, ended_or_moved, left_out, named, tell};
+use super::{Ask, asks, later, shift};
 use crate::model::ObjectId;
+use crate::signals::Call;
 use crate::store::{
     ARRIVED_MAX, Arrived, Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed,
-    Release, Rollout, Stage, Verdict,
+    Release, Rollout, Shift, Stage, Verdict,
 };
-
-/// Objects that a message names; the rest is counted.
-const NAMED_MAX: usize = 5;
 
 /// The reason of a failure that a person asked for.
 const ABORTED: &str = "Aborted";
 /// The reason while a release is tried again.
 const RETRIED: &str = "Retried";
+/// The reasons of what was found out about a release, beside the state of its objects.
+const FOUND_OUT: [&str; 8] = [
+    "AlarmBreached",
+    "AnalysisUndecided",
+    "CheckFailed",
+    "ChecksOpen",
+    "HookFailed",
+    "NewVersionWorse",
+    "ProbeFailed",
+    "SignalsUnreadable",
+];
 /// After a retry objects have their next pass within this time: until then they say what was before.
 const RETRIED_WITHIN: Duration = Duration::from_secs(60);
 /// How long a rollback waits for its frontends before the functions go back, too: what failed serves meanwhile.
@@ -38,7 +52,11 @@ pub struct Policy {
 
 /// What a plan is made from, beside the rollout itself.
 pub struct Seen<'a> {
+    pub environment: &'a str,
     pub policy: Policy,
+    pub watched: &'a Watched,
+    /// What was found out of what it asks for.
+    pub signals: &'a Signals,
     pub objects: &'a [ObjectState],
     /// Nothing is written to the environment.
     pub is_suspended: bool,
@@ -46,6 +64,35 @@ pub struct Seen<'a> {
     pub decision: Option<&'a DecisionRequest>,
     /// Why the rollback that was planned was refused.
     pub refused: Option<&'a str>,
+}
+
+/// What an environment watches, beside its objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Watched {
+    pub alarms: Vec<String>,
+    /// A release waits while one cannot be read.
+    pub waits_for_alarms: bool,
+    pub checks: Vec<Call>,
+}
+
+#[cfg(test)]
+impl<'a> Seen<'a> {
+    /// Nothing but objects is watched.
+    pub fn sample(policy: Policy, objects: &'a [ObjectState]) -> Self {
+        static WATCHED: Watched =
+            Watched { alarms: Vec::new(), waits_for_alarms: false, checks: Vec::new() };
+        static SIGNALS: Signals = Signals::NONE;
+        Self {
+            environment: "shop",
+            policy,
+            watched: &WATCHED,
+            signals: &SIGNALS,
+            objects,
+            is_suspended: false,
+            decision: None,
+            refused: None,
+        }
+    }
 }
 
 /// Something to do.
@@ -116,6 +163,7 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         deadline: later(now, policy.progress_deadline),
         good,
         cause: release.cause.clone(),
+        gradual: release.gradual,
         answered_at: None,
         arrived: Vec::new(),
         shifts: Vec::new(),
@@ -163,14 +211,16 @@ fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout>
 /// What is to be done about a rollout now; nothing where it stays as it is.
 pub fn plan(before: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
     let mut rollout = before.clone();
+    let asks = asks(before, seen, now);
     note_arrivals(&mut rollout, seen.objects, now);
+    note_evidence(&mut rollout, seen, &asks);
     let mut actions = Vec::new();
     if let Some(request) = new_decision(before, seen) {
         rollout.answered_at = Some(request.at);
         decide(&mut rollout, request, seen, now);
     } else {
-        advance(&mut rollout, seen, now);
-        actions.extend(shift_traffic(&mut rollout, seen, now));
+        advance(&mut rollout, seen, &asks, now);
+        actions.extend(shift_traffic(&mut rollout, seen, &asks, now));
     }
     if rollout.stage() != before.stage() {
         actions.extend(ended_or_moved(&rollout));
@@ -185,7 +235,12 @@ pub fn plan(before: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
 }
 
 /// Gives new versions that are ready their next part of the requests. While they get it, the deadline waits.
-fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Action> {
+fn shift_traffic(
+    rollout: &mut Rollout,
+    seen: &Seen<'_>,
+    asks: &[Ask],
+    now: Timestamp,
+) -> Vec<Action> {
     if !matches!(rollout.stage(), Stage::First | Stage::Second) {
         return Vec::new();
     }
@@ -197,26 +252,38 @@ fn shift_traffic(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<
         // A shift that is over is not kept: a record holds only so many.
         rollout.shifts.retain(|shift| !ready.contains(&shift.id()));
     }
-    let shifting = seen.objects.iter().filter(|o| o.next_version.is_some() && !o.steps.is_empty());
-    for object in shifting {
-        let shifted = shift::advance(rollout, object, now);
+    let is_shifted = |o: &&ObjectState| o.next_version.is_some() && o.shifting.is_gradual();
+    for object in seen.objects.iter().filter(is_shifted) {
+        let shifted = shift::advance(rollout, object, seen, asks, now);
+        if let shift::Shifted::Undecided(why) = shifted {
+            stop(rollout, "AnalysisUndecided", why, now);
+            break;
+        }
         let shift = rollout.shifts.iter().find(|shift| shift.is_of(&object.id));
-        let pause = shift
-            .and_then(|shift| object.steps.get(shift.step))
-            .map_or(Duration::ZERO, |s| s.pause);
-        let end = later(later(now, pause), seen.policy.progress_deadline);
+        let end = later(later(now, longest_step(object, shift)), seen.policy.progress_deadline);
         if shift.is_some() && shifted != shift::Shifted::Nothing {
             rollout.deadline = rollout.deadline.max(end);
         }
-        let shift::Shifted::To { weight, version } = shifted else { continue };
+        let shift::Shifted::To { weight, version, unread } = shifted else { continue };
         let id = &object.id;
+        let unread = unread.map(|why| format!("; how it does cannot be seen: {why}"));
         let message = format!(
-            "release {}: {weight} % of the requests of {id} go to version {version}",
-            rollout.release
+            "release {}: {weight} % of the requests of {id} go to version {version}{}",
+            rollout.release,
+            unread.unwrap_or_default()
         );
         told.push(tell(EventKind::Normal, "TrafficShifted", message));
     }
     told
+}
+
+/// How long a step may last.
+fn longest_step(object: &ObjectState, shift: Option<&Shift>) -> Duration {
+    let Some(step) = shift.and_then(|shift| object.shifting.steps.get(shift.step)) else {
+        return Duration::ZERO;
+    };
+    let analysis = &object.shifting.analysis;
+    if analysis.is_required { step.pause.max(analysis.max_duration) } else { step.pause }
 }
 
 fn new_decision<'a>(rollout: &Rollout, seen: &Seen<'a>) -> Option<&'a DecisionRequest> {
@@ -239,7 +306,7 @@ fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now
             let policy = Policy { rolls_back: true, ..seen.policy };
             fail(rollout, ABORTED, message, policy, now);
         }
-        (Decision::Promote, Stage::Waiting | Stage::First | Stage::Second) => {
+        (Decision::Promote, Stage::Waiting | Stage::First | Stage::Second | Stage::Checking) => {
             // A person has looked: what fails already would end the bake time at once.
             let unwatched = Policy { bake_time: Duration::ZERO, ..seen.policy };
             succeed(rollout, "Promoted", format!("promoted by {who}"), unwatched, now);
@@ -249,13 +316,21 @@ fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now
             rollout.reason = RETRIED.to_owned();
             rollout.message = format!("retried by {who}");
             rollout.deadline = later(now, seen.policy.progress_deadline);
+            // What a version has shown so far was not enough: it shows it once more.
+            for shift in &mut rollout.shifts {
+                (shift.since, shift.first_at) = (None, None);
+                (shift.errors, shift.slow) = (None, None);
+            }
             enter(rollout, Stage::First, now);
         }
         (Decision::Promote | Decision::Retry, _) => {}
     }
 }
 
-fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
+fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp) {
+    if let Some((reason, message)) = failed_by_signals(rollout, seen, asks) {
+        return fail(rollout, reason, message, seen.policy, now);
+    }
     let counted = || seen.objects.iter().filter(|object| !object.was_unwell);
     let since = rollout.stages.last().map_or(now, |passed| passed.since);
     let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
@@ -281,6 +356,15 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
                 enter(rollout, Stage::Over, now);
             }
         }
+        // What was seen of it is no accident, or was never seen: a person decides.
+        Stage::Waiting if FOUND_OUT.contains(&rollout.reason.as_str()) => {}
+        Stage::Waiting if all_ready && has_end(seen) => {
+            rollout.verdict = Verdict::Progressing;
+            rollout.reason = "Progressing".to_owned();
+            rollout.message.clear();
+            rollout.deadline = later(now, seen.policy.progress_deadline);
+            enter(rollout, Stage::Checking, now);
+        }
         Stage::Waiting if all_ready => {
             let message = "its objects became ready after all".to_owned();
             succeed(rollout, "Recovered", message, seen.policy, now);
@@ -305,29 +389,50 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
         Stage::First | Stage::Second if !failed.is_empty() => {
             fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
         }
+        Stage::First | Stage::Second if all_ready && has_end(seen) => {
+            rollout.deadline = later(now, seen.policy.progress_deadline);
+            enter(rollout, Stage::Checking, now);
+        }
+        Stage::Checking if !failed.is_empty() => {
+            fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
+        }
+        Stage::Checking if all_ready && end_is_passed(rollout, seen, asks, now) => {
+            succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
+        }
         Stage::First | Stage::Second if all_ready => {
             succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
         }
         Stage::First if first_is_ready => enter(rollout, Stage::Second, now),
         Stage::First | Stage::Second if is_retried => {}
-        Stage::First | Stage::Second => wait_or_give_up(rollout, seen, now),
+        Stage::First | Stage::Second | Stage::Checking => {
+            wait_or_give_up(rollout, seen, asks, now);
+        }
     }
 }
 
 /// Not everything is ready: that is all right until the deadline, and for a person to know.
-fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, now: Timestamp) {
+fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp) {
     let open: Vec<_> = seen
         .objects
         .iter()
         .filter(|object| !object.was_unwell && object.progress != Progress::Ready)
         .collect();
-    let asks: Vec<_> =
+    let asking: Vec<_> =
         open.iter().copied().filter(|o| matches!(o.progress, Progress::Asks(_))).collect();
-    if !asks.is_empty() {
-        return stop(rollout, "ConfirmationNeeded", named(&asks), now);
+    if !asking.is_empty() {
+        return stop(rollout, "ConfirmationNeeded", named(&asking), now);
     }
-    if now < rollout.deadline {
+    if now < later(rollout.deadline, longest_answer(asks)) {
         return;
+    }
+    let unknown = unknown(seen, asks);
+    if !unknown.is_empty() {
+        return stop(rollout, "SignalsUnreadable", unknown.join("; "), now);
+    }
+    if open.is_empty() {
+        let seconds = seen.policy.progress_deadline.as_secs();
+        let message = format!("its checks did not pass within {seconds} s");
+        return stop(rollout, "ChecksOpen", message, now);
     }
     let is_held =
         seen.is_suspended || open.iter().any(|o| matches!(o.progress, Progress::HeldBack(_)));
@@ -381,7 +486,7 @@ fn enter(rollout: &mut Rollout, stage: Stage, now: Timestamp) {
     if let Some(last) = rollout.stages.last_mut() {
         last.until = Some(now);
     }
-    if matches!(stage, Stage::Second | Stage::Baking | Stage::Over) {
+    if matches!(stage, Stage::Second | Stage::Checking | Stage::Baking | Stage::Over) {
         rollout.second_open = true;
     }
     rollout.frontends_moved |= rollout.second_open && rollout.order == Order::FrontendsLast;
@@ -397,7 +502,9 @@ const STAGES_MAX: usize = 50;
 
 /// Remembers which objects of the release became ready, and when.
 fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp) {
-    if !matches!(rollout.stage(), Stage::First | Stage::Second | Stage::Waiting) {
+    let is_open =
+        |stage| matches!(stage, Stage::First | Stage::Second | Stage::Checking | Stage::Waiting);
+    if !is_open(rollout.stage()) {
         return;
     }
     for object in objects.iter().filter(|o| o.is_changed && o.progress == Progress::Ready) {
@@ -409,102 +516,6 @@ fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp)
             rollout.arrived.push(Arrived { kind, name, at: now });
         }
     }
-}
-
-fn ended_or_moved(rollout: &Rollout) -> Option<Action> {
-    match rollout.stage() {
-        Stage::First | Stage::Over if rollout.verdict == Verdict::Progressing => None,
-        Stage::Second => {
-            let what = match rollout.order {
-                Order::FrontendsFirst => "the functions go back now, too",
-                _ => "what the frontends call is ready; the frontends follow",
-            };
-            let message = format!("release {}: {what}", rollout.release);
-            Some(tell(EventKind::Normal, "ReleaseProgressing", message))
-        }
-        _ => ended(rollout),
-    }
-}
-
-/// What people are told of the verdict.
-fn ended(rollout: &Rollout) -> Option<Action> {
-    let number = rollout.release;
-    let with = |text: String| match rollout.message.as_str() {
-        "" => text,
-        message => format!("{text}: {message}"),
-    };
-    let (kind, reason, message) = match (rollout.verdict, rollout.stage()) {
-        (Verdict::Succeeded, Stage::Over) if is_baked(rollout) => {
-            (EventKind::Normal, "ReleaseBaked", format!("release {number} is no longer watched"))
-        }
-        (Verdict::Succeeded, _) => {
-            (EventKind::Normal, "ReleaseSucceeded", with(format!("release {number} succeeded")))
-        }
-        (Verdict::Failed, Stage::RollingBack { to }) => {
-            let text = with(format!("release {number} failed"));
-            (EventKind::Warning, "ReleaseFailed", format!("{text}; going back to release {to}"))
-        }
-        (Verdict::Failed, _) if matches!(rollout.cause, Cause::Rollback(_)) => {
-            let text = with(format!("the rollback in release {number} failed"));
-            let next = "nothing more happens by itself: mend it, or roll back to another release";
-            (EventKind::Warning, "RollbackFailed", format!("{text}; {next}"))
-        }
-        (Verdict::Failed, _) => {
-            let text = with(format!("release {number} failed"));
-            let next = "it stays current, and succeeds once its objects are ready";
-            (EventKind::Warning, "ReleaseFailed", format!("{text}; {next}"))
-        }
-        (Verdict::Inconclusive, _) => {
-            let text = with(format!("release {number} waits for a person"));
-            let text = format!("{text}; decide with `trueup rollout promote`, `retry` or `abort`");
-            (EventKind::Warning, "ReleaseInconclusive", text)
-        }
-        (Verdict::RolledBack, _) => {
-            let text = with(format!("release {number} was rolled back"));
-            (EventKind::Warning, "ReleaseRolledBack", text)
-        }
-        (Verdict::Superseded, _) => {
-            let text = with(format!("release {number} was superseded"));
-            (EventKind::Normal, "ReleaseSuperseded", text)
-        }
-        (Verdict::Pending | Verdict::Progressing, _) => return None,
-    };
-    Some(tell(kind, reason, message))
-}
-
-fn is_baked(rollout: &Rollout) -> bool {
-    rollout.stages.iter().any(|passed| passed.stage == Stage::Baking)
-}
-
-fn tell(kind: EventKind, reason: &'static str, message: String) -> Action {
-    Action::Tell { kind, reason, message }
-}
-
-/// Objects with what is said of them.
-fn named(objects: &[&ObjectState]) -> String {
-    let said = |object: &&ObjectState| match &object.progress {
-        Progress::Ready => object.id.to_string(),
-        Progress::Waiting(message)
-        | Progress::Unknown(message)
-        | Progress::HeldBack(message)
-        | Progress::Asks(message)
-        | Progress::Failed(message) => format!("{}: {message}", object.id),
-    };
-    let mut parts: Vec<_> = objects.iter().take(NAMED_MAX).map(said).collect();
-    if objects.len() > NAMED_MAX {
-        parts.push(format!("and {} more", objects.len() - NAMED_MAX));
-    }
-    parts.join("; ")
-}
-
-/// Objects that do not count, for the message of a success.
-fn left_out(objects: &[ObjectState]) -> String {
-    let unwell: Vec<_> =
-        objects.iter().filter(|o| o.was_unwell && o.progress != Progress::Ready).collect();
-    if unwell.is_empty() {
-        return String::new();
-    }
-    format!("not counted, as it was so before: {}", named(&unwell))
 }
 
 #[cfg(test)]
@@ -521,27 +532,15 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn object(name: &str, progress: Progress) -> ObjectState {
-        let id: ObjectId = name.parse().unwrap();
-        let is_second = name.starts_with("Frontend");
-        ObjectState {
-            id,
-            generation: 2,
-            is_changed: true,
-            is_second,
-            was_unwell: false,
-            steps: Vec::new(),
-            next_version: None,
-            progress,
-        }
-    }
-
     fn ready() -> Vec<ObjectState> {
-        vec![object("Function/api", Progress::Ready), object("Frontend/web", Progress::Ready)]
+        vec![
+            ObjectState::sample("Function/api", Progress::Ready),
+            ObjectState::sample("Frontend/web", Progress::Ready),
+        ]
     }
 
     fn seen(objects: &[ObjectState]) -> Seen<'_> {
-        Seen { policy: POLICY, objects, is_suspended: false, decision: None, refused: None }
+        Seen::sample(POLICY, objects)
     }
 
     /// Release 1, which has succeeded, and release 2 after it.
@@ -570,7 +569,7 @@ mod tests {
     fn a_release_succeeds_fails_or_waits_by_what_its_objects_do() {
         use Progress::*;
         let text = || "why".to_owned();
-        let api = |progress| vec![object("Function/api", progress)];
+        let api = |progress| vec![ObjectState::sample("Function/api", progress)];
         for (objects, second, expected) in [
             (ready(), 1001, "Succeeded Baking Ready"),
             (api(Waiting(text())), 1001, "Progressing First Progressing"),
@@ -585,7 +584,10 @@ mod tests {
             (api(Unknown(text())), 1900, "Inconclusive Waiting NotObserved Function/api: why"),
             (api(HeldBack(text())), 1900, "Inconclusive Waiting HeldBack Function/api: why"),
             (
-                vec![object("Function/api", Ready), object("Frontend/web", Waiting(text()))],
+                vec![
+                    ObjectState::sample("Function/api", Ready),
+                    ObjectState::sample("Frontend/web", Waiting(text())),
+                ],
                 1001,
                 "Progressing Second Progressing",
             ),
@@ -601,7 +603,7 @@ mod tests {
         objects.push(ObjectState {
             is_changed: false,
             was_unwell: true,
-            ..object("Table/orders", Progress::Failed("denied".to_owned()))
+            ..ObjectState::sample("Table/orders", Progress::Failed("denied".to_owned()))
         });
         let ended = after(&second_release(), &seen(&objects), 1001);
         assert_eq!(
@@ -612,7 +614,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_rolled_back_once_that_is_recorded_and_a_rollback_never_is() {
-        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let broken = [ObjectState::sample("Function/api", Progress::Failed("broken".to_owned()))];
         let failed = after(&second_release(), &seen(&broken), 1010);
         assert_eq!(plan(&failed, &seen(&broken), at(1011)), [Action::RollBack { to: 1 }]);
         let back =
@@ -634,14 +636,15 @@ mod tests {
     #[test]
     fn frontends_move_last_and_go_back_first() {
         let half = [
-            object("Function/api", Progress::Ready),
-            object("Frontend/web", Progress::Waiting("gated".to_owned())),
+            ObjectState::sample("Function/api", Progress::Ready),
+            ObjectState::sample("Frontend/web", Progress::Waiting("gated".to_owned())),
         ];
         let forward = second_release();
         assert_eq!((forward.order, forward.second_open), (Order::FrontendsLast, false));
         let moved = after(&forward, &seen(&half), 1010);
         assert_eq!((moved.stage(), moved.second_open), (Stage::Second, true));
-        let broken = [object("Frontend/web", Progress::Failed("the build failed".to_owned()))];
+        let broken =
+            [ObjectState::sample("Frontend/web", Progress::Failed("the build failed".to_owned()))];
         let failed = after(&moved, &seen(&broken), 1020);
         let rollback = Release::sample(3, "a", Cause::Rollback(1));
         let back = begin(Some(&failed), &rollback, POLICY, at(1030)).rollout;
@@ -650,7 +653,9 @@ mod tests {
 
     #[test]
     fn a_rollback_does_not_wait_for_frontends_that_do_not_come_back() {
-        let web = |progress| [ObjectState { is_second: false, ..object("Frontend/web", progress) }];
+        let web = |progress| {
+            [ObjectState { is_second: false, ..ObjectState::sample("Frontend/web", progress) }]
+        };
         let half = web(Progress::Waiting("it builds".to_owned()));
         let broken = web(Progress::Failed("the build failed".to_owned()));
         let moved = after(&second_release(), &seen(&ready()), 1010);
@@ -664,7 +669,7 @@ mod tests {
 
     #[test]
     fn a_retry_waits_for_the_next_pass_of_what_had_failed() {
-        let broken = [object("Function/api", Progress::Failed("denied".to_owned()))];
+        let broken = [ObjectState::sample("Function/api", Progress::Failed("denied".to_owned()))];
         let first = begin(None, &Release::sample(1, "a", Cause::Apply), POLICY, at(0)).rollout;
         let failed = after(&first, &seen(&broken), 5);
         let (author, message) = ("ada".to_owned(), String::new());
@@ -679,7 +684,7 @@ mod tests {
 
     #[test]
     fn nothing_is_rolled_back_where_nothing_succeeded_before_or_a_person_does_it() {
-        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let broken = [ObjectState::sample("Function/api", Progress::Failed("broken".to_owned()))];
         let first = begin(None, &Release::sample(1, "a", Cause::Apply), POLICY, at(0)).rollout;
         assert_eq!(after(&first, &seen(&broken), 5).stage(), Stage::Waiting);
         let by_hand = Policy { rolls_back: false, ..POLICY };
@@ -691,7 +696,7 @@ mod tests {
     fn a_success_is_watched_for_the_bake_time() {
         let objects = ready();
         let baking = after(&second_release(), &seen(&objects), 1010);
-        let broken = [object("Function/api", Progress::Failed("broken".to_owned()))];
+        let broken = [ObjectState::sample("Function/api", Progress::Failed("broken".to_owned()))];
         let failed = after(&baking, &seen(&broken), 1100);
         assert_eq!(outline(&failed), "Failed RollingBack FailedWhileBaking Function/api: broken");
         let over = after(&baking, &seen(&objects), 1310);
@@ -716,7 +721,8 @@ mod tests {
 
     #[test]
     fn a_person_decides_what_nobody_can_tell() {
-        let asks = [object("Table/orders", Progress::Asks("an index goes".to_owned()))];
+        let asks =
+            [ObjectState::sample("Table/orders", Progress::Asks("an index goes".to_owned()))];
         let waiting = after(&second_release(), &seen(&asks), 1010);
         for (decision, expected) in [
             (Decision::Promote, "Succeeded Over Promoted promoted by ada: I looked"),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::engine::HeldBack;
 use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
-use crate::kinds::{Kind, ShiftStep};
+use crate::kinds::{Kind, Shifting};
 use crate::model::{ConditionStatus, ObjectId, ReadyVersion, condition_type};
 use crate::store::{Order, StatusRecord};
 
@@ -33,7 +33,7 @@ pub enum Progress {
 }
 
 /// One object of a release.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ObjectState {
     pub id: ObjectId,
     /// The release in which it changed last.
@@ -45,10 +45,30 @@ pub struct ObjectState {
     /// It was not ready before the release began, which did not change it: that says nothing of the release.
     pub was_unwell: bool,
     /// How a new version of it gets its requests.
-    pub steps: Vec<ShiftStep>,
+    pub shifting: Shifting,
+    /// The resource's name at AWS; empty while it is not known.
+    pub aws_name: String,
     /// The version that is ready to take over.
     pub next_version: Option<ReadyVersion>,
     pub progress: Progress,
+}
+
+#[cfg(test)]
+impl ObjectState {
+    /// An object that release 2 changed.
+    pub fn sample(name: &str, progress: Progress) -> Self {
+        Self {
+            id: name.parse().unwrap(),
+            generation: 2,
+            is_changed: true,
+            is_second: name.starts_with("Frontend"),
+            was_unwell: false,
+            shifting: Shifting::default(),
+            aws_name: "shop-api".to_owned(),
+            next_version: None,
+            progress,
+        }
+    }
 }
 
 /// How far an object is. `generation` is the release in which it changed last, `is_changed` says that this was
@@ -72,7 +92,8 @@ pub fn object_state(
         is_changed,
         is_second: waits_for_second(order, id, is_changed, status, began_at),
         was_unwell,
-        steps: Vec::new(),
+        shifting: Shifting::default(),
+        aws_name: status.and_then(|s| s.outputs.get("name").cloned()).unwrap_or_default(),
         // What was seen of an earlier form is another version.
         next_version: status
             .filter(|status| status.observed_generation >= generation)

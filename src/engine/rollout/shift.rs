@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{ObjectState, later};
-use crate::kinds::ShiftStep;
+use super::signals::{Judgement, gates_are_passed, judge, pause_end};
+use super::{Ask, ObjectState, Seen};
+use crate::kinds::Shifting;
 use crate::model::{ObjectId, Part};
 use crate::store::{Cause, Rollout, Shift, Stage, Verdict};
 
@@ -14,25 +15,26 @@ pub fn weight(
     rollout: &Rollout,
     id: &ObjectId,
     generation: u64,
-    steps: &[ShiftStep],
+    shifting: &Shifting,
 ) -> Option<Part> {
-    let is_over = matches!(rollout.stage(), Stage::Baking | Stage::Over);
-    let is_gradual = !matches!(rollout.cause, Cause::Rollback(_)) && rollout.good.is_some();
-    if steps.is_empty() || is_over || !is_gradual || !is_changed(rollout, generation) {
+    let is_over = matches!(rollout.stage(), Stage::Checking | Stage::Baking | Stage::Over);
+    let is_back = matches!(rollout.cause, Cause::Rollback(_)) && !rollout.gradual;
+    let is_gradual = !is_back && rollout.good.is_some();
+    if !shifting.is_gradual() || is_over || !is_gradual || !is_changed(rollout, generation) {
         return None;
     }
     let Some(shift) = rollout.shifts.iter().find(|shift| shift.is_of(id)) else {
         return Some(Part::default());
     };
-    let percent = steps.get(shift.step).map_or(100, |step| step.weight);
+    let percent = shifting.steps.get(shift.step).map_or(100, |step| step.weight);
     Some(Part { version: Some(shift.version.clone()), percent })
 }
 
 /// The same for a release that is not recorded yet, after the release of `before`.
-pub fn weight_to_come(before: Option<&Rollout>, steps: &[ShiftStep]) -> Option<Part> {
+pub fn weight_to_come(before: Option<&Rollout>, shifting: &Shifting) -> Option<Part> {
     let has_good =
         before.is_some_and(|before| before.verdict == Verdict::Succeeded || before.good.is_some());
-    (has_good && !steps.is_empty()).then(Part::default)
+    (has_good && shifting.is_gradual()).then(Part::default)
 }
 
 /// The object changed since the release that succeeded last: what a release that was not over changed has not
@@ -51,98 +53,133 @@ pub(super) enum Shifted {
     To {
         weight: u8,
         version: String,
+        /// What could not be found out about it.
+        unread: Option<String>,
     },
+    /// It takes too long to tell whether it works.
+    Undecided(String),
 }
 
-/// Begins with a version that is ready, or goes on to the next step where a pause is over. A pause begins when
-/// the part was seen to be given: whoever died between the two has shown nothing.
-pub(super) fn advance(rollout: &mut Rollout, object: &ObjectState, now: Timestamp) -> Shifted {
-    let ObjectState { id, generation, steps, .. } = object;
-    let given = weight(rollout, id, *generation, steps);
+/// Begins with a version that is ready and has passed its gates, or goes on to the next step where a pause is over
+/// and the version has shown what it must. A pause begins when the part was seen to be given: whoever died between
+/// the two has shown nothing.
+pub(super) fn advance(
+    rollout: &mut Rollout,
+    object: &ObjectState,
+    seen: &Seen<'_>,
+    asks: &[Ask],
+    now: Timestamp,
+) -> Shifted {
+    let ObjectState { id, generation, shifting, .. } = object;
+    let given = weight(rollout, id, *generation, shifting);
     let (Some(_), Some(ready)) = (given, &object.next_version) else {
         return Shifted::Nothing;
     };
     let known = rollout.shifts.iter_mut().find(|shift| shift.is_of(id));
-    let step = match known {
+    let known = match known {
         // Another version took its place, as after a secret that changed: it begins anew.
         Some(shift) if shift.version != ready.version => {
-            shift.version.clone_from(&ready.version);
-            (shift.step, shift.since) = (0, None);
-            0
+            rollout.shifts.retain(|shift| !shift.is_of(id));
+            None
         }
-        Some(shift) => {
-            let Some(step) = steps.get(shift.step) else { return Shifted::Nothing };
-            match shift.since {
-                None if ready.weight == step.weight => {
-                    shift.since = Some(now);
-                    return Shifted::Seen;
-                }
-                Some(since) if now >= later(since, step.pause) => {
-                    (shift.step, shift.since) = (shift.step + 1, None);
-                    shift.step
-                }
-                _ => return Shifted::Nothing,
-            }
-        }
-        None => {
-            let (kind, name) = (id.kind.to_string(), id.name.to_string());
-            let version = ready.version.clone();
-            rollout.shifts.push(Shift { kind, name, version, step: 0, since: None });
-            0
-        }
+        known => known,
     };
-    let weight = steps.get(step).map_or(100, |step| step.weight);
-    Shifted::To { weight, version: ready.version.clone() }
+    let Some(shift) = known else {
+        if !gates_are_passed(id, seen, asks) {
+            return Shifted::Nothing;
+        }
+        rollout.shifts.push(Shift::new(id, &ready.version));
+        return to(shifting, 0, &ready.version, None);
+    };
+    let Some(step) = shifting.steps.get(shift.step) else { return Shifted::Nothing };
+    match pause_end(shift, object) {
+        None if ready.weight == step.weight => {
+            shift.since = Some(now);
+            shift.first_at.get_or_insert(now);
+            Shifted::Seen
+        }
+        Some(end) if now >= end => match judge(shift, object, seen, asks, now) {
+            Judgement::GoOn(unread) => {
+                (shift.step, shift.since) = (shift.step + 1, None);
+                to(shifting, shift.step, &ready.version, unread)
+            }
+            Judgement::Wait => Shifted::Nothing,
+            Judgement::GiveUp(why) => Shifted::Undecided(why),
+        },
+        _ => Shifted::Nothing,
+    }
+}
+
+fn to(shifting: &Shifting, step: usize, version: &str, unread: Option<String>) -> Shifted {
+    let weight = shifting.steps.get(step).map_or(100, |step| step.weight);
+    Shifted::To { weight, version: version.to_owned(), unread }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Policy, Progress, begin};
+    use super::super::{Policy, Progress, Signals, asks, begin};
     use super::*;
+    use crate::kinds::{Probe, ShiftStep};
     use crate::model::ReadyVersion;
+    use crate::signals::{Answer, Expected, Failure, Traffic};
     use crate::store::{Good, Release};
+
+    const POLICY: Policy = Policy {
+        progress_deadline: Duration::from_secs(900),
+        bake_time: Duration::ZERO,
+        rolls_back: true,
+    };
 
     fn rollout() -> Rollout {
         let release = Release::sample(2, "b", Cause::Apply);
-        let policy = Policy {
-            progress_deadline: Duration::from_secs(900),
-            bake_time: Duration::ZERO,
-            rolls_back: true,
-        };
         let good = Some(Good { release: 1, digest: "a".to_owned() });
-        Rollout { good, ..begin(None, &release, policy, at(0)).rollout }
+        Rollout { good, ..begin(None, &release, POLICY, at(0)).rollout }
     }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn api(steps: &[ShiftStep], next_version: Option<ReadyVersion>) -> ObjectState {
-        ObjectState {
-            id: ObjectId::new("Function", "api"),
-            generation: 2,
-            is_changed: true,
-            is_second: false,
-            was_unwell: false,
-            steps: steps.to_vec(),
-            next_version,
-            progress: Progress::Waiting(String::new()),
-        }
+    fn shifting(steps: &[ShiftStep]) -> Shifting {
+        Shifting { steps: steps.to_vec(), ..Shifting::default() }
     }
 
-    fn given(rollout: &Rollout, steps: &[ShiftStep]) -> Option<u8> {
-        weight(rollout, &ObjectId::new("Function", "api"), 2, steps).map(|part| part.percent)
+    fn api(shifting: &Shifting, next_version: Option<ReadyVersion>) -> ObjectState {
+        let waiting = ObjectState::sample("Function/api", Progress::Waiting(String::new()));
+        ObjectState { shifting: shifting.clone(), next_version, ..waiting }
+    }
+
+    fn version(version: &str, weight: u8) -> ReadyVersion {
+        ReadyVersion { version: version.to_owned(), from: "1".to_owned(), weight }
+    }
+
+    fn given(rollout: &Rollout, shifting: &Shifting) -> Option<u8> {
+        weight(rollout, &ObjectId::new("Function", "api"), 2, shifting).map(|part| part.percent)
+    }
+
+    /// Everything that is asked is answered so.
+    fn advanced(
+        rollout: &mut Rollout,
+        object: &ObjectState,
+        answer: &Result<Answer, Failure>,
+        second: i64,
+    ) -> Shifted {
+        let (objects, mut signals) = ([object.clone()], Signals::default());
+        let asked = asks(rollout, &Seen::sample(POLICY, &objects), at(second));
+        asked.iter().for_each(|ask| signals.hear(ask.key.clone(), at(second), answer.clone()));
+        let seen = Seen { signals: &signals, ..Seen::sample(POLICY, &objects) };
+        advance(rollout, object, &seen, &asked, at(second))
     }
 
     #[test]
     fn a_pause_begins_when_the_part_was_seen() {
         let step = |weight| ShiftStep { weight, pause: Duration::from_secs(60) };
-        let steps = [step(10), step(50)];
+        let shifting = shifting(&[step(10), step(50)]);
         let mut rollout = rollout();
-        let to = |weight| Shifted::To { weight, version: "2".to_owned() };
-        assert_eq!(given(&rollout, &steps), Some(0), "nothing is published yet");
+        let to = |weight| Shifted::To { weight, version: "2".to_owned(), unread: None };
+        assert_eq!(given(&rollout, &shifting), Some(0), "nothing is published yet");
         for (second, seen, expected, percent) in [
             (10, None, Shifted::Nothing, 0),
             (20, Some(0), to(10), 10),
@@ -154,34 +191,72 @@ mod tests {
             (721, Some(50), to(100), 100),
             (999, Some(50), Shifted::Nothing, 100),
         ] {
-            let ready = seen.map(|weight| ReadyVersion { version: "2".to_owned(), weight });
-            let shifted = advance(&mut rollout, &api(&steps, ready), at(second));
+            let object = api(&shifting, seen.map(|weight| version("2", weight)));
+            let answer = Ok(Answer::Traffic(Traffic::default()));
+            let shifted = advanced(&mut rollout, &object, &answer, second);
             assert_eq!(shifted, expected, "at {second}");
-            assert_eq!(given(&rollout, &steps), Some(percent), "at {second}");
+            assert_eq!(given(&rollout, &shifting), Some(percent), "at {second}");
         }
+    }
+
+    #[test]
+    fn a_pause_that_is_over_waits_for_a_look_at_the_metrics() {
+        let shifting = shifting(&[ShiftStep { weight: 10, pause: Duration::from_secs(60) }]);
+        let (mut rollout, object) = (rollout(), api(&shifting, Some(version("2", 10))));
+        let answer = Ok(Answer::Traffic(Traffic::default()));
+        advanced(&mut rollout, &object, &answer, 0);
+        advanced(&mut rollout, &object, &answer, 1);
+        let objects = [object.clone()];
+        let seen = Seen::sample(POLICY, &objects);
+        let asked = asks(&rollout, &seen, at(70));
+        assert_eq!(advance(&mut rollout, &object, &seen, &asked, at(70)), Shifted::Nothing);
+        let denied = Err(Failure::Unknown("denied".to_owned()));
+        let unread = Some("Function/api: the metrics of version 2: denied".to_owned());
+        let expected = Shifted::To { weight: 100, version: "2".to_owned(), unread };
+        assert_eq!(advanced(&mut rollout, &object, &denied, 71), expected);
     }
 
     #[test]
     fn another_version_begins_anew() {
-        let steps = [ShiftStep { weight: 10, pause: Duration::from_secs(60) }];
+        let shifting = shifting(&[ShiftStep { weight: 10, pause: Duration::from_secs(60) }]);
         let mut rollout = rollout();
-        let ready = |version: &str| ReadyVersion { version: version.to_owned(), weight: 10 };
-        for (second, version, percent) in
-            [(0, "2", 10), (1, "2", 10), (70, "2", 100), (80, "3", 10)]
+        for (second, number, percent) in [(0, "2", 10), (1, "2", 10), (70, "2", 100), (80, "3", 10)]
         {
-            advance(&mut rollout, &api(&steps, Some(ready(version))), at(second));
-            assert_eq!(given(&rollout, &steps), Some(percent), "at {second}");
+            let object = api(&shifting, Some(version(number, 10)));
+            let answer = Ok(Answer::Traffic(Traffic::default()));
+            advanced(&mut rollout, &object, &answer, second);
+            assert_eq!(given(&rollout, &shifting), Some(percent), "at {second}");
         }
     }
 
     #[test]
+    fn a_version_gets_nothing_before_its_probes_have_passed() {
+        let probe = Probe {
+            payload: serde_json::json!({}),
+            expected: Expected::default(),
+            timeout: Duration::from_secs(10),
+        };
+        let shifting = Shifting { probes: vec![probe], ..Shifting::default() };
+        let mut rollout = rollout();
+        let object = api(&shifting, Some(version("2", 0)));
+        let wrong = Err(Failure::Unexpected("502".to_owned()));
+        assert_eq!(advanced(&mut rollout, &object, &wrong, 10), Shifted::Nothing);
+        assert_eq!(given(&rollout, &shifting), Some(0));
+        let passed = advanced(&mut rollout, &object, &Ok(Answer::AsExpected), 20);
+        assert_eq!(passed, Shifted::To { weight: 100, version: "2".to_owned(), unread: None });
+        assert_eq!(given(&rollout, &shifting), Some(100), "there are no steps");
+    }
+
+    #[test]
     fn what_has_proven_itself_gets_all_at_once() {
-        let steps = [ShiftStep { weight: 10, pause: Duration::from_secs(60) }];
+        let shifting = shifting(&[ShiftStep { weight: 10, pause: Duration::from_secs(60) }]);
         let (id, forward) = (ObjectId::new("Function", "api"), rollout());
-        assert_eq!(weight(&forward, &id, 1, &steps), None, "the good release has it");
+        assert_eq!(weight(&forward, &id, 1, &shifting), None, "the good release has it");
         let back = Rollout { cause: Cause::Rollback(1), ..rollout() };
-        assert_eq!(weight(&back, &id, 3, &steps), None);
+        assert_eq!(weight(&back, &id, 3, &shifting), None);
+        let slowly = Rollout { gradual: true, ..back };
+        assert_eq!(weight(&slowly, &id, 3, &shifting), Some(Part::default()));
         let delete = Rollout { cause: Cause::Delete, ..rollout() };
-        assert_eq!(weight(&delete, &id, 2, &steps), Some(Part::default()), "it is not over");
+        assert_eq!(weight(&delete, &id, 2, &shifting), Some(Part::default()), "it is not over");
     }
 }

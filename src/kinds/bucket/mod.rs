@@ -9,6 +9,7 @@
 mod apply;
 mod check;
 mod facets;
+mod losses;
 mod observe;
 mod plan;
 mod spec;
@@ -58,6 +59,10 @@ impl Kind for Bucket {
 
     fn check_name(name: &str) -> Result<(), String> {
         check::check_name(name)
+    }
+
+    fn losses(before: &BucketSpec, after: &BucketSpec) -> Vec<String> {
+        losses::losses(before, after)
     }
 
     fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::aws::{Target, tags};
 use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
+use crate::signals::{Call, CallTarget, Expected};
 
 pub const NAME: &str = "Environment";
 
@@ -116,7 +117,53 @@ pub struct RolloutPolicy {
     pub bake_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackPolicy>,
+    /// CloudWatch alarms, by their names, of the environment's account and region. One that goes off from the
+    /// start of a release to the end of its bake time fails it. At most 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), inner(length(min = 1, max = 255)))]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub alarms: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable_alarms: Option<UnreadableAlarms>,
+    /// Pages that have to answer before a release has succeeded, and during its bake time. At most 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub checks: Option<Vec<HttpCheck>>,
 }
+
+/// What an alarm that cannot be read means, or one that does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UnreadableAlarms {
+    /// The release waits, and in the end for a person.
+    #[default]
+    Wait,
+    /// Nothing: the release goes on.
+    Ignore,
+}
+
+/// A page, and what it has to answer. It fails a release when it fails three times in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpCheck {
+    #[schemars(regex(pattern = r"^https?://\S+$"), length(max = 2000))]
+    pub url: String,
+    /// The status; any of 200 to 299 where it is not given. Redirects are not followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 599))]
+    pub status: Option<u16>,
+    /// A text in the first MiB of the body. `{release}` stands for the number of the release, `{commit}` for the
+    /// commit that it was applied from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub contains: Option<String>,
+    /// How long it may take, as `10s`, which it is where it is not given; 1s to 60s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+}
+
+const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RollbackPolicy {
@@ -176,6 +223,40 @@ impl EnvironmentSpec {
         policy == RollbackPolicy::Automatic
     }
 
+    /// The alarms that are watched.
+    pub fn alarms(&self) -> &[String] {
+        self.rollout.as_ref().and_then(|rollout| rollout.alarms.as_deref()).unwrap_or_default()
+    }
+
+    /// A release waits while an alarm cannot be read.
+    pub fn waits_for_alarms(&self) -> bool {
+        let policy = self.rollout.as_ref().and_then(|rollout| rollout.unreadable_alarms);
+        policy.unwrap_or_default() == UnreadableAlarms::Wait
+    }
+
+    /// The checks of a release.
+    pub fn checks(&self, release: u64, commit: &str) -> Vec<Call> {
+        let checks = self.rollout.iter().filter_map(|rollout| rollout.checks.as_deref()).flatten();
+        let filled = |text: &String| {
+            text.replace("{release}", &release.to_string()).replace("{commit}", commit)
+        };
+        checks
+            .map(|check| Call {
+                target: CallTarget::Page { url: check.url.clone(), body: None },
+                expected: Expected {
+                    status: check.status,
+                    contains: check.contains.as_ref().map(filled),
+                    matches: Vec::new(),
+                },
+                timeout: check
+                    .timeout
+                    .as_deref()
+                    .and_then(|text| parse_duration(text).ok())
+                    .unwrap_or(CHECK_TIMEOUT_DEFAULT),
+            })
+            .collect()
+    }
+
     pub fn drift_policy(&self) -> DriftPolicy {
         self.reconcile.as_ref().and_then(|r| r.drift).unwrap_or_default()
     }
@@ -210,6 +291,16 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
             _ => {}
         }
     }
+    problems.extend(rollout.checks.iter().flatten().enumerate().filter_map(|(i, check)| {
+        let at = format!("rollout.checks[{i}].timeout");
+        match parse_duration(check.timeout.as_deref()?) {
+            Err(message) => Some(SpecProblem::new(at, message)),
+            Ok(timeout) if timeout < INTERVAL_MIN || timeout > CHECK_TIMEOUT_MAX => {
+                Some(SpecProblem::new(at, "a check takes 1s to 60s"))
+            }
+            Ok(_) => None,
+        }
+    }));
     problems.extend(check_tags("tags", spec.tags.as_ref()));
     problems
 }

@@ -156,6 +156,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
             return Err(AwsError::new(Class::Invalid, Service::Lambda, "PublishVersion", message));
         }
     }
+    let outcome = Outcome { version: Some(version.to_owned()), ..Outcome::done() };
     match &wanted.from {
         Some(from) => {
             // Whoever shifted a part of the traffic by hand would keep it on a version of before.
@@ -169,7 +170,7 @@ async fn publish(session: &Session, name: &str, wanted: &Publication) -> Result<
             session.write(Service::Lambda, "CreateAlias", call).await?;
         }
     }
-    Ok(Outcome::done())
+    Ok(outcome)
 }
 
 /// Moves an alias, unless somebody has moved it since it was observed.

@@ -26,6 +26,7 @@ mod shift;
 mod spec;
 mod statements;
 mod url;
+mod versions;
 
 pub use facets::FunctionRef;
 pub use observe::LiveFunction;
@@ -36,7 +37,7 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Nulls, Outcome, ShiftStep, SpecProblem};
+use super::{Desired, Kind, Nulls, Outcome, Shifting, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
@@ -105,8 +106,21 @@ impl Kind for Function {
         problems
     }
 
-    fn shift_steps(spec: &FunctionSpec) -> Vec<ShiftStep> {
-        rollout::steps(spec)
+    fn shifting(spec: &FunctionSpec) -> Shifting {
+        rollout::shifting(spec)
+    }
+
+    fn versions_kept(spec: &FunctionSpec) -> usize {
+        rollout::versions_kept(spec)
+    }
+
+    async fn collect_versions(
+        session: &Session,
+        name: &str,
+        published: &[String],
+        kept: usize,
+    ) -> Result<Vec<String>, AwsError> {
+        versions::collect(session, name, published, kept).await
     }
 
     async fn observe(

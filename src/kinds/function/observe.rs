@@ -100,7 +100,11 @@ impl Live for LiveFunction {
         let is_ready = !next.is_pending && next.failure.is_none() && self.busy.is_none();
         // AWS's parts are from 0 to 1.
         let percent = alias.weights.get(&next.version).map_or(0.0, |part| (part * 100.0).round());
-        is_ready.then(|| ReadyVersion { version: next.version.clone(), weight: percent as u8 })
+        is_ready.then(|| ReadyVersion {
+            version: next.version.clone(),
+            from: alias.version.clone(),
+            weight: percent as u8,
+        })
     }
 
     fn take_unread(&mut self) -> Unread {

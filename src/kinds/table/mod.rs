@@ -9,6 +9,7 @@
 mod apply;
 mod facets;
 mod index;
+mod losses;
 mod observe;
 mod plan;
 mod resource_policy;
@@ -65,6 +66,10 @@ impl Kind for Table {
 
     fn check_name(name: &str) -> Result<(), String> {
         spec::check_name(name)
+    }
+
+    fn losses(before: &TableSpec, after: &TableSpec) -> Vec<String> {
+        losses::losses(before, after)
     }
 
     fn validate(spec: &TableSpec) -> Vec<SpecProblem> {

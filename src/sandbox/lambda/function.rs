@@ -18,7 +18,8 @@ pub(super) struct Function {
     /// `$LATEST`, as GetFunctionConfiguration shows it but for the states.
     latest: Map<String, Value>,
     image: Option<String>,
-    versions: Vec<Map<String, Value>>,
+    /// By number; one that was deleted leaves `None`.
+    versions: Vec<Option<Map<String, Value>>>,
     aliases: BTreeMap<String, Value>,
     pub(super) tags: Map<String, Value>,
     pub(super) reserved: Option<i64>,
@@ -137,7 +138,7 @@ impl Function {
                 let version =
                     alias.map_or(qualifier, |a| a["FunctionVersion"].as_str().unwrap_or(""));
                 let index = version.parse::<usize>().ok().and_then(|v| v.checked_sub(1));
-                let found = index.and_then(|i| self.versions.get(i));
+                let found = index.and_then(|i| self.versions.get(i)?.as_ref());
                 let fields = match (found, version) {
                     (Some(fields), _) => fields,
                     (None, LATEST) => &self.latest,
@@ -195,7 +196,7 @@ impl Function {
             if let Some(description) = body["Description"].as_str() {
                 version.insert("Description".to_owned(), json!(description));
             }
-            self.versions.push(version);
+            self.versions.push(Some(version));
             // Publishing is a change, too.
             self.revision += 1;
         }
@@ -271,6 +272,32 @@ impl Function {
         }
         self.policies.remove(name);
         Ok((204, Value::Null))
+    }
+
+    /// A version goes, unless an alias points to it:
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html>.
+    pub fn delete_version(&mut self, version: &str) -> Answer {
+        let is_named = self.aliases.values().any(|alias| {
+            let weights = &alias["RoutingConfig"]["AdditionalVersionWeights"];
+            alias["FunctionVersion"] == version || !weights[version].is_null()
+        });
+        if is_named {
+            let message = format!("Version {version} is referenced by an alias");
+            return Err(Refusal(409, "ResourceConflictException", message));
+        }
+        let index = version.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let found = index.and_then(|index| self.versions.get_mut(index)).filter(|v| v.is_some());
+        *found.ok_or_else(|| missing(&format!("{}:{version}", self.arn)))? = None;
+        Ok((200, json!({})))
+    }
+
+    pub fn alias_names(&self) -> impl Iterator<Item = &String> {
+        self.aliases.keys()
+    }
+
+    /// The version that was published last.
+    pub fn newest(&self) -> String {
+        self.versions.len().to_string()
     }
 
     /// Whether a qualifier names something: an alias, a version or `$LATEST`.

@@ -5,11 +5,14 @@
 //! Pending, an updated one InProgress; meanwhile writes get a ResourceConflictException. Code is
 //! fetched from the embedded S3 and known by the base64 of its SHA-256.
 //!
-//! Not there: invocations, event source mappings, layers' contents.
+//! An invocation runs no code: what a version does, its environment variables say (`invoke.rs`).
+//!
+//! Not there: event source mappings, layers' contents.
 
 mod configuration;
 mod extras;
 mod function;
+mod invoke;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +25,10 @@ use sha2::{Digest, Sha256};
 use winterbaume_core::{MockRequest, MockResponse};
 
 use self::function::Function;
+pub use self::invoke::{Invocations, Load};
 use super::ACCOUNT_ID;
 use super::call::Call;
+use super::cloudwatch::CloudWatch;
 use super::rest::{Answer, Refusal, body_of, parts, respond};
 use super::s3::S3;
 use super::uri::Query;
@@ -33,6 +38,8 @@ pub(super) struct Lambda {
     busy_for: Duration,
     clock: Clock,
     s3: Arc<S3>,
+    cloudwatch: Arc<CloudWatch>,
+    chance: Mutex<invoke::Chance>,
     /// By region and name.
     functions: Mutex<BTreeMap<(String, String), Function>>,
 }
@@ -50,15 +57,12 @@ struct Asked<'a> {
 }
 
 impl Lambda {
-    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3>) -> Self {
-        Self { busy_for, clock, s3, functions: Mutex::default() }
+    pub fn new(busy_for: Duration, clock: Clock, s3: Arc<S3>, cloudwatch: Arc<CloudWatch>) -> Self {
+        let (chance, functions) = Default::default();
+        Self { busy_for, clock, s3, cloudwatch, chance, functions }
     }
 
     pub async fn handle(&self, call: &Call, request: &MockRequest) -> MockResponse {
-        respond(self.answer(call, request).await)
-    }
-
-    async fn answer(&self, call: &Call, request: &MockRequest) -> Answer {
         let mut open = parts("lambda", request).into_iter();
         let named = open.next().unwrap_or_default();
         let query = Query::of(&request.uri);
@@ -70,52 +74,62 @@ impl Lambda {
             body: body_of(request),
             query,
         };
+        match call.operation.as_str() {
+            "Invoke" => self.invoke(&asked),
+            _ => respond(self.answer(call, &asked).await),
+        }
+    }
+
+    async fn answer(&self, call: &Call, asked: &Asked<'_>) -> Answer {
         let code = match call.operation.as_str() {
             "CreateFunction" => Some(self.fetch(&asked.body["Code"]).await?),
             "UpdateFunctionCode" => Some(self.fetch(&asked.body).await?),
             _ => None,
         };
         match call.operation.as_str() {
-            "CreateFunction" => self.create(&asked, code),
-            "ListFunctions" => self.list(&asked),
-            "DeleteFunction" => self.delete(&asked),
-            "GetFunction" => self.with(&asked, |f| f.describe(asked.qualifier.as_deref())),
+            "CreateFunction" => self.create(asked, code),
+            "ListFunctions" => self.list(asked),
+            "DeleteFunction" => match &asked.qualifier {
+                Some(version) => self.with(asked, |f| f.delete_version(version)),
+                None => self.delete(asked),
+            },
+            "GetFunction" => self.with(asked, |f| f.describe(asked.qualifier.as_deref())),
             "GetFunctionConfiguration" => {
-                self.with(&asked, |f| Ok((200, f.configuration(asked.qualifier.as_deref())?)))
+                self.with(asked, |f| Ok((200, f.configuration(asked.qualifier.as_deref())?)))
             }
-            "UpdateFunctionConfiguration" => self.with_idle(&asked, |f| f.configure(&asked.body)),
-            "UpdateFunctionCode" => self.with_idle(&asked, |f| f.update_code(&asked.body, code)),
-            "PublishVersion" => self.with_idle(&asked, |f| f.publish(&asked.body)),
-            "ListVersionsByFunction" => self.with(&asked, |f| Ok(f.list_versions())),
-            "CreateAlias" => self.with(&asked, |f| f.create_alias(&asked.body)),
-            "ListAliases" => self.with(&asked, |f| Ok(f.list_aliases())),
-            "GetAlias" => self.with(&asked, |f| f.alias(&asked.part)),
-            "UpdateAlias" => self.with(&asked, |f| f.update_alias(&asked.part, &asked.body)),
-            "DeleteAlias" => self.with(&asked, |f| f.delete_alias(&asked.part)),
+            "UpdateFunctionConfiguration" => self.with_idle(asked, |f| f.configure(&asked.body)),
+            "UpdateFunctionCode" => self.with_idle(asked, |f| f.update_code(&asked.body, code)),
+            "PublishVersion" => self.with_idle(asked, |f| f.publish(&asked.body)),
+            "ListVersionsByFunction" => self.with(asked, |f| Ok(f.list_versions())),
+            "CreateAlias" => self.with(asked, |f| f.create_alias(&asked.body)),
+            "ListAliases" => self.with(asked, |f| Ok(f.list_aliases())),
+            "GetAlias" => self.with(asked, |f| f.alias(&asked.part)),
+            "UpdateAlias" => self.with(asked, |f| f.update_alias(&asked.part, &asked.body)),
+            "DeleteAlias" => self.with(asked, |f| f.delete_alias(&asked.part)),
             "PutFunctionConcurrency" | "DeleteFunctionConcurrency" | "GetFunctionConcurrency" => {
-                self.with(&asked, |f| Ok(f.concurrency(&call.operation, &asked.body)))
+                self.with(asked, |f| Ok(f.concurrency(&call.operation, &asked.body)))
             }
             "PutFunctionRecursionConfig" | "GetFunctionRecursionConfig" => {
-                self.with(&asked, |f| Ok(f.recursion(&call.operation, &asked.body)))
+                self.with(asked, |f| Ok(f.recursion(&call.operation, &asked.body)))
             }
             // Nothing is signed here; Terraform asks.
-            "GetFunctionCodeSigningConfig" => self.with(&asked, |f| {
+            "GetFunctionCodeSigningConfig" => self.with(asked, |f| {
                 Ok((200, json!({"FunctionName": f.name, "CodeSigningConfigArn": ""})))
             }),
-            "AddPermission" => self.with(&asked, |f| f.add_permission(&asked)),
-            "GetPolicy" => self.with(&asked, |f| f.policy(&asked)),
-            "RemovePermission" => self.with(&asked, |f| f.remove_permission(&asked)),
+            "AddPermission" => self.with(asked, |f| f.add_permission(asked)),
+            "GetPolicy" => self.with(asked, |f| f.policy(asked)),
+            "RemovePermission" => self.with(asked, |f| f.remove_permission(asked)),
             "PutFunctionEventInvokeConfig"
             | "GetFunctionEventInvokeConfig"
             | "DeleteFunctionEventInvokeConfig" => {
-                self.with(&asked, |f| f.event_invoke(&call.operation, &asked))
+                self.with(asked, |f| f.event_invoke(&call.operation, &asked))
             }
             "CreateFunctionUrlConfig"
             | "GetFunctionUrlConfig"
             | "UpdateFunctionUrlConfig"
-            | "DeleteFunctionUrlConfig" => self.with(&asked, |f| f.url(&call.operation, &asked)),
+            | "DeleteFunctionUrlConfig" => self.with(asked, |f| f.url(&call.operation, &asked)),
             "ListTags" | "TagResource" | "UntagResource" => {
-                self.with(&asked, |f| Ok(f.tags(&call.operation, &asked)))
+                self.with(asked, |f| Ok(f.tags(&call.operation, &asked)))
             }
             _ => Err(Refusal(404, "UnknownOperationException", "no such operation".to_owned())),
         }

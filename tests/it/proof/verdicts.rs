@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use trueup::engine::rollout::{Counts, Evidence, Finding, Guard, Interval};
+use trueup::model::{Counts, Evidence, Finding, Guard, Interval};
 
 use super::figure;
 use super::seeds::seeds;

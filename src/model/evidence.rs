@@ -10,7 +10,7 @@
 //!
 //! Slow requests are judged by the same test: a slow one counts as an error.
 //!
-//! Left to others: where the counts come from (`signals`), what follows from a finding (`plan`).
+//! Left to others: where the counts come from (`signals`), what follows from a finding (`engine/rollout`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,50 @@
+//! Pages and services that are not AWS's, in process: what a check or a webhook meets.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::web::{Web, WebAnswer, WebRequest};
+
+/// Answers by address. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Pages(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    answers: BTreeMap<String, WebAnswer>,
+    requests: Vec<WebRequest>,
+}
+
+/// Requests that are kept.
+const KEPT_MAX: usize = 10_000;
+
+impl Pages {
+    /// An address answers so from now on.
+    pub fn set(&self, url: &str, status: u16, body: &str) {
+        let answer = WebAnswer { status, body: body.to_owned() };
+        self.lock().answers.insert(url.to_owned(), answer);
+    }
+
+    /// What was asked so far, in order.
+    pub fn requests(&self) -> Vec<WebRequest> {
+        self.lock().requests.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Web for Pages {
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>> {
+        let mut state = self.lock();
+        let answer = state.answers.get(&request.url).cloned();
+        if state.requests.len() < KEPT_MAX {
+            state.requests.push(request);
+        }
+        async move { answer.ok_or_else(|| "connection refused".to_owned()) }.boxed()
+    }
+}

@@ -1,0 +1,88 @@
+//! HTTP to pages and services that are not AWS's: checks of a release, hooks.
+//!
+//! Guarantees: an answer is bounded in size and time, and no error repeats an address, which may hold a secret.
+//!
+//! Left to others: what is sent, and what an answer means (`signals`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebRequest {
+    pub url: String,
+    /// Sent by POST as JSON; a GET where there is none.
+    pub body: Option<String>,
+    /// Headers beside those of the body.
+    pub headers: Vec<(String, String)>,
+    pub timeout: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebAnswer {
+    pub status: u16,
+    /// The first [`BODY_BYTES_MAX`] of it.
+    pub body: String,
+}
+
+/// The most that is read of an answer.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What requests are made with.
+pub trait Web: std::fmt::Debug + Send + Sync {
+    /// The answer, or why there was none.
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>>;
+}
+
+/// The network.
+pub fn network() -> Arc<dyn Web> {
+    // A check says which answer it expects: a redirect is one.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    Arc::new(Network(client.map_err(|error| error.to_string())))
+}
+
+#[derive(Debug)]
+struct Network(Result<reqwest::Client, String>);
+
+impl Web for Network {
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>> {
+        let client = self.0.clone();
+        async move { send(client?, request).await }.boxed()
+    }
+}
+
+async fn send(client: reqwest::Client, request: WebRequest) -> Result<WebAnswer, String> {
+    let call = match request.body {
+        Some(body) => {
+            client.post(&request.url).header("content-type", "application/json").body(body)
+        }
+        None => client.get(&request.url),
+    };
+    let call = request.headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+    let mut answer =
+        call.timeout(request.timeout).send().await.map_err(|error| chain(&error.without_url()))?;
+    let status = answer.status().as_u16();
+    let mut body = Vec::new();
+    while body.len() < BODY_BYTES_MAX
+        && let Some(more) = answer.chunk().await.map_err(|error| chain(&error.without_url()))?
+    {
+        body.extend_from_slice(&more);
+    }
+    body.truncate(BODY_BYTES_MAX);
+    Ok(WebAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// An error with what caused it: the outermost text alone says little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
