@@ -14,7 +14,7 @@ use super::rollout::{self, Followed};
 use super::show::{self, Output};
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
-use crate::engine::release::{Refused, check_hold, check_needs, moves_all};
+use crate::engine::release::{Refused, check_hold, check_needs, check_windows, moves_all};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
 use crate::model::{Object, parse_duration};
@@ -37,6 +37,9 @@ pub(super) struct ApplyArgs {
     /// Let content through that failed before and was rolled back. Say why with --message.
     #[arg(long, requires = "message")]
     release_quarantine: bool,
+    /// Record it although no window is open. Say why with --message.
+    #[arg(long, requires = "message")]
+    override_window: bool,
     /// Follow each release until it has succeeded (exit 0), failed or was rolled back (1), or cannot be
     /// decided or takes too long (2).
     #[arg(long, conflicts_with = "dry_run")]
@@ -89,9 +92,14 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
     let set = args.manifests.load(scope_of(args.prune))?;
     let proposals =
         propose(connected, &set, args.prune, Removable::Confirmed, &args.confirm).await?;
+    let asked = Asked {
+        confirmed: &args.confirm,
+        release_quarantine: args.release_quarantine,
+        override_window: args.override_window,
+    };
     if args.dry_run {
         for proposal in &proposals {
-            check(proposal, args.release_quarantine)?;
+            check(connected, proposal, &asked)?;
             let compared = diff::of_proposal(connected, proposal, false, None).await?;
             out::print(&compared.text())?;
         }
@@ -107,7 +115,6 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         return Ok(());
     }
     let signed = args.provenance.release(Cause::Apply, &args.manifests.paths());
-    let asked = Asked { confirmed: &args.confirm, release_quarantine: args.release_quarantine };
     let releases = record_all(connected, &proposals, &asked, &signed, done).await?;
     if !args.wait {
         return Ok(());
@@ -127,6 +134,7 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
 struct Asked<'a> {
     confirmed: &'a [Confirmation],
     release_quarantine: bool,
+    override_window: bool,
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -138,7 +146,7 @@ pub(super) async fn apply_set(
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
     let signed = provenance.release(Cause::Apply, &[]);
-    let asked = Asked { confirmed: &[], release_quarantine: false };
+    let asked = Asked { confirmed: &[], release_quarantine: false, override_window: false };
     record_all(connected, &proposals, &asked, &signed, &Done::default()).await.map(drop)
 }
 
@@ -151,7 +159,7 @@ async fn record_all(
     done: &Done,
 ) -> Result<Vec<Followed>, CliError> {
     for proposal in proposals {
-        check(proposal, asked.release_quarantine)?;
+        check(connected, proposal, asked)?;
     }
     for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
         let target = proposal.spec.target();
@@ -184,10 +192,14 @@ async fn record_all(
 }
 
 /// What is current already is not held against itself.
-fn check(proposal: &Proposal, release_quarantine: bool) -> Result<(), CliError> {
+fn check(connected: &Connected, proposal: &Proposal, asked: &Asked<'_>) -> Result<(), CliError> {
+    if !asked.override_window && !proposal.is_unchanged() {
+        let now = connected.store.clock().now();
+        check_windows(&proposal.environment, &proposal.current.objects, now)?;
+    }
     let head = proposal.current.head.as_ref().filter(|_| !proposal.is_unchanged());
     match check_hold(&proposal.environment, head, &proposal.objects) {
-        Err(Refused::Quarantined { .. }) if release_quarantine => Ok(()),
+        Err(Refused::Quarantined { .. }) if asked.release_quarantine => Ok(()),
         checked => Ok(checked?),
     }
 }

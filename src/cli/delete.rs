@@ -20,6 +20,9 @@ pub(super) struct DeleteArgs {
     /// An object that may leave although it holds data, as Table/orders. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     confirm: Vec<ObjectId>,
+    /// Record it although no window is open. Say why with --message.
+    #[arg(long, requires = "message")]
+    override_window: bool,
     #[command(flatten)]
     provenance: ProvenanceArgs,
 }
@@ -28,6 +31,9 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     let name = &args.environment;
     let head = connected.store.existing_head(name).await?;
     let current = connected.current(name).await?;
+    if !args.override_window {
+        release::check_windows(name, &current.objects, connected.store.clock().now())?;
+    }
     let new = args.provenance.release(Cause::Delete, &[]);
     let (store, objects) = (&connected.store, &args.objects);
     let release = release::delete(store, &head, current, objects, &args.confirm, new).await?;

@@ -10,7 +10,9 @@ use super::rollout::{self, Followed};
 use super::selector::object;
 use super::upload::{fetch, upload};
 use super::{CliError, Connected};
-use crate::engine::release::{Copied, Selection, check_hold, check_needs, moves_all, promote};
+use crate::engine::release::{
+    Copied, Selection, check_hold, check_needs, check_windows, moves_all, promote,
+};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectId, parse_duration};
 use crate::store::{Cause, Head, Verdict};
@@ -31,6 +33,9 @@ pub(super) struct PromoteArgs {
     /// Show what would move, and record nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Record it although no window is open. Say why with --message.
+    #[arg(long, requires = "message")]
+    override_window: bool,
     /// Follow the release until it has succeeded (exit 0), failed or was rolled back (1), or cannot be
     /// decided or takes too long (2).
     #[arg(long, conflicts_with = "dry_run")]
@@ -75,6 +80,9 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
         return follow(connected, args, head.release).await;
     }
     check_hold(to, Some(head), &promotion.objects)?;
+    if !args.override_window {
+        check_windows(to, &current.objects, connected.store.clock().now())?;
+    }
     for id in &promotion.changed {
         say!("{to}/{id}: as in {from} release {}", source_head.release);
     }

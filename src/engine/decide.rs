@@ -2,6 +2,8 @@
 //!
 //! Left to others: what becomes of a resource whose object left (`removal`), what to write (`kinds`).
 
+use jiff::Timestamp;
+
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::model::{Object, annotation};
 use crate::plan::Blocked;
@@ -13,15 +15,21 @@ pub enum HeldBack {
     EnvironmentSuspended,
     Suspended,
     DriftReported,
+    /// Drift that is only shown while no release may come in.
+    WindowClosed,
 }
 
 impl HeldBack {
+    pub const ALL: [Self; 4] =
+        [Self::EnvironmentSuspended, Self::Suspended, Self::DriftReported, Self::WindowClosed];
+
     /// The reason of the condition.
     pub fn reason(self) -> &'static str {
         match self {
             Self::EnvironmentSuspended => "EnvironmentSuspended",
             Self::Suspended => "Suspended",
             Self::DriftReported => "DriftReported",
+            Self::WindowClosed => "WindowClosed",
         }
     }
 
@@ -31,6 +39,7 @@ impl HeldBack {
             Self::EnvironmentSuspended => "the environment is suspended",
             Self::Suspended => "the object is suspended",
             Self::DriftReported => "drift is only reported",
+            Self::WindowClosed => "drift is only reported while no window is open",
         }
     }
 }
@@ -54,12 +63,14 @@ pub(super) fn held_back(
     is_suspended: bool,
     object: &Object,
     is_drift: bool,
+    now: Timestamp,
 ) -> Option<HeldBack> {
     let reports = environment.drift_policy() == DriftPolicy::Report;
     match () {
         () if is_suspended => Some(HeldBack::EnvironmentSuspended),
         () if object.annotated(annotation::SUSPEND) => Some(HeldBack::Suspended),
         () if is_drift && reports => Some(HeldBack::DriftReported),
+        () if is_drift && environment.window_reports_drift(now) => Some(HeldBack::WindowClosed),
         () => None,
     }
 }
@@ -110,7 +121,13 @@ mod tests {
             ("Report", false, &plain, false, None),
         ] {
             let object = object(annotations.clone());
-            let held = held_back(&environment(drift), is_suspended, &object, is_drift);
+            let held = held_back(
+                &environment(drift),
+                is_suspended,
+                &object,
+                is_drift,
+                Timestamp::UNIX_EPOCH,
+            );
             assert_eq!(held, expected, "{drift} {is_suspended} {annotations} {is_drift}");
         }
     }

@@ -178,8 +178,9 @@ impl Pass<'_> {
             .collected_at
             .is_some_and(|at| now.duration_since(at) < COLLECT_VERSIONS_EVERY);
         let environment = &self.snapshot.environment;
-        let held = decide::held_back(environment, self.snapshot.suspended, &wanted.object, false)
-            .is_some();
+        let held =
+            decide::held_back(environment, self.snapshot.suspended, &wanted.object, false, now)
+                .is_some();
         if self.record.versions.len() <= kept || is_recent || held {
             return;
         }

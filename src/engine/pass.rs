@@ -406,8 +406,9 @@ impl Pass<'_> {
             return plan.waiting.clone().map(PassEnd::Waiting);
         }
         let (environment, object) = (&self.snapshot.environment, &wanted.object);
+        let now = self.cx.clock.now();
         if let Some(held) =
-            decide::held_back(environment, self.snapshot.suspended, object, was_in_accord)
+            decide::held_back(environment, self.snapshot.suspended, object, was_in_accord, now)
         {
             let (exists, reason) = (observation.facts.exists, held.reason());
             return Some(PassEnd::Reported {

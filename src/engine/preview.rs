@@ -124,7 +124,10 @@ impl Work<'_> {
         };
         // A removal asks neither the drift policy nor the object: `stays` has said what protects it.
         let held_back = match intent {
-            Intent::Keep => decide::held_back(self.spec, self.known.suspended, object, is_drift),
+            Intent::Keep => {
+                let now = self.known.clock.now();
+                decide::held_back(self.spec, self.known.suspended, object, is_drift, now)
+            }
             Intent::Delete => self.known.suspended.then_some(HeldBack::EnvironmentSuspended),
         };
         Preview { id: object.id(), held_back, plan }

@@ -22,6 +22,10 @@ impl Drop for Process {
 }
 
 impl Process {
+    pub fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

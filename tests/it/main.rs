@@ -29,6 +29,7 @@ mod house;
 mod manifests;
 mod more_harm;
 mod ownership;
+mod pipeline;
 
 mod promotion;
 mod proof;

@@ -18,6 +18,7 @@ mod needs;
 mod promote;
 mod removals;
 mod rollback;
+mod windows;
 
 pub use current::{Current, current, current_or_head};
 pub use delete::delete;
@@ -26,6 +27,7 @@ pub use needs::check_needs;
 pub use promote::{Copied, Promotion, Selection, promote};
 pub use removals::{check_removals, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
+pub use windows::check_windows;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +71,12 @@ pub enum Refused {
     Losses { environment: String, to: u64, losses: Vec<(ObjectId, String)> },
     #[error("release {to} of {environment} has no {object}, and neither has the current one")]
     NotInRelease { environment: String, to: u64, object: ObjectId },
+    #[error(
+        "{environment} takes no release now: {why}; nothing was recorded. {}; or add --override-window and say why \
+         with --message",
+        opens_at.map_or("No window opens soon".to_owned(), |at| format!("It takes one from {at} on"))
+    )]
+    WindowClosed { environment: String, why: String, opens_at: Option<jiff::Timestamp> },
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(

@@ -145,9 +145,7 @@ fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {
         "" => ready.reason.clone(),
         message => format!("{}: {message}", ready.reason),
     };
-    let is_held = [HeldBack::EnvironmentSuspended, HeldBack::Suspended, HeldBack::DriftReported]
-        .iter()
-        .any(|held| held.reason() == ready.reason)
+    let is_held = HeldBack::ALL.iter().any(|held| held.reason() == ready.reason)
         || ready.reason == DNS_RECORDS_WANTED;
     match ready.status {
         ConditionStatus::True if status.synced_generation >= generation => Progress::Ready,

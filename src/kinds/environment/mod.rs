@@ -2,9 +2,14 @@
 //!
 //! It stands for no AWS resource: it is read by the engine, never planned for.
 
+mod windows;
+
+pub use windows::{Closed, Window, Windows};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +48,8 @@ pub struct EnvironmentSpec {
     pub reconcile: Option<Reconcile>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Windows>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
@@ -257,6 +264,16 @@ impl EnvironmentSpec {
             .collect()
     }
 
+    /// Why no release may come in at this time; `None` where one may.
+    pub fn closed(&self, now: Timestamp) -> Option<Closed> {
+        self.windows.as_ref()?.closed(now)
+    }
+
+    /// Drift is only shown at this time, by the windows.
+    pub fn window_reports_drift(&self, now: Timestamp) -> bool {
+        self.windows.as_ref().is_some_and(|windows| windows.reports_drift(now))
+    }
+
     pub fn drift_policy(&self) -> DriftPolicy {
         self.reconcile.as_ref().and_then(|r| r.drift).unwrap_or_default()
     }
@@ -301,6 +318,7 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
             Ok(_) => None,
         }
     }));
+    problems.extend(spec.windows.iter().flat_map(windows::validate));
     problems.extend(check_tags("tags", spec.tags.as_ref()));
     problems
 }

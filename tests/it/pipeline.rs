@@ -1,0 +1,186 @@
+//! The pipeline of deploy/github on the sample application: what it builds is what is checked in, and its shell
+//! steps do what they say, with the real binary on the sandbox.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::binary::Process;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from).sort_by_file_name() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.path().strip_prefix(from).unwrap());
+        if entry.file_type().is_dir() {
+            std::fs::create_dir_all(target).unwrap();
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The repository that the pipeline is for: the workspace, with the manifests beside it.
+fn repository() -> tempfile::TempDir {
+    let repository = tempfile::tempdir().unwrap();
+    for name in ["apps", "build.mjs", "nx.json", "package.json", "package-lock.json"] {
+        copy(&root().join("sample").join(name), &repository.path().join(name));
+    }
+    copy(&root().join("manifests"), &repository.path().join("manifests"));
+    repository
+}
+
+/// Files by their paths, with what is in them.
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
+    let files = entries.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    files.map(|f| (f.path().strip_prefix(folder).unwrap().into(), read(f.path()))).collect()
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn what_the_sample_builds_is_what_is_checked_in() {
+    if std::env::var_os("CI").is_none() && !has("npm") {
+        eprintln!("SKIPPED: npm is not here");
+        return;
+    }
+    let repository = repository();
+    let built = repository.path().join("manifests/dist");
+    let checked_in = files(&built);
+    assert_eq!(checked_in.len(), 4, "{checked_in:?}");
+    std::fs::remove_dir_all(&built).unwrap();
+    for step in ["Install", "Test", "Build"] {
+        let output = run(&repository, &script("build", step), |command| {
+            command.env("NX_DAEMON", "false").env("CI", "true")
+        });
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{step}: {said}");
+    }
+    assert_eq!(files(&built), checked_in);
+}
+
+/// What a step of the workflow runs.
+fn script(job: &str, step: &str) -> String {
+    let text = std::fs::read_to_string(root().join("deploy/github/deploy.yml")).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
+    let found = steps.iter().find(|found| found["name"] == step);
+    found.and_then(|found| found["run"].as_str()).expect("the job has the step").to_owned()
+}
+
+/// Runs a script as GitHub's runners do: https://docs.github.com/actions/reference/workflow-syntax (shell).
+fn run(
+    repository: &tempfile::TempDir,
+    script: &str,
+    with: impl FnOnce(&mut Command) -> &mut Command,
+) -> Output {
+    let mut command = Command::new("bash");
+    command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]);
+    with(command.current_dir(repository.path())).output().unwrap()
+}
+
+/// The embedded AWS with the daemon and the repository's manifests, once all is Ready.
+fn sandbox(repository: &tempfile::TempDir) -> (Process, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
+        .args(["sandbox", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--busy-ms", "50"])
+        .arg("--manifests")
+        .arg(repository.path().join("manifests"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let process = Process::of(child);
+    let mut url = String::new();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        if let Some(rest) = line.strip_prefix("embedded AWS on ") {
+            url = rest.split_whitespace().next().unwrap().to_owned();
+        }
+        if line.contains("objects are Ready after") {
+            // It goes on telling: somebody has to read it.
+            std::thread::spawn(move || lines.for_each(drop));
+            return (process, url);
+        }
+    }
+    panic!("the sandbox ended before all was Ready")
+}
+
+#[test]
+fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production() {
+    let repository = repository();
+    let at = |path: &str| repository.path().join("manifests").join(path);
+    // A canary would take its five minutes.
+    let api = std::fs::read_to_string(at("production/api.yaml")).unwrap();
+    let plain = api.replace("  rollout:\n    strategy: Canary10Percent5Minutes\n", "");
+    assert_ne!(api, plain);
+    std::fs::write(at("production/api.yaml"), plain).unwrap();
+    let (_sandbox, url) = sandbox(&repository);
+    let step = |job: &str, name: &str| {
+        let binary = Path::new(env!("CARGO_BIN_EXE_trueup")).parent().unwrap();
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+        let output = run(&repository, &script(job, name), |command| {
+            command
+                .env("PATH", path)
+                .env("AWS_ENDPOINT_URL", &url)
+                .env("AWS_REGION", "us-east-1")
+                .env("AWS_ACCESS_KEY_ID", "any")
+                .env("AWS_SECRET_ACCESS_KEY", "any")
+                .env("TRUEUP_AUTHOR", "ada")
+        });
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.code(), said)
+    };
+    let build = std::fs::read_to_string(at("dist/apps/api/main.js")).unwrap();
+    std::fs::write(at("dist/apps/api/main.js"), format!("{build}\n// another build\n")).unwrap();
+
+    let (code, said) = step("diff", "Diff");
+    assert_eq!(code, Some(0), "{said}");
+    let comment = std::fs::read_to_string(repository.path().join("comment.md")).unwrap();
+    assert!(comment.starts_with("<!-- trueup -->\n### development\n"), "{comment}");
+    assert!(comment.contains("### staging\n```diff\n"), "{comment}");
+    assert!(comment.contains("Function/api"), "{comment}");
+    assert!(!comment.contains("could not tell"), "{comment}");
+
+    let (code, said) = step("staging", "Apply");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("staging release 2: Succeeded"), "{said}");
+    let (code, said) = step("production", "Promote");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("production release 2: Succeeded"), "{said}");
+    let again = step("diff", "Diff");
+    assert_eq!(again.0, Some(0), "{}", again.1);
+    let comment = std::fs::read_to_string(repository.path().join("comment.md")).unwrap();
+    assert!(comment.contains("### staging\nNo difference.\n"), "{comment}");
+}
+
+#[test]
+fn every_action_of_the_workflow_is_pinned_and_no_job_has_a_right_too_many() {
+    let text = std::fs::read_to_string(root().join("deploy/github/deploy.yml")).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(workflow["permissions"], serde_json::json!({}), "jobs ask for their own");
+    for (name, job) in workflow["jobs"].as_object().unwrap() {
+        let rights = job["permissions"].as_object().unwrap();
+        let expected: &[&str] = match name.as_str() {
+            "build" => &["contents"],
+            "diff" => &["contents", "id-token", "pull-requests"],
+            _ => &["contents", "id-token"],
+        };
+        assert_eq!(rights.keys().collect::<Vec<_>>(), expected, "{name}");
+        assert!(job["concurrency"]["group"].is_string(), "{name}");
+        assert!(job["timeout-minutes"].is_u64(), "{name}");
+        for used in job["steps"].as_array().unwrap().iter().filter_map(|s| s["uses"].as_str()) {
+            let pin = used.split_once('@').map_or("", |(_, pin)| pin);
+            let is_commit = pin.len() == 40 && pin.chars().all(|c| c.is_ascii_hexdigit());
+            assert!(used.starts_with("./") || is_commit, "{used}");
+        }
+    }
+}
