@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
+use super::notify::Notifier;
 use crate::model::ObjectKey;
 use crate::store::{EventKind, EventRecord, Store};
 
@@ -22,6 +23,7 @@ const REMEMBERED_MAX: usize = 10_000;
 #[derive(Clone)]
 pub struct Recorder {
     store: Store,
+    notifier: Notifier,
     recent: Arc<Mutex<HashMap<String, Recent>>>,
     /// Orders events of one moment.
     made: Arc<AtomicU64>,
@@ -33,8 +35,8 @@ struct Recent {
 }
 
 impl Recorder {
-    pub fn new(store: Store) -> Self {
-        Self { store, recent: Arc::default(), made: Arc::default() }
+    pub fn new(store: Store, notifier: Notifier) -> Self {
+        Self { store, notifier, recent: Arc::default(), made: Arc::default() }
     }
 
     /// Records an event about an object. An event that cannot be written is logged: losing one
@@ -50,6 +52,9 @@ impl Recorder {
         let Some(event) = self.merge(key, release, kind, reason, message) else {
             return;
         };
+        if event.count == 1 {
+            self.notifier.tell(&event);
+        }
         if let Err(error) = self.store.put_event(&event).await {
             warn!(environment = %key.environment, object = %key.id, %error, "an event was lost");
         }

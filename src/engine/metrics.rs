@@ -47,6 +47,7 @@ pub struct EngineMetrics {
     pub release: ReleaseInfo,
     pub rollouts: IntCounterVec,
     pub rollout_seconds: HistogramVec,
+    pub notifications: IntCounterVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
     pub stopped: IntGaugeVec,
@@ -179,6 +180,11 @@ impl EngineMetrics {
                 ),
                 &["environment"],
             )?,
+            notifications: counters(
+                "trueup_notifications_total",
+                "Notifications by channel and by what became of them",
+                &["channel", "result"],
+            )?,
             lease_held: gauges(
                 "trueup_lease_held",
                 "1 where this daemon reconciles the environment",
@@ -237,6 +243,7 @@ impl EngineMetrics {
         registry.register(Box::new(m.released))?;
         registry.register(Box::new(m.rollouts))?;
         registry.register(Box::new(m.rollout_seconds))?;
+        registry.register(Box::new(m.notifications))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
         registry.register(Box::new(m.stopped))?;

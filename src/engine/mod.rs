@@ -26,6 +26,7 @@ mod health;
 mod leave;
 mod listen;
 mod metrics;
+mod notify;
 mod outcome;
 mod pass;
 mod patience;

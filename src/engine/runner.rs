@@ -13,6 +13,7 @@ use super::events::Recorder;
 use super::follow::Objects;
 use super::health::Health;
 use super::metrics::EngineMetrics;
+use super::notify::{Notifier, Outgoing};
 use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::repeats::Repeats;
@@ -96,6 +97,9 @@ pub struct Engine {
     pub(super) running: HashMap<tokio::task::Id, Running>,
     /// Collections under way: nobody waits for them, and they end with the daemon.
     pub(super) collecting: JoinSet<()>,
+    pub(super) notifier: Notifier,
+    /// What sends, until it runs.
+    outgoing: Option<Outgoing>,
     pub(super) passes: u64,
     pub(super) objects: Objects,
     pub(super) asked: Asked,
@@ -114,13 +118,21 @@ impl Engine {
     ) -> Result<Self, StoreError> {
         let store_id = store.id().await?.into();
         let rng = Rng::seeded(config.seed);
+        let secrets = Secrets::default();
+        let (notifier, outgoing) = Notifier::new(
+            sessions.clone(),
+            secrets.clone(),
+            store.clock(),
+            rng.clone(),
+            metrics.clone(),
+        );
         let cx = Arc::new(Context {
             clock: store.clock(),
-            recorder: Recorder::new(store.clone()),
+            recorder: Recorder::new(store.clone(), notifier.clone()),
             store,
             store_id,
             sessions,
-            secrets: Secrets::default(),
+            secrets,
             repeats: Repeats::default(),
             metrics,
         });
@@ -133,6 +145,8 @@ impl Engine {
             tracked: HashMap::new(),
             followed: HashMap::new(),
             collecting: JoinSet::new(),
+            notifier,
+            outgoing: Some(outgoing),
             rng,
             running: HashMap::new(),
             passes: 0,
@@ -146,6 +160,11 @@ impl Engine {
     pub async fn run(mut self, stop: CancellationToken) {
         info!(seed = self.config.seed, owner = %self.config.owner, "engine starts");
         let mut workers: JoinSet<Report> = JoinSet::new();
+        // It ends with the engine.
+        let mut telling = JoinSet::new();
+        if let Some(outgoing) = self.outgoing.take() {
+            telling.spawn(self.notifier.clone().run(outgoing, stop.child_token()));
+        }
         let mut watch = tokio::time::interval(self.config.watch_every);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let breakers = self.cx.sessions.breaker_closed();

@@ -408,6 +408,9 @@ impl Engine {
         let head = Head { suspended, reconcile, ..head };
         let changed = environment.load(head, release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
+        let (spec, commit) = (Arc::clone(&environment.spec), environment.commit.clone());
+        let told = spec.notifications.as_deref().unwrap_or_default();
+        self.notifier.follow(name, told, spec.target(), &commit);
         self.environment(name).troubled.reset();
         self.begin_rollout(name, release);
         let now = Instant::now();

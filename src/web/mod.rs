@@ -2,13 +2,15 @@
 //!
 //! Guarantees: an answer is bounded in size and time, and no error repeats an address, which may hold a secret.
 //!
-//! Left to others: what is sent, and what an answer means (`signals`).
+//! Left to others: what is sent, and what an answer means (`signals`, `engine/notify`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+
+use crate::model::Secret;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct WebRequest {
     /// Sent by POST as JSON; a GET where there is none.
     pub body: Option<String>,
     /// Headers beside those of the body.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
     pub timeout: Duration,
 }
 
@@ -62,7 +64,8 @@ async fn send(client: reqwest::Client, request: WebRequest) -> Result<WebAnswer,
         }
         None => client.get(&request.url),
     };
-    let call = request.headers.iter().fold(call, |call, (name, value)| call.header(name, value));
+    let call =
+        request.headers.iter().fold(call, |call, (name, value)| call.header(name, value.reveal()));
     let mut answer =
         call.timeout(request.timeout).send().await.map_err(|error| chain(&error.without_url()))?;
     let status = answer.status().as_u16();

@@ -38,4 +38,5 @@ mod releases;
 mod shifting;
 mod sweep;
 mod telemetry;
+mod telling;
 mod witness;

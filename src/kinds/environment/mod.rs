@@ -2,8 +2,10 @@
 //!
 //! It stands for no AWS resource: it is read by the engine, never planned for.
 
+mod notifications;
 mod windows;
 
+pub use notifications::{GitHub, Notification, SlackChannel, Topic, Webhook};
 pub use windows::{Closed, Window, Windows};
 
 use std::collections::BTreeMap;
@@ -50,6 +52,11 @@ pub struct EnvironmentSpec {
     pub rollout: Option<RolloutPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,
+    /// Who is told of releases, drift and trouble. At most 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub notifications: Option<Vec<Notification>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
@@ -318,6 +325,7 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
             Ok(_) => None,
         }
     }));
+    problems.extend(notifications::validate(spec.notifications.as_deref().unwrap_or_default()));
     problems.extend(spec.windows.iter().flat_map(windows::validate));
     problems.extend(check_tags("tags", spec.tags.as_ref()));
     problems

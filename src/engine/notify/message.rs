@@ -1,0 +1,176 @@
+//! What each service is told, in its own form.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{Failure, Notice, TIMEOUT, send};
+use crate::kinds::environment::{GitHub, Notification, Topic};
+use crate::model::Secret;
+use crate::store::{EventKind, EventRecord};
+use crate::web::{Web, WebRequest};
+
+/// What an event is about; `None` where nobody is told of it.
+pub fn topic_of(event: &EventRecord) -> Option<Topic> {
+    match event.reason.as_str() {
+        "ReleaseStarted" => Some(Topic::Started),
+        "ReleaseSucceeded" => Some(Topic::Succeeded),
+        "ReleaseFailed" | "RollbackFailed" => Some(Topic::Failed),
+        "ReleaseRolledBack" => Some(Topic::RolledBack),
+        "ReleaseInconclusive" => Some(Topic::Waiting),
+        "DriftDetected" | "DriftCorrected" => Some(Topic::Drift),
+        _ if event.kind == EventKind::Warning => Some(Topic::Trouble),
+        _ => None,
+    }
+}
+
+/// How metrics and logs call it.
+pub(super) fn channel(notification: &Notification) -> &'static str {
+    match notification {
+        Notification { slack: Some(_), .. } => "slack",
+        Notification { webhook: Some(_), .. } => "webhook",
+        _ => "github",
+    }
+}
+
+/// The request to Slack or a webhook.
+pub(super) fn request(
+    notification: &Notification,
+    notice: &Notice,
+    secret: &Secret,
+    now: Timestamp,
+) -> Option<WebRequest> {
+    let EventRecord { environment, object, reason, message, release, .. } = &notice.event;
+    let timeout = TIMEOUT;
+    if notification.slack.is_some() {
+        // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, and how text is escaped:
+        // https://docs.slack.dev/messaging/formatting-message-text.
+        let escaped = message.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let text = format!("*{environment}* {object} {reason}: {escaped}");
+        let body = Some(json!({"text": text}).to_string());
+        return Some(WebRequest {
+            url: secret.reveal().to_owned(),
+            body,
+            headers: Vec::new(),
+            timeout,
+        });
+    }
+    let webhook = notification.webhook.as_ref()?;
+    let body = json!({
+        "environment": environment,
+        "object": object,
+        "topic": notice.topic,
+        "reason": reason,
+        "message": message,
+        "release": release,
+        "commit": notice.commit,
+        "at": notice.event.last_seen,
+    })
+    .to_string();
+    let timestamp = now.as_second().to_string();
+    let signature = format!("sha256={}", signature(secret, &timestamp, &body)?);
+    let headers = vec![
+        ("x-trueup-timestamp".to_owned(), Secret::new(timestamp)),
+        ("x-trueup-signature".to_owned(), Secret::new(signature)),
+    ];
+    Some(WebRequest { url: webhook.url.clone(), body: Some(body), headers, timeout })
+}
+
+/// HMAC-SHA256 of the time, a point and the body; a key may be of any length.
+fn signature(secret: &Secret, timestamp: &str, body: &str) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()).ok()?;
+    mac.update(timestamp.as_bytes());
+    mac.update(b".");
+    mac.update(body.as_bytes());
+    Some(hex::encode(mac.finalize().into_bytes()))
+}
+
+const GITHUB_API: &str = "https://api.github.com";
+/// <https://docs.github.com/rest/commits/statuses>, <https://docs.github.com/rest/deployments/statuses>.
+const DESCRIPTION_CHARS_MAX: usize = 140;
+
+/// The states of a commit status and of a deployment status.
+fn states(topic: Topic) -> Option<(&'static str, &'static str)> {
+    match topic {
+        Topic::Started => Some(("pending", "in_progress")),
+        Topic::Succeeded => Some(("success", "success")),
+        Topic::Failed | Topic::RolledBack => Some(("failure", "failure")),
+        Topic::Waiting => Some(("pending", "queued")),
+        Topic::Drift | Topic::Trouble => None,
+    }
+}
+
+/// Tells GitHub of a release: a status of its commit, and one of the deployment of it to the environment, which is
+/// made where there is none.
+pub(super) async fn to_github(
+    web: &dyn Web,
+    github: &GitHub,
+    notice: &Notice,
+    token: &Secret,
+) -> Result<(), Failure> {
+    let Some((commit_state, deployment_state)) = states(notice.topic) else { return Ok(()) };
+    let sha: String = notice.commit.chars().take_while(char::is_ascii_hexdigit).collect();
+    if sha.len() != 40 {
+        // It was applied from no commit, or from one with changes of its own.
+        return Ok(());
+    }
+    let EventRecord { environment, message, .. } = &notice.event;
+    let description: String = message.chars().take(DESCRIPTION_CHARS_MAX).collect();
+    let api = github.api_url.as_deref().unwrap_or(GITHUB_API);
+    let repository = format!("{api}/repos/{}", github.repository);
+    let call = async |path: String, body: Option<Value>| {
+        let request = github_request(format!("{repository}/{path}"), body, token);
+        let answer = send(web, request, token).await?;
+        let read = serde_json::from_str::<Value>(&answer.body);
+        read.map_err(|error| Failure::Passing(format!("it did not answer with JSON: {error}")))
+    };
+    let status = json!({
+        "state": commit_state, "context": format!("trueup/{environment}"), "description": description,
+    });
+    call(format!("statuses/{sha}"), Some(status)).await?;
+    let known =
+        call(format!("deployments?sha={sha}&environment={environment}&per_page=1"), None).await?;
+    let id = match known[0]["id"].as_u64() {
+        Some(id) => id,
+        None => {
+            let deployment = json!({
+                "ref": sha, "environment": environment, "auto_merge": false, "required_contexts": [],
+                "description": description,
+            });
+            let made = call("deployments".to_owned(), Some(deployment)).await?;
+            made["id"]
+                .as_u64()
+                .ok_or_else(|| Failure::Final("the deployment has no id".to_owned()))?
+        }
+    };
+    let status = json!({"state": deployment_state, "description": description});
+    call(format!("deployments/{id}/statuses"), Some(status)).await.map(drop)
+}
+
+fn github_request(url: String, body: Option<Value>, token: &Secret) -> WebRequest {
+    let header = |name: &str, value: String| (name.to_owned(), Secret::new(value));
+    let headers = vec![
+        header("authorization", format!("Bearer {}", token.reveal())),
+        header("accept", "application/vnd.github+json".to_owned()),
+        header("user-agent", "trueup".to_owned()),
+    ];
+    let timeout: Duration = TIMEOUT;
+    WebRequest { url, body: body.map(|body| body.to_string()), headers, timeout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_what_any_library_computes() {
+        // printf '1700000000.{}' | openssl dgst -sha256 -hmac key
+        let signed = signature(&Secret::new("key"), "1700000000", "{}").unwrap();
+        assert_eq!(signed, SIGNED);
+    }
+
+    const SIGNED: &str = "9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae";
+}
