@@ -41,6 +41,7 @@ const FORMS: &[(&str, &str, &str)] = &[
         "the ARN of an IAM role",
         "arn:aws:iam::123456789012:role/trueup",
     ),
+    (r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", "a repository with its owner", "example/shop"),
     (r"^https?://\S+$", "an address with http:// or https://", "https://github.com/shop/web"),
     (
         r"^[0-9A-Za-z.\-_]*[0-9A-Za-z\-_]$",

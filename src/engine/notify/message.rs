@@ -119,7 +119,7 @@ pub(super) async fn to_github(
     }
     let EventRecord { environment, message, .. } = &notice.event;
     let description: String = message.chars().take(DESCRIPTION_CHARS_MAX).collect();
-    let api = github.api_url.as_deref().unwrap_or(GITHUB_API);
+    let api = github.api_url.as_deref().unwrap_or(GITHUB_API).trim_end_matches('/');
     let repository = format!("{api}/repos/{}", github.repository);
     let call = async |path: String, body: Option<Value>| {
         let request = github_request(format!("{repository}/{path}"), body, token);

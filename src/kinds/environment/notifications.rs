@@ -52,7 +52,7 @@ pub struct GitHub {
     pub token_from: ValueFrom,
     /// Of a server of one's own, as `https://github.example.com/api/v3`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^https?://\S+[^/]$"), length(max = 2000))]
+    #[schemars(regex(pattern = r"^https?://\S+$"), length(max = 2000))]
     pub api_url: Option<String>,
 }
 

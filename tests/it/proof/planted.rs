@@ -27,7 +27,7 @@ struct Bug {
     caught_by: &'static str,
 }
 
-const BUGS: [Bug; 91] = [
+const BUGS: [Bug; 99] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -667,6 +667,62 @@ const BUGS: [Bug; 91] = [
         good: "if !SETTINGS.contains(&operation) {",
         bad: "if SETTINGS.contains(&operation) {",
         caught_by: "more_harm::an_element_of_s3",
+    },
+    Bug {
+        name: "an alarm from before the release counts",
+        file: "engine/rollout/signals.rs",
+        good: "if since.as_second() >= begun_at =>",
+        bad: "if since.as_second() >= begun_at.min(0) =>",
+        caught_by: "analysis::an_alarm_that_goes_off",
+    },
+    Bug {
+        name: "a version gets requests before its probes have passed",
+        file: "engine/rollout/shift.rs",
+        good: "if !gates_are_passed(id, seen, asks) {",
+        bad: "if gates_are_passed(id, seen, asks) && false {",
+        caught_by: "analysis::probes_stand_in",
+    },
+    Bug {
+        name: "a pause that is over waits for no look",
+        file: "engine/rollout/signals.rs",
+        good: "seen.signals.of(traffic).filter(fresh) else { return Judgement::Wait };",
+        bad: "seen.signals.of(traffic).filter(fresh) else { return Judgement::GoOn(None) };",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a version that an alias names is deleted",
+        file: "kinds/function/versions.rs",
+        good: ".filter(|version| !named.contains(version))",
+        bad: ".filter(|version| named.is_empty() || !version.is_empty())",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a window that denies does not count",
+        file: "kinds/environment/windows.rs",
+        good: "deny.iter().find(|window| window.is_open(at))",
+        bad: "deny.iter().find(|window| window.is_open(at) && false)",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a webhook is signed without its time",
+        file: "engine/notify/message.rs",
+        good: "    mac.update(timestamp.as_bytes());\n",
+        bad: "",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a rollback loses an index that nobody confirmed",
+        file: "engine/release/rollback.rs",
+        good: ".filter(|(id, _)| !confirmed.contains(id))",
+        bad: ".filter(|(id, _)| !confirmed.contains(id) && false)",
+        caught_by: "delivery::a_person_takes",
+    },
+    Bug {
+        name: "a check that was not made counts as passed",
+        file: "engine/rollout/signals.rs",
+        good: "Role::End => ask.standing(seen.signals) == Standing::Passed,",
+        bad: "Role::End => true,",
+        caught_by: "analysis::a_release_succeeds_when",
     },
 ];
 
