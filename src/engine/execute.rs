@@ -196,7 +196,7 @@ impl Pass<'_> {
                 self.event(EventKind::Normal, "VersionsDeleted", &message).await;
             }
             Err(error) => {
-                warn!(%error, "old versions could not be deleted; tried again in an hour")
+                warn!(%error, "old versions could not be deleted; tried again in an hour");
             }
         }
     }

@@ -149,9 +149,9 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
     let (code, said) = step("diff", "Diff");
     assert_eq!(code, Some(0), "{said}");
     let comment = std::fs::read_to_string(repository.path().join("comment.md")).unwrap();
-    assert!(comment.starts_with("<!-- trueup -->\n### development\n"), "{comment}");
-    assert!(comment.contains("### staging\n```diff\n"), "{comment}");
-    assert!(comment.contains("Function/api"), "{comment}");
+    assert!(comment.starts_with("<!-- trueup -->\n#### development\n"), "{comment}");
+    let staging = comment.split("#### staging").nth(1).unwrap();
+    assert!(staging.contains("**Function/api**") && staging.contains("code.sha256"), "{comment}");
     assert!(!comment.contains("could not tell"), "{comment}");
 
     let (code, said) = step("staging", "Apply");
@@ -163,7 +163,7 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
     let again = step("diff", "Diff");
     assert_eq!(again.0, Some(0), "{}", again.1);
     let comment = std::fs::read_to_string(repository.path().join("comment.md")).unwrap();
-    assert!(comment.contains("### staging\nNo difference.\n"), "{comment}");
+    assert!(comment.contains("#### staging\n\n6 as declared\n"), "{comment}");
 }
 
 #[test]

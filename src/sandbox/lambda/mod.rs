@@ -122,14 +122,14 @@ impl Lambda {
             "PutFunctionEventInvokeConfig"
             | "GetFunctionEventInvokeConfig"
             | "DeleteFunctionEventInvokeConfig" => {
-                self.with(asked, |f| f.event_invoke(&call.operation, &asked))
+                self.with(asked, |f| f.event_invoke(&call.operation, asked))
             }
             "CreateFunctionUrlConfig"
             | "GetFunctionUrlConfig"
             | "UpdateFunctionUrlConfig"
-            | "DeleteFunctionUrlConfig" => self.with(asked, |f| f.url(&call.operation, &asked)),
+            | "DeleteFunctionUrlConfig" => self.with(asked, |f| f.url(&call.operation, asked)),
             "ListTags" | "TagResource" | "UntagResource" => {
-                self.with(asked, |f| Ok(f.tags(&call.operation, &asked)))
+                self.with(asked, |f| Ok(f.tags(&call.operation, asked)))
             }
             _ => Err(Refusal(404, "UnknownOperationException", "no such operation".to_owned())),
         }
