@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::pass::Context;
 use super::rollout::{Ask, Signals};
 use super::runner::Engine;
 use super::watch::Answer;
-use crate::aws::CALL_TIMEOUT;
+use crate::aws::{CALL_TIMEOUT, Target};
 use crate::signals::{self, Failure, Question};
 
 /// What was found out about an environment's release, and what is being asked.
@@ -42,6 +43,10 @@ pub(super) struct Heard {
 impl Engine {
     /// Asks what is due.
     pub(super) fn listen(&mut self, name: &Arc<str>, asks: Vec<Ask>) {
+        if self.world.environments.get(name).is_none_or(|e| e.head.suspended) {
+            // A hook may do something.
+            return;
+        }
         let (now, present) = (self.cx.clock.now(), Instant::now());
         let ears = &mut self.environment(name).ears;
         ears.signals.keep(&asks);
@@ -66,10 +71,7 @@ impl Engine {
             let (cx, target, environment) =
                 (Arc::clone(&self.cx), target.clone(), Arc::clone(name));
             self.ask(async move {
-                let result = match cx.sessions.get(&target).await {
-                    Ok(session) => signals::ask(&session, &ask.question).await,
-                    Err(error) => Err(error.into()),
-                };
+                let result = in_its_account(&cx, &target, &ask.question).await;
                 Answer::Heard(Heard { environment, epoch, key: ask.key, at: now, result })
             });
         }
@@ -88,4 +90,22 @@ impl Engine {
         }
         self.deliver(&name);
     }
+}
+
+/// Asks where the environment lives, and nowhere else: a probe or a hook in another account would be somebody's.
+async fn in_its_account(
+    cx: &Context,
+    target: &Target,
+    question: &Question,
+) -> Result<signals::Answer, Failure> {
+    let session = cx.sessions.get(target).await?;
+    if let Some(wanted) = &target.account_id {
+        let account = session.account_id().await?;
+        if account != *wanted {
+            let why =
+                format!("the credentials belong to account {account}, the environment to {wanted}");
+            return Err(Failure::Unknown(why));
+        }
+    }
+    signals::ask(&session, question).await
 }

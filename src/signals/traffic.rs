@@ -42,6 +42,8 @@ pub struct Counts {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Minute {
+    /// When it begins, in seconds since 1970.
+    pub at: i64,
     pub new: Counts,
     pub old: Counts,
 }
@@ -83,7 +85,7 @@ pub(super) async fn read(session: &Session, asked: &TrafficQuestion) -> Result<T
     let mut minutes: BTreeMap<i64, Minute> = BTreeMap::new();
     for (id, values) in series {
         for (at, value) in values {
-            let minute = minutes.entry(at).or_default();
+            let minute = minutes.entry(at).or_insert(Minute { at, ..Minute::default() });
             let Some((what, which)) = id.split_once('_') else { continue };
             let counts = if which == "new" { &mut minute.new } else { &mut minute.old };
             // A count is whole and not negative.

@@ -23,6 +23,8 @@ const ALARMS_EVERY: Duration = Duration::from_secs(30);
 /// What a release waits for is asked more often than what is only watched.
 const WAITED_FOR_EVERY: Duration = Duration::from_secs(10);
 const WATCHED_EVERY: Duration = Duration::from_secs(30);
+/// How long a new version may be slow after its first requests: its first instances load what they need.
+const WARM_UP: Duration = Duration::from_secs(120);
 /// One answer that is wrong may be chance: a page that is just being spread, a cold start.
 const TRIES: u32 = 3;
 
@@ -456,25 +458,22 @@ pub(super) fn note_evidence(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask]
         let Some(object) = seen.objects.iter().find(|object| object.id == *id) else { continue };
         let Some(shift) = rollout.shifts.iter_mut().find(|shift| shift.is_of(id)) else { continue };
         let guard = &object.shifting.analysis.guard;
-        let sum = |interval: fn(&Minute) -> Interval| {
-            let mut evidence = Evidence::default();
-            minutes.iter().for_each(|minute| evidence.add(guard, interval(minute)));
-            evidence
-        };
-        let errors = sum(|minute| {
-            let counts =
-                |c: crate::signals::Counts| Counts { requests: c.requests, errors: c.errors };
-            Interval { new: counts(minute.new), old: counts(minute.old) }
-        });
+        // A version that was just started is slow for a while, whatever is in it.
+        let warm_at = shift.first_at.map_or(i64::MAX, |at| later(at, WARM_UP).as_second());
+        let (mut errors, mut slow) = (Evidence::default(), Evidence::default());
+        for Minute { at, new, old } in minutes {
+            let interval = |failed: fn(&crate::signals::Counts) -> u64| Interval {
+                new: Counts { requests: new.requests, errors: failed(new) },
+                old: Counts { requests: old.requests, errors: failed(old) },
+            };
+            errors.add(guard, interval(|counts| counts.errors));
+            if *at >= warm_at {
+                slow.add(guard, interval(|counts| counts.slow));
+            }
+        }
         shift.errors = Some(errors);
         shift.slow_over_ms = *slow_over_ms;
-        shift.slow = slow_over_ms.map(|_| {
-            sum(|minute| {
-                let counts =
-                    |c: crate::signals::Counts| Counts { requests: c.requests, errors: c.slow };
-                Interval { new: counts(minute.new), old: counts(minute.old) }
-            })
-        });
+        shift.slow = slow_over_ms.map(|_| slow);
     }
 }
 
