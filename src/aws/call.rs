@@ -102,7 +102,9 @@ impl Session {
             span.record("otel.status_code", "ERROR");
             span.record("otel.status_description", error.class.reason());
         }
-        let failed = matches!(&result, Err(error) if error.class.is_outage());
+        // How long a function runs is its own making: it says nothing of Lambda.
+        let is_of_service = operation != "Invoke";
+        let failed = is_of_service && matches!(&result, Err(e) if e.class.is_outage());
         if breaker.record(failed) {
             self.guards().closed.notify_waiters();
         }

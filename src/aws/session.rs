@@ -121,6 +121,19 @@ impl Sessions {
         self.get(&Target::default()).await
     }
 
+    /// The same, once it is sure that the credentials are those of the target's account.
+    pub async fn get_in_account(&self, target: &Target) -> Result<Session, AwsError> {
+        let session = self.get(target).await?;
+        let Some(wanted) = &target.account_id else { return Ok(session) };
+        let account = session.account_id().await?;
+        if account == *wanted {
+            return Ok(session);
+        }
+        let message =
+            format!("the credentials belong to account {account}, the environment to {wanted}");
+        Err(AwsError::new(Class::Denied, Service::Sts, "GetCallerIdentity", message))
+    }
+
     /// The session for a target. No call is made here but the one that assumes a role, when the
     /// first request is signed.
     pub async fn get(&self, target: &Target) -> Result<Session, AwsError> {

@@ -30,6 +30,9 @@ pub(super) struct PromoteArgs {
     /// An object of which everything moves, not its code or artifact alone. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     all_of: Vec<ObjectId>,
+    /// The release that is meant, by its number: refused where another one is current by now.
+    #[arg(long, value_name = "NUMBER")]
+    release: Option<u64>,
     /// Show what would move, and record nothing.
     #[arg(long)]
     dry_run: bool,
@@ -59,6 +62,12 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
     let gone = |name: &str| CliError::refused(format!("{name} was removed meanwhile"));
     let source_head = source.head.as_ref().ok_or_else(|| gone(from))?;
     let head = current.head.as_ref().ok_or_else(|| gone(to))?;
+    if let Some(wanted) = args.release.filter(|wanted| *wanted != source_head.release) {
+        let now = source_head.release;
+        return Err(CliError::refused(format!(
+            "release {now} of {from} is current, and not release {wanted}; nothing was recorded"
+        )));
+    }
     check_verdict(connected, source_head).await?;
     let (ours, theirs) = (spec_of(from, &source.objects)?, spec_of(to, &current.objects)?);
     let selection = Selection { only: args.only.clone(), whole: args.all_of.clone() };

@@ -66,6 +66,7 @@ impl ProvenanceArgs {
                 .unwrap_or_default(),
             cause,
             is_gradual: false,
+            only: Vec::new(),
             objects: Vec::new(),
             moves_all: false,
             holds: Vec::new(),

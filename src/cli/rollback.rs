@@ -34,7 +34,11 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let head = store.existing_head(name).await?;
     let current = connected.current_or_damage(name).await?;
     // The number is known when the target is; the cause is set there.
-    let new = args.provenance.release(Cause::Rollback(head.release), &[]);
+    let mut new = args.provenance.release(Cause::Rollback(head.release), &[]);
+    if args.provenance.has_no_commit() {
+        // What becomes current was built from the commit of the earlier release, not from what lies here.
+        new.commit.clear();
+    }
     let asked = Rollback {
         to: args.release,
         only: &args.only,

@@ -114,7 +114,7 @@ impl EnvironmentState {
         Watched {
             alarms: self.spec.alarms().to_vec(),
             waits_for_alarms: self.spec.waits_for_alarms(),
-            checks: self.spec.checks(self.head.release, &self.commit),
+            checks: self.spec.checks(&self.commit),
         }
     }
 }
@@ -359,8 +359,8 @@ async fn tell_store(
                 }
                 put
             }
-            Action::Tell { kind, reason, message } => {
-                cx.recorder.record(&key, present.release, *kind, reason, message).await;
+            Action::Tell { release, kind, reason, message } => {
+                cx.recorder.record(&key, *release, *kind, reason, message).await;
                 Ok(())
             }
             Action::RollBack { to } => {

@@ -98,14 +98,6 @@ async fn in_its_account(
     target: &Target,
     question: &Question,
 ) -> Result<signals::Answer, Failure> {
-    let session = cx.sessions.get(target).await?;
-    if let Some(wanted) = &target.account_id {
-        let account = session.account_id().await?;
-        if account != *wanted {
-            let why =
-                format!("the credentials belong to account {account}, the environment to {wanted}");
-            return Err(Failure::Unknown(why));
-        }
-    }
+    let session = cx.sessions.get_in_account(target).await?;
     signals::ask(&session, question).await
 }

@@ -14,7 +14,7 @@ use super::backoff::FAILING;
 use super::deliver::{Delivered, Outbox};
 use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
-use super::listen::Heard;
+use super::listen::{Ears, Heard};
 use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
 use super::runner::Engine;
@@ -410,7 +410,7 @@ impl Engine {
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         let (spec, commit) = (Arc::clone(&environment.spec), environment.commit.clone());
         let told = spec.notifications.as_deref().unwrap_or_default();
-        self.notifier.follow(name, told, spec.target(), &commit);
+        self.notifier.follow(name, told, spec.target(), (release.number, &commit));
         self.environment(name).troubled.reset();
         self.begin_rollout(name, release);
         let now = Instant::now();
@@ -500,6 +500,7 @@ impl Engine {
         }
         // Whoever takes over plans anew.
         self.environment(name).outbox = Outbox::default();
+        self.environment(name).ears = Ears::default();
         // Passes under way take no further step.
         if let Some(end) = self.environment(name).lease_end.take() {
             end.set(Timestamp::UNIX_EPOCH);

@@ -25,7 +25,10 @@ pub struct Shifting {
 impl Shifting {
     /// Something lies between a version that is ready and all requests to it.
     pub fn is_gradual(&self) -> bool {
-        !self.steps.is_empty() || !self.probes.is_empty() || self.before_traffic.is_some()
+        !self.steps.is_empty()
+            || !self.probes.is_empty()
+            || self.before_traffic.is_some()
+            || self.after_traffic.is_some()
     }
 }
 

@@ -227,6 +227,7 @@ fn assemble(
         message: new.message.clone(),
         cause: new.cause.clone(),
         gradual: new.is_gradual,
+        only: new.only.iter().map(ToString::to_string).collect(),
         created_at: now,
         objects,
         pages: Vec::new(),

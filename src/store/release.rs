@@ -94,6 +94,9 @@ pub struct Release {
     /// A rollback whose versions get their requests step by step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradual: bool,
+    /// The objects that a rollback took back, where it was not all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     pub created_at: Timestamp,
     /// Empty in `history`, where the list is in pages.
     pub objects: Vec<Entry>,
@@ -146,6 +149,7 @@ impl Release {
             message: String::new(),
             cause,
             gradual: false,
+            only: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
             objects: Vec::new(),
             pages: Vec::new(),
@@ -165,6 +169,8 @@ pub struct NewRelease {
     pub cause: Cause,
     /// A rollback whose versions get their requests step by step.
     pub is_gradual: bool,
+    /// The objects that a rollback takes back, where it is not all of them.
+    pub only: Vec<ObjectId>,
     pub objects: Vec<Object>,
     /// The Environment changed in a way that changes what every object comes to.
     pub moves_all: bool,

@@ -306,6 +306,7 @@ pub fn release(objects: Vec<Object>) -> NewRelease {
         message: String::new(),
         cause: Cause::Apply,
         is_gradual: false,
+        only: Vec::new(),
         objects,
         moves_all: false,
         holds: Vec::new(),

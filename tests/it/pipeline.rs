@@ -139,6 +139,8 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
                 .env("AWS_ACCESS_KEY_ID", "any")
                 .env("AWS_SECRET_ACCESS_KEY", "any")
                 .env("TRUEUP_AUTHOR", "ada")
+                .env("RELEASE", "2")
+                .env("GITHUB_OUTPUT", repository.path().join("output"))
         });
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         (output.status.code(), said)
@@ -157,6 +159,8 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
     let (code, said) = step("staging", "Apply");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("staging release 2: Succeeded"), "{said}");
+    let output = std::fs::read_to_string(repository.path().join("output")).unwrap();
+    assert_eq!(output, "release=2\n");
     let (code, said) = step("production", "Promote");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("production release 2: Succeeded"), "{said}");

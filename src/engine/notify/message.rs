@@ -112,8 +112,8 @@ pub(super) async fn to_github(
     token: &Secret,
 ) -> Result<(), Failure> {
     let Some((commit_state, deployment_state)) = states(notice.topic) else { return Ok(()) };
-    let sha: String = notice.commit.chars().take_while(char::is_ascii_hexdigit).collect();
-    if sha.len() != 40 {
+    let sha = &notice.commit;
+    if sha.len() != 40 || !sha.chars().all(|c| c.is_ascii_hexdigit()) {
         // It was applied from no commit, or from one with changes of its own.
         return Ok(());
     }

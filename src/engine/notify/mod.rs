@@ -11,12 +11,12 @@
 
 mod message;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -37,7 +37,7 @@ pub use message::topic_of;
 pub(super) struct Notice {
     pub event: EventRecord,
     pub topic: Topic,
-    /// The commit that the environment's release was applied from.
+    /// The commit that the release was applied from; empty where it is not known.
     pub commit: String,
 }
 
@@ -46,7 +46,8 @@ pub(super) struct Notice {
 struct Told {
     notifications: Arc<Vec<Notification>>,
     target: Target,
-    commit: String,
+    /// The commits of the newest releases, by number.
+    commits: BTreeMap<u64, String>,
 }
 
 /// Takes what is to be told. Clones share it.
@@ -59,8 +60,10 @@ pub struct Notifier {
 
 /// What waits to be sent; what comes on top is lost, and counted.
 const WAITING_MAX: usize = 1_000;
-/// Sent at once: one service that hangs does not keep the others.
-const AT_ONCE: usize = 16;
+/// The same of one somebody.
+const QUEUED_MAX: usize = 200;
+/// Releases whose commits are known.
+const COMMITS_MAX: usize = 20;
 const TRIES: u32 = 6;
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,28 +99,30 @@ impl Notifier {
         environment: &Arc<str>,
         notifications: &[Notification],
         target: Target,
-        commit: &str,
+        (release, commit): (u64, &str),
     ) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if notifications.is_empty() {
             told.remove(environment);
             return;
         }
+        let mut commits = told.remove(environment).map(|told| told.commits).unwrap_or_default();
+        commits.insert(release, commit.to_owned());
+        while commits.len() > COMMITS_MAX {
+            commits.pop_first();
+        }
         let notifications = Arc::new(notifications.to_vec());
-        told.insert(
-            Arc::clone(environment),
-            Told { notifications, target, commit: commit.to_owned() },
-        );
+        told.insert(Arc::clone(environment), Told { notifications, target, commits });
     }
 
     /// Hands an event over, where somebody is to be told. Never waits.
     pub(super) fn tell(&self, event: &EventRecord) {
         let Some(topic) = topic_of(event) else { return };
-        let Some(Told { commit, .. }) = self.told(&event.environment) else { return };
+        let Some(Told { commits, .. }) = self.told(&event.environment) else { return };
+        let commit = commits.get(&event.release).cloned().unwrap_or_default();
         let notice = Notice { event: event.clone(), topic, commit };
         if self.notices.try_send(notice).is_err() {
-            self.metrics.notifications.with_label_values(&["all", "lost"]).inc();
-            warn!(environment = %event.environment, reason = %event.reason, "a notification was lost: too many wait");
+            self.lost("all", event);
         }
     }
 
@@ -125,15 +130,15 @@ impl Notifier {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).get(environment).cloned()
     }
 
-    /// Sends until it is stopped; then what is under way ends with it.
+    /// Sends until it is stopped; then what is under way ends with it. Each somebody has a queue of its own and is
+    /// told in order: one that hangs keeps nobody else.
     pub(super) async fn run(self, mut outgoing: Outgoing, stop: CancellationToken) {
         let mut sending = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let mut queues: HashMap<(String, usize), mpsc::Sender<Notice>> = HashMap::new();
         let mut recent: HashMap<String, Timestamp> = HashMap::new();
         loop {
             let notice = tokio::select! {
                 () = stop.cancelled() => return,
-                Some(_) = sending.join_next() => continue,
                 notice = outgoing.notices.recv() => notice,
             };
             let Some(notice) = notice else { return };
@@ -152,34 +157,39 @@ impl Notifier {
                 if !is_wanted || recent.insert(same, now).is_some() {
                     continue;
                 }
-                let send = Send {
-                    notifier: self.clone(),
-                    sessions: outgoing.sessions.clone(),
-                    secrets: outgoing.secrets.clone(),
-                    clock: outgoing.clock,
-                    rng: outgoing.rng.clone(),
-                    target: told.target.clone(),
-                };
-                let (notice, notification) = (notice.clone(), notification.clone());
-                let slots = Arc::clone(&slots);
-                sending.spawn(async move {
-                    // The semaphore is never closed.
-                    let _slot = slots.acquire_owned().await;
-                    send.all(&notice, &notification).await;
+                let queue = queues.entry((environment.clone(), i)).or_insert_with(|| {
+                    let (queue, notices) = mpsc::channel(QUEUED_MAX);
+                    let send = Send {
+                        notifier: self.clone(),
+                        sessions: outgoing.sessions.clone(),
+                        secrets: outgoing.secrets.clone(),
+                        clock: outgoing.clock,
+                        rng: outgoing.rng.clone(),
+                    };
+                    sending.spawn(send.in_order(i, notices));
+                    queue
                 });
+                if queue.try_send(notice.clone()).is_err() {
+                    self.lost(message::channel(notification), &notice.event);
+                }
             }
         }
     }
+
+    fn lost(&self, channel: &str, event: &EventRecord) {
+        self.metrics.notifications.with_label_values(&[channel, "lost"]).inc();
+        let EventRecord { environment, reason, .. } = event;
+        warn!(%environment, %reason, channel, "a notification was lost: too many wait");
+    }
 }
 
-/// One notice on its way to one somebody.
+/// What it takes to tell one somebody.
 struct Send {
     notifier: Notifier,
     sessions: Sessions,
     secrets: Secrets,
     clock: Clock,
     rng: Rng,
-    target: Target,
 }
 
 /// Why it did not arrive.
@@ -190,11 +200,21 @@ enum Failure {
 }
 
 impl Send {
-    async fn all(&self, notice: &Notice, notification: &Notification) {
+    /// Tells one after the other whoever is the `i`-th at that time.
+    async fn in_order(self, i: usize, mut notices: mpsc::Receiver<Notice>) {
+        while let Some(notice) = notices.recv().await {
+            let Some(told) = self.notifier.told(&notice.event.environment) else { continue };
+            if let Some(notification) = told.notifications.get(i) {
+                self.all(&notice, notification, &told.target).await;
+            }
+        }
+    }
+
+    async fn all(&self, notice: &Notice, notification: &Notification, target: &Target) {
         let channel = message::channel(notification);
         let mut pause = PAUSE_FIRST;
         for tried in 1..=TRIES {
-            let failure = match self.once(notice, notification).await {
+            let failure = match self.once(notice, notification, target).await {
                 Ok(()) => return self.count(channel, "sent"),
                 Err(failure) => failure,
             };
@@ -218,13 +238,18 @@ impl Send {
         self.notifier.metrics.notifications.with_label_values(&[channel, result]).inc();
     }
 
-    async fn once(&self, notice: &Notice, notification: &Notification) -> Result<(), Failure> {
+    async fn once(
+        &self,
+        notice: &Notice,
+        notification: &Notification,
+        target: &Target,
+    ) -> Result<(), Failure> {
         let passing = |error: crate::aws::AwsError| Failure::Passing(error.to_string());
-        let session = self.sessions.get(&self.target).await.map_err(passing)?;
+        let session = self.sessions.get_in_account(target).await.map_err(passing)?;
         // Validation has refused what has none.
         let reference = notification.secret();
         let reference = reference.ok_or_else(|| Failure::Final("it has no secret".to_owned()))?;
-        let secret = self.secrets.get(&session, &self.target, &reference).await.map_err(passing)?;
+        let secret = self.secrets.get(&session, target, &reference).await.map_err(passing)?;
         let web = session.web();
         if let Some(github) = &notification.github {
             return message::to_github(web, github, notice, &secret).await;

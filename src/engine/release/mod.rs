@@ -69,6 +69,11 @@ pub enum Refused {
         flags(&losses.iter().map(|(id, _)| id.clone()).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>())
     )]
     Losses { environment: String, to: u64, losses: Vec<(ObjectId, String)> },
+    #[error(
+        "the current release of {environment} is damaged, so that a part of it cannot go back alone: {why}; take all \
+         of it back"
+    )]
+    OnlyOfDamaged { environment: String, why: String },
     #[error("release {to} of {environment} has no {object}, and neither has the current one")]
     NotInRelease { environment: String, to: u64, object: ObjectId },
     #[error(

@@ -63,6 +63,11 @@ pub async fn roll_back(
         }
     };
     let target = store.release(environment, to).await?;
+    if let Some(damage) = current.damage.as_ref().filter(|_| !asked.only.is_empty()) {
+        // What the others are is not known.
+        let (environment, why) = (environment.clone(), damage.to_string());
+        return Err(Refused::OnlyOfDamaged { environment, why }.into());
+    }
     let objects = objects_of(store, environment, &target).await?;
     let objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
     let digest = content_digest(&objects);
@@ -84,9 +89,14 @@ pub async fn roll_back(
     if !losses.is_empty() {
         return Err(Refused::Losses { environment: environment.clone(), to, losses }.into());
     }
+    // What becomes current was built from that commit.
+    let is_whole = new.commit.is_empty() && asked.only.is_empty();
+    let commit = if is_whole { target.commit } else { new.commit.clone() };
     let new = NewRelease {
         cause: Cause::Rollback(to),
         is_gradual: asked.is_gradual,
+        only: asked.only.to_vec(),
+        commit,
         moves_all: moves_all(&current.objects, &objects),
         objects,
         confirmed: confirmed.iter().cloned().collect::<BTreeSet<_>>(),
@@ -115,7 +125,15 @@ fn narrowed(
     }
     let stays = current.iter().filter(|object| !only.contains(&object.id())).cloned();
     let back = earlier.into_iter().filter(|object| only.contains(&object.id()));
-    Ok(stays.chain(back).collect())
+    let objects: Vec<Object> = stays.chain(back).collect();
+    for object in &objects {
+        let is_there = |r: &ObjectFieldRef| objects.iter().any(|object| object.id() == r.id());
+        let references = object_references(&object.spec);
+        if let Some(missing) = references.iter().find(|r| !is_there(r)) {
+            return Err(Refused::StillReferredTo { object: object.id(), to: missing.id() });
+        }
+    }
+    Ok(objects)
 }
 
 /// Makes the release current again that succeeded last, and quarantines what failed. What holds data and came with
@@ -159,6 +177,7 @@ pub async fn undo(
         message,
         cause: Cause::Rollback(to),
         is_gradual: false,
+        only: Vec::new(),
         moves_all: moves_all(&current.objects, &objects),
         objects,
         holds: head.holds_after_rollback(Some(quarantine)),
@@ -194,7 +213,7 @@ fn earlier(head: &Head, history: &[Release]) -> Option<u64> {
     // A second rollback goes on from where the first one went back to.
     let from = history.iter().find(|r| r.number == head.release);
     let from = from.map_or(head.release, |r| match r.cause {
-        Cause::Rollback(to) => to,
+        Cause::Rollback(to) if r.only.is_empty() => to,
         _ => r.number,
     });
     let is_other =

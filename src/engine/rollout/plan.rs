@@ -24,7 +24,7 @@ const ABORTED: &str = "Aborted";
 /// The reason while a release is tried again.
 const RETRIED: &str = "Retried";
 /// The reasons of what was found out about a release, beside the state of its objects.
-const FOUND_OUT: [&str; 8] = [
+pub(super) const FOUND_OUT: [&str; 8] = [
     "AlarmBreached",
     "AnalysisUndecided",
     "CheckFailed",
@@ -101,14 +101,14 @@ pub enum Action {
     /// The rollout becomes this.
     Become(Box<Rollout>),
     Tell {
+        /// Which it is about.
+        release: u64,
         kind: EventKind,
         reason: &'static str,
         message: String,
     },
     /// An earlier release is made current again, and the content of this one is quarantined.
-    RollBack {
-        to: u64,
-    },
+    RollBack { to: u64 },
 }
 
 /// The rollout of a release that became current.
@@ -122,7 +122,7 @@ pub struct Begun {
 
 /// Begins with a release, and closes the rollout before it.
 pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: Timestamp) -> Begun {
-    let is_rollback = matches!(release.cause, Cause::Rollback(_));
+    let is_rollback = matches!(release.cause, Cause::Rollback(_)) && release.only.is_empty();
     let good = before.and_then(|before| match before.verdict {
         Verdict::Succeeded if !is_rollback => {
             Some(Good { release: before.release, digest: before.digest.clone() })
@@ -148,7 +148,7 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         Cause::Apply => format!("release {} is being rolled out", release.number),
         cause => format!("release {} is being rolled out: {cause}", release.number),
     };
-    told.push(tell(EventKind::Normal, "ReleaseStarted", message));
+    told.push(tell(release.number, EventKind::Normal, "ReleaseStarted", message));
     let rollout = Rollout {
         release: release.number,
         digest: release.digest.clone(),
@@ -182,7 +182,7 @@ fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout>
     }
     let mut closed = before.clone();
     match (&release.cause, before.verdict) {
-        (Cause::Rollback(to), _) if release.digest != before.digest => {
+        (Cause::Rollback(to), _) if release.digest != before.digest && release.only.is_empty() => {
             let undone =
                 format!("release {} has the content of release {to} again", release.number);
             let was_failing = matches!(before.verdict, Verdict::Failed | Verdict::Inconclusive);
@@ -249,8 +249,12 @@ fn shift_traffic(
         let is_ready = |object: &&ObjectState| object.progress == Progress::Ready;
         let ready: BTreeSet<&ObjectId> =
             seen.objects.iter().filter(is_ready).map(|object| &object.id).collect();
-        // A shift that is over is not kept: a record holds only so many.
-        rollout.shifts.retain(|shift| !ready.contains(&shift.id()));
+        // A shift that is over is not kept, but for its hook: a record holds only so many.
+        let has_hook = |shift: &Shift| {
+            let object = seen.objects.iter().find(|object| shift.is_of(&object.id));
+            object.is_some_and(|object| object.shifting.after_traffic.is_some())
+        };
+        rollout.shifts.retain(|shift| !ready.contains(&shift.id()) || has_hook(shift));
     }
     let is_shifted = |o: &&ObjectState| o.next_version.is_some() && o.shifting.is_gradual();
     for object in seen.objects.iter().filter(is_shifted) {
@@ -272,7 +276,7 @@ fn shift_traffic(
             rollout.release,
             unread.unwrap_or_default()
         );
-        told.push(tell(EventKind::Normal, "TrafficShifted", message));
+        told.push(tell(rollout.release, EventKind::Normal, "TrafficShifted", message));
     }
     told
 }
@@ -343,7 +347,10 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
         Stage::RollingBack { .. } => {
             if let Some(refused) = seen.refused {
                 rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
-                rollout.reason = "RollbackRefused".to_owned();
+                // What was found out stays the reason: its end is no success.
+                if !FOUND_OUT.contains(&rollout.reason.as_str()) {
+                    rollout.reason = "RollbackRefused".to_owned();
+                }
                 enter(rollout, Stage::Waiting, now);
             }
         }
@@ -358,7 +365,7 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
         }
         // What was seen of it is no accident, or was never seen: a person decides.
         Stage::Waiting if FOUND_OUT.contains(&rollout.reason.as_str()) => {}
-        Stage::Waiting if all_ready && has_end(seen) => {
+        Stage::Waiting if all_ready && has_end(rollout, seen) => {
             rollout.verdict = Verdict::Progressing;
             rollout.reason = "Progressing".to_owned();
             rollout.message.clear();
@@ -389,7 +396,7 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
         Stage::First | Stage::Second if !failed.is_empty() => {
             fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
         }
-        Stage::First | Stage::Second if all_ready && has_end(seen) => {
+        Stage::First | Stage::Second if all_ready && has_end(rollout, seen) => {
             rollout.deadline = later(now, seen.policy.progress_deadline);
             enter(rollout, Stage::Checking, now);
         }
@@ -521,6 +528,7 @@ fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signals::{Alarm, AlarmState, Answer};
 
     const POLICY: Policy = Policy {
         progress_deadline: Duration::from_secs(900),
@@ -741,5 +749,24 @@ mod tests {
             let seen = Seen { decision: Some(&other), ..seen };
             assert_eq!(after(&waiting, &seen, 1021), waiting, "it is of another release");
         }
+    }
+
+    #[test]
+    fn what_was_found_out_stays_so_where_the_rollback_is_refused() {
+        let watched = Watched { alarms: vec!["errors".to_owned()], ..Watched::default() };
+        let state = AlarmState::InAlarm { since: at(1004), why: String::new() };
+        let alarm = Alarm { name: "errors".to_owned(), state };
+        let (objects, mut signals) = (ready(), Signals::default());
+        signals.hear("alarms".to_owned(), at(1005), Ok(Answer::Alarms(vec![alarm])));
+        let seen = Seen { watched: &watched, signals: &signals, ..seen(&objects) };
+        let failed = after(&second_release(), &seen, 1006);
+        assert_eq!(outline(&failed), "Failed RollingBack AlarmBreached alarm errors went off");
+        let refused = Seen { refused: Some("its code is gone"), ..seen };
+        let waiting = after(&failed, &refused, 1007);
+        assert_eq!(
+            outline(&waiting),
+            "Failed Waiting AlarmBreached alarm errors went off; it was not rolled back: its code is gone"
+        );
+        assert_eq!(plan(&waiting, &refused, at(1008)), [], "although everything is ready");
     }
 }

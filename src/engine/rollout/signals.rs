@@ -28,6 +28,8 @@ const WARM_UP: Duration = Duration::from_secs(120);
 /// One answer that is wrong may be chance: a page that is just being spread, a cold start.
 const TRIES: u32 = 3;
 
+const AFTER_TRAFFIC: &str = "afterTraffic";
+
 /// What a rollout waits for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
@@ -223,9 +225,10 @@ fn of_shift(rollout: &Rollout, object: &ObjectState, seen: &Seen<'_>, now: Times
     match shift {
         None => {
             let hook = shifting.before_traffic.as_ref();
-            asks.extend(
-                hook.map(|hook| hook_ask(rollout, object, seen, hook, "beforeTraffic", now)),
-            );
+            asks.extend(hook.map(|hook| {
+                let hook = ("beforeTraffic", hook);
+                hook_ask(rollout, object, seen, hook, &ready.version, now)
+            }));
         }
         Some(shift) => {
             if let Some(first_at) = shift.first_at {
@@ -273,12 +276,11 @@ fn hook_ask(
     rollout: &Rollout,
     object: &ObjectState,
     seen: &Seen<'_>,
-    hook: &Hook,
-    name: &'static str,
+    (name, hook): (&'static str, &Hook),
+    version: &str,
     now: Timestamp,
 ) -> Ask {
     let id = &object.id;
-    let version = object.next_version.as_ref().map(|ready| ready.version.as_str());
     let body: Value = json!({
         "hook": name,
         "environment": seen.environment,
@@ -294,10 +296,9 @@ fn hook_ask(
         HookTarget::Url(url) => CallTarget::Page { url: url.clone(), body: Some(body) },
     };
     let call = Call { target, expected: Expected::default(), timeout: hook.timeout };
-    let key =
-        format!("{name} of {id} {} {}", version.unwrap_or_default(), stage_since(rollout, now));
+    let key = format!("{name} of {id} {version} {}", stage_since(rollout, now));
     let about = format!("{id}: {name}");
-    let role = if name == "afterTraffic" { Role::End } else { Role::Gate(id.clone()) };
+    let role = if name == AFTER_TRAFFIC { Role::End } else { Role::Gate(id.clone()) };
     let ask = ask(key, Question::Call(call), WAITED_FOR_EVERY, "HookFailed", about, role);
     // Whoever is called may do something: one answer is enough.
     Ask { is_once: true, tries: 1, ..ask }
@@ -312,20 +313,24 @@ fn at_end(rollout: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Ask> {
         let (key, about) = (format!("check {i} {since}"), format!("check {}", i + 1));
         ask(key, Question::Call(call.clone()), every, "CheckFailed", about, Role::End)
     });
-    let hooks =
-        seen.objects.iter().filter(|o| is_waited_for && o.is_changed).filter_map(|object| {
-            let hook = object.shifting.after_traffic.as_ref()?;
-            Some(hook_ask(rollout, object, seen, hook, "afterTraffic", now))
-        });
+    // Only what this rollout gave its requests.
+    let hooks = rollout.shifts.iter().filter(|_| is_waited_for).filter_map(|shift| {
+        let object = seen.objects.iter().find(|object| shift.is_of(&object.id))?;
+        let hook = (AFTER_TRAFFIC, object.shifting.after_traffic.as_ref()?);
+        Some(hook_ask(rollout, object, seen, hook, &shift.version, now))
+    });
     checks.chain(hooks).collect()
 }
 
 /// Something has to be found out before the release has succeeded.
-pub(super) fn has_end(seen: &Seen<'_>) -> bool {
-    let has_hook = |o: &ObjectState| o.is_changed && o.shifting.after_traffic.is_some();
+pub(super) fn has_end(rollout: &Rollout, seen: &Seen<'_>) -> bool {
+    let has_hook = |shift: &Shift| {
+        let object = seen.objects.iter().find(|object| shift.is_of(&object.id));
+        object.is_some_and(|object| object.shifting.after_traffic.is_some())
+    };
     !seen.watched.checks.is_empty()
         || !seen.watched.alarms.is_empty()
-        || seen.objects.iter().any(has_hook)
+        || rollout.shifts.iter().any(has_hook)
 }
 
 /// Why the release has failed by what was found out: the reason, and what happened.
@@ -377,7 +382,9 @@ fn worse(shift: &Shift, objects: &[ObjectState]) -> Option<(&'static str, String
         let message = format!("{id}: version {version} fails more often: {errors}");
         return Some(("NewVersionWorse", message));
     }
-    let slow = shift.slow.as_ref().filter(is_worse)?;
+    // Each step starts new instances, which are slow at first: that alone rolls nothing back unasked.
+    let slow = shift.slow.as_ref().filter(|_| object.shifting.analysis.is_required);
+    let slow = slow.filter(is_worse)?;
     Some((
         "NewVersionWorse",
         format!("{id}: version {version} is slower: {}", said_slow(shift, slow)),

@@ -1,5 +1,6 @@
 //! What people are told of a rollout.
 
+use super::plan::FOUND_OUT;
 use super::{Action, ObjectState, Progress};
 use crate::store::{Cause, EventKind, Order, Rollout, Stage, Verdict};
 
@@ -13,7 +14,7 @@ pub(super) fn ended_or_moved(rollout: &Rollout) -> Option<Action> {
         Stage::Checking => {
             let message =
                 format!("release {}: everything is ready; its checks are made", rollout.release);
-            Some(tell(EventKind::Normal, "ReleaseProgressing", message))
+            Some(tell(rollout.release, EventKind::Normal, "ReleaseProgressing", message))
         }
         Stage::Second => {
             let what = match rollout.order {
@@ -21,7 +22,7 @@ pub(super) fn ended_or_moved(rollout: &Rollout) -> Option<Action> {
                 _ => "what the frontends call is ready; the frontends follow",
             };
             let message = format!("release {}: {what}", rollout.release);
-            Some(tell(EventKind::Normal, "ReleaseProgressing", message))
+            Some(tell(rollout.release, EventKind::Normal, "ReleaseProgressing", message))
         }
         _ => ended(rollout),
     }
@@ -52,7 +53,11 @@ pub(super) fn ended(rollout: &Rollout) -> Option<Action> {
         }
         (Verdict::Failed, _) => {
             let text = with(format!("release {number} failed"));
-            let next = "it stays current, and succeeds once its objects are ready";
+            let next = if FOUND_OUT.contains(&rollout.reason.as_str()) {
+                "it stays current; decide with `trueup rollout promote`, `retry` or `abort`"
+            } else {
+                "it stays current, and succeeds once its objects are ready"
+            };
             (EventKind::Warning, "ReleaseFailed", format!("{text}; {next}"))
         }
         (Verdict::Inconclusive, _) => {
@@ -70,15 +75,15 @@ pub(super) fn ended(rollout: &Rollout) -> Option<Action> {
         }
         (Verdict::Pending | Verdict::Progressing, _) => return None,
     };
-    Some(tell(kind, reason, message))
+    Some(tell(number, kind, reason, message))
 }
 
 fn is_baked(rollout: &Rollout) -> bool {
     rollout.stages.iter().any(|passed| passed.stage == Stage::Baking)
 }
 
-pub(super) fn tell(kind: EventKind, reason: &'static str, message: String) -> Action {
-    Action::Tell { kind, reason, message }
+pub(super) fn tell(release: u64, kind: EventKind, reason: &'static str, message: String) -> Action {
+    Action::Tell { release, kind, reason, message }
 }
 
 /// Objects with what is said of them.

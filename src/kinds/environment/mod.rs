@@ -166,8 +166,7 @@ pub struct HttpCheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 599))]
     pub status: Option<u16>,
-    /// A text in the first MiB of the body. `{release}` stands for the number of the release, `{commit}` for the
-    /// commit that it was applied from.
+    /// A text in the first MiB of the body. `{commit}` stands for the commit that the release was applied from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1000))]
     pub contains: Option<String>,
@@ -249,11 +248,9 @@ impl EnvironmentSpec {
     }
 
     /// The checks of a release.
-    pub fn checks(&self, release: u64, commit: &str) -> Vec<Call> {
+    pub fn checks(&self, commit: &str) -> Vec<Call> {
         let checks = self.rollout.iter().filter_map(|rollout| rollout.checks.as_deref()).flatten();
-        let filled = |text: &String| {
-            text.replace("{release}", &release.to_string()).replace("{commit}", commit)
-        };
+        let filled = |text: &String| text.replace("{commit}", commit);
         checks
             .map(|check| Call {
                 target: CallTarget::Page { url: check.url.clone(), body: None },
