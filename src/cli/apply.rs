@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::confirm::Confirmation;
-use super::out::{self, say};
+use super::out::{self, note, say};
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::provenance::ProvenanceArgs;
 use super::rollout::{self, Followed};
@@ -96,6 +96,7 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         confirmed: &args.confirm,
         release_quarantine: args.release_quarantine,
         override_window: args.override_window,
+        is_for_machines: !matches!(args.output, Output::Table),
     };
     if args.dry_run {
         for proposal in &proposals {
@@ -135,6 +136,19 @@ struct Asked<'a> {
     confirmed: &'a [Confirmation],
     release_quarantine: bool,
     override_window: bool,
+    /// Standard output is for machines: what is told to people goes to standard error.
+    is_for_machines: bool,
+}
+
+impl Asked<'_> {
+    fn tell(&self, text: &str) -> Result<(), CliError> {
+        if self.is_for_machines {
+            note!("{text}");
+        } else {
+            say!("{text}");
+        }
+        Ok(())
+    }
 }
 
 /// Applies manifests to one connection; what the sandbox does at its start.
@@ -146,7 +160,12 @@ pub(super) async fn apply_set(
 ) -> Result<(), CliError> {
     let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
     let signed = provenance.release(Cause::Apply, &[]);
-    let asked = Asked { confirmed: &[], release_quarantine: false, override_window: false };
+    let asked = Asked {
+        confirmed: &[],
+        release_quarantine: false,
+        override_window: false,
+        is_for_machines: false,
+    };
     record_all(connected, &proposals, &asked, &signed, &Done::default()).await.map(drop)
 }
 
@@ -214,7 +233,7 @@ async fn record(
     let head = proposal.current.head.as_ref();
     if proposal.is_unchanged() {
         let release = head.map_or(0, |h| h.release);
-        say!("{name} unchanged at release {release}");
+        asked.tell(&format!("{name} unchanged at release {release}"))?;
         return Ok(release);
     }
     let mut new = signed.clone();
@@ -234,6 +253,7 @@ async fn record(
         0 => String::new(),
         n => format!(", {n} removed"),
     };
-    say!("{name} release {} recorded: {changed} changed{removed}", release.number);
+    asked
+        .tell(&format!("{name} release {} recorded: {changed} changed{removed}", release.number))?;
     Ok(release.number)
 }
