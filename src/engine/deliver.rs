@@ -176,7 +176,7 @@ impl Engine {
     pub(super) fn deliver(&mut self, name: &Arc<str>) {
         let tracked = self.environment(name);
         let (refused, is_told) = (tracked.outbox.refused.clone(), tracked.outbox.is_empty());
-        let signals = std::mem::take(&mut tracked.ears.signals);
+        let signals = std::mem::take(&mut tracked.listening.signals);
         let now = self.cx.clock.now();
         // Whose lease is over may not know what another daemon has done since.
         let is_ours = |e: &&EnvironmentState| e.lease.expires_at > now;
@@ -211,7 +211,7 @@ impl Engine {
             };
             Some((plan(rollout, &seen, now), asks(rollout, &seen, now)))
         });
-        self.environment(name).ears.signals = signals;
+        self.environment(name).listening.signals = signals;
         if let Some((actions, asks)) = planned {
             self.listen(name, asks);
             self.take_actions(name, actions);

@@ -20,7 +20,7 @@ use crate::signals::{self, Failure, Question};
 
 /// What was found out about an environment's release, and what is being asked.
 #[derive(Debug, Default)]
-pub(super) struct Ears {
+pub(super) struct Listening {
     pub signals: Signals,
     /// Until when an answer is waited for.
     under_way: BTreeMap<String, Instant>,
@@ -48,13 +48,15 @@ impl Engine {
             return;
         }
         let (now, present) = (self.cx.clock.now(), Instant::now());
-        let ears = &mut self.environment(name).ears;
-        ears.signals.keep(&asks);
-        ears.under_way.retain(|_, until| present < *until);
+        let listening = &mut self.environment(name).listening;
+        listening.signals.keep(&asks);
+        listening.under_way.retain(|_, until| present < *until);
         let mut due = Vec::new();
         for ask in asks {
-            let is_free = ears.under_way.len() < UNDER_WAY_MAX;
-            if !is_free || ears.under_way.contains_key(&ask.key) || !ask.is_due(&ears.signals, now)
+            let is_free = listening.under_way.len() < UNDER_WAY_MAX;
+            if !is_free
+                || listening.under_way.contains_key(&ask.key)
+                || !ask.is_due(&listening.signals, now)
             {
                 continue;
             }
@@ -62,7 +64,7 @@ impl Engine {
                 Question::Call(call) => call.timeout,
                 Question::Alarms(_) | Question::Traffic(_) => CALL_TIMEOUT,
             };
-            ears.under_way.insert(ask.key.clone(), present + timeout + ANSWER_WITHIN);
+            listening.under_way.insert(ask.key.clone(), present + timeout + ANSWER_WITHIN);
             due.push(ask);
         }
         let Some(environment) = self.world.environments.get(name) else { return };
@@ -83,10 +85,10 @@ impl Engine {
         if self.world.environments.get(&name).is_none_or(|e| e.lease.epoch != epoch) {
             return;
         }
-        let ears = &mut self.environment(&name).ears;
+        let listening = &mut self.environment(&name).listening;
         // What nobody waits for any more is not kept: its rollout went on.
-        if ears.under_way.remove(&key).is_some() {
-            ears.signals.hear(key, at, result);
+        if listening.under_way.remove(&key).is_some() {
+            listening.signals.hear(key, at, result);
         }
         self.deliver(&name);
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::backoff::{Backoff, FAILING, WAITING};
 use super::deliver::Outbox;
-use super::listen::Ears;
+use super::listen::Listening;
 use super::pass::LeaseEnd;
 use super::rng::Rng;
 
@@ -61,7 +61,7 @@ pub(super) struct TrackedEnvironment {
     /// It was followed to an end at least once, be it an error.
     pub is_settled: bool,
     pub outbox: Outbox,
-    pub ears: Ears,
+    pub listening: Listening,
     /// Shared with the passes that rely on the lease; `None` while there is none.
     pub lease_end: Option<LeaseEnd>,
 }

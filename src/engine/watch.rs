@@ -14,7 +14,7 @@ use super::backoff::FAILING;
 use super::deliver::{Delivered, Outbox};
 use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
-use super::listen::{Ears, Heard};
+use super::listen::{Heard, Listening};
 use super::metrics::ENVIRONMENTS_MAX;
 use super::queue::Priority;
 use super::runner::Engine;
@@ -500,7 +500,7 @@ impl Engine {
         }
         // Whoever takes over plans anew.
         self.environment(name).outbox = Outbox::default();
-        self.environment(name).ears = Ears::default();
+        self.environment(name).listening = Listening::default();
         // Passes under way take no further step.
         if let Some(end) = self.environment(name).lease_end.take() {
             end.set(Timestamp::UNIX_EPOCH);

@@ -46,8 +46,11 @@ impl Call {
             "s3" => s3(request, &query),
             "sts" => (form_action(&request.body), String::new()),
             "lambda" | "amplify" => {
-                let operation = super::rest::operation(&service, request);
-                (operation.0.to_owned(), operation.1)
+                let (operation, named) = super::rest::operation(&service, request);
+                // A version that goes is not the function that goes.
+                let version = query.get("Qualifier").filter(|_| operation == "DeleteFunction");
+                let named = version.map_or(named.clone(), |version| format!("{named}:{version}"));
+                (operation.to_owned(), named)
             }
             "cloudwatch" => rpc(request),
             _ => target(request),

@@ -60,7 +60,14 @@ async fn arrives(harness: &Harness, proof: &Proof, to: usize, reference: &Live, 
     harness.settle().await;
     harness.sandbox.calls().clear();
     tokio::time::sleep(INTERVAL * (QUIET_PASSES + 1)).await;
-    assert_eq!(harness.mutations(), [""; 0], "{what}: not quiet");
+    // Versions that nothing points to any more go, but for the newest, at most once an hour.
+    let is_old_version = |write: &String| {
+        let version = write.strip_prefix("lambda:DeleteFunction proof-it:");
+        version.is_some_and(|version| version.parse::<u64>().is_ok())
+    };
+    let mut writes = harness.mutations();
+    writes.retain(|write| !is_old_version(write));
+    assert_eq!(writes, [""; 0], "{what}: not quiet");
     if let Some(difference) = difference(reference, &harness.live().await) {
         panic!("{what}:\n{difference}");
     }
