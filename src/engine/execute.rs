@@ -192,7 +192,7 @@ impl Pass<'_> {
             Ok(gone) => {
                 self.record.versions.retain(|version| !gone.contains(version));
                 let message =
-                    format!("version {}: nothing pointed to them any more", gone.join(", "));
+                    format!("old versions {}: no alias names them any more", gone.join(", "));
                 self.event(EventKind::Normal, "VersionsDeleted", &message).await;
             }
             Err(error) => {

@@ -1,7 +1,5 @@
 //! What each service is told, in its own form.
 
-use std::time::Duration;
-
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,7 +12,7 @@ use crate::store::{EventKind, EventRecord};
 use crate::web::{Web, WebRequest};
 
 /// What an event is about; `None` where nobody is told of it.
-pub fn topic_of(event: &EventRecord) -> Option<Topic> {
+pub(super) fn topic_of(event: &EventRecord) -> Option<Topic> {
     match event.reason.as_str() {
         "ReleaseStarted" => Some(Topic::Started),
         "ReleaseSucceeded" => Some(Topic::Succeeded),
@@ -89,7 +87,8 @@ fn signature(secret: &Secret, timestamp: &str, body: &str) -> Option<String> {
 }
 
 const GITHUB_API: &str = "https://api.github.com";
-/// <https://docs.github.com/rest/commits/statuses>, <https://docs.github.com/rest/deployments/statuses>.
+/// Of a deployment status: <https://docs.github.com/rest/deployments/statuses>. Those of commits:
+/// <https://docs.github.com/rest/commits/statuses>.
 const DESCRIPTION_CHARS_MAX: usize = 140;
 
 /// The states of a commit status and of a deployment status.
@@ -157,8 +156,7 @@ fn github_request(url: String, body: Option<Value>, token: &Secret) -> WebReques
         header("accept", "application/vnd.github+json".to_owned()),
         header("user-agent", "trueup".to_owned()),
     ];
-    let timeout: Duration = TIMEOUT;
-    WebRequest { url, body: body.map(|body| body.to_string()), headers, timeout }
+    WebRequest { url, body: body.map(|body| body.to_string()), headers, timeout: TIMEOUT }
 }
 
 #[cfg(test)]

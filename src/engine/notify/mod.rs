@@ -4,7 +4,7 @@
 //! it to whoever the environment names ([`Notifier::run`]).
 //!
 //! Guarantees: reconciling never waits for it. The same is not told twice within half an hour. What is not
-//! taken is tried again with growing pauses, some times; then it is given up, logged and counted. No secret is
+//! taken is tried again five times with growing pauses; then it is given up, logged and counted. No secret is
 //! logged.
 //!
 //! Left to others: what is worth an event (`engine`), the words of each service (`message`).
@@ -30,7 +30,7 @@ use crate::model::{Clock, Secret};
 use crate::store::EventRecord;
 use crate::web::{Web, WebAnswer, WebRequest};
 
-pub use message::topic_of;
+use message::topic_of;
 
 /// Something to tell.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ impl Notifier {
     }
 
     /// Sends until it is stopped; then what is under way ends with it. Each somebody has a queue of its own and is
-    /// told in order: one that hangs keeps nobody else.
+    /// told in order: one that hangs does not hold up the others.
     pub(super) async fn run(self, mut outgoing: Outgoing, stop: CancellationToken) {
         let mut sending = JoinSet::new();
         let mut queues: HashMap<(String, usize), mpsc::Sender<Notice>> = HashMap::new();
@@ -159,14 +159,14 @@ impl Notifier {
                 }
                 let queue = queues.entry((environment.clone(), i)).or_insert_with(|| {
                     let (queue, notices) = mpsc::channel(QUEUED_MAX);
-                    let send = Send {
+                    let courier = Courier {
                         notifier: self.clone(),
                         sessions: outgoing.sessions.clone(),
                         secrets: outgoing.secrets.clone(),
                         clock: outgoing.clock,
                         rng: outgoing.rng.clone(),
                     };
-                    sending.spawn(send.in_order(i, notices));
+                    sending.spawn(courier.in_order(i, notices));
                     queue
                 });
                 if queue.try_send(notice.clone()).is_err() {
@@ -184,7 +184,7 @@ impl Notifier {
 }
 
 /// What it takes to tell one somebody.
-struct Send {
+struct Courier {
     notifier: Notifier,
     sessions: Sessions,
     secrets: Secrets,
@@ -199,7 +199,7 @@ enum Failure {
     Final(String),
 }
 
-impl Send {
+impl Courier {
     /// Tells one after the other whoever is the `i`-th at that time.
     async fn in_order(self, i: usize, mut notices: mpsc::Receiver<Notice>) {
         while let Some(notice) = notices.recv().await {

@@ -30,7 +30,7 @@ const TRIES: u32 = 3;
 
 const AFTER_TRAFFIC: &str = "afterTraffic";
 
-/// What a rollout waits for.
+/// Something that a rollout has to find out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
     /// Tells it from every other one of the same environment.
