@@ -300,19 +300,7 @@ async fn name_store(session: &Session) {
 }
 
 pub fn release(objects: Vec<Object>) -> NewRelease {
-    NewRelease {
-        author: "test".to_owned(),
-        commit: String::new(),
-        message: String::new(),
-        cause: Cause::Apply,
-        is_gradual: false,
-        only: Vec::new(),
-        objects,
-        moves_all: false,
-        holds: Vec::new(),
-        confirmed: BTreeSet::new(),
-        taken_out: BTreeMap::new(),
-    }
+    NewRelease { author: "test".to_owned(), ..NewRelease::new(Cause::Apply, objects) }
 }
 
 /// Every record of an environment; all of them are sound.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use tokio::time::Instant;
 use trueup::sandbox::{Exchange, Sandbox};
 
 use super::model::{Service, services};
@@ -18,8 +19,18 @@ struct Found {
     violations: BTreeSet<String>,
     /// How many of each operation were observed.
     counts: BTreeMap<String, u64>,
-    /// What aliases were told to be, in order.
-    moves: Vec<serde_json::Value>,
+    /// What changed which version users meet, in order.
+    turns: Vec<Turn>,
+}
+
+/// A call that changed which version users meet: of a function's alias, or of a frontend.
+#[derive(Clone)]
+pub struct Turn {
+    pub at: Instant,
+    /// The name of the function or the id of the app, by the path.
+    pub path: String,
+    pub operation: String,
+    pub body: serde_json::Value,
 }
 
 /// Exchanges that were observed before, in any sandbox of the process, by their digests.
@@ -33,7 +44,7 @@ impl Exchanges {
         let (exchanges, services) = (Self::default(), services());
         let found = exchanges.clone();
         sandbox.watch(move |exchange| {
-            found.note_move(exchange);
+            found.note_turn(exchange);
             if let Some(services) = services {
                 found.check(services, exchange);
             }
@@ -43,13 +54,24 @@ impl Exchanges {
 
     /// What aliases were told to be, in order: the version, and what another one gets.
     pub fn moves(&self) -> Vec<serde_json::Value> {
-        self.0.lock().unwrap().moves.clone()
+        let turns = self.turns().into_iter().filter(|turn| turn.operation == "UpdateAlias");
+        turns.map(|turn| turn.body).collect()
     }
 
-    fn note_move(&self, exchange: &Exchange) {
-        if exchange.call.operation == "UpdateAlias" && exchange.status == 200 {
+    /// What changed which version users meet, in order.
+    pub fn turns(&self) -> Vec<Turn> {
+        self.0.lock().unwrap().turns.clone()
+    }
+
+    fn note_turn(&self, exchange: &Exchange) {
+        let operation = &exchange.call.operation;
+        if ["UpdateAlias", "StartDeployment"].contains(&operation.as_str())
+            && exchange.status == 200
+        {
+            let (operation, path) = (operation.clone(), exchange.uri.clone());
             let body = serde_json::from_slice(&exchange.body).unwrap();
-            self.0.lock().unwrap().moves.push(body);
+            let turn = Turn { at: Instant::now(), path, operation, body };
+            self.0.lock().unwrap().turns.push(turn);
         }
     }
 

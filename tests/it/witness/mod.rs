@@ -16,7 +16,7 @@ use std::process::Command;
 
 use crate::python;
 
-pub use exchanges::Exchanges;
+pub use exchanges::{Exchanges, Turn};
 
 /// What a script of this folder prints of the models. `None` where there is no Python 3.
 fn models(script: &str) -> Option<String> {
