@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::approve::told;
 use super::confirm::Confirmation;
 use super::out::{self, note, say};
 use super::proposal::{Proposal, Removable, propose, scope_of};
@@ -14,7 +15,9 @@ use super::rollout::{self, Followed};
 use super::show::{self, Output};
 use super::upload::upload;
 use super::{CliError, Connected, ManifestArgs, diff};
-use crate::engine::release::{Refused, check_hold, check_needs, check_windows, moves_all};
+use crate::engine::release::{
+    Refused, check_hold, check_needs, check_windows, moves_all, needs_approval, own_session, submit,
+};
 #[cfg(feature = "sandbox")]
 use crate::manifest::Set;
 use crate::model::{Object, parse_duration};
@@ -182,14 +185,7 @@ async fn record_all(
     }
     for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
         let target = proposal.spec.target();
-        let session = connected.sessions.get(&target).await?;
-        let account = session.account_id().await?;
-        if let Some(wanted) = target.account_id.filter(|wanted| *wanted != account) {
-            return Err(CliError::refused(format!(
-                "the credentials belong to account {account}, {} to {wanted}; nothing was uploaded",
-                proposal.environment
-            )));
-        }
+        let session = own_session(&connected.sessions, &proposal.environment, &target).await?;
         upload(&session, &proposal.packages).await?;
     }
     for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
@@ -212,7 +208,9 @@ async fn record_all(
 
 /// What is current already is not held against itself.
 fn check(connected: &Connected, proposal: &Proposal, asked: &Asked<'_>) -> Result<(), CliError> {
-    if !asked.override_window && !proposal.is_unchanged() {
+    // What waits for an approval meets the windows when it gets it.
+    let meets_windows = !proposal.is_unchanged() && !needs_approval(&proposal.current);
+    if !asked.override_window && meets_windows {
         let now = connected.store.clock().now();
         check_windows(&proposal.environment, &proposal.current.objects, now)?;
     }
@@ -246,14 +244,14 @@ async fn record(
         new.holds.retain(|hold| hold.digest != digest);
     }
     let before = proposal.current.release.as_ref();
-    let release = connected.store.record(name, head, before, new).await?;
+    let submitted = submit(&connected.store, name, &proposal.current, new).await?;
+    let release = submitted.release();
     let digests: Vec<_> = before.iter().flat_map(|r| &r.objects).map(|e| &e.digest).collect();
     let changed = release.objects.iter().filter(|e| !digests.contains(&&e.digest)).count();
     let removed = match proposal.removed.len() {
         0 => String::new(),
         n => format!(", {n} removed"),
     };
-    asked
-        .tell(&format!("{name} release {} recorded: {changed} changed{removed}", release.number))?;
+    asked.tell(&told(name, &submitted, &format!("{changed} changed{removed}")))?;
     Ok(release.number)
 }

@@ -3,6 +3,7 @@
 
 use clap::Args;
 
+use super::approve::told;
 use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::selector::object;
@@ -31,12 +32,12 @@ pub(super) async fn run(connected: &Connected, args: &DeleteArgs) -> Result<(), 
     let name = &args.environment;
     let head = connected.store.existing_head(name).await?;
     let current = connected.current(name).await?;
-    if !args.override_window {
+    if !args.override_window && !release::needs_approval(&current) {
         release::check_windows(name, &current.objects, connected.store.clock().now())?;
     }
     let new = args.provenance.release(Cause::Delete, &[]);
     let (store, objects) = (&connected.store, &args.objects);
-    let release = release::delete(store, &head, current, objects, &args.confirm, new).await?;
-    say!("{name} release {} recorded: {} removed", release.number, objects.len());
+    let submitted = release::delete(store, &head, current, objects, &args.confirm, new).await?;
+    say!("{}", told(name, &submitted, &format!("{} removed", objects.len())));
     Ok(())
 }

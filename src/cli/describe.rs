@@ -1,13 +1,15 @@
-//! `trueup describe`: everything about one object.
+//! `trueup describe`: everything about one object, or about one release.
 
 use clap::Args;
 
 use super::get::{environment_rows, with_status};
 use super::out::{note, say};
+use super::rollout::picture;
 use super::selector::object;
 use super::show::{self, age, table};
 use super::{CliError, Connected};
 use crate::model::ObjectId;
+use crate::store::Entry;
 
 /// Events shown of one object.
 const EVENTS_MAX: usize = 20;
@@ -16,26 +18,49 @@ const EVENTS_MAX: usize = 20;
 pub(super) struct DescribeArgs {
     /// The environment; with its object in one word, as prod/Table/orders.
     environment: String,
-    /// As Table/orders.
-    #[arg(value_parser = object)]
-    object: Option<ObjectId>,
+    /// As Table/orders; a release as release/12.
+    #[arg(value_parser = named)]
+    object: Option<Named>,
+}
+
+/// What is described.
+#[derive(Clone, Debug)]
+enum Named {
+    Object(ObjectId),
+    Release(u64),
+}
+
+fn named(text: &str) -> Result<Named, String> {
+    match text.split_once('/') {
+        Some((kind, number)) if kind.eq_ignore_ascii_case("release") => {
+            let number =
+                number.parse().map_err(|_| format!("`{number}` is not a release's number"))?;
+            Ok(Named::Release(number))
+        }
+        _ => object(text).map(Named::Object),
+    }
 }
 
 impl DescribeArgs {
-    /// The environment and the object, however they were given.
-    fn named(&self) -> Result<(&str, ObjectId), CliError> {
+    /// The environment and what is described of it, however they were given.
+    fn named(&self) -> Result<(&str, Named), CliError> {
         if let Some(object) = &self.object {
             return Ok((&self.environment, object.clone()));
         }
         let missing =
             || CliError::usage("name the object, as in `trueup describe prod Table/orders`");
-        let (environment, named) = self.environment.split_once('/').ok_or_else(missing)?;
-        Ok((environment, object(named).map_err(CliError::usage)?))
+        let (environment, rest) = self.environment.split_once('/').ok_or_else(missing)?;
+        Ok((environment, named(rest).map_err(CliError::usage)?))
     }
 }
 
 pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<(), CliError> {
-    let (environment, id) = args.named()?;
+    let (environment, id) = match args.named()? {
+        (environment, Named::Object(id)) => (environment, id),
+        (environment, Named::Release(number)) => {
+            return describe_release(connected, environment, number).await;
+        }
+    };
     let head = connected.store.existing_head(environment).await?;
     let rows = environment_rows(connected, &head).await?;
     let Some(row) = rows.into_iter().find(|row| row.entry.id() == id) else {
@@ -72,5 +97,66 @@ pub(super) async fn run(connected: &Connected, args: &DescribeArgs) -> Result<()
     } else {
         say!("\n{}", table(&["LAST SEEN", "TYPE", "REASON", "MESSAGE"], lines));
     }
+    Ok(())
+}
+
+/// A release: who made it, what it changed, and what it came to.
+async fn describe_release(
+    connected: &Connected,
+    environment: &str,
+    number: u64,
+) -> Result<(), CliError> {
+    let Connected { store, .. } = connected;
+    let head = store.existing_head(environment).await?;
+    let is_waiting = head.waiting() == Some(number);
+    let release = match store.proposed(&head).await? {
+        Some(waiting) if is_waiting => waiting,
+        _ => store.release(environment, number).await?,
+    };
+    let before = match number.checked_sub(1).filter(|before| *before > 0) {
+        // What came before may be forgotten, or never recorded.
+        Some(before) => store.release(environment, before).await.ok(),
+        None => None,
+    };
+    let promoted = release.promoted.as_ref();
+    let fields = [
+        ("Release", format!("{environment} {number}")),
+        (
+            "Recorded",
+            if is_waiting { "not yet".to_owned() } else { release.created_at.to_string() },
+        ),
+        ("Cause", release.cause.to_string()),
+        ("Author", release.author.clone()),
+        ("Approved by", release.approved_by.clone().unwrap_or_default()),
+        ("Commit", release.commit.clone()),
+        ("Message", release.message.clone()),
+        (
+            "Promoted from",
+            promoted.map(|p| format!("{} {}", p.environment, p.release)).unwrap_or_default(),
+        ),
+        ("Digest", release.digest.clone()),
+    ];
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        say!("{:15}{value}", format!("{name}:"));
+    }
+    let changed = |entry: &Entry| {
+        let known = before.iter().flat_map(|before| &before.objects).find(|e| e.id() == entry.id());
+        match known {
+            Some(known) if known.digest == entry.digest => "",
+            Some(_) => "changed",
+            None if before.is_some() => "new",
+            None => "",
+        }
+    };
+    let lines = release.objects.iter().map(|entry| {
+        let form: String = entry.digest.chars().take(12).collect();
+        vec![entry.id().to_string(), entry.generation.to_string(), form, changed(entry).to_owned()]
+    });
+    say!("\n{}", table(&["OBJECT", "GENERATION", "DIGEST", "CHANGE"], lines.collect()));
+    for left in release.left.iter().filter(|left| left.release == number) {
+        say!("{} left", left.id());
+    }
+    let rollout = store.rollout(environment, number).await?;
+    say!("\n{}", picture(connected, &head, number, rollout.as_ref()));
     Ok(())
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::out::{self, note};
 use crate::aws::{AwsError, Class};
-use crate::engine::release::{MoveError, Refused};
+use crate::engine::release::{MoveError, Refused, TransferError};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
 use crate::model::ObjectId;
@@ -28,6 +28,9 @@ pub enum CliError {
     /// A call to AWS failed.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// A package is not where it has to be.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// The head was not moved: a rule of releases is against it.
     #[error(transparent)]
     NotMoved(#[from] Refused),
@@ -58,6 +61,7 @@ impl From<MoveError> for CliError {
         match error {
             MoveError::Refused(refused) => Self::NotMoved(refused),
             MoveError::Store(error) => Self::Store(error),
+            MoveError::Transfer(error) => Self::Transfer(error),
         }
     }
 }
@@ -90,7 +94,9 @@ impl CliError {
     /// AWS did not answer, or was too busy: another try may find it otherwise.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Aws(error) | Self::Store(StoreError::Aws(error)) => {
+            Self::Aws(error)
+            | Self::Store(StoreError::Aws(error))
+            | Self::Transfer(TransferError::Aws(error)) => {
                 matches!(error.class, Class::Transient | Class::Throttled | Class::Unknown)
             }
             _ => false,

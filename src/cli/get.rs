@@ -13,10 +13,13 @@ use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected, watching};
 use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
-use crate::store::{Entry, Head, Lease, StatusRecord, StoreError};
+use crate::store::{Entry, Head, Hold, Lease, StatusRecord, StoreError};
 
 /// What is said of an object that no daemon has ever observed, where none runs.
 const NOBODY_FOLLOWS: &str = "no daemon runs for this environment; start one with `trueup run`";
+
+/// Held content that is shown of an environment, the newest first.
+const HOLDS_SHOWN: usize = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
@@ -54,7 +57,14 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
         Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
             note!("nothing found; `trueup apply` records objects");
         }
-        Output::Table | Output::Wide => say!("{}", print_table(connected, &rows, args)),
+        Output::Table | Output::Wide => {
+            say!("{}", print_table(connected, &rows, args));
+            if args.object.is_none() && args.selector.is_none() {
+                for line in heads(connected, args).await?.iter().flat_map(stands) {
+                    say!("{line}");
+                }
+            }
+        }
     }
     if args.watch {
         watch(connected, args, rows).await?;
@@ -170,10 +180,7 @@ impl Row {
 
 async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliError> {
     let environment = args.environment.as_ref().filter(|_| !args.all_environments);
-    let environments = match environment {
-        Some(name) => vec![connected.store.existing_head(name).await?],
-        None => sound_heads(connected).await?,
-    };
+    let environments = heads(connected, args).await?;
     let mut rows = Vec::new();
     for head in environments {
         match environment_rows(connected, &head).await {
@@ -191,6 +198,44 @@ async fn rows(connected: &Connected, args: &GetArgs) -> Result<Vec<Row>, CliErro
         return Err(CliError::no_such_object(environment.map(String::as_str), object));
     }
     Ok(rows)
+}
+
+/// The environments that are asked for.
+async fn heads(connected: &Connected, args: &GetArgs) -> Result<Vec<Head>, CliError> {
+    match args.environment.as_ref().filter(|_| !args.all_environments) {
+        Some(name) => Ok(vec![connected.store.existing_head(name).await?]),
+        None => sound_heads(connected).await,
+    }
+}
+
+/// What a person has said of an environment, and what waits for one.
+fn stands(head: &Head) -> Vec<String> {
+    let (name, mut lines) = (&head.environment, Vec::new());
+    if head.suspended {
+        lines.push(format!("{name} is suspended: nothing is written until `trueup resume {name}`"));
+    }
+    if let Some(release) = head.waiting() {
+        lines.push(format!(
+            "{name} release {release} waits for an approval: `trueup rollout status {name}`"
+        ));
+    }
+    lines.extend(head.holds.iter().rev().take(HOLDS_SHOWN).map(|hold| held(name, hold)));
+    lines
+}
+
+/// Content that does not come back, and how it may.
+pub(super) fn held(environment: &str, hold: &Hold) -> String {
+    let release = hold.release;
+    match &hold.quarantine {
+        Some(quarantine) => format!(
+            "{environment}: the content of release {release} is quarantined: {}",
+            quarantine.why
+        ),
+        None => format!(
+            "{environment}: the content of release {release} is held: it was rolled back. Other content, or \
+             `trueup resume {environment}`, lifts it"
+        ),
+    }
 }
 
 /// The rows whose objects have the labels that are asked for.

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod apply;
+mod approve;
 mod comparison;
 mod completion;
 mod config;
@@ -44,6 +45,7 @@ mod suspend;
 mod traces;
 mod upload;
 mod validate;
+mod verify;
 mod wait;
 mod watching;
 
@@ -129,6 +131,8 @@ enum Verb {
     History(history::HistoryArgs),
     /// Bring what was built for one environment to another.
     Promote(promote::PromoteArgs),
+    /// Let a release through that waits for somebody else than its author.
+    Approve(approve::ApproveArgs),
     /// Make an earlier release current again.
     Rollback(rollback::RollbackArgs),
     /// Show how far a release is, and decide what becomes of one that waits for a person.
@@ -281,6 +285,7 @@ impl Cli {
             Verb::Events(args) => events::run(&connect().await?, &args).await?,
             Verb::History(args) => history::run(&connect().await?, &args).await?,
             Verb::Promote(args) => promote::run(&connect().await?, &args).await?,
+            Verb::Approve(args) => approve::run(&connect().await?, &args).await?,
             Verb::Rollback(args) => rollback::run(&connect().await?, &args).await?,
             Verb::Rollout(args) => rollout::run(&connect().await?, &args).await?,
             Verb::Wait(args) => wait::run(&connect().await?, &args).await?,

@@ -3,7 +3,6 @@
 //! Guarantees: the commit is that of the repository that has the manifests, wherever the verb is called; it
 //! ends in `-dirty` where the manifests, or a file that git tracks, are not as committed.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,14 +63,7 @@ impl ProvenanceArgs {
                 .or_else(|| first(&CI_MESSAGE))
                 .map(|m| m.chars().take(MESSAGE_CHARS_MAX).collect())
                 .unwrap_or_default(),
-            cause,
-            is_gradual: false,
-            only: Vec::new(),
-            objects: Vec::new(),
-            moves_all: false,
-            holds: Vec::new(),
-            confirmed: BTreeSet::new(),
-            taken_out: BTreeMap::new(),
+            ..NewRelease::new(cause, Vec::new())
         }
     }
 }

@@ -8,9 +8,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::approve::waits;
+use super::get::held;
 use super::out::{self, note, say};
 use super::provenance::ProvenanceArgs;
-use super::show::{self, Output, age, table};
+use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected, watching};
 use crate::engine::rollout::said_slow;
 use crate::store::{Cause, Decision, DecisionRequest, Head, Rollout, Stage, StoreError, Verdict};
@@ -71,6 +73,7 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
     let head = connected.store.existing_head(&args.environment).await?;
     let release = args.release.unwrap_or(head.release);
     let rollout = connected.store.rollout(&args.environment, release).await?;
+    let waiting = connected.store.proposed(&head).await?;
     let known = rollout.as_ref().map(|rollout| shown(&args.environment, rollout));
     let value = known.unwrap_or_else(|| pending(&args.environment, release));
     match &args.output {
@@ -80,6 +83,9 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
         Output::Name => say!("{release}"),
         Output::Table | Output::Wide => {
             say!("{}", picture(connected, &head, release, rollout.as_ref()));
+            if let Some(waiting) = &waiting {
+                say!("{}", waits(&args.environment, waiting, &brief(&waiting.message, 60)));
+            }
         }
     }
     if !args.watch {
@@ -167,10 +173,18 @@ fn pending(environment: &str, release: u64) -> Value {
 }
 
 /// A rollout for people.
-fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Rollout>) -> String {
+pub(super) fn picture(
+    connected: &Connected,
+    head: &Head,
+    release: u64,
+    rollout: Option<&Rollout>,
+) -> String {
     let (name, now) = (&head.environment, connected.store.clock().now());
     let mut lines = Vec::new();
     match rollout {
+        None if head.waiting() == Some(release) => {
+            lines.push(format!("{name} release {release}: not recorded yet"));
+        }
         None if release < head.release => {
             lines.push(format!("{name} release {release}: no daemon ever began with it"));
         }
@@ -201,6 +215,10 @@ fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Ro
                 let slow = shift.slow.map(|slow| said_slow(shift, &slow));
                 lines.extend(slow.map(|slow| format!("  slow: {slow}")));
             }
+            lines.extend(rollout.mixed_since.map(|since| {
+                let mixed = age(since, rollout.mixed_until.unwrap_or(now));
+                format!("frontends and functions were of different releases for {mixed}")
+            }));
             if !rollout.arrived.is_empty() {
                 let begun = rollout.begun_at().unwrap_or(now);
                 let arrived = rollout.arrived.iter();
@@ -210,11 +228,7 @@ fn picture(connected: &Connected, head: &Head, release: u64, rollout: Option<&Ro
             }
         }
     }
-    let holds = head.holds.iter().map(|hold| match &hold.quarantine {
-        Some(quarantine) => format!("quarantined: release {}: {}", hold.release, quarantine.why),
-        None => format!("held: release {}, which was rolled back", hold.release),
-    });
-    lines.extend(holds);
+    lines.extend(head.holds.iter().map(|hold| held(name, hold)));
     lines.join("\n")
 }
 
@@ -307,6 +321,7 @@ async fn follow_one(
 ) -> Result<Option<Rollout>, CliError> {
     let (name, begun) = (&followed.environment, Instant::now());
     let (mut last, mut told, mut is_warned): (Option<Rollout>, usize, bool) = (None, 0, false);
+    let mut is_proposed = false;
     while begun.elapsed() < timeout {
         match connected.store.rollout(name, followed.release).await {
             Ok(Some(rollout)) => {
@@ -321,9 +336,15 @@ async fn follow_one(
                     break;
                 }
             }
-            // A release that was replaced before a daemon began with it has no verdict, and gets none.
-            Ok(None) if is_replaced(connected, followed).await? => break,
-            Ok(None) => {}
+            Ok(None) => match unbegun(connected, followed).await? {
+                // It has no verdict, and gets none.
+                Unbegun::Replaced => break,
+                Unbegun::Proposed if !std::mem::replace(&mut is_proposed, true) => {
+                    note!("{name} release {}: waiting for an approval", followed.release);
+                }
+                Unbegun::Proposed => {}
+                Unbegun::Current => is_proposed = false,
+            },
             Err(error) => {
                 let error = CliError::from(error);
                 if !error.may_pass() {
@@ -331,7 +352,8 @@ async fn follow_one(
                 }
             }
         }
-        let is_left_alone = last.is_none() && begun.elapsed() > DAEMON_STARTS_WITHIN;
+        let is_left_alone =
+            last.is_none() && !is_proposed && begun.elapsed() > DAEMON_STARTS_WITHIN;
         if is_left_alone && !std::mem::replace(&mut is_warned, true) {
             warn_without_daemon(connected, name).await?;
         }
@@ -343,9 +365,23 @@ async fn follow_one(
     Ok(last)
 }
 
-async fn is_replaced(connected: &Connected, followed: &Followed) -> Result<bool, StoreError> {
+/// What becomes of a release that no daemon has begun with.
+enum Unbegun {
+    /// A daemon will begin with it.
+    Current,
+    /// It waits for an approval.
+    Proposed,
+    /// Another release took its place.
+    Replaced,
+}
+
+async fn unbegun(connected: &Connected, followed: &Followed) -> Result<Unbegun, StoreError> {
     let head = connected.store.existing_head(&followed.environment).await?;
-    Ok(head.release > followed.release)
+    Ok(match followed.release {
+        release if release == head.release => Unbegun::Current,
+        release if head.waiting() == Some(release) => Unbegun::Proposed,
+        _ => Unbegun::Replaced,
+    })
 }
 
 async fn warn_without_daemon(connected: &Connected, name: &str) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use super::pass::{Context, LeaseEnd};
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
-    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, object_state, plan,
+    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, leaves_late, object_state, plan,
     waits_for_second,
 };
 use super::runner::Engine;
@@ -24,7 +24,7 @@ use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{Shifting, kind};
 use crate::model::{ObjectId, ObjectKey, Part};
-use crate::store::{Release, Rollout, Shift, Stage, StoreError, Verdict};
+use crate::store::{Release, Rollout, Shift, Stage, StoreError};
 
 /// What is still to be told to the store of an environment's rollouts.
 #[derive(Debug, Default)]
@@ -58,6 +58,11 @@ pub(super) struct Delivered {
     recorded: Option<Rollout>,
 }
 
+/// The rollout is at another place, where other objects wait.
+fn is_elsewhere(before: &Rollout, now: &Rollout) -> bool {
+    (before.stage(), before.second_open) != (now.stage(), now.second_open)
+}
+
 /// How a new version of an object gets its requests.
 fn shifting(wanted: &Wanted) -> Shifting {
     kind(&wanted.object.kind).map(|kind| kind.shifting(&wanted.object.spec)).unwrap_or_default()
@@ -70,18 +75,27 @@ impl EnvironmentState {
     }
 
     fn waits_under(&self, rollout: &Rollout, id: &ObjectId) -> bool {
-        let Some(wanted) = self.objects.get(id).filter(|_| !rollout.second_open) else {
-            return false;
-        };
+        match self.objects.contains_key(id) {
+            true => !rollout.second_open && self.is_second(rollout, id),
+            false => {
+                let is_second = |other| self.is_second(rollout, other);
+                leaves_late(rollout, || self.objects.keys().any(is_second))
+            }
+        }
+    }
+
+    /// An object of the release is of those that move when the others are ready.
+    fn is_second(&self, rollout: &Rollout, id: &ObjectId) -> bool {
+        let Some(wanted) = self.objects.get(id) else { return false };
         let is_changed = rollout::is_changed(rollout, wanted.generation);
         let status = self.statuses.get(id);
         let began_at = rollout.begun_at().unwrap_or(Timestamp::MIN);
         waits_for_second(rollout.order, id, is_changed, status.map(Arc::as_ref), began_at)
     }
 
-    /// The objects that wait for the others as long as the rollout is this.
+    /// The objects that wait as long as the rollout is this.
     fn waiting_under(&self, rollout: &Rollout) -> BTreeSet<ObjectId> {
-        self.objects.keys().filter(|id| self.waits_under(rollout, id)).cloned().collect()
+        self.ids().into_iter().filter(|id| self.waits_under(rollout, id)).collect()
     }
 
     /// Which part of its requests a new version of an object may have: by what is recorded, so that no daemon
@@ -139,9 +153,8 @@ impl Engine {
         // A head that was set back by hand begins anew.
         let before = before.filter(|before| before.release < release.number);
         let begun = begin(before, release, environment.rollout_policy(), now);
-        let verdict_before = before.map(|before| before.verdict);
-        if let Some(closed) = begun.closed.as_ref().filter(|c| Some(c.verdict) != verdict_before) {
-            self.cx.metrics.rollout_ended(name, closed);
+        if let Some(closed) = &begun.closed {
+            self.cx.metrics.rollout.moved(name, before, closed);
         }
         environment.rollout = Some(begun.rollout.clone());
         let records = begun.closed.into_iter().chain([begun.rollout]);
@@ -229,9 +242,9 @@ impl Engine {
             }
             let before = environment.rollout.replace((**rollout).clone());
             let before = before.filter(|before| before.release == rollout.release);
+            self.cx.metrics.rollout.moved(name, before.as_ref(), rollout);
             let verdict_before = before.as_ref().map(|before| before.verdict);
             if verdict_before.is_some_and(|verdict| verdict != rollout.verdict) {
-                self.cx.metrics.rollout_ended(name, rollout);
                 info!(environment = %name, release = rollout.release, verdict = %rollout.verdict,
                     reason = %rollout.reason, detail = %rollout.message, "rollout");
             }
@@ -243,8 +256,13 @@ impl Engine {
                 stage_before == Some(Stage::Waiting) && rollout.stage() == Stage::First;
             if is_retried {
                 self.wake(name, EnvironmentState::ids);
-            } else if let Some(before) = before.filter(|_| rollout.second_open) {
-                self.wake(name, |environment| environment.waiting_under(&before));
+            } else if let Some(before) = before.filter(|before| is_elsewhere(before, rollout)) {
+                self.wake(name, |environment| {
+                    let waits = environment.waiting_under(rollout);
+                    let mut waited = environment.waiting_under(&before);
+                    waited.retain(|id| !waits.contains(id));
+                    waited
+                });
             }
         }
         let outbox = &mut self.environment(name).outbox;
@@ -379,6 +397,11 @@ async fn tell_store(
                         refused = Some(why.to_string());
                         Ok(())
                     }
+                    // A rollback moves no package.
+                    Err(MoveError::Transfer(why)) => {
+                        refused = Some(why.to_string());
+                        Ok(())
+                    }
                     // What the earlier release needs of the store is gone for good.
                     Err(MoveError::Store(why)) if why.is_damage() => {
                         refused = Some(why.to_string());
@@ -398,18 +421,4 @@ async fn tell_store(
         }
     }
     Delivered { environment, epoch, left: actions, error, refused, moved, recorded }
-}
-
-impl super::metrics::EngineMetrics {
-    /// Counts a verdict, and the time that it took.
-    fn rollout_ended(&self, environment: &str, rollout: &Rollout) {
-        if rollout.verdict == Verdict::Progressing {
-            return;
-        }
-        self.rollouts.with_label_values(&[environment, rollout.verdict.as_str()]).inc();
-        if let (Some(begun), Some(decided)) = (rollout.begun_at(), rollout.decided_at()) {
-            let seconds = decided.duration_since(begun).as_secs_f64().max(0.0);
-            self.rollout_seconds.with_label_values(&[environment]).observe(seconds);
-        }
-    }
 }

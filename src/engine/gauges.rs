@@ -1,17 +1,14 @@
 //! The state of the world as gauges.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
-use prometheus::{IntGaugeVec, Opts, Registry};
 
 use super::metrics::EngineMetrics;
 use super::pass::drifted_since;
 use super::queue::Queue;
 use super::world::{EnvironmentState, World};
 use crate::model::{ObjectId, ObjectKey, condition_type};
-use crate::store::Verdict;
 
 /// Sets every gauge that tells how the environments are.
 pub fn publish(
@@ -27,8 +24,8 @@ pub fn publish(
     for (name, environment) in &world.environments {
         let rollout =
             environment.rollout.as_ref().filter(|r| r.release == environment.head.release);
-        let verdict = rollout.map(|rollout| rollout.verdict).unwrap_or_default();
-        metrics.release.show(name, environment.head.release, verdict);
+        let weight_of = |id: &ObjectId| environment.weight_of(id);
+        metrics.rollout.publish(name, environment.head.release, rollout, weight_of);
         metrics.lease_held.with_label_values(&[&**name]).set(1);
         let waiting = waiting.get(&**name).copied().unwrap_or_default();
         metrics.queue_by_environment.with_label_values(&[&**name]).set(waiting);
@@ -71,47 +68,6 @@ pub fn publish(
                 .with_label_values(&labels)
                 .set(stalled(environment, kind.name()));
         }
-    }
-}
-
-/// Which release is current, and what it came to: one series for each environment.
-#[derive(Clone)]
-pub struct ReleaseInfo {
-    gauge: IntGaugeVec,
-    /// The labels that are shown, by environment.
-    shown: Arc<Mutex<BTreeMap<String, (String, Verdict)>>>,
-}
-
-impl ReleaseInfo {
-    /// Fails only where a registry already has the name.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new("trueup_release_info", "1 for the current release, with its verdict");
-        let gauge = IntGaugeVec::new(opts, &["environment", "release", "verdict"])?;
-        registry.register(Box::new(gauge.clone()))?;
-        Ok(Self { gauge, shown: Arc::default() })
-    }
-
-    fn show(&self, environment: &str, release: u64, verdict: Verdict) {
-        let now = (release.to_string(), verdict);
-        if self.lock().get(environment) == Some(&now) {
-            return;
-        }
-        self.forget(environment);
-        self.gauge.with_label_values(&[environment, &now.0, verdict.as_str()]).set(1);
-        self.lock().insert(environment.to_owned(), now);
-    }
-
-    /// Takes an environment's series away.
-    pub(super) fn forget(&self, environment: &str) {
-        if let Some((release, verdict)) = self.lock().remove(environment) {
-            // Fails where the gauge was never set.
-            let _ = self.gauge.remove_label_values(&[environment, &release, verdict.as_str()]);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (String, Verdict)>> {
-        // An insertion is whole or did not happen.
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

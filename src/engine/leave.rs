@@ -29,6 +29,11 @@ impl Pass<'_> {
         if self.snapshot.suspended {
             return Ok(Done::Next(Next::Resync));
         }
+        if self.snapshot.is_second {
+            let message = "it goes once the release is over: what the release replaces may call it";
+            let (reason, message) = ("WaitingForRelease", message.to_owned());
+            return self.tell(PassEnd::Waiting(Waiting { reason, message })).await;
+        }
         // It is told what to do by the form that was declared last, and deleted by the one that made it.
         let removal = match self.removal() {
             Ok(removal) => removal,

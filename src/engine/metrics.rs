@@ -10,7 +10,7 @@ use prometheus::{
 };
 
 use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
-use super::gauges::ReleaseInfo;
+use super::rollout_metrics::RolloutMetrics;
 use super::unwell::Unwell;
 use crate::kinds::kinds;
 
@@ -44,9 +44,7 @@ pub struct EngineMetrics {
     pub oldest_observation: GaugeVec,
     pub oldest_drift: GaugeVec,
     pub released: GaugeVec,
-    pub release: ReleaseInfo,
-    pub rollouts: IntCounterVec,
-    pub rollout_seconds: HistogramVec,
+    pub rollout: RolloutMetrics,
     pub notifications: IntCounterVec,
     pub lease_held: IntGaugeVec,
     pub store_errors: IntCounter,
@@ -167,19 +165,7 @@ impl EngineMetrics {
                 ),
                 &["environment"],
             )?,
-            release: ReleaseInfo::register(registry)?,
-            rollouts: counters(
-                "trueup_rollouts_total",
-                "Releases by what they came to",
-                &["environment", "verdict"],
-            )?,
-            rollout_seconds: HistogramVec::new(
-                seconds(
-                    "trueup_rollout_seconds",
-                    "Time from beginning with a release to its verdict",
-                ),
-                &["environment"],
-            )?,
+            rollout: RolloutMetrics::register(registry)?,
             notifications: counters(
                 "trueup_notifications_total",
                 "Notifications by channel and by what became of them",
@@ -241,8 +227,6 @@ impl EngineMetrics {
         registry.register(Box::new(m.oldest_observation))?;
         registry.register(Box::new(m.oldest_drift))?;
         registry.register(Box::new(m.released))?;
-        registry.register(Box::new(m.rollouts))?;
-        registry.register(Box::new(m.rollout_seconds))?;
         registry.register(Box::new(m.notifications))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.store_errors))?;
@@ -296,7 +280,7 @@ impl EngineMetrics {
             }
         }
         self.unwell.forget(name);
-        self.release.forget(name);
+        self.rollout.forget(name);
         for gauge in [&self.oldest_observation, &self.oldest_drift, &self.released] {
             let _ = gauge.remove_label_values(&[name]);
         }

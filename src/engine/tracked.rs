@@ -9,6 +9,7 @@ use super::backoff::{Backoff, FAILING, WAITING};
 use super::deliver::Outbox;
 use super::listen::Listening;
 use super::pass::LeaseEnd;
+use super::promote::NextPromotion;
 use super::rng::Rng;
 
 /// One object.
@@ -62,6 +63,9 @@ pub(super) struct TrackedEnvironment {
     pub is_settled: bool,
     pub outbox: Outbox,
     pub listening: Listening,
+    pub next_promotion: NextPromotion,
+    /// The newest release of which it was told that it waits for an approval.
+    pub told_waiting: Option<u64>,
     /// Shared with the passes that rely on the lease; `None` while there is none.
     pub lease_end: Option<LeaseEnd>,
 }

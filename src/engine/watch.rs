@@ -1,7 +1,7 @@
 //! Following the heads: leases, releases, requests. The store is asked beside the loop (`follow.rs`); what it
 //! answers is put into the world here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
 use super::listen::{Heard, Listening};
 use super::metrics::ENVIRONMENTS_MAX;
+use super::promote::Tried;
 use super::queue::Priority;
 use super::runner::Engine;
 use super::tracked::TrackedEnvironment;
@@ -55,6 +56,8 @@ pub(super) enum Answer {
     Delivered(Delivered),
     /// Somebody else was asked how a release does.
     Heard(Heard),
+    /// A promotion was tried.
+    Promoted(Tried),
     /// Something was told to the store, and nobody waits for it.
     Told,
 }
@@ -118,6 +121,7 @@ impl Engine {
             }
             Answer::Delivered(delivered) => self.delivered(delivered),
             Answer::Heard(heard) => self.heard(heard),
+            Answer::Promoted(tried) => self.tried_to_promote(tried),
             Answer::Told => {}
         }
     }
@@ -163,6 +167,10 @@ impl Engine {
         self.named = Some(
             heads.iter().take(ENVIRONMENTS_MAX).map(|(name, _)| name.as_str().into()).collect(),
         );
+        let current: BTreeMap<String, u64> = heads
+            .iter()
+            .filter_map(|(name, head)| Some((name.clone(), head.as_ref().ok()?.release)))
+            .collect();
         for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
             let name: Arc<str> = name.into();
             let quiet_until = self.followed.get(&name).and_then(|e| e.quiet_until);
@@ -179,6 +187,7 @@ impl Engine {
         }
         self.see_loaded();
         self.deliver_all();
+        self.promote_all(&current);
         publish(&self.world, &self.queue, &self.cx.metrics, self.config.object_metrics_max);
     }
 
@@ -201,10 +210,34 @@ impl Engine {
         self.is_followed(&name);
         if let Some(environment) = self.world.environments.get_mut(&name) {
             environment.head.decision.clone_from(&head.decision);
+            environment.head.proposed = head.proposed;
         }
+        self.tell_waiting(&name);
         if before.reconcile != head.reconcile {
             self.answer(&name, &head);
         }
+    }
+
+    /// Tells once that a release waits for an approval.
+    fn tell_waiting(&mut self, name: &Arc<str>) {
+        let waiting = self.world.environments.get(name).and_then(|e| e.head.waiting());
+        let Some(release) = waiting else { return };
+        let tracked = self.environment(name);
+        if tracked.told_waiting.is_some_and(|told| told >= release) {
+            return;
+        }
+        tracked.told_waiting = Some(release);
+        let id = ObjectId::new(environment::NAME, Arc::clone(name));
+        let key = ObjectKey { environment: Arc::clone(name), id };
+        let message = format!(
+            "release {release} waits until somebody else than its author says `trueup approve {name} {release}`"
+        );
+        let recorder = self.cx.recorder.clone();
+        self.ask(async move {
+            let (kind, reason) = (EventKind::Normal, "ApprovalNeeded");
+            recorder.record(&key, release, kind, reason, &message).await;
+            Answer::Told
+        });
     }
 
     /// Holds at once for what is observed from now on, whatever is still being loaded.
@@ -377,6 +410,7 @@ impl Engine {
             holds: Vec::new(),
             reconcile: request,
             decision: None,
+            proposed: None,
         };
         // A pass reads the record again first.
         for id in &unreadable {

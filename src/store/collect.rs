@@ -14,7 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::item::{Stored, key, text};
-use super::release::{Entry, Left, RELEASE_PREFIX, Release, page_key, partition, spec_key};
+use super::release::{
+    Entry, Left, PROPOSED_PREFIX, RELEASE_PREFIX, Release, page_key, partition, proposed_key,
+    spec_key,
+};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
@@ -42,8 +45,8 @@ impl Store {
         // They are listed first: what a release refers to that is made meanwhile is among them.
         let mut listed = self.query_parts::<Part>(&pk, &spec_key(""), None, Some(PART)).await?;
         listed.extend(self.query_parts(&pk, &page_key(""), None, Some(PART)).await?);
+        let mut deleted = self.forget_proposals(environment).await?;
         let used = self.used(environment).await?;
-        let mut deleted = 0;
         for Stored { sk, record } in listed {
             let written_at = record?.written_at;
             let is_old = written_at.is_none_or(|at| now.duration_since(at) > COLLECTED_AFTER);
@@ -54,10 +57,29 @@ impl Store {
         Ok(deleted)
     }
 
+    /// Deletes what was proposed and can be approved no more. Returns how many.
+    async fn forget_proposals(&self, environment: &str) -> Result<usize, StoreError> {
+        let pk = partition(environment);
+        let proposed = self.query_parts::<Part>(&pk, PROPOSED_PREFIX, None, Some(PART)).await?;
+        if proposed.is_empty() {
+            return Ok(0);
+        }
+        // Read after they were listed: what waits now, or is proposed later, has this number or a higher one.
+        let head = self.existing_head(environment).await?;
+        let first = proposed_key(head.waiting().unwrap_or(head.release.saturating_add(1)));
+        let mut deleted = 0;
+        for Stored { sk, .. } in proposed.into_iter().filter(|stored| stored.sk < first) {
+            deleted += usize::from(self.delete_part(&pk, &sk, None).await?);
+        }
+        Ok(deleted)
+    }
+
     /// The sort keys that are referred to.
     async fn used(&self, environment: &str) -> Result<BTreeSet<String>, StoreError> {
-        let mut used = BTreeSet::new();
-        for stored in self.query(&partition(environment), RELEASE_PREFIX, None).await? {
+        let (pk, mut used) = (partition(environment), BTreeSet::new());
+        let mut releases = self.query(&pk, RELEASE_PREFIX, None).await?;
+        releases.extend(self.query(&pk, PROPOSED_PREFIX, None).await?);
+        for stored in releases {
             let release: Release = stored.record?;
             let mut entries = release.objects;
             for digest in release.pages {

@@ -27,6 +27,9 @@ pub struct Head {
     pub reconcile: Option<ReconcileRequest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionRequest>,
+    /// The newest release that was proposed, if any ever was. Every release after it has a higher number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<u64>,
 }
 
 /// Content that was rolled back: it does not come back until a person asks for something else.
@@ -65,6 +68,11 @@ impl Head {
             return Ok(self);
         };
         Err(StoreError::Damaged { what: format!("the head of {environment}"), how })
+    }
+
+    /// The release that waits for an approval: what was proposed since the current one was recorded.
+    pub fn waiting(&self) -> Option<u64> {
+        self.proposed.filter(|proposed| *proposed > self.release)
     }
 
     /// The holds after a rollback away from what is current; with a quarantine where it failed.

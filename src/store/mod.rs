@@ -5,6 +5,7 @@
 //! | `store` | `identity` | the store's own id, part of every resource's ownership tags |
 //! | `environments` | `<env>` | the head: current release, suspended, hold |
 //! | `env#<env>` | `release#<number>` | a release, its list of objects, and what was taken out |
+//! | `env#<env>` | `proposed#<number>` | a release that waits for an approval |
 //! | `env#<env>` | `rollout#<number>` | how far a release is, and what it came to |
 //! | `env#<env>` | `page#<digest>` | a part of a list that is too long for one item |
 //! | `env#<env>` | `spec#<digest>` | one object, immutable, content-addressed |
@@ -40,7 +41,7 @@ pub use event::{EventKind, EventRecord};
 pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
 pub use lease::Lease;
-pub use release::{Cause, Entry, Left, NewRelease, Release, content_digest};
+pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};
 

@@ -1,4 +1,5 @@
-//! Recording a release: its parts first, then one transaction that puts it and moves the head.
+//! Recording a release: its parts first, then one transaction that puts it and moves the head; or proposing it,
+//! which puts it beside the history and leaves the head where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +7,11 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::head::{HEADS, Head};
+use super::head::{HEADS, Head, Hold};
 use super::item::{Item, item, key, number, text};
 use super::release::{
     Entry, Left, NewRelease, Page, Release, SpecItem, content_digest, page_key, partition,
-    release_key, spec_key,
+    proposed_key, release_key, spec_key,
 };
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
@@ -35,27 +36,82 @@ impl Store {
         before: Option<&Release>,
         new: NewRelease,
     ) -> Result<Release, StoreError> {
-        let seen = head.map_or(0, |h| h.release);
-        let number = seen.checked_add(1).ok_or_else(|| StoreError::Damaged {
+        let release = self.assembled(environment, head, before, &new).await?;
+        let stored = self.put_parts(environment, &release, before, &new.objects).await?;
+        let moved = moved_to(environment, head, &release, &new.holds);
+        self.move_head(environment, &stored, &moved, head).await?;
+        Ok(release)
+    }
+
+    /// Puts a release beside the history: it becomes current once somebody approves it, and never where the head
+    /// moves before that. Only the newest one that is proposed can be approved.
+    pub async fn propose(
+        &self,
+        environment: &str,
+        head: &Head,
+        before: Option<&Release>,
+        new: NewRelease,
+    ) -> Result<Release, StoreError> {
+        let release = self.assembled(environment, Some(head), before, &new).await?;
+        let stored = self.put_parts(environment, &release, before, &new.objects).await?;
+        let pointed = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(HEADS, environment)))
+            .update_expression("SET proposed = :number")
+            .condition_expression(
+                "#release = :seen AND (attribute_not_exists(proposed) OR proposed < :number)",
+            )
+            .expression_attribute_names("#release", "release")
+            .expression_attribute_values(":number", number(release.number))
+            .expression_attribute_values(":seen", number(head.release))
+            .build()
+            .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
+        let pointed = TransactWriteItem::builder().update(pointed).build();
+        let sk = proposed_key(release.number);
+        self.transact(environment, &sk, &stored, pointed, head.release).await?;
+        Ok(release)
+    }
+
+    /// The release that waits for an approval.
+    pub async fn proposed(&self, head: &Head) -> Result<Option<Release>, StoreError> {
+        let (name, Some(number)) = (&head.environment, head.waiting()) else { return Ok(None) };
+        let found = self.release_under(name, &proposed_key(number), number).await?;
+        let what = || format!("the proposed release {number} of {name}");
+        found.map(Some).ok_or_else(|| StoreError::Missing { what: what() })
+    }
+
+    /// Makes the release current that waits for an approval, as it was proposed. `proposed` is what the approver
+    /// saw.
+    pub async fn approve(
+        &self,
+        head: &Head,
+        proposed: Release,
+        approved_by: &str,
+        holds: &[Hold],
+    ) -> Result<Release, StoreError> {
+        let (approved_by, created_at) = (Some(approved_by.to_owned()), self.clock.now());
+        let release = Release { approved_by, created_at, ..proposed }.sealed();
+        let moved = moved_to(&head.environment, Some(head), &release, holds);
+        self.move_head(&head.environment, &in_pages(&release), &moved, Some(head)).await?;
+        Ok(release)
+    }
+
+    /// The release that a head would point to next.
+    async fn assembled(
+        &self,
+        environment: &str,
+        head: Option<&Head>,
+        before: Option<&Release>,
+        new: &NewRelease,
+    ) -> Result<Release, StoreError> {
+        let newest = head.map_or(0, |head| head.release.max(head.proposed.unwrap_or_default()));
+        let number = newest.checked_add(1).ok_or_else(|| StoreError::Damaged {
             what: format!("the head of {environment}"),
-            how: format!("it points to release {seen}"),
+            how: format!("it points to release {newest}"),
         })?;
         let carried = before.iter().flat_map(|release| &release.left).map(Left::id).collect();
         let remaining = self.with_status(environment, &carried).await?;
-        let release = assemble(number, before, &new, &remaining, self.clock.now());
-        let moved = Head {
-            environment: environment.to_owned(),
-            release: release.number,
-            digest: release.digest.clone(),
-            updated_at: release.created_at,
-            suspended: head.is_some_and(|h| h.suspended),
-            holds: new.holds.clone(),
-            reconcile: head.and_then(|h| h.reconcile.clone()),
-            decision: None,
-        };
-        let stored = self.put_parts(environment, &release, before, &new.objects).await?;
-        self.move_head(environment, &stored, &moved, seen).await?;
-        Ok(release)
+        Ok(assemble(number, before, new, &remaining, self.clock.now()))
     }
 
     /// Writes the objects and pages that the store does not have, and returns the release as its
@@ -96,36 +152,52 @@ impl Store {
         Ok(stored)
     }
 
+    /// Puts the release and moves the head to it, if that is still as the author saw it.
     async fn move_head(
         &self,
         environment: &str,
         release: &Release,
         head: &Head,
+        seen: Option<&Head>,
+    ) -> Result<(), StoreError> {
+        let sk = release_key(release.number);
+        let moved = match seen {
+            None => {
+                TransactWriteItem::builder().put(self.put_once(item(HEADS, environment, head)?)?)
+            }
+            Some(seen) => TransactWriteItem::builder().update(self.moved(head, seen)?),
+        };
+        let seen = seen.map_or(0, |seen| seen.release);
+        self.transact(environment, &sk, release, moved.build(), seen).await
+    }
+
+    /// An item that is not there yet.
+    fn put_once(&self, item: Item) -> Result<Put, StoreError> {
+        Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|e| self.incomplete("TransactWriteItems", &e))
+    }
+
+    /// Puts a release under a key, and writes the head with it: both or neither.
+    async fn transact(
+        &self,
+        environment: &str,
+        sk: &str,
+        release: &Release,
+        head: TransactWriteItem,
         seen: u64,
     ) -> Result<(), StoreError> {
         let pk = partition(environment);
-        let put = |item: Item| Put::builder().table_name(&self.table).set_item(Some(item));
-        let sk = release_key(release.number);
-        let put_release = put(item(&pk, &sk, release)?)
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
-        let moved = match seen {
-            0 => {
-                let first = put(item(HEADS, environment, head)?)
-                    .condition_expression("attribute_not_exists(pk)")
-                    .build()
-                    .map_err(|e| self.incomplete("TransactWriteItems", &e))?;
-                TransactWriteItem::builder().put(first).build()
-            }
-            seen => TransactWriteItem::builder().update(self.moved(head, seen)?).build(),
-        };
+        let put = self.put_once(item(&pk, sk, release)?)?;
         let call = self
             .session()
             .dynamodb()
             .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put_release).build())
-            .transact_items(moved)
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(head)
             .send();
         match self.session().write(Service::DynamoDb, "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
@@ -134,7 +206,7 @@ impl Store {
             }
             // The reply was lost: it landed if the release is there, which nobody else can have made.
             Err(error) if error.class == Class::Unknown => {
-                let landed: Option<Release> = self.get(&pk, &sk).await?;
+                let landed: Option<Release> = self.get(&pk, sk).await?;
                 if landed.as_ref() == Some(release) { Ok(()) } else { Err(self.failed(error)) }
             }
             Err(error) => Err(self.failed(error)),
@@ -158,7 +230,7 @@ impl Store {
 
     /// Moves a head and leaves alone what others may have set meanwhile: whether it is suspended, and
     /// what was asked of the daemon.
-    fn moved(&self, head: &Head, seen: u64) -> Result<Update, StoreError> {
+    fn moved(&self, head: &Head, seen: &Head) -> Result<Update, StoreError> {
         let holds = serde_dynamo::to_attribute_value(&head.holds)
             .map_err(|source| StoreError::Unreadable { what: "holds".to_owned(), source })?;
         Update::builder()
@@ -167,16 +239,46 @@ impl Store {
             .update_expression(
                 "SET #release = :release, digest = :digest, updatedAt = :updatedAt, holds = :holds",
             )
-            .condition_expression("#release = :seen")
+            // What somebody proposed meanwhile would have the number of this release.
+            .condition_expression(
+                "#release = :seen AND (attribute_not_exists(proposed) OR proposed <= :release)",
+            )
             .expression_attribute_names("#release", "release")
             .expression_attribute_values(":release", number(head.release))
             .expression_attribute_values(":digest", text(&head.digest))
             .expression_attribute_values(":updatedAt", text(head.updated_at.to_string()))
             .expression_attribute_values(":holds", holds)
-            .expression_attribute_values(":seen", number(seen))
+            .expression_attribute_values(":seen", number(seen.release))
             .build()
             .map_err(|e| self.incomplete("TransactWriteItems", &e))
     }
+}
+
+/// The head once it points to a release.
+fn moved_to(environment: &str, head: Option<&Head>, release: &Release, holds: &[Hold]) -> Head {
+    Head {
+        environment: environment.to_owned(),
+        release: release.number,
+        digest: release.digest.clone(),
+        updated_at: release.created_at,
+        suspended: head.is_some_and(|h| h.suspended),
+        holds: holds.to_vec(),
+        reconcile: head.and_then(|h| h.reconcile.clone()),
+        decision: None,
+        proposed: head.and_then(|h| h.proposed),
+    }
+}
+
+/// A release as its item holds it, whose long lists lie in pages.
+fn in_pages(release: &Release) -> Release {
+    let mut stored = release.clone();
+    if !stored.pages.is_empty() {
+        stored.objects.clear();
+    }
+    if !stored.left_pages.is_empty() {
+        stored.left.clear();
+    }
+    stored
 }
 
 /// The release that follows `before`: an object that did not change keeps its generation, unless its
@@ -228,6 +330,8 @@ fn assemble(
         cause: new.cause.clone(),
         gradual: new.is_gradual,
         only: new.only.iter().map(ToString::to_string).collect(),
+        promoted: new.promoted.clone(),
+        approved_by: None,
         created_at: now,
         objects,
         pages: Vec::new(),

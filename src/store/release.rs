@@ -37,6 +37,14 @@ impl std::fmt::Display for Cause {
     }
 }
 
+/// A release of another environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Promoted {
+    pub environment: String,
+    pub release: u64,
+}
+
 /// One object of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +105,12 @@ pub struct Release {
     /// The objects that a rollback took back, where it was not all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,
+    /// The release of another environment whose code and artifacts it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Promoted>,
+    /// Who let it through, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
     pub created_at: Timestamp,
     /// Empty in `history`, where the list is in pages.
     pub objects: Vec<Entry>,
@@ -150,6 +164,8 @@ impl Release {
             cause,
             gradual: false,
             only: Vec::new(),
+            promoted: None,
+            approved_by: None,
             created_at: Timestamp::UNIX_EPOCH,
             objects: Vec::new(),
             pages: Vec::new(),
@@ -171,6 +187,8 @@ pub struct NewRelease {
     pub is_gradual: bool,
     /// The objects that a rollback takes back, where it is not all of them.
     pub only: Vec<ObjectId>,
+    /// The release of another environment whose code and artifacts it has.
+    pub promoted: Option<Promoted>,
     pub objects: Vec<Object>,
     /// The Environment changed in a way that changes what every object comes to.
     pub moves_all: bool,
@@ -181,6 +199,26 @@ pub struct NewRelease {
     /// Objects of no release that have a record all the same, with the form that they were last acted on
     /// in: they are taken out too.
     pub taken_out: BTreeMap<ObjectId, String>,
+}
+
+impl NewRelease {
+    /// A release with these objects, which nobody has signed yet.
+    pub fn new(cause: Cause, objects: Vec<Object>) -> Self {
+        Self {
+            author: String::new(),
+            commit: String::new(),
+            message: String::new(),
+            cause,
+            is_gradual: false,
+            only: Vec::new(),
+            promoted: None,
+            objects,
+            moves_all: false,
+            holds: Vec::new(),
+            confirmed: BTreeSet::new(),
+            taken_out: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -213,6 +251,12 @@ pub(super) fn release_key(number: u64) -> String {
     format!("{RELEASE_PREFIX}{number:010}")
 }
 
+pub(super) const PROPOSED_PREFIX: &str = "proposed#";
+
+pub(super) fn proposed_key(number: u64) -> String {
+    format!("{PROPOSED_PREFIX}{number:010}")
+}
+
 pub(super) fn spec_key(digest: &str) -> String {
     format!("spec#{digest}")
 }
@@ -236,19 +280,29 @@ impl Store {
 
     /// A release with its list of objects.
     pub async fn release(&self, environment: &str, number: u64) -> Result<Release, StoreError> {
-        let found: Option<Release> =
-            self.get(&partition(environment), &release_key(number)).await?;
-        let mut release = found.ok_or_else(|| StoreError::NoSuchRelease {
+        let found = self.release_under(environment, &release_key(number), number).await?;
+        found.ok_or_else(|| StoreError::NoSuchRelease {
             environment: environment.to_owned(),
             number,
-        })?;
+        })
+    }
+
+    /// The release that stands under a key, with its list of objects.
+    pub(super) async fn release_under(
+        &self,
+        environment: &str,
+        sk: &str,
+        number: u64,
+    ) -> Result<Option<Release>, StoreError> {
+        let found: Option<Release> = self.get(&partition(environment), sk).await?;
+        let Some(mut release) = found else { return Ok(None) };
         for digest in &release.pages {
             release.objects.extend(self.page::<Entry>(environment, digest).await?);
         }
         for digest in &release.left_pages {
             release.left.extend(self.page::<Left>(environment, digest).await?);
         }
-        release.checked(environment, number)
+        release.checked(environment, number).map(Some)
     }
 
     pub(super) async fn page<T: DeserializeOwned + Serialize>(

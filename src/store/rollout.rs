@@ -224,6 +224,12 @@ pub struct Rollout {
     /// When a person last said what becomes of it, where that was taken into account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<Timestamp>,
+    /// Since when its frontends and its functions were of different releases, where both move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed_since: Option<Timestamp>,
+    /// Until when they were; `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixed_until: Option<Timestamp>,
     /// Up to [`ARRIVED_MAX`].
     pub arrived: Vec<Arrived>,
     /// New versions that get their requests step by step.

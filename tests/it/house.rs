@@ -159,7 +159,7 @@ const CALLERS: [(&str, &[&str]); 8] = [
             "kinds/frontend/job.rs",
             "engine/release/needs.rs",
             "cli/init.rs",
-            "cli/upload.rs",
+            "engine/release/packages.rs",
         ],
     ),
     ("secretsmanager", &["engine/secrets.rs", "cli/sandbox.rs"]),

@@ -13,6 +13,7 @@ mod half_hour;
 mod harness;
 
 mod analysis;
+mod approval;
 mod binary;
 mod clients;
 mod converge;

@@ -18,7 +18,7 @@ pub(super) fn topic_of(event: &EventRecord) -> Option<Topic> {
         "ReleaseSucceeded" => Some(Topic::Succeeded),
         "ReleaseFailed" | "RollbackFailed" => Some(Topic::Failed),
         "ReleaseRolledBack" => Some(Topic::RolledBack),
-        "ReleaseInconclusive" => Some(Topic::Waiting),
+        "ReleaseInconclusive" | "ApprovalNeeded" => Some(Topic::Waiting),
         "DriftDetected" | "DriftCorrected" => Some(Topic::Drift),
         _ if event.kind == EventKind::Warning => Some(Topic::Trouble),
         _ => None,

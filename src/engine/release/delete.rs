@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Current, MoveError, Refused, check_removals};
+use super::{Current, MoveError, Refused, Submitted, check_removals, submit};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId, object_references};
-use crate::store::{Cause, Head, NewRelease, Release, Store};
+use crate::store::{Cause, Head, NewRelease, Store};
 
 /// Takes objects out: those of the current release, and those that left an earlier one and are still there.
 pub async fn delete(
@@ -15,7 +15,7 @@ pub async fn delete(
     objects: &[ObjectId],
     confirmed: &[ObjectId],
     new: NewRelease,
-) -> Result<Release, MoveError> {
+) -> Result<Submitted, MoveError> {
     let name = &head.environment;
     let mut statuses = store.statuses(name).await?;
     let has_records = !statuses.is_empty();
@@ -38,14 +38,14 @@ pub async fn delete(
     }
     taken_out.retain(|_, digest| !digest.is_empty());
     let digests = taken_out.values().cloned().collect();
-    let mut before = current.objects;
+    let mut before = current.objects.clone();
     before.extend(store.objects(name, &digests).await?.into_values());
     check_removals(name, &before, &kept, confirmed)?;
     let confirmed = confirmed.iter().cloned().collect();
     let holds = head.holds_after_apply();
     let new =
         NewRelease { cause: Cause::Delete, objects: kept, confirmed, taken_out, holds, ..new };
-    Ok(store.record(name, Some(head), current.release.as_ref(), new).await?)
+    Ok(submit(store, name, &current, new).await?)
 }
 
 fn check_references(kept: &[Object], leaving: &[ObjectId]) -> Result<(), Refused> {

@@ -11,22 +11,30 @@
 //! Left to others: manifests and their packages (`manifest`), the words of a terminal (`cli`), recording
 //! (`store`).
 
+mod approval;
 mod current;
 mod delete;
 mod holds;
 mod needs;
+mod packages;
 mod promote;
+mod promotion;
 mod removals;
 mod rollback;
+mod soak;
 mod windows;
 
+pub use approval::{Approving, Submitted, approve, needs_approval, submit};
 pub use current::{Current, current, current_or_head};
 pub use delete::delete;
 pub use holds::check_hold;
 pub use needs::check_needs;
+pub use packages::{TransferError, is_there, own_session, put};
 pub use promote::{Copied, Promotion, Selection, promote};
+pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
 pub use removals::{check_removals, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
+pub use soak::{Soak, soak};
 pub use windows::check_windows;
 
 use std::collections::BTreeMap;
@@ -35,7 +43,7 @@ use thiserror::Error;
 
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
-use crate::store::StoreError;
+use crate::store::{StoreError, Verdict};
 
 /// Why a head is not moved. Nothing was recorded.
 #[derive(Debug, Error)]
@@ -82,6 +90,33 @@ pub enum Refused {
         opens_at.map_or("No window opens soon".to_owned(), |at| format!("It takes one from {at} on"))
     )]
     WindowClosed { environment: String, why: String, opens_at: Option<jiff::Timestamp> },
+    #[error(
+        "release {release} of {environment} does not wait for an approval{}; nothing was recorded",
+        waiting.map_or(String::new(), |waiting| format!(": release {waiting} does"))
+    )]
+    NothingToApprove { environment: String, release: u64, waiting: Option<u64> },
+    #[error(
+        "release {release} of {environment} is by {author}: somebody else has to approve it, who gives a name with \
+         --author or git's user.name"
+    )]
+    OwnRelease { environment: String, release: u64, author: String },
+    #[error(
+        "release {now} of {environment} is current, and not release {wanted}; nothing was recorded. Promote that one, \
+         or none"
+    )]
+    AnotherRelease { environment: String, wanted: u64, now: u64 },
+    #[error(
+        "release {release} of {environment} is {verdict}; only a release that has succeeded is promoted. \
+         `trueup rollout status {environment}` says what it waits for"
+    )]
+    NotSucceeded { environment: String, release: u64, verdict: Verdict },
+    #[error(
+        "{environment} takes what is promoted from {only} alone, and not from {from}: its Environment says so in \
+         promotion.from"
+    )]
+    NotPromotedFrom { environment: String, from: String, only: String },
+    #[error("{environment} has no Environment that can be read; apply its manifests first")]
+    NoEnvironment { environment: String },
     #[error("{environment} has no earlier release with other content")]
     NothingEarlier { environment: String },
     #[error(
@@ -108,6 +143,9 @@ pub enum MoveError {
     Refused(#[from] Refused),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A package could not be brought where it has to be.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
 }
 
 fn listed(objects: &[ObjectId]) -> String {

@@ -1,6 +1,6 @@
 //! Making an earlier release current again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all};
 use crate::aws::Sessions;
@@ -175,14 +175,9 @@ pub async fn undo(
         author: AUTHOR.to_owned(),
         commit: target.commit,
         message,
-        cause: Cause::Rollback(to),
-        is_gradual: false,
-        only: Vec::new(),
         moves_all: moves_all(&current.objects, &objects),
-        objects,
         holds: head.holds_after_rollback(Some(quarantine)),
-        confirmed: BTreeSet::new(),
-        taken_out: BTreeMap::new(),
+        ..NewRelease::new(Cause::Rollback(to), objects)
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
 }
@@ -272,6 +267,7 @@ mod tests {
                 holds,
                 reconcile: None,
                 decision: None,
+                proposed: None,
             };
             assert_eq!(earlier(&head, &history), expected, "{what}");
         }

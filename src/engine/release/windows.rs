@@ -1,19 +1,15 @@
 //! Whether a release may come in now.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use super::Refused;
-use crate::kinds::environment::{self, EnvironmentSpec};
+use super::{Refused, spec_of};
 use crate::model::Object;
 
 /// Refuses a release outside of the windows that the environment has now: those that come with it are for the
 /// next one. The first release of an environment meets none.
 pub fn check_windows(environment: &str, current: &[Object], now: Timestamp) -> Result<(), Refused> {
-    let spec = current.iter().find(|object| object.kind == environment::NAME);
     // One that cannot be read stops the environment by itself.
-    let spec = spec.and_then(|object| EnvironmentSpec::deserialize(&*object.spec).ok());
-    match spec.and_then(|spec| spec.closed(now)) {
+    match spec_of(current).and_then(|spec| spec.closed(now)) {
         None => Ok(()),
         Some(closed) => Err(Refused::WindowClosed {
             environment: environment.to_owned(),

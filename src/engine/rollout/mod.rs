@@ -11,6 +11,7 @@
 //!
 //! Left to others: moving a head (`engine::release`), reading and writing records (`store`), asking (`signals`).
 
+mod arrivals;
 mod plan;
 mod progress;
 mod shift;
@@ -18,7 +19,7 @@ mod signals;
 mod told;
 
 pub use plan::{Action, Begun, Policy, Seen, Watched, begin, plan};
-pub use progress::{ObjectState, Progress, object_state, waits_for_second};
+pub use progress::{ObjectState, Progress, leaves_late, object_state, waits_for_second};
 pub use shift::{is_changed, weight, weight_to_come};
 pub use signals::{Ask, Signals, asks, said_slow};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::arrivals::note_arrivals;
 use super::progress::{ObjectState, Progress};
 use super::signals::{
     Signals, end_is_passed, failed as failed_by_signals, has_end, longest_answer, note_evidence,
@@ -15,8 +16,8 @@ use super::{Ask, asks, later, shift};
 use crate::model::ObjectId;
 use crate::signals::Call;
 use crate::store::{
-    ARRIVED_MAX, Arrived, Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed,
-    Release, Rollout, Shift, Stage, Verdict,
+    Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed, Promoted, Release, Rollout,
+    Shift, Stage, Verdict,
 };
 
 /// The reason of a failure that a person asked for.
@@ -144,9 +145,13 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
     if let Some(closed) = closed.as_ref().filter(|closed| closed.verdict != Verdict::Succeeded) {
         told.extend(ended(closed));
     }
-    let message = match &release.cause {
-        Cause::Apply => format!("release {} is being rolled out", release.number),
-        cause => format!("release {} is being rolled out: {cause}", release.number),
+    let message = match (&release.cause, &release.promoted) {
+        (_, Some(Promoted { environment, release: of })) => format!(
+            "release {} is being rolled out: {environment} release {of} promoted",
+            release.number
+        ),
+        (Cause::Apply, None) => format!("release {} is being rolled out", release.number),
+        (cause, None) => format!("release {} is being rolled out: {cause}", release.number),
     };
     told.push(tell(release.number, EventKind::Normal, "ReleaseStarted", message));
     let rollout = Rollout {
@@ -165,6 +170,8 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         cause: release.cause.clone(),
         gradual: release.gradual,
         answered_at: None,
+        mixed_since: None,
+        mixed_until: None,
         arrived: Vec::new(),
         shifts: Vec::new(),
         seal: String::new(),
@@ -508,23 +515,6 @@ fn enter(rollout: &mut Rollout, stage: Stage, now: Timestamp) {
 const STAGES_MAX: usize = 50;
 
 /// Remembers which objects of the release became ready, and when.
-fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp) {
-    let is_open =
-        |stage| matches!(stage, Stage::First | Stage::Second | Stage::Checking | Stage::Waiting);
-    if !is_open(rollout.stage()) {
-        return;
-    }
-    for object in objects.iter().filter(|o| o.is_changed && o.progress == Progress::Ready) {
-        if rollout.arrived.len() >= ARRIVED_MAX {
-            break;
-        }
-        if !rollout.arrived.iter().any(|arrived| arrived.is_of(&object.id)) {
-            let (kind, name) = (object.id.kind.to_string(), object.id.name.to_string());
-            rollout.arrived.push(Arrived { kind, name, at: now });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

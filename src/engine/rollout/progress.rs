@@ -7,7 +7,7 @@ use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
 use crate::kinds::{Kind, Shifting};
 use crate::model::{ConditionStatus, ObjectId, ReadyVersion, condition_type};
-use crate::store::{Order, StatusRecord};
+use crate::store::{Order, Rollout, Stage, StatusRecord};
 
 /// A plan that asks a person to confirm what it would delete or open.
 const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
@@ -117,6 +117,16 @@ pub fn waits_for_second(
     };
     let created_at = status.and_then(|status| status.created_at);
     *id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at)
+}
+
+/// Whether what left the release stays until its users have left, too: frontends of before call it until they move,
+/// and need it again where the release is undone. `moves_frontends` says that a frontend is among what moves second.
+pub fn leaves_late(rollout: &Rollout, moves_frontends: impl FnOnce() -> bool) -> bool {
+    match rollout.order {
+        Order::Together => false,
+        Order::FrontendsLast => rollout.stage() != Stage::Over && moves_frontends(),
+        Order::FrontendsFirst => !rollout.second_open,
+    }
 }
 
 fn progress(generation: u64, status: Option<&StatusRecord>) -> Progress {

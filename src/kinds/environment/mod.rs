@@ -3,9 +3,11 @@
 //! It stands for no AWS resource: it is read by the engine, never planned for.
 
 mod notifications;
+mod promotion;
 mod windows;
 
 pub use notifications::{GitHub, Notification, SlackChannel, Topic, Webhook};
+pub use promotion::{Approval, Promotion};
 pub use windows::{Closed, Window, Windows};
 
 use std::collections::BTreeMap;
@@ -52,6 +54,10 @@ pub struct EnvironmentSpec {
     pub rollout: Option<RolloutPolicy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Who is told of releases, drift and trouble. At most 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10))]
@@ -324,6 +330,7 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
     }));
     problems.extend(notifications::validate(spec.notifications.as_deref().unwrap_or_default()));
     problems.extend(spec.windows.iter().flat_map(windows::validate));
+    problems.extend(spec.promotion.iter().flat_map(promotion::validate));
     problems.extend(check_tags("tags", spec.tags.as_ref()));
     problems
 }

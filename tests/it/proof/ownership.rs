@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::figure;
 use super::live::{Live, dynamodb, rest};
-use super::seeds::{every_seed, seeds};
+use super::seeds::{every_seed, part_of, seeds};
 use super::world::{ENVIRONMENT, environment, object, set, world};
 use crate::harness::{DAEMON, Harness, TABLE};
 
@@ -185,7 +185,7 @@ async fn account(seed: u64) -> usize {
 
 #[test]
 fn what_is_not_ours_is_never_touched() {
-    let seeds = seeds(1000);
+    let seeds = seeds(part_of(1000));
     let (foreign, _) = every_seed(&seeds, account);
     let foreign: usize = foreign.iter().sum();
     figure(

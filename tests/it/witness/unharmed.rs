@@ -18,7 +18,7 @@ use super::members::{Row, rows};
 use super::model::services;
 use crate::harness::{statuses, try_parse};
 use crate::proof::figure;
-use crate::proof::seeds::{every_seed, seeds};
+use crate::proof::seeds::{every_seed, part_of, seeds};
 use crate::proof::specs::{proof, with};
 use crate::proof::world::{ENVIRONMENT, documents, environment, object, world};
 
@@ -347,7 +347,7 @@ fn unharmed(kind: &'static str) {
     if services().is_none() {
         return;
     }
-    let seeds = seeds(WORLDS);
+    let seeds = seeds(part_of(WORLDS));
     let (tallies, _) = every_seed(&seeds, |seed| lives(kind, seed));
     let sum = |of: fn(&Tally) -> usize| tallies.iter().map(of).sum::<usize>();
     let (resources, ready) = (seeds.len() * RESOURCES, sum(|t| t.ready));

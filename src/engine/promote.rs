@@ -1,0 +1,198 @@
+//! Promotion without a person: a release that succeeded in one environment and stayed well there goes on to the
+//! environment that names it.
+//!
+//! Guarantees: one release is promoted once, also where it was rolled back since. Nothing is promoted into an
+//! environment whose own release is not over, that is suspended, or that has no open window.
+//!
+//! Left to others: what moves (`release`), what becomes of it (`rollout`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::pass::Context;
+use super::release::{
+    MoveError, Promoting, Refused, Selection, Soak, Submitted, carry_out_promotion, plan_promotion,
+    soak,
+};
+use super::runner::Engine;
+use super::watch::Answer;
+use super::world::EnvironmentState;
+use crate::kinds::environment::{self, Promotion};
+use crate::model::{ObjectId, ObjectKey};
+use crate::store::{Cause, EventKind, NewRelease, Stage, StoreError};
+
+/// Releases that are searched for one that was promoted before.
+const SEARCHED_MAX: usize = 200;
+/// How soon a release that is not over, or not well, is looked at again.
+const AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// The same where something is against it that a person has to mend.
+const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(300);
+
+/// What is known of an environment's next promotion.
+#[derive(Debug, Default)]
+pub(super) struct NextPromotion {
+    /// The other environment's release that is promoted, or never will be.
+    settled: Option<u64>,
+    again_at: Option<Instant>,
+    is_under_way: bool,
+}
+
+/// What came of a try.
+pub(super) struct Tried {
+    environment: Arc<str>,
+    /// The other environment's release.
+    release: u64,
+    /// When to try it again; `None` for never.
+    again_after: Option<Duration>,
+}
+
+impl Engine {
+    /// Promotes to every environment of this daemon what is due. `current` has the release of each environment.
+    pub(super) fn promote_all(&mut self, current: &BTreeMap<String, u64>) {
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.promote(&name, current);
+        }
+    }
+
+    fn promote(&mut self, name: &Arc<str>, current: &BTreeMap<String, u64>) {
+        let (now, present) = (self.cx.clock.now(), Instant::now());
+        let Some(environment) = self.world.environments.get(name) else { return };
+        let Some(promotion) = takes_promotion(environment, now).cloned() else { return };
+        let Some(release) = current.get(&promotion.from).copied() else { return };
+        let next = &mut self.environment(name).next_promotion;
+        let is_settled = next.settled == Some(release);
+        if is_settled || next.is_under_way || next.again_at.is_some_and(|at| present < at) {
+            return;
+        }
+        next.is_under_way = true;
+        let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
+        self.ask(async move {
+            let again_after = attempt(&cx, &environment, &promotion, release).await;
+            Answer::Promoted(Tried { environment, release, again_after })
+        });
+    }
+
+    pub(super) fn tried_to_promote(&mut self, tried: Tried) {
+        let next = &mut self.environment(&tried.environment).next_promotion;
+        next.is_under_way = false;
+        next.again_at = tried.again_after.map(|pause| Instant::now() + pause);
+        if tried.again_after.is_none() {
+            next.settled = Some(tried.release);
+        }
+    }
+}
+
+/// What an environment promotes by itself, where a release may come in now.
+fn takes_promotion(environment: &EnvironmentState, now: Timestamp) -> Option<&Promotion> {
+    let is_over = |r: &crate::store::Rollout| r.stage() == Stage::Over;
+    let takes = environment.is_loaded()
+        && !environment.head.suspended
+        && environment.lease.expires_at > now
+        && environment.recorded.as_ref().is_some_and(is_over)
+        && environment.rollout.as_ref().is_some_and(is_over)
+        && environment.spec.closed(now).is_none();
+    environment.spec.auto_promotion().filter(|_| takes)
+}
+
+/// Promotes a release if it is due. Returns when to try again; `None` for never.
+async fn attempt(
+    cx: &Context,
+    to: &Arc<str>,
+    promotion: &Promotion,
+    release: u64,
+) -> Option<Duration> {
+    let id = ObjectId::new(environment::NAME, Arc::clone(to));
+    let key = ObjectKey { environment: Arc::clone(to), id };
+    match try_once(cx, to, promotion, release).await {
+        Ok(again_after) => again_after,
+        // What was rolled back is not offered again.
+        Err(MoveError::Refused(why @ (Refused::Held { .. } | Refused::Quarantined { .. }))) => {
+            info!(environment = %to, from = promotion.from, release, %why, "not promoted");
+            None
+        }
+        // Somebody was faster: the heads say what is next.
+        Err(MoveError::Store(StoreError::HeadMoved { .. }))
+        | Err(MoveError::Refused(Refused::AnotherRelease { .. } | Refused::WindowClosed { .. })) => {
+            Some(AGAIN_AFTER)
+        }
+        Err(error) => {
+            warn!(environment = %to, from = promotion.from, release, %error, "not promoted");
+            let message = format!("{} release {release} is not promoted: {error}", promotion.from);
+            let (kind, reason) = (EventKind::Warning, "PromotionFailed");
+            cx.recorder.record(&key, 0, kind, reason, &message).await;
+            Some(REFUSED_AGAIN_AFTER)
+        }
+    }
+}
+
+async fn try_once(
+    cx: &Context,
+    to: &str,
+    promotion: &Promotion,
+    release: u64,
+) -> Result<Option<Duration>, MoveError> {
+    let (store, from) = (&cx.store, promotion.from.as_str());
+    let rollout = store.rollout(from, release).await?;
+    if rollout.as_ref().is_none_or(|rollout| rollout.stage() != Stage::Over) {
+        return Ok(Some(AGAIN_AFTER));
+    }
+    if was_promoted(cx, to, promotion, release).await? {
+        return Ok(None);
+    }
+    let objects = store.release(from, release).await?.objects;
+    let statuses = store.statuses(from).await?;
+    let status_of = |id: &ObjectId| statuses.get(id).and_then(|status| status.as_ref().ok());
+    let now = cx.clock.now();
+    match soak(rollout.as_ref(), &objects, status_of, promotion.soak(), now) {
+        Soak::Over { .. } => {}
+        Soak::Until(end) => {
+            let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+            // An object may get unwell meanwhile, which begins it anew: that is seen then.
+            return Ok(Some(left.max(Duration::from_secs(1))));
+        }
+        Soak::Unwell(_) | Soak::NotOver(_) => return Ok(Some(AGAIN_AFTER)),
+    }
+    let asked = Promoting {
+        from,
+        to,
+        release: Some(release),
+        selection: Selection::default(),
+        overrides_window: false,
+    };
+    let planned = plan_promotion(store, &asked).await?;
+    if planned.is_done() {
+        return Ok(None);
+    }
+    let new = NewRelease {
+        // Whoever made it is who may not approve it.
+        author: planned.author.clone(),
+        commit: planned.commit.clone(),
+        message: format!("{from} release {release} promoted by trueup"),
+        ..NewRelease::new(Cause::Apply, Vec::new())
+    };
+    let submitted = carry_out_promotion(store, &cx.sessions, to, planned, new).await?;
+    let number = submitted.release().number;
+    let is_proposed = matches!(submitted, Submitted::Proposed(_));
+    info!(environment = to, from, release, becomes = number, is_proposed, "promoted");
+    Ok(None)
+}
+
+/// That release, or one after it, was promoted before, by whomever; or waits for an approval.
+async fn was_promoted(
+    cx: &Context,
+    to: &str,
+    promotion: &Promotion,
+    release: u64,
+) -> Result<bool, StoreError> {
+    let history = cx.store.history(to, SEARCHED_MAX).await?;
+    let head = cx.store.existing_head(to).await?;
+    let waiting = cx.store.proposed(&head).await?;
+    let known = history.into_iter().flatten().chain(waiting);
+    let mut promoted = known.filter_map(|release| release.promoted);
+    Ok(promoted.any(|known| known.environment == promotion.from && known.release >= release))
+}

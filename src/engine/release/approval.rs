@@ -1,0 +1,118 @@
+//! A release that waits until somebody else than its author has approved it.
+
+use super::{Current, MoveError, Refused, check_needs, check_windows, current, spec_of};
+use crate::aws::Sessions;
+use crate::store::{NewRelease, Release, Store, StoreError, content_digest};
+
+/// What became of a release that somebody made.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It is current.
+    Recorded(Release),
+    /// It waits for an approval.
+    Proposed(Release),
+}
+
+impl Submitted {
+    pub fn release(&self) -> &Release {
+        match self {
+            Self::Recorded(release) | Self::Proposed(release) => release,
+        }
+    }
+}
+
+/// Whether what would follow the current release has to be approved: by what the environment says now, not by what
+/// comes. Nobody can tell of a damaged release, which has to be replaced.
+pub fn needs_approval(current: &Current) -> bool {
+    spec_of(&current.objects).is_some_and(|spec| spec.needs_approval())
+}
+
+/// Records a release, or proposes it where it has to be approved. The same content is proposed once.
+pub async fn submit(
+    store: &Store,
+    environment: &str,
+    current: &Current,
+    new: NewRelease,
+) -> Result<Submitted, StoreError> {
+    let before = current.release.as_ref();
+    let Some(head) = current.head.as_ref().filter(|_| needs_approval(current)) else {
+        let release = store.record(environment, current.head.as_ref(), before, new).await?;
+        return Ok(Submitted::Recorded(release));
+    };
+    if let Some(waiting) = store.proposed(head).await? {
+        let is_same = waiting.digest == content_digest(&new.objects);
+        if is_same && waiting.author == new.author && new.confirmed.is_empty() {
+            return Ok(Submitted::Proposed(waiting));
+        }
+    }
+    store.propose(environment, head, before, new).await.map(Submitted::Proposed)
+}
+
+/// What an approver says.
+#[derive(Clone, Copy, Debug)]
+pub struct Approving<'a> {
+    /// The release that was looked at.
+    pub release: u64,
+    pub by: &'a str,
+    /// The name, and why, as it is kept.
+    pub said: &'a str,
+    pub overrides_window: bool,
+}
+
+/// Makes the release current that waits for an approval, by somebody else than its author.
+pub async fn approve(
+    store: &Store,
+    sessions: &Sessions,
+    environment: &str,
+    asked: Approving<'_>,
+) -> Result<Release, MoveError> {
+    let current = current(store, environment).await?;
+    let nothing = || Refused::NothingToApprove {
+        environment: environment.to_owned(),
+        release: asked.release,
+        waiting: current.head.as_ref().and_then(|head| head.waiting()),
+    };
+    let head = current.head.as_ref().ok_or_else(nothing)?;
+    let proposed = store.proposed(head).await?;
+    let proposed =
+        proposed.filter(|waiting| waiting.number == asked.release).ok_or_else(nothing)?;
+    if is_same_person(&proposed.author, asked.by) {
+        let (environment, release) = (environment.to_owned(), asked.release);
+        let author = proposed.author;
+        return Err(Refused::OwnRelease { environment, release, author }.into());
+    }
+    if !asked.overrides_window {
+        check_windows(environment, &current.objects, store.clock().now())?;
+    }
+    let digests = proposed.objects.iter().map(|entry| entry.digest.clone()).collect();
+    let objects: Vec<_> = store.objects(environment, &digests).await?.into_values().collect();
+    check_needs(sessions, environment, &current.objects, &objects).await?;
+    let mut holds = head.holds_after_apply();
+    // What was quarantined was let through by who proposed it: nobody else could.
+    holds.retain(|hold| hold.digest != proposed.digest);
+    Ok(store.approve(head, proposed, asked.said, &holds).await?)
+}
+
+/// Nobody without a name is somebody else.
+fn is_same_person(author: &str, approver: &str) -> bool {
+    let (author, approver) = (author.trim().to_lowercase(), approver.trim().to_lowercase());
+    approver.is_empty() || author == approver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_approver_is_somebody_else_who_has_a_name() {
+        for (author, approver, expected) in [
+            ("ada", "ada", true),
+            ("Ada ", "ada", true),
+            ("ada", "", true),
+            ("ada", "grace", false),
+            ("", "grace", false),
+        ] {
+            assert_eq!(is_same_person(author, approver), expected, "{author} {approver}");
+        }
+    }
+}
