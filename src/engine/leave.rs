@@ -8,7 +8,7 @@ use super::pass::{Done, Next, Pass, Refusal, Snapshot};
 use super::removal::judge_removal;
 use crate::kinds::Intent;
 use crate::model::{DeletionPolicy, Object};
-use crate::plan::{Blocked, Waiting};
+use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting};
 use crate::store::{EventKind, Phase, StoreError};
 
 /// Objects that refer to one that leaves, named in its condition; the rest is counted.
@@ -31,7 +31,7 @@ impl Pass<'_> {
         }
         if self.snapshot.is_second {
             let message = "it goes once the release is over: what the release replaces may call it";
-            let (reason, message) = ("WaitingForRelease", message.to_owned());
+            let (reason, message) = (WAITING_FOR_RELEASE, message.to_owned());
             return self.tell(PassEnd::Waiting(Waiting { reason, message })).await;
         }
         // It is told what to do by the form that was declared last, and deleted by the one that made it.
@@ -81,8 +81,9 @@ impl Pass<'_> {
         }
         self.save().await?;
         self.log(&end);
-        Ok(Done::Next(match end {
+        Ok(Done::Next(match &end {
             PassEnd::Progressing(_) => Next::Progress,
+            PassEnd::Waiting(waiting) if waiting.is_for_rollout() => Next::Resync,
             PassEnd::Waiting(_) => Next::Soon,
             _ => Next::Retry,
         }))

@@ -23,7 +23,7 @@ use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
     Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, Part, condition_type,
 };
-use crate::plan::{Blocked, Waiting, render_changes};
+use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
 
 /// What all passes share.
@@ -294,6 +294,7 @@ impl Pass<'_> {
         Ok(Done::Next(match &end {
             PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,
             PassEnd::Progressing(_) => Next::Progress,
+            PassEnd::Waiting(waiting) if waiting.is_for_rollout() => Next::Resync,
             PassEnd::Waiting(_) => Next::Soon,
             PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) if error.is_paused() => {
                 Next::Paused
@@ -419,7 +420,7 @@ impl Pass<'_> {
         }
         if self.snapshot.is_second {
             let message = "the other objects of the release are made ready first".to_owned();
-            return Some(PassEnd::Waiting(Waiting { reason: "WaitingForRelease", message }));
+            return Some(PassEnd::Waiting(Waiting { reason: WAITING_FOR_RELEASE, message }));
         }
         let flapping = self.flapping(plan, wanted.generation).map(PassEnd::Blocked);
         flapping.or_else(|| self.just_written(plan, wanted.generation).map(PassEnd::Waiting))

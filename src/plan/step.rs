@@ -52,6 +52,18 @@ pub struct Waiting {
     pub message: String,
 }
 
+/// A new version is ready, and the rollout says when it gets more of its requests.
+pub const SHIFTING: &str = "Shifting";
+/// The rollout says when the object moves.
+pub const WAITING_FOR_RELEASE: &str = "WaitingForRelease";
+
+impl Waiting {
+    /// Nothing that AWS does ends it: the rollout goes on by itself, and wakes the object.
+    pub fn is_for_rollout(&self) -> bool {
+        [SHIFTING, WAITING_FOR_RELEASE].contains(&self.reason)
+    }
+}
+
 /// Something that only a person can resolve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Blocked {

@@ -28,6 +28,8 @@ pub struct TrafficQuestion {
     pub until: Timestamp,
     /// Requests that take longer are slow, in milliseconds. `None` while that is not known.
     pub slow_over_ms: Option<u64>,
+    /// It may still become known: the old version's requests of before are not all counted yet.
+    pub finds_slow: bool,
 }
 
 /// Requests to one version.
@@ -66,7 +68,8 @@ const PAGES_MAX: usize = 10;
 pub(super) async fn read(session: &Session, asked: &TrafficQuestion) -> Result<Traffic, AwsError> {
     let slow_over_ms = match asked.slow_over_ms {
         Some(known) => Some(known),
-        None => slow_over(session, asked).await?,
+        None if asked.finds_slow => slow_over(session, asked).await?,
+        None => None,
     };
     let mut queries = Vec::new();
     for (which, version) in [("new", &asked.new), ("old", &asked.old)] {

@@ -394,3 +394,60 @@ async fn a_rollback_without_a_person_loses_no_index() {
     let table = table.send().await.unwrap();
     assert_eq!(table.table().unwrap().global_secondary_indexes().len(), 1, "it stayed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_leaves_is_there_until_the_frontend_that_calls_it_has_moved() {
+    let old = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: old, namespace: shop }\nspec:\n  \
+               runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \
+               code: { s3: { bucket: artifacts, key: api.zip } }\n";
+    let yaml = delivered("{ bakeTime: 1m }");
+    let harness = succeeded(&format!("{yaml}{old}")).await;
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    harness.put_code("web2.zip", b"other site").await;
+    let is_there = async || {
+        let lambda = harness.session.lambda();
+        lambda.get_function().function_name("shop-old").send().await.is_ok()
+    };
+    // Its frontend's job does not start for a while.
+    let fault: Fault = "amplify:StartDeployment=500*2".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let next = yaml.replace("web.zip", "web2.zip").replace("memorySize: 512", "memorySize: 1024");
+    let pruned = release(parse(&next).objects().cloned().collect());
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    harness.store.record("shop", head.as_ref(), Some(&before), pruned).await.unwrap();
+    let waits = || async {
+        let status = harness.status("shop", "Function/old").await;
+        let ready = status.and_then(|status| status.conditions.get("Ready").cloned());
+        ready.is_some_and(|ready| ready.reason == "WaitingForRelease")
+    };
+    harness.until("it waits", waits).await;
+    let moved = until_verdict(&harness, 2, Verdict::Succeeded).await;
+    assert!(is_there().await, "the release may still be undone");
+    assert_eq!(stages(&moved), ["First", "Second", "Baking"]);
+    let (since, until) = (moved.mixed_since.unwrap(), moved.mixed_until.unwrap());
+    assert!(until > since, "{since} {until}");
+    harness.until("it goes", || async { !is_there().await }).await;
+    let over = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+    assert_eq!(over.stage(), Stage::Over);
+    let families = harness.registry.gather();
+    let count = |name: &str| {
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        let counts = family.get_metric().iter().map(|m| m.get_histogram().get_sample_count());
+        counts.sum::<u64>()
+    };
+    assert_eq!(count("trueup_release_mixed_seconds"), 1);
+    assert!(count("trueup_rollout_stage_seconds") >= 4, "First and Second, Baking twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_leaves_goes_at_once_where_no_frontend_moves() {
+    let yaml = delivered("{ bakeTime: 10m }");
+    let harness = succeeded(&yaml).await;
+    let kept = parse(&yaml).objects().filter(|o| o.kind != "Bucket").cloned().collect();
+    harness.record("shop", kept).await.unwrap();
+    let gone = || async { harness.status("shop", "Bucket/assets").await.is_none() };
+    harness.until("it goes", gone).await;
+    let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+    assert_ne!(second.stage(), Stage::Over, "not only once the release is over");
+}

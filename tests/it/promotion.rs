@@ -131,3 +131,48 @@ fn a_pipeline_goes_by_the_verdict_and_what_failed_stays_away() {
     let (code, said) = world.says(&["apply", "-f", &file, "--wait", "--timeout", "2s"]);
     assert!(code == 2 && said.contains("no verdict"), "{said}");
 }
+
+#[test]
+fn a_second_person_lets_a_release_through_and_everybody_sees_what_waits() {
+    let world = World { aws: Aws::start(), root: tempfile::tempdir().unwrap() };
+    write(world.root.path(), 128);
+    for (name, bucket) in ENVIRONMENTS {
+        build(world.root.path(), name, "exports.handler = async () => 1;\n");
+        assert_eq!(world.says(&["init", "--bucket", bucket]).0, 0);
+    }
+    let production = world.file("production");
+    let manifest = std::fs::read_to_string(&production).unwrap();
+    let guarded = "spec:\n  approval: Required\n  promotion: { from: staging, soak: 1s }\n  aws";
+    std::fs::write(&production, manifest.replacen("spec:\n  aws", guarded, 1)).unwrap();
+    let (mut daemon, _) = world.aws.daemon();
+    for name in ["staging", "production"] {
+        let (code, said) = world.says(&["apply", "-f", &world.file(name), "--wait"]);
+        assert_eq!(code, 0, "the first release of {name} waits for nobody: {said}");
+    }
+    build(world.root.path(), "staging", "exports.handler = async () => 2;\n");
+    let staging = world.file("staging");
+    assert_eq!(world.says(&["apply", "-f", &staging, "--wait"]).0, 0);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let verify = ["promote", "staging", "--to", "production", "--verify"];
+    let (code, said) = world.says(&verify);
+    assert!(code == 0 && said.contains("1 objects would change"), "{said}");
+    let (code, said) = world.says(&["promote", "staging", "--to", "production", "--author", "ada"]);
+    assert!(code == 0 && said.contains("production release 2 waits for an approval"), "{said}");
+    for verb in [&["get", "production"][..], &["rollout", "status", "production"]] {
+        let (_, said) = world.says(verb);
+        assert!(said.contains("release 2 waits for an approval"), "{verb:?}: {said}");
+    }
+    let (code, said) = world.says(&["describe", "production", "release/2"]);
+    assert!(code == 0 && said.contains("Promoted from:") && said.contains("changed"), "{said}");
+    let (code, said) = world.says(&["approve", "production", "2", "--author", "Ada"]);
+    assert!(code == 1 && said.contains("somebody else has to approve it"), "{said}");
+    let grace = ["approve", "production", "2", "--author", "grace", "-m", "looked at it", "--wait"];
+    let (code, said) = world.says(&grace);
+    assert!(code == 0 && said.contains("production release 2: Succeeded"), "{said}");
+    let (_, said) = world.says(&["describe", "production/release/2"]);
+    assert!(said.contains("grace: looked at it"), "{said}");
+    // From elsewhere nothing is taken.
+    let (code, said) = world.says(&["promote", "production", "--to", "staging"]);
+    assert_eq!(code, 0, "staging does not say where from: {said}");
+    assert!(daemon.terminate().success());
+}

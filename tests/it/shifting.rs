@@ -240,3 +240,28 @@ async fn old_versions_go_but_for_the_newest_and_what_somebody_else_needs() {
     let told = harness.events("shop").await;
     assert!(told.iter().any(|event| event.reason == "VersionsDeleted"), "it is told");
 }
+
+/// What a canary of five minutes costs, beside the observations that any five minutes cost.
+#[tokio::test(start_paused = true)]
+async fn a_rollout_asks_for_no_more_than_it_needs() {
+    let yaml = shop("{ strategy: Canary10Percent5Minutes }");
+    let harness = succeeded(&yaml).await;
+    harness.sandbox.calls().clear();
+    harness.apply(&changed(&yaml)).await;
+    let begun = harness.store.clock().now();
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let minutes = second(&harness, begun).unsigned_abs() / 60 + 1;
+    let calls = harness.sandbox.calls().all();
+    let mut counts = std::collections::BTreeMap::new();
+    for call in calls.iter().filter(|call| call.caller == DAEMON) {
+        *counts.entry(call.action()).or_insert(0_u64) += 1;
+    }
+    let of = |action: &str| counts.get(action).copied().unwrap_or_default();
+    // What is slow is asked for beside, for five minutes, as long as nobody has called the old version.
+    assert!((minutes..=2 * minutes + 2).contains(&of("cloudwatch:GetMetricData")), "{counts:?}");
+    assert_eq!(of("lambda:PublishVersion"), 1, "{counts:?}");
+    assert_eq!(of("lambda:UpdateAlias"), 2, "{counts:?}");
+    // An observation a minute, and some around each of the two writes.
+    assert!((1..=2 * minutes + 8).contains(&of("lambda:GetAlias")), "{counts:?}");
+    crate::proof::figure("calls of a canary", &format!("{minutes} minutes: {counts:?}"));
+}

@@ -19,6 +19,8 @@ use crate::store::{Rollout, Shift, Stage};
 const BESIDE_EVERY: Duration = Duration::from_secs(60);
 /// Metrics are read once for each minute that is over; this is only the longest pause.
 const TRAFFIC_EVERY: Duration = Duration::from_secs(60);
+/// Metrics of requests that were served by then have arrived: users saw one to three minutes.
+const METRICS_LATE: Duration = Duration::from_secs(5 * 60);
 const ALARMS_EVERY: Duration = Duration::from_secs(30);
 /// What a release waits for is asked more often than what is only watched.
 const WAITED_FOR_EVERY: Duration = Duration::from_secs(10);
@@ -257,6 +259,7 @@ fn traffic_ask(
         since: first_at,
         until: minute,
         slow_over_ms: shift.slow_over_ms,
+        finds_slow: now < later(first_at, METRICS_LATE),
     });
     let key = format!("traffic of version {} of {id} {first_at}", shift.version);
     let about = format!("{id}: the metrics of version {}", shift.version);

@@ -14,7 +14,7 @@ use super::plan::{CODE, CONFIGURATION, FunctionStep};
 use super::spec::FunctionSpec;
 use crate::kinds::Desired;
 use crate::model::Part;
-use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
+use crate::plan::{Blocked, Change, Plan, SHIFTING, Verb, Waiting};
 
 /// A version that is to be published, and the alias that is to point to it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -180,7 +180,7 @@ fn push_gradual(
     };
     if to == alias.version && weights == alias.weights {
         let message = format!("{} of the alias {name}", share(part, version));
-        plan.waiting = Some(Waiting { reason: "Shifting", message });
+        plan.waiting = Some(Waiting { reason: SHIFTING, message });
         return;
     }
     let what = if what.is_empty() { format!("alias {name} to version {to} alone") } else { what };

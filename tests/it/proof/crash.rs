@@ -39,7 +39,7 @@ async fn survives(scenario: &Scenario) -> usize {
             let died = dies_at(scenario.begin().await, scenario, &fault).await;
             let Some(harness) = died else { continue };
             let end = scenario.end(&harness).await;
-            let what = format!("{}, {kind} at call {call} ({action})", scenario.name, stride());
+            let what = format!("{}, {kind} at call {call} ({action})", scenario.name);
             if let Some(difference) = difference(&reference.live, &end.live) {
                 panic!("{what}:\n{difference}");
             }
