@@ -186,7 +186,7 @@ async fn record_all(
     for proposal in proposals.iter().filter(|p| !p.packages.is_empty() && !p.is_unchanged()) {
         let target = proposal.spec.target();
         let session = own_session(&connected.sessions, &proposal.environment, &target).await?;
-        upload(&session, &proposal.packages).await?;
+        upload(&session, &proposal.packages, &proposal.current.objects).await?;
     }
     for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
         let (name, before) = (&proposal.environment, &proposal.current.objects);

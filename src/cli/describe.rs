@@ -11,6 +11,8 @@ use super::{CliError, Connected};
 use crate::model::ObjectId;
 use crate::store::Entry;
 
+/// Releases searched for the one before.
+const SEARCHED_MAX: usize = 1_000;
 /// Events shown of one object.
 const EVENTS_MAX: usize = 20;
 
@@ -113,9 +115,20 @@ async fn describe_release(
         Some(waiting) if is_waiting => waiting,
         _ => store.release(environment, number).await?,
     };
-    let before = match number.checked_sub(1).filter(|before| *before > 0) {
-        // What came before may be forgotten, or never recorded.
-        Some(before) => store.release(environment, before).await.ok(),
+    // Numbers that were proposed and never recorded are left out.
+    let earlier = match is_waiting {
+        true => Some(head.release),
+        false => {
+            let history = store.history(environment, SEARCHED_MAX).await?;
+            let numbers = history.iter().map(|found| match found {
+                Ok(release) => release.number,
+                Err((number, _)) => *number,
+            });
+            numbers.filter(|earlier| *earlier < number).max()
+        }
+    };
+    let before = match earlier {
+        Some(earlier) => Some(store.release(environment, earlier).await?),
         None => None,
     };
     let promoted = release.promoted.as_ref();

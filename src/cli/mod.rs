@@ -22,6 +22,7 @@ mod doctor;
 mod error;
 mod events;
 mod explain;
+mod gc;
 mod get;
 mod history;
 mod init;
@@ -147,6 +148,8 @@ enum Verb {
     Resume(suspend::SuspendArgs),
     /// Take objects out of an environment.
     Delete(delete::DeleteArgs),
+    /// Forget old releases, and delete the packages that only they name.
+    Gc(gc::GcArgs),
     /// Check credentials, rights, the store and the daemons.
     Doctor(doctor::DoctorArgs),
     /// Run the daemon.
@@ -292,6 +295,7 @@ impl Cli {
             Verb::Reconcile(args) => reconcile::run(&connect().await?, &args).await?,
             Verb::Suspend(args) => suspend::run(&connect().await?, &args, true).await?,
             Verb::Resume(args) => suspend::run(&connect().await?, &args, false).await?,
+            Verb::Gc(args) => gc::run(&connect().await?, &args).await?,
             Verb::Delete(args) => delete::run(&connect().await?, &args).await?,
         }
         Ok(ExitCode::SUCCESS)

@@ -10,18 +10,25 @@ use super::{CliError, out};
 use crate::aws::Session;
 use crate::engine::release::{is_there, put};
 use crate::manifest::package::Package;
+use crate::model::Object;
 
 /// How often the bar moves.
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
 
-/// Uploads what is not there yet.
-pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<(), CliError> {
+/// Uploads what the current objects do not name, or what is not there. What no release names may be collected, unless
+/// it is young: so it is put there anew.
+pub(super) async fn upload(
+    session: &Session,
+    packages: &[Package],
+    current: &[Object],
+) -> Result<(), CliError> {
     let bytes: u64 = packages.iter().map(|p| p.bytes).sum();
     let bar = out::progress(bytes, "{msg:30} {wide_bar} {bytes}/{total_bytes}");
     let mut done = 0;
     for package in packages {
         bar.set_message(package.object.to_string());
-        if !is_there(session, package).await? {
+        let is_named = current.iter().any(|object| names(object, package));
+        if !is_named || !is_there(session, package).await? {
             let unreadable =
                 |error| CliError::io(format!("the package of {}", package.object), error);
             let file = package.open().map_err(unreadable)?;
@@ -34,6 +41,12 @@ pub(super) async fn upload(session: &Session, packages: &[Package]) -> Result<()
     }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// The object runs what the package holds, from where it lies.
+fn names(object: &Object, package: &Package) -> bool {
+    let built = ["code", "artifact"].iter().filter_map(|field| object.spec.get(field)?.get("s3"));
+    built.into_iter().any(|s3| s3["bucket"] == package.bucket && s3["key"] == package.key)
 }
 
 /// Moves the bar along with what is read of the file, until the upload has ended.

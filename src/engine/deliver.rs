@@ -23,8 +23,9 @@ use super::watch::Answer;
 use super::world::{EnvironmentState, Wanted};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{Shifting, kind};
-use crate::model::{ObjectId, ObjectKey, Part};
-use crate::store::{Release, Rollout, Shift, Stage, StoreError};
+use crate::model::{ObjectId, ObjectKey, Part, condition_type};
+use crate::plan::is_for_rollout;
+use crate::store::{Release, Rollout, Shift, Stage, StatusRecord, StoreError};
 
 /// What is still to be told to the store of an environment's rollouts.
 #[derive(Debug, Default)]
@@ -60,7 +61,8 @@ pub(super) struct Delivered {
 
 /// The rollout is at another place, where other objects wait.
 fn is_elsewhere(before: &Rollout, now: &Rollout) -> bool {
-    (before.stage(), before.second_open) != (now.stage(), now.second_open)
+    let place = |rollout: &Rollout| (rollout.release, rollout.stage(), rollout.second_open);
+    place(before) != place(now)
 }
 
 /// How a new version of an object gets its requests.
@@ -113,6 +115,16 @@ impl EnvironmentState {
                 None => rollout::weight_to_come(self.recorded.as_ref(), &shifting),
             },
         }
+    }
+
+    /// The objects that said that they wait for the rollout.
+    fn told_to_wait(&self) -> BTreeSet<ObjectId> {
+        let waits = |status: &StatusRecord| {
+            let ready = status.conditions.get(condition_type::READY);
+            ready.is_some_and(|ready| is_for_rollout(&ready.reason))
+        };
+        let waiting = self.statuses.iter().filter(|(_, status)| waits(status));
+        waiting.map(|(id, _)| id.clone()).collect()
     }
 
     fn rollout_policy(&self) -> Policy {
@@ -261,6 +273,7 @@ impl Engine {
                     let waits = environment.waiting_under(rollout);
                     let mut waited = environment.waiting_under(&before);
                     waited.retain(|id| !waits.contains(id));
+                    waited.extend(environment.told_to_wait());
                     waited
                 });
             }
@@ -275,11 +288,20 @@ impl Engine {
     fn recorded(&mut self, name: &Arc<str>, rollout: Rollout) {
         let Some(environment) = self.world.environments.get_mut(name) else { return };
         let before = environment.recorded.replace(rollout.clone());
+        if before.as_ref().is_none_or(|before| is_elsewhere(before, &rollout)) {
+            // What a version may have follows from what is recorded.
+            self.wake(name, EnvironmentState::told_to_wait);
+        }
         let before = before.filter(|before| before.release == rollout.release);
         let shifts = before.map(|before| before.shifts).unwrap_or_default();
         let is_new = |shift: &&Shift| !shifts.contains(shift);
         let shifted = rollout.shifts.iter().filter(is_new).map(Shift::id).collect();
         self.wake(name, |_| shifted);
+    }
+
+    /// Another release says who waits for what.
+    pub(super) fn wake_waiting(&mut self, name: &Arc<str>) {
+        self.wake(name, EnvironmentState::told_to_wait);
     }
 
     /// Objects go on at once.

@@ -8,7 +8,7 @@ use super::pass::{Done, Next, Pass, Refusal, Snapshot};
 use super::removal::judge_removal;
 use crate::kinds::Intent;
 use crate::model::{DeletionPolicy, Object};
-use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting};
+use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout};
 use crate::store::{EventKind, Phase, StoreError};
 
 /// Objects that refer to one that leaves, named in its condition; the rest is counted.
@@ -83,7 +83,7 @@ impl Pass<'_> {
         self.log(&end);
         Ok(Done::Next(match &end {
             PassEnd::Progressing(_) => Next::Progress,
-            PassEnd::Waiting(waiting) if waiting.is_for_rollout() => Next::Resync,
+            PassEnd::Waiting(waiting) if is_for_rollout(waiting.reason) => Next::Resync,
             PassEnd::Waiting(_) => Next::Soon,
             _ => Next::Retry,
         }))

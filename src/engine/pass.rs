@@ -23,7 +23,7 @@ use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
     Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, Part, condition_type,
 };
-use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, render_changes};
+use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
 
 /// What all passes share.
@@ -294,7 +294,7 @@ impl Pass<'_> {
         Ok(Done::Next(match &end {
             PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,
             PassEnd::Progressing(_) => Next::Progress,
-            PassEnd::Waiting(waiting) if waiting.is_for_rollout() => Next::Resync,
+            PassEnd::Waiting(waiting) if is_for_rollout(waiting.reason) => Next::Resync,
             PassEnd::Waiting(_) => Next::Soon,
             PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) if error.is_paused() => {
                 Next::Paused

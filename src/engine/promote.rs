@@ -24,7 +24,7 @@ use super::watch::Answer;
 use super::world::EnvironmentState;
 use crate::kinds::environment::{self, Promotion};
 use crate::model::{ObjectId, ObjectKey};
-use crate::store::{Cause, EventKind, NewRelease, Stage, StoreError};
+use crate::store::{Cause, EventKind, Head, NewRelease, Promoted, Stage, StoreError};
 
 /// Releases that are searched for one that was promoted before.
 const SEARCHED_MAX: usize = 200;
@@ -32,21 +32,25 @@ const SEARCHED_MAX: usize = 200;
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// The same where something is against it that a person has to mend.
 const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(300);
+/// The same while an object is not Ready.
+const UNWELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// No try takes longer: a large package is copied.
+const LONGEST: Duration = Duration::from_secs(2 * 3600);
 
 /// What is known of an environment's next promotion.
 #[derive(Debug, Default)]
 pub(super) struct NextPromotion {
-    /// The other environment's release that is promoted, or never will be.
-    settled: Option<u64>,
+    /// What was tried: another release, or other words of the manifest, are tried anew.
+    tried: Option<(Promotion, u64)>,
+    /// When it is tried again; `None` for never.
     again_at: Option<Instant>,
-    is_under_way: bool,
+    /// A try is under way, at most until then.
+    until: Option<Instant>,
 }
 
 /// What came of a try.
 pub(super) struct Tried {
     environment: Arc<str>,
-    /// The other environment's release.
-    release: u64,
     /// When to try it again; `None` for never.
     again_after: Option<Duration>,
 }
@@ -63,27 +67,30 @@ impl Engine {
         let (now, present) = (self.cx.clock.now(), Instant::now());
         let Some(environment) = self.world.environments.get(name) else { return };
         let Some(promotion) = takes_promotion(environment, now).cloned() else { return };
+        let seen = environment.head.release;
         let Some(release) = current.get(&promotion.from).copied() else { return };
-        let next = &mut self.environment(name).next_promotion;
-        let is_settled = next.settled == Some(release);
-        if is_settled || next.is_under_way || next.again_at.is_some_and(|at| present < at) {
+        if current.get(&**name) != Some(&seen) || is_considered(environment, &promotion, release) {
             return;
         }
-        next.is_under_way = true;
+        let next = &mut self.environment(name).next_promotion;
+        let what = (promotion.clone(), release);
+        let is_again = next.tried.as_ref() == Some(&what);
+        let is_due = !is_again || next.again_at.is_some_and(|at| present >= at);
+        if !is_due || next.until.is_some_and(|until| present < until) {
+            return;
+        }
+        *next = NextPromotion { tried: Some(what), again_at: None, until: Some(present + LONGEST) };
         let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
         self.ask(async move {
-            let again_after = attempt(&cx, &environment, &promotion, release).await;
-            Answer::Promoted(Tried { environment, release, again_after })
+            let again_after = attempt(&cx, &environment, &promotion, release, seen).await;
+            Answer::Promoted(Tried { environment, again_after })
         });
     }
 
     pub(super) fn tried_to_promote(&mut self, tried: Tried) {
         let next = &mut self.environment(&tried.environment).next_promotion;
-        next.is_under_way = false;
+        next.until = None;
         next.again_at = tried.again_after.map(|pause| Instant::now() + pause);
-        if tried.again_after.is_none() {
-            next.settled = Some(tried.release);
-        }
     }
 }
 
@@ -99,21 +106,40 @@ fn takes_promotion(environment: &EnvironmentState, now: Timestamp) -> Option<&Pr
     environment.spec.auto_promotion().filter(|_| takes)
 }
 
+/// The release, or a newer one, was promoted before, or found not to be needed.
+fn is_considered(environment: &EnvironmentState, promotion: &Promotion, release: u64) -> bool {
+    let considered = environment.head.considered.as_ref();
+    considered.is_some_and(|c| c.environment == promotion.from && c.release >= release)
+}
+
 /// Promotes a release if it is due. Returns when to try again; `None` for never.
 async fn attempt(
     cx: &Context,
     to: &Arc<str>,
     promotion: &Promotion,
     release: u64,
+    seen: u64,
 ) -> Option<Duration> {
     let id = ObjectId::new(environment::NAME, Arc::clone(to));
     let key = ObjectKey { environment: Arc::clone(to), id };
-    match try_once(cx, to, promotion, release).await {
-        Ok(again_after) => again_after,
+    let settled = match try_once(cx, to, promotion, release, seen).await {
         // What was rolled back is not offered again.
         Err(MoveError::Refused(why @ (Refused::Held { .. } | Refused::Quarantined { .. }))) => {
             info!(environment = %to, from = promotion.from, release, %why, "not promoted");
-            None
+            Ok(None)
+        }
+        tried => tried,
+    };
+    match settled {
+        Ok(Some(again_after)) => Some(again_after),
+        Ok(None) => {
+            // Whoever takes over, and whatever is released here meanwhile, it is not offered again.
+            let considered = Promoted { environment: promotion.from.clone(), release };
+            let noted = cx.store.set_considered(to, &considered).await;
+            noted.err().map(|error| {
+                warn!(environment = %to, %error, "the promotion could not be noted");
+                AGAIN_AFTER
+            })
         }
         // Somebody was faster: the heads say what is next.
         Err(MoveError::Store(StoreError::HeadMoved { .. }))
@@ -130,32 +156,48 @@ async fn attempt(
     }
 }
 
+/// `seen` is the release that the environment had when that was decided.
 async fn try_once(
     cx: &Context,
     to: &str,
     promotion: &Promotion,
     release: u64,
+    seen: u64,
 ) -> Result<Option<Duration>, MoveError> {
     let (store, from) = (&cx.store, promotion.from.as_str());
     let rollout = store.rollout(from, release).await?;
     if rollout.as_ref().is_none_or(|rollout| rollout.stage() != Stage::Over) {
         return Ok(Some(AGAIN_AFTER));
     }
-    if was_promoted(cx, to, promotion, release).await? {
+    let source = store.release(from, release).await?;
+    if source.promoted.as_ref().is_some_and(|promoted| promoted.environment == to) {
+        // It comes from here.
         return Ok(None);
     }
-    let objects = store.release(from, release).await?.objects;
     let statuses = store.statuses(from).await?;
     let status_of = |id: &ObjectId| statuses.get(id).and_then(|status| status.as_ref().ok());
     let now = cx.clock.now();
-    match soak(rollout.as_ref(), &objects, status_of, promotion.soak(), now) {
+    match soak(rollout.as_ref(), &source.objects, status_of, promotion.soak(), now) {
         Soak::Over { .. } => {}
         Soak::Until(end) => {
             let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
             // An object may get unwell meanwhile, which begins it anew: that is seen then.
             return Ok(Some(left.max(Duration::from_secs(1))));
         }
-        Soak::Unwell(_) | Soak::NotOver(_) => return Ok(Some(AGAIN_AFTER)),
+        Soak::Unwell(id) => {
+            info!(environment = to, from, release, object = %id, "not promoted yet: it is not Ready");
+            return Ok(Some(UNWELL_AGAIN_AFTER));
+        }
+        Soak::NotOver(_) => return Ok(Some(AGAIN_AFTER)),
+    }
+    if was_promoted(cx, to, promotion, release).await? {
+        return Ok(None);
+    }
+    let head = store.existing_head(to).await?;
+    let waiting = store.proposed(&head).await?.map(|waiting| waiting.promoted);
+    if waiting.is_some_and(|of| of.is_none_or(|of| of.environment != promotion.from)) {
+        // Only the newest proposal can be approved: a person's is not taken away.
+        return Ok(Some(AGAIN_AFTER));
     }
     let asked = Promoting {
         from,
@@ -165,6 +207,10 @@ async fn try_once(
         overrides_window: false,
     };
     let planned = plan_promotion(store, &asked).await?;
+    let is_as_seen = |head: &Head| head.release == seen && !head.suspended;
+    if !planned.current.head.as_ref().is_some_and(is_as_seen) {
+        return Ok(Some(AGAIN_AFTER));
+    }
     if planned.is_done() {
         return Ok(None);
     }

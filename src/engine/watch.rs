@@ -16,8 +16,10 @@ use super::follow::{Followed, Follower, News, Taken};
 use super::gauges::publish;
 use super::listen::{Heard, Listening};
 use super::metrics::ENVIRONMENTS_MAX;
+use super::pass::Context;
 use super::promote::Tried;
 use super::queue::Priority;
+use super::release::{Collected, MoveError, collect_garbage, garbage};
 use super::runner::Engine;
 use super::tracked::TrackedEnvironment;
 use super::world::EnvironmentState;
@@ -44,6 +46,15 @@ pub(super) struct Asked {
     leases: BTreeSet<Arc<str>>,
     /// Environments whose release is being loaded.
     releases: BTreeSet<Arc<str>>,
+}
+
+/// Forgets the releases beyond the newest, and deletes the packages that only they name.
+async fn forget_old(cx: &Context, name: &str, keep: usize) -> Result<Collected, MoveError> {
+    let garbage = garbage(&cx.store, name, keep).await?;
+    if garbage.releases.is_empty() {
+        return Ok(Collected::default());
+    }
+    collect_garbage(&cx.store, &cx.sessions, name, &garbage).await
 }
 
 /// What the store answered.
@@ -211,6 +222,7 @@ impl Engine {
         if let Some(environment) = self.world.environments.get_mut(&name) {
             environment.head.decision.clone_from(&head.decision);
             environment.head.proposed = head.proposed;
+            environment.head.considered.clone_from(&head.considered);
         }
         self.tell_waiting(&name);
         if before.reconcile != head.reconcile {
@@ -298,9 +310,22 @@ impl Engine {
         }
         *at = now + COLLECT_EVERY;
         while self.collecting.try_join_next().is_some() {}
-        let (store, name) = (self.cx.store.clone(), Arc::clone(name));
+        let Some(environment) = self.world.environments.get(name).filter(|e| e.is_loaded()) else {
+            return;
+        };
+        let keep = environment.spec.history_limit();
+        let (cx, name) = (Arc::clone(&self.cx), Arc::clone(name));
         self.collecting.spawn(async move {
-            match store.collect(&name).await {
+            match forget_old(&cx, &name, keep).await {
+                Ok(Collected { releases: 0, .. }) => {}
+                Ok(Collected { releases, packages }) => {
+                    info!(environment = %name, releases, packages, "releases beyond revisionHistoryLimit were forgotten, with their packages");
+                }
+                Err(error) => {
+                    warn!(environment = %name, %error, "old releases are kept; tried again in a day");
+                }
+            }
+            match cx.store.collect(&name).await {
                 Ok(0) => {}
                 Ok(records) => {
                     info!(environment = %name, records, "records that no release refers to were deleted from the store");
@@ -411,6 +436,7 @@ impl Engine {
             reconcile: request,
             decision: None,
             proposed: None,
+            considered: None,
         };
         // A pass reads the record again first.
         for id in &unreadable {
@@ -447,6 +473,7 @@ impl Engine {
         self.notifier.follow(name, told, spec.target(), (release.number, &commit));
         self.environment(name).troubled.reset();
         self.begin_rollout(name, release);
+        self.wake_waiting(name);
         let now = Instant::now();
         for id in changed {
             let key = ObjectKey { environment: Arc::clone(name), id };

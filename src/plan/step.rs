@@ -57,11 +57,9 @@ pub const SHIFTING: &str = "Shifting";
 /// The rollout says when the object moves.
 pub const WAITING_FOR_RELEASE: &str = "WaitingForRelease";
 
-impl Waiting {
-    /// Nothing that AWS does ends it: the rollout goes on by itself, and wakes the object.
-    pub fn is_for_rollout(&self) -> bool {
-        [SHIFTING, WAITING_FOR_RELEASE].contains(&self.reason)
-    }
+/// Nothing that AWS does ends what is waited for: the rollout goes on by itself, and wakes the object.
+pub fn is_for_rollout(reason: &str) -> bool {
+    [SHIFTING, WAITING_FOR_RELEASE].contains(&reason)
 }
 
 /// Something that only a person can resolve.

@@ -55,7 +55,7 @@ pub(super) enum Reply {
 
 impl Router {
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
-        let s3 = Arc::<S3>::default();
+        let s3 = Arc::new(S3::new(clock));
         let cloudwatch = Arc::new(CloudWatch::new(clock));
         Self {
             calls: CallLog::default(),

@@ -1,4 +1,4 @@
-//! Collecting what no release refers to: objects and pages of applies that lost the race for the head, or
+//! Forgetting old releases, and collecting what no release refers to: objects and pages of applies that lost the race for the head, or
 //! died before they moved it.
 //!
 //! Guarantees:
@@ -16,8 +16,9 @@ use serde::Deserialize;
 use super::item::{Stored, key, text};
 use super::release::{
     Entry, Left, PROPOSED_PREFIX, RELEASE_PREFIX, Release, page_key, partition, proposed_key,
-    spec_key,
+    release_key, spec_key,
 };
+use super::rollout::rollout_key;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
@@ -55,6 +56,22 @@ impl Store {
             }
         }
         Ok(deleted)
+    }
+
+    /// Forgets releases that came before the current one, with what they came to. Returns how many.
+    pub async fn forget(&self, environment: &str, releases: &[u64]) -> Result<usize, StoreError> {
+        let (pk, head) = (partition(environment), self.existing_head(environment).await?);
+        let mut forgotten = 0;
+        for number in releases.iter().filter(|number| **number < head.release) {
+            for sk in [rollout_key(*number), release_key(*number)] {
+                let call = self.session().dynamodb().delete_item().table_name(&self.table);
+                let call = call.set_key(Some(key(&pk, sk))).send();
+                let deleted = self.session().write(Service::DynamoDb, "DeleteItem", call).await;
+                deleted.map_err(|error| self.failed(error))?;
+            }
+            forgotten += 1;
+        }
+        Ok(forgotten)
     }
 
     /// Deletes what was proposed and can be approved no more. Returns how many.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{key, number, text};
+use super::release::Promoted;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
@@ -30,6 +31,9 @@ pub struct Head {
     /// The newest release that was proposed, if any ever was. Every release after it has a higher number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<u64>,
+    /// The newest release of another environment that the daemon has promoted here, or found that it need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub considered: Option<Promoted>,
 }
 
 /// Content that was rolled back: it does not come back until a person asks for something else.
@@ -225,6 +229,17 @@ impl Store {
         })?;
         self.update_head(environment, "reconcile", value).await?;
         Ok(at)
+    }
+
+    /// Notes that a release of another environment is not offered again.
+    pub async fn set_considered(
+        &self,
+        environment: &str,
+        considered: &Promoted,
+    ) -> Result<(), StoreError> {
+        let value = serde_dynamo::to_attribute_value(considered)
+            .map_err(|source| StoreError::Unreadable { what: "a promotion".to_owned(), source })?;
+        self.update_head(environment, "considered", value).await
     }
 
     /// Tells the daemon what becomes of a release.

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::head::{HEADS, Head, Hold};
 use super::item::{Item, item, key, number, text};
 use super::release::{
-    Entry, Left, NewRelease, Page, Release, SpecItem, content_digest, page_key, partition,
-    proposed_key, release_key, spec_key,
+    Entry, Left, NewRelease, PROPOSED_PREFIX, Page, Release, SpecItem, content_digest, page_key,
+    partition, proposed_key, release_key, spec_key,
 };
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
@@ -202,7 +202,7 @@ impl Store {
         match self.session().write(Service::DynamoDb, "TransactWriteItems", call).await {
             Ok(_) => Ok(()),
             Err(error) if error.class == Class::Conflict => {
-                Err(self.why_not_moved(environment, seen).await?)
+                Err(self.why_not_moved(environment, sk, seen).await?)
             }
             // The reply was lost: it landed if the release is there, which nobody else can have made.
             Err(error) if error.class == Class::Unknown => {
@@ -214,11 +214,24 @@ impl Store {
     }
 
     /// Somebody else was first; or nobody was, and the release that was to be recorded is there already,
-    /// because the head was lost or set back.
-    async fn why_not_moved(&self, environment: &str, seen: u64) -> Result<StoreError, StoreError> {
-        let now = self.head(environment).await?.map_or(0, |head| head.release);
-        if now != seen {
-            return Ok(StoreError::HeadMoved { environment: environment.to_owned(), seen });
+    /// because the head was lost or set back. `sk` is where it was to be put.
+    async fn why_not_moved(
+        &self,
+        environment: &str,
+        sk: &str,
+        seen: u64,
+    ) -> Result<StoreError, StoreError> {
+        let (head, pk) = (self.head(environment).await?, partition(environment));
+        let moved = StoreError::HeadMoved { environment: environment.to_owned(), seen };
+        let now = head.as_ref().map_or(0, |head| head.release);
+        if now != seen || sk.starts_with(PROPOSED_PREFIX) {
+            return Ok(moved);
+        }
+        let there: Option<Release> = self.get(&pk, sk).await?;
+        if there.is_none() {
+            // Somebody proposed a release meanwhile, or DynamoDB was at another transaction of the head:
+            // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+            return Ok(moved);
         }
         let points =
             if seen == 0 { "is missing".to_owned() } else { format!("is at release {seen}") };
@@ -266,6 +279,7 @@ fn moved_to(environment: &str, head: Option<&Head>, release: &Release, holds: &[
         reconcile: head.and_then(|h| h.reconcile.clone()),
         decision: None,
         proposed: head.and_then(|h| h.proposed),
+        considered: head.and_then(|h| h.considered.clone()),
     }
 }
 

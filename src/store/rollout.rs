@@ -259,6 +259,13 @@ impl Rollout {
         self.stages.iter().find(is_decided).map(|passed| passed.since)
     }
 
+    /// Since when it has been a success: what waited for a person before that was none.
+    pub fn succeeded_at(&self) -> Option<Timestamp> {
+        let is_success = |passed: &&Passed| matches!(passed.stage, Stage::Baking | Stage::Over);
+        let since = self.stages.iter().rev().take_while(is_success).last();
+        since.filter(|_| self.verdict == Verdict::Succeeded).map(|passed| passed.since)
+    }
+
     /// The record, if it can be the one of the release that it stands under.
     fn checked(self, environment: &str, release: u64) -> Result<Self, StoreError> {
         let how = if self.release != release {
@@ -281,7 +288,7 @@ impl Rollout {
 
 const PREFIX: &str = "rollout#";
 
-fn rollout_key(release: u64) -> String {
+pub(super) fn rollout_key(release: u64) -> String {
     // Padded, so that keys sort as the numbers do.
     format!("{PREFIX}{release:010}")
 }

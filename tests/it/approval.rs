@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use trueup::aws::Sessions;
-use trueup::engine::release::{Approving, MoveError, Refused, Submitted, approve, current, submit};
+use trueup::engine::release::{
+    Approving, MoveError, Refused, Rollback, RolledBack, Submitted, approve, current,
+    needs_approval, roll_back, submit,
+};
 use trueup::model::Object;
 use trueup::sandbox::Fault;
 use trueup::store::{Release, Rollout, Verdict};
@@ -127,6 +130,67 @@ async fn what_was_rolled_back_is_not_offered_again() {
     harness.apply(&environment("staging", b"third", "")).await;
     until_succeeded(&harness, "production", 4).await;
     assert_eq!(code_of(&harness, "production").await, code_of(&harness, "staging").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_production_had_already_is_not_promoted_over_a_later_hotfix() {
+    let mut harness = two(&AUTO.replace("5m", "0s")).await;
+    // Production has the code of staging's release already.
+    harness.apply(&memory(&environment("staging", b"first", ""), 256)).await;
+    until_succeeded(&harness, "staging", 2).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let yaml = environment("production", b"second", &AUTO.replace("5m", "0s"));
+    put(&harness, "production/", b"second").await;
+    harness.apply(&yaml).await;
+    until_succeeded(&harness, "production", 2).await;
+    let hotfix = code_of(&harness, "production").await;
+    for _ in 0..2 {
+        harness.stop().await;
+        harness.start().await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+    }
+    assert_eq!(code_of(&harness, "production").await, hotfix);
+    assert_eq!(head(&harness, "production").await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proposal_of_a_person_is_not_replaced_by_a_promotion() {
+    let production = format!("{}{APPROVED}", AUTO.replace("5m", "0s"));
+    let harness = two(&production).await;
+    propose(&harness, &memory(&environment("production", b"first", &production), 256)).await;
+    harness.apply(&environment("staging", b"second", "")).await;
+    until_succeeded(&harness, "staging", 2).await;
+    tokio::time::sleep(Duration::from_secs(900)).await;
+    approved(&harness, 2, "grace").await.unwrap();
+    until_succeeded(&harness, "production", 2).await;
+    let waits = || async {
+        let head = harness.store.head("production").await.unwrap().unwrap();
+        head.waiting() == Some(3)
+    };
+    harness.until("then the promotion is proposed", waits).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_does_not_take_the_approval_away() {
+    let harness = two("").await;
+    let guarded = environment("production", b"first", APPROVED);
+    harness.apply(&guarded).await;
+    until_succeeded(&harness, "production", 2).await;
+    let (store, sandbox) = (&harness.store, &harness.sandbox);
+    let sessions = Sessions::new(&sandbox.connection(), store.clock(), None).await;
+    let back = async || {
+        let now = current(store, "production").await.unwrap();
+        let (head, new) = (now.head.clone().unwrap(), release(Vec::new()));
+        let asked = Rollback { to: Some(1), ..Rollback::default() };
+        roll_back(store, &sessions, &head, &now, asked, new).await.unwrap()
+    };
+    let done = back().await;
+    assert!(matches!(done, RolledBack::Already { .. }), "there was nothing else: {done:?}");
+    harness.record("production", objects(&memory(&guarded, 256))).await.unwrap();
+    back().await;
+    let now = current(store, "production").await.unwrap();
+    assert_eq!(now.release.as_ref().unwrap().number, 4);
+    assert!(needs_approval(&now));
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ mod drift;
 mod emulators;
 mod far;
 mod faults;
+mod gc;
 mod harm;
 mod house;
 mod manifests;

@@ -39,13 +39,23 @@ pub async fn submit(
         let release = store.record(environment, current.head.as_ref(), before, new).await?;
         return Ok(Submitted::Recorded(release));
     };
-    if let Some(waiting) = store.proposed(head).await? {
-        let is_same = waiting.digest == content_digest(&new.objects);
-        if is_same && waiting.author == new.author && new.confirmed.is_empty() {
-            return Ok(Submitted::Proposed(waiting));
-        }
+    let waiting = match store.proposed(head).await {
+        // What is proposed now takes its place.
+        Err(error) if error.is_damage() => None,
+        read => read?,
+    };
+    if let Some(waiting) = waiting.filter(|waiting| is_same(waiting, &new)) {
+        return Ok(Submitted::Proposed(waiting));
     }
     store.propose(environment, head, before, new).await.map(Submitted::Proposed)
+}
+
+fn is_same(waiting: &Release, new: &NewRelease) -> bool {
+    waiting.digest == content_digest(&new.objects)
+        && (&waiting.author, &waiting.cause) == (&new.author, &new.cause)
+        && waiting.promoted == new.promoted
+        && new.confirmed.is_empty()
+        && new.taken_out.is_empty()
 }
 
 /// What an approver says.

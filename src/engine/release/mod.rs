@@ -14,6 +14,7 @@
 mod approval;
 mod current;
 mod delete;
+mod gc;
 mod holds;
 mod needs;
 mod packages;
@@ -27,6 +28,7 @@ mod windows;
 pub use approval::{Approving, Submitted, approve, needs_approval, submit};
 pub use current::{Current, current, current_or_head};
 pub use delete::delete;
+pub use gc::{Collected, Garbage, collect_garbage, garbage};
 pub use holds::check_hold;
 pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};

@@ -11,11 +11,13 @@ use aws_sdk_s3::types::ChecksumMode;
 use aws_smithy_types::timeout::TimeoutConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Copied, MoveError};
 use crate::aws::{Absent, AwsError, Class, Service, Session, Sessions, Target};
+use crate::kinds::S3Location;
 use crate::manifest::package::Package;
 use crate::model::ObjectId;
 
@@ -38,6 +40,8 @@ pub enum TransferError {
         "the credentials belong to account {account}, {environment} to {wanted}; nothing was uploaded"
     )]
     WrongAccount { environment: String, account: String, wanted: String },
+    #[error("the clock is at the beginning of time; set it")]
+    NoTime,
     #[error("the package of {object}: {source}")]
     Io { object: ObjectId, source: std::io::Error },
     #[error(transparent)]
@@ -79,11 +83,10 @@ pub(super) async fn copy_all(
     let source = sessions.get(from).await.map_err(TransferError::from)?;
     let destination = own_session(sessions, to, target).await?;
     for copied in copies {
+        // Also where it is there: what no current release names may be collected, unless it is young.
         let package = fetch(&source, to, copied).await?;
-        if !is_there(&destination, &package).await? {
-            let file = package.open().map_err(unreadable(&package.object))?;
-            put(&destination, &package, file).await?;
-        }
+        let file = package.open().map_err(unreadable(&package.object))?;
+        put(&destination, &package, file).await?;
     }
     Ok(())
 }
@@ -139,6 +142,31 @@ pub async fn is_there(session: &Session, package: &Package) -> Result<bool, Tran
         Err(error) if error.class == Class::Denied => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Deletes a package that nobody put there since. Returns whether it is gone by this. Of a bucket with versions the
+/// version goes that was seen: what is put there meanwhile stays.
+pub(super) async fn delete_package(
+    session: &Session,
+    package: &S3Location,
+    before: Timestamp,
+) -> Result<bool, TransferError> {
+    let (bucket, key) = (&package.bucket, &package.key);
+    let head = session
+        .read(Service::S3, "HeadObject", || {
+            session.s3().head_object().bucket(bucket).key(key).send()
+        })
+        .await
+        .absent("NotFound")?;
+    let Some(head) = head else { return Ok(false) };
+    let is_old = head.last_modified().is_some_and(|at| at.secs() < before.as_second());
+    if !is_old {
+        return Ok(false);
+    }
+    let version = head.version_id().filter(|version| *version != "null").map(str::to_owned);
+    let call = session.s3().delete_object().bucket(bucket).key(key).set_version_id(version);
+    session.write(Service::S3, "DeleteObject", call.send()).await?;
+    Ok(true)
 }
 
 /// As S3 writes it.

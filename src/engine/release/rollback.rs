@@ -1,9 +1,16 @@
 //! Making an earlier release current again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all};
+use serde_json::json;
+
+use super::{
+    Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all,
+    needs_approval,
+};
 use crate::aws::Sessions;
+use crate::kinds::environment::{self, Approval};
 use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, content_digest,
@@ -69,7 +76,8 @@ pub async fn roll_back(
         return Err(Refused::OnlyOfDamaged { environment, why }.into());
     }
     let objects = objects_of(store, environment, &target).await?;
-    let objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
+    let mut objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
+    keep_approval(&mut objects, current);
     let digest = content_digest(&objects);
     let is_same = digest == head.digest;
     if is_same && current.damage.is_none() {
@@ -148,7 +156,8 @@ pub async fn undo(
     let moved =
         || StoreError::HeadMoved { environment: environment.to_owned(), seen: failed.release };
     let current = current(store, environment).await?;
-    let head = current.head.filter(|head| head.release == failed.release).ok_or_else(moved)?;
+    let head = current.head.clone().filter(|head| head.release == failed.release);
+    let head = head.ok_or_else(moved)?;
     let target = store.release(environment, to).await?;
     let mut objects = objects_of(store, environment, &target).await?;
     if let Err(Refused::Unconfirmed { objects: kept, .. }) =
@@ -163,6 +172,7 @@ pub async fn undo(
         let present = current.objects.iter().find(|present| present.id() == object.id());
         present.into_iter().for_each(|present| object.clone_from(present));
     }
+    keep_approval(&mut objects, &current);
     if content_digest(&objects) == head.digest {
         let (environment, release) = (environment.to_owned(), failed.release);
         return Err(Refused::NothingToUndo { environment, release }.into());
@@ -180,6 +190,17 @@ pub async fn undo(
         ..NewRelease::new(Cause::Rollback(to), objects)
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+}
+
+/// A rollback waits for nobody, so it does not take away that releases have to be approved.
+fn keep_approval(objects: &mut [Object], current: &Current) {
+    if !needs_approval(current) {
+        return;
+    }
+    for object in objects.iter_mut().filter(|object| object.kind == environment::NAME) {
+        let Some(spec) = Arc::make_mut(&mut object.spec).as_object_mut() else { continue };
+        spec.insert("approval".to_owned(), json!(Approval::Required));
+    }
 }
 
 /// Keeps objects that came with a failed release, and what they refer to.
@@ -268,6 +289,7 @@ mod tests {
                 reconcile: None,
                 decision: None,
                 proposed: None,
+                considered: None,
             };
             assert_eq!(earlier(&head, &history), expected, "{what}");
         }

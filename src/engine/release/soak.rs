@@ -30,8 +30,8 @@ pub fn soak<'a>(
     now: Timestamp,
 ) -> Soak {
     let Some(rollout) = rollout else { return Soak::NotOver(Verdict::Pending) };
-    let decided = rollout.decided_at().filter(|_| rollout.stage() == Stage::Over);
-    let (Some(mut since), Verdict::Succeeded) = (decided, rollout.verdict) else {
+    let succeeded = rollout.succeeded_at().filter(|_| rollout.stage() == Stage::Over);
+    let Some(mut since) = succeeded else {
         return Soak::NotOver(rollout.verdict);
     };
     for entry in objects.iter().filter(|entry| entry.kind != environment::NAME) {
@@ -57,7 +57,11 @@ mod tests {
     }
 
     fn rollout(verdict: Verdict, last: Stage) -> Rollout {
-        let passed = |stage, since| Passed { stage, since: at(since), until: None };
+        through(verdict, &[(Stage::First, 0), (Stage::Baking, 100), (last, 160)])
+    }
+
+    fn through(verdict: Verdict, stages: &[(Stage, i64)]) -> Rollout {
+        let passed = |(stage, since): &_| Passed { stage: *stage, since: at(*since), until: None };
         Rollout {
             release: 7,
             digest: "a".to_owned(),
@@ -68,7 +72,7 @@ mod tests {
             order: Order::Together,
             second_open: true,
             frontends_moved: true,
-            stages: vec![passed(Stage::First, 0), passed(Stage::Baking, 100), passed(last, 160)],
+            stages: stages.iter().map(passed).collect(),
             deadline: at(900),
             good: None,
             cause: Cause::Apply,
@@ -120,6 +124,16 @@ mod tests {
             ("well for long", Some(over.clone()), Some(50), 160, Soak::Over { since: at(100) }),
             ("well again", Some(over.clone()), Some(130), 160, Soak::Until(at(190))),
             ("unwell", Some(over), None, 500, Soak::Unwell(function)),
+            (
+                "a person let it through",
+                Some(through(
+                    Verdict::Succeeded,
+                    &[(Stage::First, 0), (Stage::Waiting, 100), (Stage::Over, 400)],
+                )),
+                Some(50),
+                410,
+                Soak::Until(at(460)),
+            ),
         ] {
             let mut conditions = Conditions::default();
             if let Some(since) = ready_since {

@@ -31,6 +31,7 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Of every duration here.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const HISTORY_LIMIT_DEFAULT: u32 = 20;
 const PROGRESS_DEADLINE_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// AWS takes some seconds for the smallest change.
 const PROGRESS_DEADLINE_MIN: Duration = Duration::from_secs(10);
@@ -63,6 +64,11 @@ pub struct EnvironmentSpec {
     #[schemars(length(max = 10))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub notifications: Option<Vec<Notification>>,
+    /// How many releases are kept, with all that they name; 20 where it is not given. Older ones are forgotten once a
+    /// day, and what only they have in the artifact bucket is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 1000))]
+    pub revision_history_limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
@@ -272,6 +278,12 @@ impl EnvironmentSpec {
                     .unwrap_or(CHECK_TIMEOUT_DEFAULT),
             })
             .collect()
+    }
+
+    /// How many releases are kept.
+    pub fn history_limit(&self) -> usize {
+        usize::try_from(self.revision_history_limit.unwrap_or(HISTORY_LIMIT_DEFAULT))
+            .unwrap_or(usize::MAX)
     }
 
     /// Why no release may come in at this time; `None` where one may.

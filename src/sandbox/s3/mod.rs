@@ -11,18 +11,25 @@ mod facets;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::header::LAST_MODIFIED;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
 use winterbaume_core::{MockRequest, MockResponse, MockService};
 use winterbaume_s3::S3Service;
 
 use self::facets::Facets;
 use super::ACCOUNT_ID;
 use super::call::Call;
-use super::uri::Query;
+use super::uri::{Query, path_of};
+use crate::model::Clock;
 
-#[derive(Default)]
-pub(super) struct S3(Mutex<State>);
+pub(super) struct S3 {
+    state: Mutex<State>,
+    clock: Clock,
+}
 
 #[derive(Default)]
 struct State {
@@ -31,6 +38,8 @@ struct State {
     facets: BTreeMap<String, Facets>,
     /// Buckets of other accounts.
     owners: BTreeMap<String, String>,
+    /// When objects were put, by their paths: the emulator's clock is not ours.
+    put_at: BTreeMap<String, Timestamp>,
 }
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -83,6 +92,10 @@ fn failed(status: u16, code: &str, message: &str) -> MockResponse {
 }
 
 impl S3 {
+    pub fn new(clock: Clock) -> Self {
+        Self { state: Mutex::default(), clock }
+    }
+
     pub async fn handle(&self, call: &Call, request: MockRequest) -> MockResponse {
         if call.operation == "ListBuckets" {
             return self.list();
@@ -100,7 +113,7 @@ impl S3 {
         }
         // A bucket that does not exist is asked for in an account without any.
         let service = self.lock().buckets.get(bucket).cloned().unwrap_or_default();
-        let body = request.body.clone();
+        let (body, uri) = (request.body.clone(), request.uri.clone());
         let mut response = service.handle(request).await;
         if response.status >= 300 {
             return response;
@@ -117,7 +130,12 @@ impl S3 {
                 state.buckets.remove(bucket);
                 state.facets.remove(bucket);
             }
-            "GetObject" | "GetBucketPolicy" => {}
+            "PutObject" => {
+                let (path, now) = (path_of(&uri).to_owned(), self.clock.now());
+                self.lock().put_at.insert(path, now);
+            }
+            "GetObject" | "HeadObject" => self.date(path_of(&uri), &mut response),
+            "GetBucketPolicy" => {}
             _ => {
                 if let Ok(document) = std::str::from_utf8(&response.body) {
                     response.body = in_namespace(document).into();
@@ -125,6 +143,14 @@ impl S3 {
             }
         }
         response
+    }
+
+    /// Says when an object was put, by our clock.
+    fn date(&self, path: &str, response: &mut MockResponse) {
+        let Some(at) = self.lock().put_at.get(path).copied() else { return };
+        let date = DateTime::from_secs(at.as_second()).fmt(Format::HttpDate).ok();
+        let date = date.and_then(|date| HeaderValue::from_str(&date).ok());
+        response.headers.extend(date.map(|date| (LAST_MODIFIED, date)));
     }
 
     /// The bucket belongs to another account from now on.
@@ -189,6 +215,6 @@ impl S3 {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@ pub struct Bug {
     pub caught_by: &'static str,
 }
 
-pub const BUGS: [Bug; 99] = [
+pub const BUGS: [Bug; 106] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -706,5 +706,54 @@ pub const BUGS: [Bug; 99] = [
         good: "Role::End => ask.standing(seen.signals) == Standing::Passed,",
         bad: "Role::End => true,",
         caught_by: "analysis::a_release_succeeds_when",
+    },
+    Bug {
+        name: "who made a release may approve it",
+        file: "engine/release/approval.rs",
+        good: "if is_same_person(&proposed.author, asked.by) {",
+        bad: "if is_same_person(&proposed.author, asked.by) && false {",
+        caught_by: "approval::a_release_waits_for",
+    },
+    Bug {
+        name: "a release takes the number of what waits for an approval",
+        file: "store/record.rs",
+        good: "head.release.max(head.proposed.unwrap_or_default())",
+        bad: "head.release",
+        caught_by: "approval::what_waits_is_void",
+    },
+    Bug {
+        name: "what was rolled back is promoted again",
+        file: "engine/promote.rs",
+        good: "if was_promoted(cx, to, promotion, release).await? {",
+        bad: "if was_promoted(cx, to, promotion, release).await? && false {",
+        caught_by: "approval::what_was_rolled_back",
+    },
+    Bug {
+        name: "an object that is not ready does not begin the soak anew",
+        file: "engine/release/soak.rs",
+        good: "since = since.max(ready.last_transition_time)",
+        bad: "since = since.max(ready.last_transition_time.min(since))",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "what leaves goes before the frontends that call it",
+        file: "engine/rollout/progress.rs",
+        good: "rollout.stage() != Stage::Over && moves_frontends()",
+        bad: "rollout.stage() != Stage::Over && moves_frontends() && false",
+        caught_by: "delivery::what_leaves_is_there",
+    },
+    Bug {
+        name: "frontends move before what they call",
+        file: "engine/rollout/progress.rs",
+        good: "*id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at)",
+        bad: "*id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at) && false",
+        caught_by: "proof::rollouts",
+    },
+    Bug {
+        name: "a new version is never given its part",
+        file: "engine/deliver.rs",
+        good: "Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting),",
+        bad: "Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting).map(|_| Part::default()),",
+        caught_by: "shifting::the_deadline",
     },
 ];
