@@ -451,3 +451,21 @@ async fn what_leaves_goes_at_once_where_no_frontend_moves() {
     let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
     assert_ne!(second.stage(), Stage::Over, "not only once the release is over");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_hangs_fails_its_release_and_does_not_hold_the_rollback_up() {
+    let yaml = delivered("{ progressDeadline: 5m }");
+    let harness = succeeded(&yaml).await;
+    harness.put_code("hangs.zip", b"site").await;
+    let next = yaml.replace("web.zip", "hangs.zip").replace("memorySize: 512", "memorySize: 1024");
+    harness.apply(&next).await;
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert_eq!(failed.reason, "DeadlineExceeded");
+    assert!(failed.message.contains("Frontend/web"), "{}", failed.message);
+    let back = until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let lasted = back.decided_at().unwrap().duration_since(back.begun_at().unwrap()).as_secs();
+    assert!(lasted < 120, "after {lasted} s");
+    harness.until_ready("shop").await;
+    let stops = harness.mutations().iter().filter(|call| call.contains("StopJob")).count();
+    assert_eq!(stops, 1);
+}

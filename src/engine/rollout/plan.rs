@@ -518,7 +518,7 @@ const STAGES_MAX: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signals::{Alarm, AlarmState, Answer};
+    use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected};
 
     const POLICY: Policy = Policy {
         progress_deadline: Duration::from_secs(900),
@@ -739,6 +739,26 @@ mod tests {
             let seen = Seen { decision: Some(&other), ..seen };
             assert_eq!(after(&waiting, &seen, 1021), waiting, "it is of another release");
         }
+    }
+
+    #[test]
+    fn a_release_has_not_succeeded_before_its_checks_were_made() {
+        let (target, timeout) = (
+            CallTarget::Page { url: "https://shop.example.com".to_owned(), body: None },
+            Duration::from_secs(10),
+        );
+        let checks = vec![Call { target, expected: Expected::default(), timeout }];
+        let watched = Watched { checks, ..Watched::default() };
+        let (objects, mut signals) = (ready(), Signals::default());
+        let unasked = Seen { watched: &watched, ..seen(&objects) };
+        let first = after(&second_release(), &unasked, 1010);
+        let checking = after(&first, &unasked, 1020);
+        assert_eq!((checking.verdict, checking.stage()), (Verdict::Progressing, Stage::Checking));
+        assert_eq!(after(&checking, &unasked, 1030).stage(), Stage::Checking);
+        let asked = asks(&checking, &unasked, at(1030));
+        signals.hear(asked[0].key.clone(), at(1030), Ok(Answer::AsExpected));
+        let answered = Seen { signals: &signals, ..unasked };
+        assert_eq!(after(&checking, &answered, 1031).verdict, Verdict::Succeeded);
     }
 
     #[test]

@@ -275,8 +275,15 @@ fn push_release(
         return;
     }
     if let Some(job) = newest.filter(|job| !job.is_over()) {
-        if now.duration_since(job.started_at) > JOB_DEADLINE {
-            let what = format!("job {} that has run too long", job.id);
+        // trueup started it, by its record.
+        let is_of_another_release = desired.job.as_ref().is_some_and(|started| {
+            started.digest != digest && started.id.as_deref() == Some(job.id.as_str())
+        });
+        let is_too_long = now.duration_since(job.started_at) > JOB_DEADLINE;
+        if is_of_another_release || is_too_long {
+            let why =
+                if is_of_another_release { "of another release" } else { "that has run too long" };
+            let what = format!("job {} {why}", job.id);
             let step = FrontendStep::StopJob { app, branch, job: job.id.clone() };
             plan.push(Verb::Delete, what, Vec::new(), step);
         } else {
@@ -527,6 +534,24 @@ mod tests {
                 branch.newest_job = Some(job("8", "RUNNING", minutes));
             });
             assert_eq!(plan.outline(), [expected], "{minutes} minutes");
+        }
+    }
+
+    #[test]
+    fn a_job_of_another_release_is_stopped_and_one_of_somebody_else_is_waited_for() {
+        let ours = "ab".repeat(32);
+        for (what, of, id, expected) in [
+            ("another release's", "0000", Some("8"), "Delete job 8 of another release"),
+            ("this one's", ours.as_str(), Some("8"), "… Deploying"),
+            ("somebody's", "0000", Some("7"), "… Deploying"),
+            ("nobody knows whose", "0000", None, "… Deploying"),
+        ] {
+            let mut desired = desired(site(json!({})));
+            let mut live = live(site(json!({})), &desired);
+            live.branch.as_mut().unwrap().newest_job = Some(job("8", "RUNNING", 1));
+            let (digest, id) = (of.to_owned(), id.map(str::to_owned));
+            desired.job = Some(StartedJob { digest, at: now(), id });
+            assert_eq!(plan(&desired, Some(&live), now()).outline(), [expected], "{what}");
         }
     }
 

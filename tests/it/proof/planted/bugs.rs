@@ -705,7 +705,7 @@ pub const BUGS: [Bug; 106] = [
         file: "engine/rollout/signals.rs",
         good: "Role::End => ask.standing(seen.signals) == Standing::Passed,",
         bad: "Role::End => true,",
-        caught_by: "analysis::a_release_succeeds_when",
+        caught_by: "--lib",
     },
     Bug {
         name: "who made a release may approve it",
@@ -722,11 +722,11 @@ pub const BUGS: [Bug; 106] = [
         caught_by: "approval::what_waits_is_void",
     },
     Bug {
-        name: "what was rolled back is promoted again",
+        name: "what was found not to be needed is promoted later",
         file: "engine/promote.rs",
-        good: "if was_promoted(cx, to, promotion, release).await? {",
-        bad: "if was_promoted(cx, to, promotion, release).await? && false {",
-        caught_by: "approval::what_was_rolled_back",
+        good: "let noted = cx.store.set_considered(to, &considered).await;",
+        bad: "let noted: Result<(), StoreError> = Ok(drop(considered));",
+        caught_by: "approval::what_production_had",
     },
     Bug {
         name: "an object that is not ready does not begin the soak anew",
