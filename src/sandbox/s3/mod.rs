@@ -150,6 +150,8 @@ impl S3 {
         let Some(at) = self.lock().put_at.get(path).copied() else { return };
         let date = DateTime::from_secs(at.as_second()).fmt(Format::HttpDate).ok();
         let date = date.and_then(|date| HeaderValue::from_str(&date).ok());
+        // In place of the emulator's own.
+        response.headers.remove(LAST_MODIFIED);
         response.headers.extend(date.map(|date| (LAST_MODIFIED, date)));
     }
 
