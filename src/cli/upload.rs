@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::{CliError, out};
 use crate::aws::Session;
-use crate::engine::release::{is_there, put};
+use crate::engine::release::{is_there, packages_in, put};
 use crate::manifest::package::Package;
 use crate::model::Object;
 
@@ -45,8 +45,8 @@ pub(super) async fn upload(
 
 /// The object runs what the package holds, from where it lies.
 fn names(object: &Object, package: &Package) -> bool {
-    let built = ["code", "artifact"].iter().filter_map(|field| object.spec.get(field)?.get("s3"));
-    built.into_iter().any(|s3| s3["bucket"] == package.bucket && s3["key"] == package.key)
+    let mut places = packages_in(object).into_iter();
+    places.any(|place| (place.bucket, place.key) == (package.bucket.clone(), package.key.clone()))
 }
 
 /// Moves the bar along with what is read of the file, until the upload has ended.

@@ -415,12 +415,7 @@ async fn tell_store(
                         moved = true;
                         Ok(())
                     }
-                    Err(MoveError::Refused(why)) => {
-                        refused = Some(why.to_string());
-                        Ok(())
-                    }
-                    // A rollback moves no package.
-                    Err(MoveError::Transfer(why)) => {
+                    Err(why @ (MoveError::Refused(_) | MoveError::Transfer(_))) => {
                         refused = Some(why.to_string());
                         Ok(())
                     }

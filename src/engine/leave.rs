@@ -30,7 +30,8 @@ impl Pass<'_> {
             return Ok(Done::Next(Next::Resync));
         }
         if self.snapshot.is_second {
-            let message = "it goes once the release is over: what the release replaces may call it";
+            let message =
+                "deleted once the release is over: a frontend of before may still call it";
             let (reason, message) = (WAITING_FOR_RELEASE, message.to_owned());
             return self.tell(PassEnd::Waiting(Waiting { reason, message })).await;
         }

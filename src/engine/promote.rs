@@ -16,8 +16,8 @@ use tracing::{info, warn};
 
 use super::pass::Context;
 use super::release::{
-    MoveError, Promoting, Refused, Selection, Soak, Submitted, carry_out_promotion, plan_promotion,
-    soak,
+    MoveError, Promoting, Refused, Selection, Soak, Submitted, TransferError, carry_out_promotion,
+    plan_promotion, soak,
 };
 use super::runner::Engine;
 use super::watch::Answer;
@@ -32,7 +32,7 @@ const SEARCHED_MAX: usize = 200;
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// The same where something is against it that a person has to mend.
 const REFUSED_AGAIN_AFTER: Duration = Duration::from_secs(300);
-/// The same while an object is not Ready.
+/// The same while an object is not Ready, or AWS does not answer.
 const UNWELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// No try takes longer: a large package is copied.
 const LONGEST: Duration = Duration::from_secs(2 * 3600);
@@ -145,6 +145,14 @@ async fn attempt(
         Err(MoveError::Store(StoreError::HeadMoved { .. }))
         | Err(MoveError::Refused(Refused::AnotherRelease { .. } | Refused::WindowClosed { .. })) => {
             Some(AGAIN_AFTER)
+        }
+        // An outage or a throttled call passes by itself: nobody has to be told.
+        Err(
+            MoveError::Store(StoreError::Aws(error))
+            | MoveError::Transfer(TransferError::Aws(error)),
+        ) if !error.class.is_terminal() => {
+            info!(environment = %to, from = promotion.from, release, %error, "not promoted yet");
+            Some(UNWELL_AGAIN_AFTER)
         }
         Err(error) => {
             warn!(environment = %to, from = promotion.from, release, %error, "not promoted");

@@ -224,10 +224,7 @@ impl Store {
         self.existing_head(environment).await?;
         let at = self.clock.now();
         let request = ReconcileRequest { at, object };
-        let value = serde_dynamo::to_attribute_value(&request).map_err(|source| {
-            StoreError::Unreadable { what: "a reconcile request".to_owned(), source }
-        })?;
-        self.update_head(environment, "reconcile", value).await?;
+        self.put_in_head(environment, "reconcile", &request).await?;
         Ok(at)
     }
 
@@ -237,9 +234,7 @@ impl Store {
         environment: &str,
         considered: &Promoted,
     ) -> Result<(), StoreError> {
-        let value = serde_dynamo::to_attribute_value(considered)
-            .map_err(|source| StoreError::Unreadable { what: "a promotion".to_owned(), source })?;
-        self.update_head(environment, "considered", value).await
+        self.put_in_head(environment, "considered", considered).await
     }
 
     /// Tells the daemon what becomes of a release.
@@ -248,9 +243,20 @@ impl Store {
         environment: &str,
         request: &DecisionRequest,
     ) -> Result<(), StoreError> {
-        let value = serde_dynamo::to_attribute_value(request)
-            .map_err(|source| StoreError::Unreadable { what: "a decision".to_owned(), source })?;
-        self.update_head(environment, "decision", value).await
+        self.put_in_head(environment, "decision", request).await
+    }
+
+    async fn put_in_head(
+        &self,
+        environment: &str,
+        field: &str,
+        value: &impl Serialize,
+    ) -> Result<(), StoreError> {
+        let value = serde_dynamo::to_attribute_value(value).map_err(|source| {
+            let what = format!("the field {field} of the head of {environment}");
+            StoreError::Unreadable { what, source }
+        })?;
+        self.update_head(environment, field, value).await
     }
 
     async fn update_head(

@@ -12,15 +12,14 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-use serde::Deserialize;
+use jiff::{SignedDuration, Timestamp};
 
 use super::packages::{delete_package, own_session};
-use super::{MoveError, TransferError, current, spec_of};
+use super::promote::packages_in;
+use super::{MoveError, current, spec_of};
 use crate::aws::Sessions;
 use crate::kinds::S3Location;
 use crate::kinds::environment::Artifacts;
-use crate::model::Object;
 use crate::store::{Release, Store};
 
 /// Releases of one environment that are read at most; the rest is left for the next collection.
@@ -90,8 +89,8 @@ pub async fn collect_garbage(
         let current = current(store, environment).await?;
         let target = spec_of(&current.objects).map(|spec| spec.target()).unwrap_or_default();
         let session = own_session(sessions, environment, &target).await?;
-        let now = store.clock().now();
-        let before = now.checked_sub(PACKAGE_AGE_MIN).map_err(|_| TransferError::NoTime)?;
+        // Where a day ago is before all time, nothing is old.
+        let before = store.clock().now().checked_sub(PACKAGE_AGE_MIN).unwrap_or(Timestamp::MIN);
         for package in &garbage.packages {
             collected.packages += usize::from(delete_package(&session, package, before).await?);
         }
@@ -151,11 +150,6 @@ async fn packages_of(
     packages.sort_by_key(place);
     packages.dedup_by_key(|package| place(package));
     Ok(packages)
-}
-
-fn packages_in(object: &Object) -> Vec<S3Location> {
-    let built = ["code", "artifact"].iter().filter_map(|field| object.spec.get(field)?.get("s3"));
-    built.filter_map(|place| S3Location::deserialize(place).ok()).collect()
 }
 
 fn place(package: &S3Location) -> (String, String) {

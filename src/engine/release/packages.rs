@@ -40,8 +40,6 @@ pub enum TransferError {
         "the credentials belong to account {account}, {environment} to {wanted}; nothing was uploaded"
     )]
     WrongAccount { environment: String, account: String, wanted: String },
-    #[error("the clock is at the beginning of time; set it")]
-    NoTime,
     #[error("the package of {object}: {source}")]
     Io { object: ObjectId, source: std::io::Error },
     #[error(transparent)]

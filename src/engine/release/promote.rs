@@ -13,6 +13,12 @@ use crate::model::{Object, ObjectId};
 /// The fields that hold what was built.
 const BUILT: [&str; 2] = ["code", "artifact"];
 
+/// Where in S3 lies what an object runs.
+pub fn packages_in(object: &Object) -> Vec<S3Location> {
+    let built = BUILT.iter().filter_map(|field| object.spec.get(field)?.get("s3"));
+    built.filter_map(|place| S3Location::deserialize(place).ok()).collect()
+}
+
 /// Which objects move, and how much of them.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
