@@ -1,6 +1,7 @@
 //! `trueup run`: wires the daemon up, and takes it down in order.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,7 +16,7 @@ use super::traces::Traces;
 use super::{CliError, Connected, Home};
 use crate::aws::{AwsMetrics, Class, Connection};
 use crate::engine::{Config, Engine, EngineMetrics, Health};
-use crate::model::Clock;
+use crate::model::{Clock, parse_duration};
 use crate::server;
 use crate::store::StoreError;
 
@@ -32,11 +33,14 @@ pub(super) struct RunArgs {
     /// Seeds all jitter; at random where it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Names this daemon among others; no two that run may share a name. One that starts again under its own
-    /// name takes its leases back at once; without one, the name differs with each start, and a killed
-    /// daemon's leases expire first.
+    /// Names this daemon for people: what it holds is held by this name with something of its own, so that two
+    /// of one name are two.
     #[arg(long, alias = "holder", env = "TRUEUP_LEASE_OWNER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     lease_owner: Option<String>,
+    /// A daemon that dies is succeeded after so long, and the store is written to three times as often for each
+    /// environment. From 2s to 10m.
+    #[arg(long, env = "TRUEUP_LEASE_DURATION", default_value = "15s", value_parser = lease_duration, value_name = "TIME")]
+    lease_duration: Duration,
     /// Objects that are not well have metrics of their own, in environments of up to so many objects.
     #[arg(
         long,
@@ -61,11 +65,21 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     whole.parse().map_err(|_| help())
 }
 
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text)?;
+    if LEASE_DURATIONS.contains(&duration) {
+        return Ok(duration);
+    }
+    Err(format!("a lease lasts from 2s to 10m, not {text}"))
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
     number.ok_or_else(|| format!("`{text}` is not a number above 0"))
 }
 
+/// Shorter ones would be lost whenever a machine is busy; longer ones leave an environment alone for long.
+const LEASE_DURATIONS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
 /// How long an unreachable store is waited for at the start.
 const STORE_TRIES_MAX: u32 = 30;
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -76,18 +90,25 @@ pub(super) async fn run(args: RunArgs, home: &Home) -> Result<(), CliError> {
     raise_open_files();
     let stop = stop_on_signal()?;
     let mut config = Config::new(
-        args.lease_owner.unwrap_or_else(lease_owner),
+        lease_owner(args.lease_owner.as_deref()),
         args.seed.unwrap_or_else(rand::random),
     );
     config.concurrency = usize::from(args.concurrency);
     config.object_metrics_max = args.object_metrics_max;
+    config.lease_for = args.lease_duration;
     let connection = Connection {
         quota_scale: Some(args.quota_scale),
         region: home.region.clone(),
         ..Connection::default()
     };
-    let daemon = Daemon::start(&connection, &home.table, args.http, config, stop).await?;
-    let ended = daemon.ended().await;
+    let started = Daemon::start(&connection, &home.table, args.http, config, stop.clone());
+    // What hangs at the start holds nothing up.
+    let started = tokio::select! {
+        biased;
+        started = started => started?,
+        () = stop.cancelled() => return Err(CliError::refused("stopped before the store answered")),
+    };
+    let ended = started.ended().await;
     if let Some(traces) = traces {
         // It waits for another thread.
         let _ = tokio::task::spawn_blocking(|| traces.end()).await;
@@ -210,8 +231,10 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, CliError> {
     Ok(stop)
 }
 
-/// Names this process among daemons: the host, and something of its own.
-pub(super) fn lease_owner() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
-    format!("{host}-{}-{:08x}", std::process::id(), rand::random::<u32>())
+/// Names this process among daemons: a name, by default the host's, and something of its own. No two processes
+/// are one owner, whatever they are called.
+pub(super) fn lease_owner(name: Option<&str>) -> String {
+    let host = || std::env::var("HOSTNAME").unwrap_or_else(|_| "trueup".to_owned());
+    let name = name.map_or_else(host, str::to_owned);
+    format!("{name}-{}-{:08x}", std::process::id(), rand::random::<u32>())
 }

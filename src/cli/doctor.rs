@@ -148,7 +148,7 @@ async fn account(connected: &Connected, spec: &EnvironmentSpec) -> Result<String
 async fn lease(connected: &Connected, name: &str, findings: &mut Findings) -> Result<(), CliError> {
     let now: Timestamp = connected.store.clock().now();
     match connected.store.lease(name).await {
-        Ok(Some(lease)) if lease.expires_at > now => {
+        Ok(Some(lease)) if lease.is_held(now) => {
             let seen = lease.oldest_observation.map_or_else(
                 || "it has not observed every object yet".to_owned(),
                 |at| format!("every object was observed within {}", age(at, now)),

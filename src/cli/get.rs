@@ -279,7 +279,7 @@ pub(super) async fn environment_rows(
         read => read?,
     };
     let now = connected.store.clock().now();
-    let is_followed = lease.as_ref().is_some_and(|lease| lease.expires_at > now);
+    let is_followed = lease.as_ref().is_some_and(|lease| lease.is_held(now));
     let row = |entry, record: Option<Result<StatusRecord, StoreError>>, leaves: bool| {
         let (status, damage) = match record.transpose() {
             Ok(status) => (status, None),

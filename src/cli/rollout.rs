@@ -387,7 +387,7 @@ async fn unbegun(connected: &Connected, followed: &Followed) -> Result<Unbegun, 
 async fn warn_without_daemon(connected: &Connected, name: &str) -> Result<(), StoreError> {
     let now: Timestamp = connected.store.clock().now();
     let lease = connected.store.lease(name).await?;
-    if lease.is_none_or(|lease| lease.expires_at <= now) {
+    if lease.is_none_or(|lease| !lease.is_held(now)) {
         note!("warning: no daemon holds the lease of {name}; start one with `trueup run`");
     }
     Ok(())

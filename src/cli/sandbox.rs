@@ -140,7 +140,7 @@ async fn with_daemon(
     connected.store.init().await?;
     prepare(&connected, &set).await?;
     apply_set(&connected, &set, &ProvenanceArgs::default()).await?;
-    let config = Config::new(lease_owner(), rand::random());
+    let config = Config::new(lease_owner(None), rand::random());
     let engine_stop = stop.child_token();
     let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
     say!("daemon on http://{}\n", args.http);

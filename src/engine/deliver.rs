@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::pass::{Context, LeaseEnd};
+use super::lease::LeaseEnd;
+use super::pass::Context;
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
@@ -32,7 +33,7 @@ use crate::store::{Release, Rollout, Shift, Stage, StatusRecord, StoreError};
 pub(super) struct Outbox {
     actions: VecDeque<Action>,
     /// A task is at it.
-    is_under_way: bool,
+    pub is_under_way: bool,
     /// Why the present rollout's rollback was refused.
     refused: Option<String>,
 }
@@ -204,7 +205,7 @@ impl Engine {
         let signals = std::mem::take(&mut tracked.listening.signals);
         let now = self.cx.clock.now();
         // Whose lease is over may not know what another daemon has done since.
-        let is_ours = |e: &&EnvironmentState| e.lease.expires_at > now;
+        let is_ours = |e: &&EnvironmentState| !e.is_leaving && !e.lease_end.is_over();
         let environment = self.world.environments.get(name).filter(|_| is_told).filter(is_ours);
         let planned = environment.and_then(|e| {
             let rollout =
@@ -319,8 +320,10 @@ impl Engine {
     }
 
     fn empty_outbox(&mut self, name: &Arc<str>) {
-        let Some(environment) = self.world.environments.get(name) else { return };
+        let environment = self.world.environments.get(name).filter(|e| !e.is_leaving);
+        let Some(environment) = environment else { return };
         let (epoch, rollout) = (environment.lease.epoch, environment.rollout.clone());
+        let lease_end = environment.lease_end.clone();
         let Some(rollout) = rollout else { return };
         let outbox = &mut self.environment(name).outbox;
         if outbox.is_under_way || outbox.actions.is_empty() {
@@ -328,8 +331,7 @@ impl Engine {
         }
         outbox.is_under_way = true;
         let actions = std::mem::take(&mut outbox.actions);
-        let (cx, environment, lease_end) =
-            (Arc::clone(&self.cx), Arc::clone(name), self.lease_end(name));
+        let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
         self.ask(async move {
             Answer::Delivered(
                 tell_store(&cx, environment, (epoch, lease_end), &rollout, actions).await,
@@ -385,7 +387,7 @@ async fn tell_store(
     let key = ObjectKey { environment: Arc::clone(&environment), id };
     let (mut error, mut refused, mut moved, mut recorded) = (None, None, false, None);
     while let Some(action) = actions.pop_front() {
-        if lease_end.time_left(cx.clock.now()).is_none() {
+        if !lease_end.lasts() {
             // It is being renewed, or is another daemon's.
             actions.push_front(action);
             break;

@@ -7,7 +7,7 @@ use super::decide;
 use super::outcome::PassEnd;
 use super::pass::{Pass, Ready};
 use super::world::Wanted;
-use crate::aws::{AwsError, Class, Service};
+use crate::aws::{AwsError, Class};
 use crate::kinds::AnyStep;
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
@@ -92,10 +92,10 @@ impl Pass<'_> {
         step: &Step<AnyStep>,
         plan: &str,
     ) -> Result<Result<(), PassEnd>, StoreError> {
-        let Some(time_left) = self.snapshot.lease_end.time_left(self.cx.clock.now()) else {
+        if !self.snapshot.lease_end.lasts() {
             let message = "the lease is too short to write by, and is being renewed".to_owned();
             return Ok(Err(PassEnd::Waiting(Waiting { reason: "LeaseRenewing", message })));
-        };
+        }
         let is_whole = step.scope == Scope::Whole;
         if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
             let message = "the environment has moved to another release; checking again".to_owned();
@@ -118,8 +118,7 @@ impl Pass<'_> {
             }
             self.put().await?;
         }
-        let applied = tokio::time::timeout(time_left, step.call.apply(&ready.session)).await;
-        let outcome = match applied.unwrap_or_else(|_| Err(too_slow(ready.kind.service(), step))) {
+        let outcome = match step.call.apply(&ready.session).await {
             Ok(outcome) if outcome.is_waiting => {
                 let message = format!("AWS prepares: {}", describe(step));
                 return Ok(Err(PassEnd::Waiting(Waiting { reason: "Preparing", message })));
@@ -241,11 +240,6 @@ fn may_pass(error: &AwsError) -> bool {
     use Class::*;
     // What was just made may not be found for a moment.
     matches!(error.class, Throttled | Transient | Unknown | Conflict | NotReady | NotFound)
-}
-
-fn too_slow<S>(service: Service, step: &Step<S>) -> AwsError {
-    let message = format!("{} took longer than the lease allows", step.what);
-    AwsError::new(Class::Unknown, service, "step", message)
 }
 
 fn describe<S>(step: &Step<S>) -> String {

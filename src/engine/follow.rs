@@ -9,14 +9,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::lease::{LeaseEnd, Moment};
+use crate::aws::{AwsError, Class, Service};
 use crate::model::{Object, ObjectId};
 use crate::store::{
-    Head, Lease, ReconcileRequest, Release, Rollout, StatusRecord, Store, StoreError,
+    Head, Lease, ReconcileRequest, Release, Renewal, Rollout, StatusRecord, Store, StoreError,
 };
 
 /// Objects that are fetched by one call of the store; DynamoDB's own batches hold as many.
@@ -56,7 +59,7 @@ pub(super) struct Follower {
     pub store: Store,
     pub objects: Objects,
     pub owner: String,
-    pub lease_for: SignedDuration,
+    pub lease_for: Duration,
 }
 
 /// What came of asking, by environment.
@@ -68,10 +71,11 @@ pub(super) struct Followed {
 }
 
 pub(super) enum News {
-    /// Another daemon has the lease.
+    /// Another daemon was faster.
     HeldByAnother,
     Taken(Box<Taken>),
-    Renewed(Lease),
+    /// By what was asked at that moment.
+    Renewed(Lease, Moment),
     /// A head's release, with every object of it in [`Objects`].
     Loaded {
         head: Head,
@@ -82,6 +86,7 @@ pub(super) enum News {
 /// An environment whose lease was taken, with what is recorded of its objects.
 pub(super) struct Taken {
     pub lease: Lease,
+    pub lease_end: LeaseEnd,
     pub statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
     /// Objects whose record cannot be read.
     pub unreadable: BTreeSet<ObjectId>,
@@ -92,14 +97,17 @@ pub(super) struct Taken {
 }
 
 impl Follower {
-    /// Takes the lease of an environment that nobody holds, and reads its records.
+    /// Takes the lease of an environment that nobody holds any more, as it was seen, and reads its records.
     pub async fn take(
         &self,
         name: &str,
+        seen: Option<&Lease>,
         request: Option<ReconcileRequest>,
     ) -> Result<News, StoreError> {
-        let taken = self.store.acquire_lease(name, &self.owner, self.lease_for).await?;
+        let (asked, lease_end) = (self.moment(), LeaseEnd::new(self.store.clock()));
+        let taken = self.store.acquire_lease(name, &self.owner, self.lease_for, seen).await?;
         let Some(mut lease) = taken else { return Ok(News::HeldByAnother) };
+        lease_end.renewed(asked, self.lease_for);
         info!(environment = %name, epoch = lease.epoch, "lease taken");
         let (mut statuses, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         for (id, record) in self.store.statuses(name).await? {
@@ -120,8 +128,9 @@ impl Follower {
             lease = self.store.raise_lease(&lease, highest).await?;
         }
         let digests = statuses.values().flat_map(|s| s.digests().cloned()).collect();
-        let lease = self.fetch_under(name, &digests, lease).await?;
-        Ok(News::Taken(Box::new(Taken { lease, statuses, unreadable, rollout, request })))
+        let lease = self.fetch_under(name, &digests, lease, &lease_end).await?;
+        let taken = Taken { lease, lease_end, statuses, unreadable, rollout, request };
+        Ok(News::Taken(Box::new(taken)))
     }
 
     /// The newest rollout. A damaged one stops the environment, as its release would; once another release is
@@ -141,14 +150,24 @@ impl Follower {
         }
     }
 
-    /// Renews a lease that is held.
-    pub async fn renew(
-        &self,
-        lease: &Lease,
-        oldest_observation: Option<Timestamp>,
-    ) -> Result<News, StoreError> {
-        let renewed = self.store.renew_lease(lease, self.lease_for, oldest_observation).await?;
-        Ok(News::Renewed(renewed))
+    /// Renews a lease that is held. A store that hangs is asked again before the lease is over.
+    pub async fn renew(&self, lease: &Lease, said: Renewal) -> Result<News, StoreError> {
+        let asked = self.moment();
+        let renewed = timeout(self.lease_for / 2, self.store.renew_lease(lease, said)).await;
+        Ok(News::Renewed(renewed.map_err(|_| self.late(lease))??, asked))
+    }
+
+    fn late(&self, lease: &Lease) -> StoreError {
+        let message = format!(
+            "the lease of {} was not renewed within {:.1} s; asking again",
+            lease.environment,
+            (self.lease_for / 2).as_secs_f64()
+        );
+        StoreError::Aws(AwsError::new(Class::Unknown, Service::DynamoDb, "PutItem", message))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment::now(self.store.clock())
     }
 
     /// Reads a moved head's release; only objects that are new to this daemon are fetched.
@@ -160,24 +179,22 @@ impl Follower {
         Ok(News::Loaded { head, release: Box::new(release) })
     }
 
-    /// Whether a lease should be renewed: when a third is gone, which is not every second, and before it is
-    /// too short to write by.
-    pub fn is_due(&self, lease: &Lease, now: Timestamp) -> bool {
-        lease.expires_at.duration_since(now) <= self.lease_for * 2 / 3
-    }
-
     /// Fetches while nobody else renews the lease.
     async fn fetch_under(
         &self,
         name: &str,
         digests: &BTreeSet<String>,
         mut lease: Lease,
+        lease_end: &LeaseEnd,
     ) -> Result<Lease, StoreError> {
         let missing = self.objects.missing(digests);
         for some in missing.chunks(FETCHED_TOGETHER * FETCHES_AT_ONCE) {
-            if self.is_due(&lease, self.store.clock().now()) {
-                let observed = lease.oldest_observation;
-                lease = self.store.renew_lease(&lease, self.lease_for, observed).await?;
+            if lease_end.is_due() {
+                let Lease { objects, oldest_observation, .. } = lease;
+                let asked = self.moment();
+                lease =
+                    self.store.renew_lease(&lease, Renewal { objects, oldest_observation }).await?;
+                lease_end.renewed(asked, self.lease_for);
             }
             self.fetch(name, &some.iter().cloned().collect()).await?;
         }

@@ -26,6 +26,8 @@ struct HealthState {
     stopping: AtomicBool,
     /// Environments whose records are damaged, with what is wrong.
     stopped: Mutex<BTreeMap<String, String>>,
+    /// Environments that this daemon has, all there are, and the daemons that share them.
+    shares: Mutex<(usize, usize, usize)>,
 }
 
 impl Default for HealthState {
@@ -37,6 +39,7 @@ impl Default for HealthState {
             last_watch_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stopped: Mutex::default(),
+            shares: Mutex::default(),
         }
     }
 }
@@ -62,6 +65,8 @@ impl Health {
         checks.push(("store".to_owned(), check(store, "the last read of the store failed")));
         let loaded = self.0.loaded.load(Ordering::Relaxed);
         checks.push(("releases".to_owned(), check(loaded, "the releases are not loaded yet")));
+        let (own, all, members) = *self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.push((format!("leases: {own} of {all} environments, members: {members}"), Ok(())));
         let stopping = self.0.stopping.load(Ordering::Relaxed);
         checks.push(("shutdown".to_owned(), check(!stopping, "shutting down")));
         let stopped = self.stopped();
@@ -92,6 +97,11 @@ impl Health {
 
     pub(super) fn set_followed(&self, environment: &str) {
         self.stopped().remove(environment);
+    }
+
+    pub(super) fn set_shares(&self, own: usize, all: usize, members: usize) {
+        // Three numbers are whole.
+        *self.0.shares.lock().unwrap_or_else(PoisonError::into_inner) = (own, all, members);
     }
 
     fn stopped(&self) -> MutexGuard<'_, BTreeMap<String, String>> {

@@ -47,6 +47,7 @@ pub struct EngineMetrics {
     pub rollout: RolloutMetrics,
     pub notifications: IntCounterVec,
     pub lease_held: IntGaugeVec,
+    pub members: IntGauge,
     pub store_errors: IntCounter,
     pub stopped: IntGaugeVec,
     pub suspended: IntGaugeVec,
@@ -176,6 +177,10 @@ impl EngineMetrics {
                 "1 where this daemon reconciles the environment",
                 &["environment"],
             )?,
+            members: IntGauge::new(
+                "trueup_members",
+                "Daemons that share the environments of this store, as this one sees them",
+            )?,
             stopped: gauges(
                 "trueup_environment_stopped",
                 "1 where an environment's records in the store are damaged and nothing is done there",
@@ -229,6 +234,7 @@ impl EngineMetrics {
         registry.register(Box::new(m.released))?;
         registry.register(Box::new(m.notifications))?;
         registry.register(Box::new(m.lease_held))?;
+        registry.register(Box::new(m.members))?;
         registry.register(Box::new(m.store_errors))?;
         registry.register(Box::new(m.stopped))?;
         registry.register(Box::new(m.suspended))?;

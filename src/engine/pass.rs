@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::decide;
 use super::events::{DRIFT, Recorder};
+use super::lease::LeaseEnd;
 use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, PassEnd, fields, set_conditions};
 use super::patience;
@@ -17,7 +16,7 @@ use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::repeats::Repeats;
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
-use crate::aws::{AwsError, CALL_TIMEOUT, Session, Sessions};
+use crate::aws::{AwsError, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
@@ -36,27 +35,6 @@ pub struct Context {
     pub repeats: Repeats,
     pub metrics: EngineMetrics,
     pub clock: Clock,
-}
-
-/// The moment at which a lease ends, shared with the passes that rely on it.
-#[derive(Clone, Debug, Default)]
-pub struct LeaseEnd(Arc<AtomicI64>);
-
-/// Leases end on whole seconds.
-const ROUNDING_SECONDS: i64 = 1;
-
-impl LeaseEnd {
-    pub fn set(&self, at: jiff::Timestamp) {
-        self.0.store(at.as_second(), Ordering::Release);
-    }
-
-    /// How long a step begun now may take, so that it ends before another daemon may begin. `None`
-    /// where that is less than the longest call.
-    pub(super) fn time_left(&self, now: jiff::Timestamp) -> Option<Duration> {
-        let left = self.0.load(Ordering::Acquire) - now.as_second() - ROUNDING_SECONDS;
-        let left = Duration::from_secs(u64::try_from(left).ok()?);
-        (left >= CALL_TIMEOUT).then_some(left)
-    }
 }
 
 /// Everything that a pass works from, taken at one moment.
@@ -103,7 +81,7 @@ pub enum Next {
     Retry,
     /// After a backoff that is capped near the interval: AWS fails, and that passes.
     Outage,
-    /// As [`Self::Outage`], or as soon as calls are not paused any more.
+    /// As [`Self::Outage`], or as soon as what stopped it is over: a breaker, or a lease that was not renewed.
     Paused,
     /// Never: the object is gone.
     Never,
@@ -130,6 +108,11 @@ impl Report {
     /// Of a pass that did not end by itself.
     pub fn given_up() -> Self {
         Self { next: Next::Retry, status: Learned::Nothing, outcome: Ok(()), result: "error" }
+    }
+
+    /// Of a pass whose lease was over before its end. It goes on when the lease is renewed.
+    pub fn lease_over() -> Self {
+        Self { next: Next::Paused, ..Self::given_up() }
     }
 }
 

@@ -99,7 +99,8 @@ fn takes_promotion(environment: &EnvironmentState, now: Timestamp) -> Option<&Pr
     let is_over = |r: &crate::store::Rollout| r.stage() == Stage::Over;
     let takes = environment.is_loaded()
         && !environment.head.suspended
-        && environment.lease.expires_at > now
+        && !environment.is_leaving
+        && !environment.lease_end.is_over()
         && environment.recorded.as_ref().is_some_and(is_over)
         && environment.rollout.as_ref().is_some_and(is_over)
         && environment.spec.closed(now).is_none();

@@ -12,13 +12,15 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::events::Recorder;
 use super::follow::Objects;
 use super::health::Health;
+use super::members::Members;
 use super::metrics::EngineMetrics;
 use super::notify::{Notifier, Outgoing};
-use super::pass::{Context, Learned, LeaseEnd, Next, Report, Snapshot, pass};
+use super::pass::{Context, Learned, Next, Report, Snapshot, pass};
 use super::queue::{Priority, Queue};
 use super::repeats::Repeats;
 use super::rng::Rng;
 use super::secrets::Secrets;
+use super::sharing::Sharing;
 use super::tracked::{TrackedEnvironment, TrackedObject};
 use super::watch::{Answer, Asked};
 use super::world::{EnvironmentState, World};
@@ -33,7 +35,7 @@ pub struct Config {
     pub concurrency: usize,
     /// Pause between two observations of the heads.
     pub watch_every: Duration,
-    /// How long a lease lasts without being renewed.
+    /// How long a lease lasts without being renewed, and a daemon is silent before it is taken for dead.
     pub lease_for: Duration,
     /// The longest that one pass may take.
     pub pass_timeout: Duration,
@@ -41,7 +43,7 @@ pub struct Config {
     pub drain_for: Duration,
     /// An environment with more objects shows none of them in the metrics.
     pub object_metrics_max: usize,
-    /// Names this daemon among others.
+    /// Names this daemon among others: no two processes have the same.
     pub owner: String,
     /// Seeds all jitter.
     pub seed: u64,
@@ -52,7 +54,7 @@ impl Config {
         Self {
             concurrency: 16,
             watch_every: Duration::from_secs(1),
-            lease_for: Duration::from_secs(45),
+            lease_for: LEASE_DURATION,
             pass_timeout: Duration::from_secs(300),
             drain_for: Duration::from_secs(20),
             object_metrics_max: 5_000,
@@ -62,12 +64,16 @@ impl Config {
     }
 }
 
+/// As client-go's: a daemon that dies is succeeded within 20 s.
+/// Source: `LeaseDuration` of k8s.io/client-go/tools/leaderelection.
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
+
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
 /// However short the interval: what fails is not asked more often than this in the end.
 const OUTAGE_LONGEST: Duration = Duration::from_secs(30);
 /// Over what time objects are observed again when calls are not paused any more.
-const GO_ON_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const GO_ON_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that giving the leases back may take, all together.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -105,6 +111,10 @@ pub struct Engine {
     pub(super) asked: Asked,
     /// The environments that have a head; `None` until the heads were read.
     pub(super) named: Option<BTreeSet<Arc<str>>>,
+    pub(super) members: Members,
+    pub(super) sharing: Sharing,
+    /// A stop was asked for.
+    pub(super) is_stopping: bool,
 }
 
 impl Engine {
@@ -116,7 +126,7 @@ impl Engine {
         metrics: EngineMetrics,
         health: Health,
     ) -> Result<Self, StoreError> {
-        let store_id = store.id().await?.into();
+        let store_id = store.upgrade().await?.into();
         let rng = Rng::seeded(config.seed);
         let secrets = Secrets::default();
         let (notifier, outgoing) = Notifier::new(
@@ -136,9 +146,13 @@ impl Engine {
             repeats: Repeats::default(),
             metrics,
         });
+        let members = Members::new(&config.owner, config.lease_for, cx.clock.now());
         Ok(Self {
             config,
             cx,
+            members,
+            sharing: Sharing::default(),
+            is_stopping: false,
             health,
             world: World::default(),
             queue: Queue::default(),
@@ -171,25 +185,67 @@ impl Engine {
         // It is told of what closes from now on, whatever the loop does meanwhile.
         let mut closed = std::pin::pin!(breakers.notified());
         closed.as_mut().enable();
-        loop {
+        let mut given_up_at = None;
+        while !self.is_stopped(given_up_at) {
             self.health.turned();
             self.dispatch(&mut workers);
             let due = self.queue.next_due().filter(|_| workers.len() < self.config.concurrency);
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled(), if !self.is_stopping => {
+                    given_up_at = Some(Instant::now() + self.config.drain_for);
+                    self.begin_to_stop(workers.len());
+                }
                 Some(done) = workers.join_next_with_id() => self.complete(done),
                 answer = self.asked.next() => self.answered(answer),
                 () = &mut closed => {
                     closed.set(breakers.notified());
                     closed.as_mut().enable();
-                    self.go_on();
+                    self.go_on(|_| true);
                 }
-                _ = watch.tick() => self.ask_for_heads(),
-                () = sleep_until(due) => {}
+                _ = watch.tick() => self.watch(),
+                () = sleep_until(due.into_iter().chain(given_up_at).min()) => {}
+            }
+            if self.is_stopping {
+                self.hand_over();
             }
         }
-        self.drain(workers).await;
+        self.end(workers).await;
+    }
+
+    /// What is done every second or so.
+    fn watch(&mut self) {
+        self.keep_leases();
+        self.hand_over();
+        if !self.is_stopping {
+            self.ask_for_heads();
+        }
+    }
+
+    /// Nothing is held any more, or it takes too long to give it back.
+    fn is_stopped(&self, given_up_at: Option<Instant>) -> bool {
+        let is_late = given_up_at.is_some_and(|at| Instant::now() >= at);
+        self.is_stopping && (self.world.environments.is_empty() || is_late)
+    }
+
+    /// Each environment is given back as soon as nothing is under way in it; others take it meanwhile.
+    fn begin_to_stop(&mut self, under_way: usize) {
+        info!(under_way, "stopping");
+        self.health.set_stopping();
+        self.is_stopping = true;
+        self.members.leave();
+        if let Some(beat) = self.members.next_beat(self.cx.clock.now()) {
+            let store = self.cx.store.clone();
+            self.ask(async move {
+                if let Err(error) = store.beat(&beat).await {
+                    warn!(%error, "the other daemons were not told; they learn it by the leases");
+                }
+                Answer::Told
+            });
+        }
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.leave(&name);
+        }
     }
 
     /// Starts passes while there is work and room.
@@ -203,6 +259,11 @@ impl Engine {
                 self.queue.done(&key);
                 continue;
             };
+            if snapshot.lease_end.is_over() {
+                self.queue.done(&key);
+                self.schedule(key, Next::Paused);
+                continue;
+            }
             self.passes += 1;
             let due = self.track(&key).due.take();
             let waited = due.map(|at| now.saturating_duration_since(at));
@@ -220,11 +281,21 @@ impl Engine {
             let epoch = snapshot.epoch;
             let digest = snapshot.wanted.as_ref().map(|wanted| wanted.digest.clone());
             let work = async move {
-                let timed = tokio::time::timeout(timeout, pass(&cx, &snapshot)).await;
-                timed.unwrap_or_else(|_| {
-                    warn!(seconds = timeout.as_secs(), "the pass took too long and was given up");
-                    Report::given_up()
-                })
+                let timed = tokio::time::timeout(timeout, Box::pin(pass(&cx, &snapshot)));
+                match snapshot.lease_end.during(timed).await {
+                    Some(Ok(report)) => report,
+                    Some(Err(_)) => {
+                        warn!(
+                            seconds = timeout.as_secs(),
+                            "the pass took too long and was given up"
+                        );
+                        Report::given_up()
+                    }
+                    None => {
+                        warn!("the lease was over before the pass was; it was given up");
+                        Report::lease_over()
+                    }
+                }
             };
             let task = workers.spawn(work.instrument(span));
             self.running
@@ -242,7 +313,7 @@ impl Engine {
 
     fn snapshot(&self, key: &ObjectKey) -> Option<Snapshot> {
         // An environment whose release was never read looks as if everything had left it.
-        let environment = self.world.get(key).filter(|e| e.is_loaded())?;
+        let environment = self.world.get(key).filter(|e| e.is_loaded() && !e.is_leaving)?;
         let wanted = environment.objects.get(&key.id).cloned();
         let fields = wanted.iter().flat_map(|w| object_references(&w.object.spec));
         let resolved = fields.filter_map(|r: ObjectFieldRef| {
@@ -275,7 +346,7 @@ impl Engine {
             asked_at: environment.asked_at(&key.id),
             is_unsure: self.tracked.get(key).is_some_and(|object| object.is_unsure),
             epoch: environment.lease.epoch,
-            lease_end: self.lease_end(&key.environment),
+            lease_end: environment.lease_end.clone(),
         })
     }
 
@@ -377,24 +448,6 @@ impl Engine {
         }
     }
 
-    /// A breaker has closed: what was paused goes on, over some seconds.
-    fn go_on(&mut self) {
-        let now = Instant::now();
-        let paused = self.tracked.iter_mut().filter(|(_, object)| object.is_paused);
-        let mut keys: Vec<_> = paused
-            .map(|(key, object)| {
-                object.is_paused = false;
-                key.clone()
-            })
-            .collect();
-        // In one order, so that a seed repeats a run.
-        keys.sort();
-        for key in keys {
-            let delay = self.rng.up_to(GO_ON_WITHIN);
-            self.enqueue(key, now + delay, Priority::Resync);
-        }
-    }
-
     fn schedule(&mut self, key: ObjectKey, next: Next) {
         let now = Instant::now();
         let interval = self.world.get(&key).map(|e| e.spec.interval());
@@ -431,11 +484,6 @@ impl Engine {
         self.tracked.entry(key.clone()).or_default()
     }
 
-    pub(super) fn lease_end(&self, environment: &Arc<str>) -> LeaseEnd {
-        let followed = self.followed.get(environment);
-        followed.and_then(|environment| environment.lease_end.clone()).unwrap_or_default()
-    }
-
     pub(super) fn enqueue(&mut self, key: ObjectKey, at: Instant, priority: Priority) {
         if self.queue.len() >= QUEUE_MAX && !self.queue.contains(&key) {
             error!(object = %key, "the queue is full; the object waits for the next start");
@@ -447,35 +495,37 @@ impl Engine {
         self.queue.add(key, at, priority);
     }
 
-    /// Lets passes under way end within the limit, then gives the leases back.
-    async fn drain(mut self, mut workers: JoinSet<Report>) {
-        self.health.set_stopping();
-        info!(under_way = workers.len(), "stopping");
-        let deadline = Instant::now() + self.config.drain_for;
-        while let Ok(Some(done)) =
-            tokio::time::timeout_at(deadline, workers.join_next_with_id()).await
-        {
-            self.complete(done);
-        }
+    /// Ends what did not end by itself, and gives back what is left.
+    async fn end(mut self, mut workers: JoinSet<Report>) {
         if !workers.is_empty() {
             warn!(given_up = workers.len(), "passes were given up; the next daemon observes first");
             workers.shutdown().await;
         }
-        // What is known of the leases is what they are given back by.
-        let deadline = Instant::now() + RELEASE_TIMEOUT;
-        while !self.asked.is_empty()
-            && let Ok(answer) = tokio::time::timeout_at(deadline, self.asked.next()).await
-        {
-            if !matches!(answer, Answer::Heads(_)) {
-                self.answered(answer);
-            }
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.stand_by(&name);
         }
-        let leases =
-            self.world.environments.values().map(|e| self.cx.store.release_lease(&e.lease));
-        let released =
-            tokio::time::timeout(RELEASE_TIMEOUT, futures::future::join_all(leases)).await;
-        if released.is_err() || released.iter().flatten().any(Result::is_err) {
-            warn!("a lease was not given back; it expires by itself");
+        let (store, own) = (self.cx.store.clone(), self.members.own().clone());
+        self.ask(async move {
+            if let Err(error) = store.forget_member(&own).await {
+                warn!(%error, "this daemon's record stays in the store; the others forget it");
+            }
+            Answer::Told
+        });
+        let deadline = Instant::now() + RELEASE_TIMEOUT;
+        while !self.asked.is_empty() {
+            let answer = tokio::time::timeout_at(deadline, self.asked.next()).await;
+            match answer {
+                // What was taken meanwhile is given back too.
+                Ok(Answer::Lease(followed)) => {
+                    self.answered(Answer::Lease(followed));
+                    self.hand_over();
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    warn!("the store was not told of everything; leases end by themselves");
+                    break;
+                }
+            }
         }
         info!("stopped");
     }

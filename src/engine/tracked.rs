@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use super::backoff::{Backoff, FAILING, WAITING};
 use super::deliver::Outbox;
 use super::listen::Listening;
-use super::pass::LeaseEnd;
 use super::promote::NextPromotion;
 use super::rng::Rng;
 
@@ -23,7 +22,7 @@ pub(super) struct TrackedObject {
     pub is_unsure: bool,
     /// Its flap guard was lifted while a pass was under way.
     pub flap_guard_lifted: bool,
-    /// Its calls were paused by a breaker.
+    /// Its calls were paused by a breaker, or its lease was over.
     pub is_paused: bool,
 }
 
@@ -66,6 +65,4 @@ pub(super) struct TrackedEnvironment {
     pub next_promotion: NextPromotion,
     /// The newest release of which it was told that it waits for an approval.
     pub told_waiting: Option<u64>,
-    /// Shared with the passes that rely on the lease; `None` while there is none.
-    pub lease_end: Option<LeaseEnd>,
 }

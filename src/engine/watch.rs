@@ -1,20 +1,19 @@
-//! Following the heads: leases, releases, requests. The store is asked beside the loop (`follow.rs`); what it
-//! answers is put into the world here.
+//! Following the heads: releases and requests. The store is asked beside the loop (`follow.rs`); what it answers
+//! is put into the world here. Which environments are this daemon's is `sharing.rs`'.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::backoff::FAILING;
-use super::deliver::{Delivered, Outbox};
-use super::follow::{Followed, Follower, News, Taken};
+use super::deliver::Delivered;
+use super::follow::{Followed, News, Taken};
 use super::gauges::publish;
-use super::listen::{Heard, Listening};
+use super::listen::Heard;
 use super::metrics::ENVIRONMENTS_MAX;
 use super::pass::Context;
 use super::promote::Tried;
@@ -25,7 +24,7 @@ use super::tracked::TrackedEnvironment;
 use super::world::EnvironmentState;
 use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
-use crate::store::{EventKind, Head, Lease, ReconcileRequest, Release, StoreError};
+use crate::store::{EventKind, Head, Lease, Member, Release, Store, StoreError};
 
 /// A daemon that restarts often collects nothing: what nothing refers to costs little.
 const COLLECT_FIRST_AFTER: Duration = Duration::from_secs(3600);
@@ -43,9 +42,9 @@ pub(super) struct Asked {
     /// They could not be read when they were last asked for.
     heads_failed: bool,
     /// Environments whose lease is being taken or renewed.
-    leases: BTreeSet<Arc<str>>,
+    pub(super) leases: BTreeSet<Arc<str>>,
     /// Environments whose release is being loaded.
-    releases: BTreeSet<Arc<str>>,
+    pub(super) releases: BTreeSet<Arc<str>>,
 }
 
 /// Forgets the releases beyond the newest, and deletes the packages that only they name.
@@ -60,7 +59,7 @@ async fn forget_old(cx: &Context, name: &str, keep: usize) -> Result<Collected, 
 /// What the store answered.
 pub(super) enum Answer {
     /// `None` where it did not answer in time.
-    Heads(Option<Result<Heads, StoreError>>),
+    Heads(Option<Result<Look, StoreError>>),
     Lease(Followed),
     Release(Followed),
     /// The store was told of a rollout.
@@ -73,7 +72,40 @@ pub(super) enum Answer {
     Told,
 }
 
-type Heads = Vec<(String, Result<Head, StoreError>)>;
+pub(super) type Heads = Vec<(String, Result<Head, StoreError>)>;
+
+/// One look at the store: what is current, and who has it.
+pub(super) struct Look {
+    pub(super) heads: Heads,
+    /// Where they were asked for.
+    pub(super) others: Option<(Leases, Vec<Member>)>,
+}
+
+pub(super) type Leases = Vec<(String, Result<Lease, StoreError>)>;
+
+/// Reads the heads, tells the others that this daemon lives where it is time to, and reads what they told.
+async fn look(
+    store: &Store,
+    is_first: bool,
+    beat: Option<Member>,
+    with_others: bool,
+) -> Result<Look, StoreError> {
+    let beats = async {
+        match &beat {
+            Some(beat) => store.beat(beat).await,
+            None => Ok(()),
+        }
+    };
+    let heads = async { if is_first { store.heads_and_lost().await } else { store.heads().await } };
+    let others = async {
+        match with_others {
+            true => tokio::try_join!(store.leases(), store.members()).map(Some),
+            false => Ok(None),
+        }
+    };
+    let ((), heads, others) = tokio::try_join!(beats, heads, others)?;
+    Ok(Look { heads, others })
+}
 
 impl Asked {
     /// The next answer; never, while nothing is asked.
@@ -103,10 +135,12 @@ impl Engine {
             return;
         }
         let (store, is_first) = (self.cx.store.clone(), self.named.is_none());
+        let beat = self.members.next_beat(self.cx.clock.now());
+        // Where this daemon is alone and has all, nobody gives anything back in between.
+        let with_others = beat.is_some() || self.members.live().len() > 1 || self.misses_some();
         self.asked.tasks.spawn(async move {
-            let heads =
-                async { if is_first { store.heads_and_lost().await } else { store.heads().await } };
-            Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, heads).await.ok())
+            let look = look(&store, is_first, beat, with_others);
+            Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, look).await.ok())
         });
     }
 
@@ -138,16 +172,25 @@ impl Engine {
     }
 
     /// Asks about every environment what its head makes necessary.
-    fn follow_all(&mut self, heads: Option<Result<Heads, StoreError>>) {
-        let failed = match heads {
-            Some(Ok(heads)) => {
+    fn follow_all(&mut self, look: Option<Result<Look, StoreError>>) {
+        let failed = match look {
+            Some(Ok(look)) => {
                 self.health.set_store_ok(true);
                 if std::mem::take(&mut self.asked.heads_failed) {
                     for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
                         self.give_time(&name);
                     }
                 }
-                return self.follow_each(heads);
+                if let Some((leases, members)) = look.others {
+                    self.see_others(&look.heads, leases, members);
+                    return self.follow_each(look.heads);
+                }
+                self.follow_each(look.heads);
+                if self.misses_some() {
+                    // Whose it is follows from what the others told.
+                    self.ask_for_heads();
+                }
+                return;
             }
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {} s", HEADS_TIMEOUT.as_secs()),
@@ -155,11 +198,8 @@ impl Engine {
         self.health.set_store_ok(false);
         self.asked.heads_failed = true;
         self.cx.metrics.store_errors.inc();
+        self.members.beat_failed();
         warn!(error = failed, "the heads cannot be read");
-        // The heads that are known still say whose leases to renew.
-        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
-            self.keep_lease(&name, None);
-        }
     }
 
     fn follow_each(&mut self, heads: Heads) {
@@ -184,11 +224,7 @@ impl Engine {
             .collect();
         for (name, head) in heads.into_iter().take(ENVIRONMENTS_MAX) {
             let name: Arc<str> = name.into();
-            let quiet_until = self.followed.get(&name).and_then(|e| e.quiet_until);
-            if quiet_until.is_some_and(|until| Instant::now() < until) {
-                if self.world.environments.contains_key(&name) {
-                    self.keep_lease(&name, None);
-                }
+            if self.is_quiet(&name) {
                 continue;
             }
             match head {
@@ -197,17 +233,28 @@ impl Engine {
             }
         }
         self.see_loaded();
+        for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
+            self.collect_when_due(&name);
+        }
         self.deliver_all();
         self.promote_all(&current);
         publish(&self.world, &self.queue, &self.cx.metrics, self.config.object_metrics_max);
     }
 
+    /// It could not be followed, and is left alone for a while.
+    pub(super) fn is_quiet(&self, name: &Arc<str>) -> bool {
+        let quiet_until = self.followed.get(name).and_then(|e| e.quiet_until);
+        quiet_until.is_some_and(|until| Instant::now() < until)
+    }
+
     /// Asks what one environment needs to be up to its head.
     fn follow(&mut self, name: Arc<str>, head: Head) {
-        self.keep_lease(&name, head.reconcile.as_ref());
         let Some(known) = self.world.environments.get(&name) else {
-            return;
+            return self.take_if_ours(&name, head.reconcile.as_ref());
         };
+        if known.is_leaving {
+            return self.is_followed(&name);
+        }
         let (epoch, before) = (known.lease.epoch, known.head.clone());
         // Writing again waits for the release that is to be written.
         let is_loaded = before.release == head.release;
@@ -272,34 +319,6 @@ impl Engine {
         }
     }
 
-    /// Sees to it that this daemon has the environment's lease, and for long enough. A request that was made
-    /// before it is taken is answered by the first observation.
-    fn keep_lease(&mut self, name: &Arc<str>, request: Option<&ReconcileRequest>) {
-        let follower = self.follower();
-        let held = self.world.environments.get(name);
-        let held = held.map(|e| (e.lease.clone(), e.oldest_of_readable()));
-        if held.is_some() {
-            self.collect_when_due(name);
-        }
-        if held.as_ref().is_some_and(|(lease, _)| !follower.is_due(lease, self.cx.clock.now())) {
-            return;
-        }
-        if !self.asked.leases.insert(Arc::clone(name)) {
-            return;
-        }
-        let (name, request) = (Arc::clone(name), request.cloned());
-        let epoch = held.as_ref().map(|(lease, _)| lease.epoch);
-        self.asked.tasks.spawn(async move {
-            let news = match held {
-                Some((lease, oldest_observation)) => {
-                    follower.renew(&lease, oldest_observation).await
-                }
-                None => follower.take(&name, request).await,
-            };
-            Answer::Lease(Followed { environment: name, epoch, news })
-        });
-    }
-
     /// Collects what nothing refers to in the store of an environment whose lease is held, once a day.
     fn collect_when_due(&mut self, name: &Arc<str>) {
         let now = Instant::now();
@@ -342,16 +361,6 @@ impl Engine {
         self.followed.entry(Arc::clone(name)).or_default()
     }
 
-    fn follower(&self) -> Follower {
-        Follower {
-            store: self.cx.store.clone(),
-            objects: self.objects.clone(),
-            owner: self.config.owner.clone(),
-            lease_for: SignedDuration::try_from(self.config.lease_for)
-                .unwrap_or(SignedDuration::MAX),
-        }
-    }
-
     /// Puts into the world what the store said of an environment.
     fn followed(&mut self, followed: Followed) {
         let name = followed.environment;
@@ -360,12 +369,9 @@ impl Engine {
             return;
         }
         match followed.news {
-            Ok(News::HeldByAnother) => {
-                self.cx.metrics.lease_held.with_label_values(&[&*name]).set(0);
-                self.is_followed(&name);
-            }
+            Ok(News::HeldByAnother) => self.is_anothers(&name),
             Ok(News::Taken(taken)) => self.took(&name, *taken),
-            Ok(News::Renewed(lease)) => self.hold(&name, lease),
+            Ok(News::Renewed(lease, asked)) => self.renewed(&name, lease, asked),
             Ok(News::Loaded { head, release }) => match self.load(&name, head, &release) {
                 Ok(()) => self.is_followed(&name),
                 Err(error) => self.cannot_follow(name, error),
@@ -386,7 +392,7 @@ impl Engine {
         }
     }
 
-    fn is_followed(&mut self, name: &Arc<str>) {
+    pub(super) fn is_followed(&mut self, name: &Arc<str>) {
         self.environment(name).is_settled = true;
         self.see_loaded();
         self.health.set_followed(name);
@@ -395,7 +401,7 @@ impl Engine {
 
     /// One environment in trouble does not hold the others up. Where its records are damaged, nothing of
     /// it is touched until they are sound again.
-    fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
+    pub(super) fn cannot_follow(&mut self, name: Arc<str>, error: StoreError) {
         self.environment(&name).is_settled = true;
         self.see_loaded();
         self.cx.metrics.store_errors.inc();
@@ -425,7 +431,7 @@ impl Engine {
 
     /// An environment that is this daemon's from now on.
     fn took(&mut self, name: &Arc<str>, taken: Taken) {
-        let Taken { lease, statuses, unreadable, rollout, request } = taken;
+        let Taken { lease, lease_end, statuses, unreadable, rollout, request } = taken;
         let unseen = Head {
             environment: name.to_string(),
             release: 0,
@@ -443,19 +449,12 @@ impl Engine {
             let key = ObjectKey { environment: Arc::clone(name), id: id.clone() };
             self.track(&key).is_unsure = true;
         }
-        let state = EnvironmentState::new(unseen, lease.clone(), statuses, unreadable, rollout);
+        let lease = (lease, lease_end);
+        let mut state = EnvironmentState::new(unseen, lease, statuses, unreadable, rollout);
+        state.is_leaving = self.is_stopping;
         self.world.environments.insert(Arc::clone(name), state);
-        self.hold(name, lease);
         // Its release is asked for at once, by the head as it is now.
         self.ask_for_heads();
-    }
-
-    fn hold(&mut self, name: &Arc<str>, lease: Lease) {
-        let end = self.environment(name).lease_end.get_or_insert_default();
-        end.set(lease.expires_at);
-        if let Some(environment) = self.world.environments.get_mut(name) {
-            environment.lease = lease;
-        }
     }
 
     /// Puts a head's release in place of the one before.
@@ -532,41 +531,5 @@ impl Engine {
             self.track(&key).reset();
             self.enqueue(key, Instant::now(), Priority::Edit);
         }
-    }
-
-    /// Gives an environment up that cannot be worked on: perhaps another daemon can.
-    fn stand_by(&mut self, name: &Arc<str>) {
-        let lease = self.world.environments.get(name).map(|e| e.lease.clone());
-        self.drop_environment(name);
-        let Some(lease) = lease else { return };
-        let store = self.cx.store.clone();
-        self.asked.tasks.spawn(async move {
-            if let Err(error) = store.release_lease(&lease).await {
-                let name = &lease.environment;
-                warn!(environment = %name, %error, "the lease was not given back; it expires by itself");
-            }
-            Answer::Told
-        });
-    }
-
-    /// Another daemon took over: nothing of the environment is touched any more.
-    pub(super) fn drop_environment(&mut self, name: &Arc<str>) {
-        if let Some(environment) = self.world.environments.remove(name) {
-            warn!(environment = %name, "lease lost; standing by");
-            for id in environment.ids() {
-                let key = ObjectKey { environment: Arc::clone(name), id };
-                self.queue.remove(&key);
-                self.tracked.remove(&key);
-            }
-        }
-        // Whoever takes over plans anew.
-        self.environment(name).outbox = Outbox::default();
-        self.environment(name).listening = Listening::default();
-        // Passes under way take no further step.
-        if let Some(end) = self.environment(name).lease_end.take() {
-            end.set(Timestamp::UNIX_EPOCH);
-        }
-        self.cx.metrics.forget_environment(name);
-        self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::follow::Objects;
+use super::lease::LeaseEnd;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{Head, Lease, Release, Rollout, StatusRecord, StoreError};
@@ -36,6 +37,11 @@ pub struct EnvironmentState {
     pub head: Head,
     pub spec: Arc<EnvironmentSpec>,
     pub lease: Lease,
+    /// Shared with the passes that rely on the lease.
+    pub lease_end: LeaseEnd,
+    /// It is another daemon's from now on: nothing more is begun, and the lease is given back once nothing is
+    /// under way.
+    pub is_leaving: bool,
     /// How far the current release is; `None` until it was begun.
     pub rollout: Option<Rollout>,
     /// The same as the store has it.
@@ -58,7 +64,7 @@ pub struct EnvironmentState {
 impl EnvironmentState {
     pub fn new(
         head: Head,
-        lease: Lease,
+        (lease, lease_end): (Lease, LeaseEnd),
         statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
         unreadable: BTreeSet<ObjectId>,
         rollout: Option<Rollout>,
@@ -66,6 +72,8 @@ impl EnvironmentState {
         Self {
             head,
             lease,
+            lease_end,
+            is_leaving: false,
             recorded: rollout.clone(),
             rollout,
             released_at: None,

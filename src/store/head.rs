@@ -149,8 +149,8 @@ impl Store {
     pub async fn heads_and_lost(
         &self,
     ) -> Result<Vec<(String, Result<Head, StoreError>)>, StoreError> {
-        let (mut heads, leased) = tokio::try_join!(self.heads(), self.leased())?;
-        for name in leased {
+        let (mut heads, leases) = tokio::try_join!(self.heads(), self.leases())?;
+        for (name, _) in leases {
             if !heads.iter().any(|(known, _)| *known == name) {
                 let what = format!("the head of {name}");
                 heads.push((name, Err(StoreError::Missing { what })));

@@ -89,6 +89,11 @@ impl Store {
         pk: &str,
         sk: &str,
     ) -> Result<Option<T>, StoreError> {
+        self.get_item(pk, sk).await?.map(read).transpose()
+    }
+
+    /// One record as it is.
+    pub(super) async fn get_item(&self, pk: &str, sk: &str) -> Result<Option<Item>, StoreError> {
         let read_item = self
             .session
             .read(Service::DynamoDb, "GetItem", || {
@@ -102,7 +107,7 @@ impl Store {
             })
             .await
             .map_err(|e| self.failed(e))?;
-        read_item.item.map(read).transpose()
+        Ok(read_item.item)
     }
 
     /// Every record under `pk` whose sort key begins with `prefix`, in order; newest first and at
@@ -116,6 +121,16 @@ impl Store {
         self.query_parts(pk, prefix, newest, None).await
     }
 
+    /// Every record under `pk` as it is, by its sort key.
+    pub(super) async fn query_items(&self, pk: &str) -> Result<Vec<(String, Item)>, StoreError> {
+        let items = self.pages(pk, "", None, None).await?;
+        let of = |item: Item| {
+            let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
+            (sk, item)
+        };
+        Ok(items.into_iter().map(of).collect())
+    }
+
     /// The same with some attributes alone, where `projection` names them.
     pub(super) async fn query_parts<T: DeserializeOwned>(
         &self,
@@ -124,7 +139,18 @@ impl Store {
         newest: Option<usize>,
         projection: Option<&str>,
     ) -> Result<Vec<Stored<T>>, StoreError> {
-        let mut records = Vec::new();
+        let items = self.pages(pk, prefix, newest, projection).await?;
+        Ok(items.into_iter().map(stored).collect())
+    }
+
+    async fn pages(
+        &self,
+        pk: &str,
+        prefix: &str,
+        newest: Option<usize>,
+        projection: Option<&str>,
+    ) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::new();
         let mut from = None;
         let condition =
             if prefix.is_empty() { "pk = :pk" } else { "pk = :pk AND begins_with(sk, :sk)" };
@@ -151,18 +177,16 @@ impl Store {
                 })
                 .await
                 .map_err(|e| self.failed(e))?;
-            for item in page.items.unwrap_or_default() {
-                records.push(stored(item));
-            }
+            items.extend(page.items.unwrap_or_default());
             from = page.last_evaluated_key;
-            if from.is_none() || newest.is_some_and(|limit| records.len() >= limit) {
+            if from.is_none() || newest.is_some_and(|limit| items.len() >= limit) {
                 break;
             }
         }
         if let Some(limit) = newest {
-            records.truncate(limit);
+            items.truncate(limit);
         }
-        Ok(records)
+        Ok(items)
     }
 
     /// Puts items that nobody changes afterwards, so that order and repetition do not matter.

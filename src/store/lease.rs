@@ -1,33 +1,82 @@
 //! Leases: one daemon at a time reconciles an environment. The epoch grows with every new owner and
 //! fences the writes of the old one.
+//!
+//! Guarantees: a lease is taken only as it was seen, so that one that its owner renewed meanwhile is not free
+//! any more. No clock of another machine is believed: the record says how long it holds after a renewal, and
+//! whoever sees it unchanged for so long, by a clock of its own, knows that it is over. The times in it are for
+//! people.
+//!
+//! Left to others: when a lease is over (`engine/lease.rs`), and whose it should be (`engine/share.rs`).
+
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::item::{item, number, text};
+use super::item::{Item, item, number, read, text};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
 const LEASES: &str = "leases";
 
+/// An environment's lease, as its owner wrote it last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lease {
     pub environment: String,
+    /// A daemon's name with something of its own: no two processes are the same owner.
     #[serde(rename = "holder")]
     pub owner: String,
     pub epoch: u64,
-    pub expires_at: Timestamp,
+    /// One more at each renewal: others see by it that the owner lives.
+    pub renewals: u64,
+    /// It holds for so long after each renewal.
+    pub duration_ms: u64,
+    /// By its owner's clock, for people.
+    pub renewed_at: Timestamp,
+    /// Its owner gave it back: whoever should have it may take it at once.
+    pub is_released: bool,
+    /// How many objects the environment has, once its owner knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
     /// Every object of the environment that could be read was observed no longer ago than this.
     #[serde(default, rename = "oldestLook", skip_serializing_if = "Option::is_none")]
+    pub oldest_observation: Option<Timestamp>,
+    /// Its end, where a daemon of the first schema wrote it.
+    #[serde(skip)]
+    first_end: Option<Timestamp>,
+}
+
+/// A lease as the first schema had it: renewed by moving its end.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FirstLease {
+    environment: String,
+    holder: String,
+    epoch: u64,
+    expires_at: Timestamp,
+    #[serde(default, rename = "oldestLook")]
+    oldest_observation: Option<Timestamp>,
+}
+
+/// What the first schema's daemons took their leases for.
+const FIRST_DURATION: Duration = Duration::from_secs(45);
+
+/// What the owner says at a renewal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Renewal {
+    pub objects: Option<u64>,
     pub oldest_observation: Option<Timestamp>,
 }
 
 /// Epochs grow by one with each new owner of a lease; none that large is ever given out.
 pub(super) const EPOCH_MAX: u64 = 1 << 40;
 
-/// No daemon takes a lease for longer, and no clock is off by more.
-const LONGEST: SignedDuration = SignedDuration::from_hours(1);
+/// No daemon takes a lease for longer.
+pub const LEASE_DURATION_MAX: Duration = Duration::from_secs(3600);
+
+/// People's clocks may be apart by so much before a daemon that lives is taken for one that does not.
+pub(super) const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
 
 fn damaged(environment: &str, how: String) -> StoreError {
     StoreError::Damaged { what: format!("the lease of {environment}"), how }
@@ -38,57 +87,113 @@ fn after(environment: &str, epoch: u64) -> Result<u64, StoreError> {
     next.ok_or_else(|| damaged(environment, format!("its epoch is {epoch}")))
 }
 
-impl Lease {
-    /// The lease, if it can be one of the environment that it stands under.
-    fn checked(self, environment: &str, now: Timestamp) -> Result<Self, StoreError> {
-        if self.environment != environment {
-            let how = format!("it says that it is the lease of `{}`", self.environment);
-            return Err(damaged(environment, how));
+/// In milliseconds, which is what the record has.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<FirstLease> for Lease {
+    fn from(first: FirstLease) -> Self {
+        Self {
+            environment: first.environment,
+            owner: first.holder,
+            epoch: first.epoch,
+            renewals: 0,
+            duration_ms: milliseconds(FIRST_DURATION),
+            renewed_at: first.expires_at,
+            is_released: false,
+            objects: None,
+            oldest_observation: first.oldest_observation,
+            first_end: Some(first.expires_at),
         }
-        if self.epoch >= EPOCH_MAX {
-            return Err(damaged(environment, format!("its epoch is {}", self.epoch)));
-        }
-        if self.expires_at.duration_since(now) > LONGEST {
-            let how = format!("it ends at {}, later than any lease does", self.expires_at);
-            return Err(damaged(environment, how));
-        }
-        Ok(self)
     }
+}
+
+impl Lease {
+    /// A record of either schema, if it can be the lease of the environment that it stands under.
+    fn of(environment: &str, record: Item) -> Result<Self, StoreError> {
+        let lease = match record.contains_key("expiresAt") {
+            true => read::<FirstLease>(record)?.into(),
+            false => read::<Self>(record)?,
+        };
+        lease.checked(environment)
+    }
+
+    fn checked(self, environment: &str) -> Result<Self, StoreError> {
+        let how = if self.environment != environment {
+            format!("it says that it is the lease of `{}`", self.environment)
+        } else if self.epoch >= EPOCH_MAX {
+            format!("its epoch is {}", self.epoch)
+        } else if self.duration() > LEASE_DURATION_MAX {
+            format!("it holds for {} ms, longer than any lease does", self.duration_ms)
+        } else {
+            return Ok(self);
+        };
+        Err(damaged(environment, how))
+    }
+
+    /// For how long it holds after a renewal.
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+
+    /// Somebody seems to hold it, for people: their clock and the owner's may be apart.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        let lasts = SignedDuration::try_from(self.duration()).unwrap_or(SignedDuration::MAX);
+        !self.is_released
+            && now.duration_since(self.renewed_at) <= lasts.saturating_add(CLOCKS_APART)
+    }
+}
+
+/// What a lease is written over.
+enum Over<'a> {
+    None,
+    /// One's own, at whatever renewal it is: the answer to the last one may be lost.
+    Own(&'a Lease),
+    /// Another's, and nobody wrote it since.
+    Seen(&'a Lease),
 }
 
 impl Store {
     pub async fn lease(&self, environment: &str) -> Result<Option<Lease>, StoreError> {
-        let lease: Option<Lease> = self.get(LEASES, environment).await?;
-        lease.map(|lease| lease.checked(environment, self.clock.now())).transpose()
+        let record: Option<Item> = self.get_item(LEASES, environment).await?;
+        record.map(|record| Lease::of(environment, record)).transpose()
     }
 
-    /// The environments that have a lease, held or not.
-    pub(super) async fn leased(&self) -> Result<Vec<String>, StoreError> {
-        let leases = self.query::<Lease>(LEASES, "", None).await?;
-        Ok(leases.into_iter().map(|stored| stored.sk).collect())
+    /// Every lease that was ever taken, by environment. One that cannot be read does not hide the others.
+    pub async fn leases(&self) -> Result<Vec<(String, Result<Lease, StoreError>)>, StoreError> {
+        let records = self.query_items(LEASES).await?;
+        let of = |(environment, record): (String, Item)| {
+            let lease = Lease::of(&environment, record);
+            (environment, lease)
+        };
+        Ok(records.into_iter().map(of).collect())
     }
 
-    /// Takes the lease if it is free or has expired. `None` while another holds it.
+    /// Takes a lease that is free, as it was seen when that was found. `None` where it is not as it was any
+    /// more.
+    ///
+    /// `seen` is `None` where there was none.
     pub async fn acquire_lease(
         &self,
         environment: &str,
         owner: &str,
-        duration: SignedDuration,
+        duration: Duration,
+        seen: Option<&Lease>,
     ) -> Result<Option<Lease>, StoreError> {
-        let now = self.clock.now();
-        let before = self.lease(environment).await?;
-        if before.as_ref().is_some_and(|l| l.owner != owner && l.expires_at > now) {
-            return Ok(None);
-        }
-        let seen = before.as_ref().map_or(0, |l| l.epoch);
         let lease = Lease {
             environment: environment.to_owned(),
             owner: owner.to_owned(),
-            epoch: after(environment, seen)?,
-            expires_at: now.saturating_add(duration).unwrap_or(now),
-            oldest_observation: before.as_ref().and_then(|l| l.oldest_observation),
+            epoch: after(environment, seen.map_or(0, |lease| lease.epoch))?,
+            renewals: 0,
+            duration_ms: milliseconds(duration),
+            renewed_at: self.clock.now(),
+            is_released: false,
+            objects: seen.and_then(|lease| lease.objects),
+            oldest_observation: seen.and_then(|lease| lease.oldest_observation),
+            first_end: None,
         };
-        let taken = self.put_lease(&lease, before.as_ref()).await?;
+        let taken = self.put_lease(&lease, seen.map_or(Over::None, Over::Seen)).await?;
         Ok(taken.then_some(lease))
     }
 
@@ -96,53 +201,58 @@ impl Store {
     /// lease by hand makes its epochs begin anew, and every status write would be fenced off for ever.
     pub async fn raise_lease(&self, lease: &Lease, above: u64) -> Result<Lease, StoreError> {
         let raised = Lease { epoch: after(&lease.environment, above)?, ..lease.clone() };
-        if self.put_lease(&raised, Some(lease)).await? {
-            return Ok(raised);
-        }
-        Err(StoreError::LeaseLost { environment: lease.environment.clone() })
+        self.put_own(raised, lease).await
     }
 
     /// Prolongs a lease that is held.
-    pub async fn renew_lease(
-        &self,
-        lease: &Lease,
-        duration: SignedDuration,
-        oldest_observation: Option<Timestamp>,
-    ) -> Result<Lease, StoreError> {
-        let now = self.clock.now();
+    pub async fn renew_lease(&self, lease: &Lease, said: Renewal) -> Result<Lease, StoreError> {
         let renewed = Lease {
-            expires_at: now.saturating_add(duration).unwrap_or(now),
-            oldest_observation,
+            renewals: lease.renewals.saturating_add(1),
+            renewed_at: self.clock.now(),
+            objects: said.objects.or(lease.objects),
+            oldest_observation: said.oldest_observation,
             ..lease.clone()
         };
-        if self.put_lease(&renewed, Some(lease)).await? {
-            return Ok(renewed);
-        }
-        Err(StoreError::LeaseLost { environment: lease.environment.clone() })
+        self.put_own(renewed, lease).await
     }
 
-    /// Gives a lease back, so that the next daemon need not wait for it to expire.
+    /// Gives a lease back, so that the next daemon need not wait until it is over.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
-        let released = Lease { expires_at: self.clock.now(), ..lease.clone() };
-        self.put_lease(&released, Some(lease)).await.map(drop)
+        let renewals = lease.renewals.saturating_add(1);
+        let released =
+            Lease { renewals, renewed_at: self.clock.now(), is_released: true, ..lease.clone() };
+        self.put_lease(&released, Over::Own(lease)).await.map(drop)
     }
 
-    /// Writes a lease if it is still as it was seen: one that its owner has renewed meanwhile is not
-    /// free any more.
-    async fn put_lease(&self, lease: &Lease, seen: Option<&Lease>) -> Result<bool, StoreError> {
+    async fn put_own(&self, lease: Lease, before: &Lease) -> Result<Lease, StoreError> {
+        if self.put_lease(&lease, Over::Own(before)).await? {
+            return Ok(lease);
+        }
+        Err(StoreError::LeaseLost { environment: lease.environment })
+    }
+
+    async fn put_lease(&self, lease: &Lease, over: Over<'_>) -> Result<bool, StoreError> {
         let call = self
             .session()
             .dynamodb()
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item(LEASES, &lease.environment, lease)?));
-        let call = match seen {
-            None => call.condition_expression("attribute_not_exists(pk)"),
-            Some(seen) => call
-                .condition_expression("epoch = :epoch AND holder = :owner AND expiresAt = :until")
+        let of = |seen: &Lease, condition: &str| {
+            call.clone()
+                .condition_expression(condition)
                 .expression_attribute_values(":epoch", number(seen.epoch))
                 .expression_attribute_values(":owner", text(&seen.owner))
-                .expression_attribute_values(":until", text(seen.expires_at.to_string())),
+        };
+        let call = match over {
+            Over::None => call.condition_expression("attribute_not_exists(pk)"),
+            Over::Own(before) => of(before, "epoch = :epoch AND holder = :owner"),
+            Over::Seen(seen) => match seen.first_end {
+                Some(end) => of(seen, "epoch = :epoch AND holder = :owner AND expiresAt = :end")
+                    .expression_attribute_values(":end", text(end.to_string())),
+                None => of(seen, "epoch = :epoch AND holder = :owner AND renewals = :renewals")
+                    .expression_attribute_values(":renewals", number(seen.renewals)),
+            },
         };
         match self.session().write(Service::DynamoDb, "PutItem", call.send()).await {
             Ok(_) => Ok(true),

@@ -12,6 +12,7 @@
 //! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
 //! | `events#<env>` | time-ordered id | events, with a TTL |
 //! | `leases` | `<env>` | who reconciles the environment, with a fencing epoch |
+//! | `members` | `<owner>` | a daemon that takes part |
 //!
 //! Guarantees:
 //! - A release lands whole or not at all: its parts are written first, then one transaction puts it
@@ -30,6 +31,7 @@ mod flap_guard;
 mod head;
 mod item;
 mod lease;
+mod member;
 mod record;
 mod release;
 mod rollout;
@@ -40,7 +42,8 @@ pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
-pub use lease::Lease;
+pub use lease::{LEASE_DURATION_MAX, Lease, Renewal};
+pub use member::Member;
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};

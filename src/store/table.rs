@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types as aws;
 use serde::{Deserialize, Serialize};
+use tracing::info;
 use uuid::Uuid;
 
-use super::item::item;
+use super::item::{item, key, number, text};
 use super::{Store, StoreError};
 use crate::aws::{Absent, Class, Service};
 use crate::model::sha256_hex;
@@ -27,7 +28,9 @@ pub(super) struct Identity {
 }
 
 /// The schema that this version writes. A change that an older version would misread makes it one more.
-pub(super) const SCHEMA: u32 = 1;
+///
+/// 1: leases end by their owner's clock. 2: they are over when they are seen unchanged for their duration.
+pub(super) const SCHEMA: u32 = 2;
 
 /// Stores that were made before the number was have the first.
 fn first() -> u32 {
@@ -52,6 +55,10 @@ impl Store {
 
     /// The store's own id; part of every object's uid. An error where the store is of a newer version.
     pub async fn id(&self) -> Result<String, StoreError> {
+        Ok(self.identity().await?.id)
+    }
+
+    async fn identity(&self) -> Result<Identity, StoreError> {
         let identity: Option<Identity> = self.get("store", "identity").await?;
         let table = self.table.clone();
         let identity = identity.ok_or(StoreError::NotInitialized { table })?;
@@ -59,7 +66,37 @@ impl Store {
             let (table, schema) = (self.table.clone(), identity.schema);
             return Err(StoreError::Newer { table, schema, known: SCHEMA });
         }
-        Ok(identity.id)
+        Ok(identity)
+    }
+
+    /// The same for a daemon, which moves an older store to this version's schema first: from then on, older
+    /// daemons and command lines refuse it. What they wrote is read as it is.
+    pub async fn upgrade(&self) -> Result<String, StoreError> {
+        let Identity { id, schema } = self.identity().await?;
+        if schema == SCHEMA {
+            return Ok(id);
+        }
+        let call = self
+            .session()
+            .dynamodb()
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key("store", "identity")))
+            .update_expression("SET #schema = :new")
+            // One without a number is of the first schema.
+            .condition_expression("id = :id AND (attribute_not_exists(#schema) OR #schema < :new)")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":id", text(&id))
+            .expression_attribute_values(":new", number(SCHEMA));
+        match self.session().write(Service::DynamoDb, "UpdateItem", call.send()).await {
+            Ok(_) => {
+                info!(table = self.table, schema = SCHEMA, "the store was moved to a newer schema")
+            }
+            // Another daemon was faster.
+            Err(error) if error.class == Class::Conflict => {}
+            Err(error) => return Err(self.failed(error)),
+        }
+        Ok(id)
     }
 
     /// An object's uid: the same for this object of this store, whenever it is made again.

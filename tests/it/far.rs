@@ -44,6 +44,7 @@ async fn sixty_environments_keep_their_leases_and_become_ready() {
 async fn a_release_that_takes_longer_to_load_than_a_lease_lasts_is_loaded() {
     // 26 batches of objects, at 15 seconds a call: 60 seconds, 8 of them at once.
     let mut harness = Harness::far(Duration::from_secs(12)).await;
+    harness.lease_for = Duration::from_secs(45);
     let tables: String = (0..2500).map(|i| table("shop", &format!("t{i}"))).collect();
     harness.apply(&(environment("shop") + &tables)).await;
     harness.start().await;

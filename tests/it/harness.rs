@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus::Registry;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trueup::aws::{Session, Sessions};
-use trueup::engine::{Config, Engine, EngineMetrics, Health};
+use trueup::engine::{Config, Engine, EngineMetrics, Health, LEASE_DURATION};
 use trueup::kinds::environment::EnvironmentSpec;
 use trueup::manifest::package::package;
 use trueup::manifest::{Problems, Scope, Set, Source, Sources, load};
@@ -43,10 +43,34 @@ pub struct Harness {
     pub registry: Registry,
     /// The daemon's own.
     pub health: Health,
-    daemon: Option<(JoinHandle<()>, CancellationToken)>,
+    daemon: Option<Replica>,
     daemons: u64,
     /// How often a daemon that is started reads the heads.
     pub watch_every: Duration,
+    /// How long the leases of a daemon that is started last.
+    pub lease_for: Duration,
+}
+
+/// One daemon. Dropped, it ends as by SIGKILL.
+pub struct Replica {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+    pub health: Health,
+    pub registry: Registry,
+}
+
+impl Replica {
+    /// As SIGTERM does.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        (&mut self.task).await.unwrap();
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Drop for Harness {
@@ -94,6 +118,7 @@ impl Harness {
             daemon: None,
             daemons: 0,
             watch_every: Duration::from_secs(1),
+            lease_for: LEASE_DURATION,
         }
     }
 
@@ -104,49 +129,51 @@ impl Harness {
 
     pub async fn start_seeded(&mut self, seed: u64) {
         self.daemons += 1;
-        self.registry = Registry::new();
-        self.health = Health::default();
-        let health = self.health.clone();
-        let metrics = EngineMetrics::register(&self.registry).unwrap();
         let mut config = Config::new(format!("daemon-{}", self.daemons), seed);
         config.watch_every = self.watch_every;
-        let (clock, connection) = (self.store.clock(), self.sandbox.connection_as(DAEMON));
+        config.lease_for = self.lease_for;
+        let replica = self.replica(config, DAEMON, SignedDuration::ZERO);
+        (self.registry, self.health) = (replica.registry.clone(), replica.health.clone());
+        self.daemon = Some(replica);
+    }
+
+    /// Another daemon, whose calls are signed by `caller` and whose clock is `ahead`.
+    pub fn replica(&self, config: Config, caller: &str, ahead: SignedDuration) -> Replica {
+        let (registry, health) = (Registry::new(), Health::default());
+        let (metrics, seen) = (EngineMetrics::register(&registry).unwrap(), health.clone());
+        let clock = Clock::starting_at(self.store.clock().now() + ahead);
+        let connection = self.sandbox.connection_as(caller);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        self.daemon = Some((
-            tokio::spawn(async move {
-                // A process of its own has sessions of its own.
-                let sessions = Sessions::new(&connection, clock, None).await;
-                let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
-                let open = || {
-                    let (config, store) = (config.clone(), store.clone());
-                    Engine::new(config, store, sessions.clone(), metrics.clone(), health.clone())
-                };
-                // As `trueup run` does, it waits for its store.
-                loop {
-                    match open().await {
-                        Ok(engine) => return engine.run(stopped).await,
-                        Err(_) => tokio::time::sleep(Duration::from_secs(2)).await,
-                    }
+        let task = tokio::spawn(async move {
+            // A process of its own has sessions of its own.
+            let sessions = Sessions::new(&connection, clock, None).await;
+            let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
+            let open = || {
+                let (config, store) = (config.clone(), store.clone());
+                Engine::new(config, store, sessions.clone(), metrics.clone(), seen.clone())
+            };
+            // As `trueup run` does, it waits for its store.
+            loop {
+                match open().await {
+                    Ok(engine) => return engine.run(stopped).await,
+                    Err(_) => tokio::time::sleep(Duration::from_secs(2)).await,
                 }
-            }),
-            stop,
-        ));
+            }
+        });
+        Replica { task, stop, health, registry }
     }
 
     /// Stops the daemon as SIGTERM would.
     pub async fn stop(&mut self) {
-        if let Some((daemon, stop)) = self.daemon.take() {
-            stop.cancel();
-            daemon.await.unwrap();
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
         }
     }
 
-    /// Stops the daemon as SIGKILL would; its lease has to expire.
+    /// Stops the daemon as SIGKILL would; its lease has to end.
     pub fn kill(&mut self) {
-        if let Some((daemon, _)) = self.daemon.take() {
-            daemon.abort();
-        }
+        self.daemon = None;
     }
 
     /// Records manifests as the environment's exact content.

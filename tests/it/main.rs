@@ -37,6 +37,7 @@ mod promotion;
 mod proof;
 mod python;
 mod releases;
+mod replicas;
 mod shifting;
 mod sweep;
 mod telemetry;

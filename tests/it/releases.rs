@@ -1,10 +1,9 @@
 //! The store: immutable releases, one head, leases and fences.
 
 use aws_sdk_dynamodb::types::AttributeValue::S;
-use jiff::SignedDuration;
 use trueup::aws::Sessions;
 use trueup::engine::release::{MoveError, Refused, Rollback, current, roll_back};
-use trueup::store::{StatusRecord, StoreError};
+use trueup::store::{Renewal, StatusRecord, StoreError};
 
 use crate::harness::{ARTIFACTS, Harness, TABLE, parse, release, shop, statuses, with_shop};
 
@@ -92,13 +91,15 @@ async fn a_missing_table_says_to_run_init() {
 async fn a_lease_is_taken_once_and_fences_the_one_before() {
     let harness = Harness::new().await;
     let store = &harness.store;
-    let seconds = SignedDuration::from_secs(20);
-    let first = store.acquire_lease("shop", "a", seconds).await.unwrap().unwrap();
-    assert!(store.acquire_lease("shop", "b", seconds).await.unwrap().is_none());
-    tokio::time::sleep(std::time::Duration::from_secs(21)).await;
-    let second = store.acquire_lease("shop", "b", seconds).await.unwrap().unwrap();
+    let lasts = std::time::Duration::from_secs(20);
+    let first = store.acquire_lease("shop", "a", lasts, None).await.unwrap().unwrap();
+    assert!(store.acquire_lease("shop", "b", lasts, None).await.unwrap().is_none(), "there is one");
+    let renewed = store.renew_lease(&first, Renewal::default()).await.unwrap();
+    let taken = store.acquire_lease("shop", "b", lasts, Some(&first)).await.unwrap();
+    assert!(taken.is_none(), "it was renewed since it was seen");
+    let second = store.acquire_lease("shop", "b", lasts, Some(&renewed)).await.unwrap().unwrap();
     assert_eq!((first.epoch, second.epoch), (1, 2));
-    let lost = store.renew_lease(&first, seconds, None).await;
+    let lost = store.renew_lease(&renewed, Renewal::default()).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost { .. })));
     let status = |epoch| StatusRecord {
         kind: "Table".to_owned(),

@@ -1,0 +1,93 @@
+//! Members: the daemons that share the environments of this store, each with a record that it renews.
+//!
+//! Guarantees: nothing is safe by these records; leases are what fences. They say who takes part, so that
+//! everybody comes to the same shares.
+//!
+//! Left to others: who lives (`engine/members.rs`), and who should have what (`engine/share.rs`).
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::item::{item, key, number};
+use super::{Store, StoreError};
+use crate::aws::{Class, Service};
+
+const MEMBERS: &str = "members";
+
+/// One daemon. What a newer version adds to the record is passed over: members of two versions run side by side
+/// during an upgrade.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// As in the leases that it holds.
+    pub owner: String,
+    /// One more each time: others see by it that the daemon lives.
+    pub beats: u64,
+    /// Without a beat for so long, it is taken for dead.
+    pub duration_ms: u64,
+    /// By its own clock, for people.
+    pub started_at: Timestamp,
+    /// By its own clock, for people.
+    pub beat_at: Timestamp,
+    /// It stops, and gives back what it holds.
+    pub is_leaving: bool,
+    /// Of trueup.
+    pub version: String,
+}
+
+impl Member {
+    /// How long it may be silent.
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+
+    /// It was heard of lately, for people: their clock and its own may be apart.
+    pub fn is_heard(&self, now: Timestamp) -> bool {
+        let lasts = SignedDuration::try_from(self.duration()).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.beat_at) <= lasts.saturating_add(super::lease::CLOCKS_APART)
+    }
+}
+
+impl Store {
+    /// Every daemon that has a record. One that cannot be read is left out: it takes part again with its next
+    /// beat.
+    pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        let stored = self.query::<Member>(MEMBERS, "", None).await?;
+        let sound = stored.into_iter().filter_map(|stored| {
+            let member = stored.record.ok()?;
+            (member.owner == stored.sk).then_some(member)
+        });
+        Ok(sound.collect())
+    }
+
+    /// Says that a daemon lives.
+    pub async fn beat(&self, member: &Member) -> Result<(), StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(MEMBERS, &member.owner, member)?));
+        let written = self.session().write(Service::DynamoDb, "PutItem", call.send()).await;
+        written.map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Forgets a daemon that did not beat since it was seen.
+    pub async fn forget_member(&self, seen: &Member) -> Result<(), StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(MEMBERS, &seen.owner)))
+            .condition_expression("beats = :beats")
+            .expression_attribute_values(":beats", number(seen.beats));
+        match self.session().write(Service::DynamoDb, "DeleteItem", call.send()).await {
+            // It beats again, or somebody else was faster.
+            Err(error) if error.class == Class::Conflict => Ok(()),
+            written => written.map(drop).map_err(|error| self.failed(error)),
+        }
+    }
+}
