@@ -29,6 +29,7 @@ mod init;
 mod jsonpath;
 mod labels;
 mod log;
+mod members;
 mod new;
 mod out;
 mod promote;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
 use winterbaume_core::MockResponse;
 
 use super::call::Call;
@@ -35,9 +36,11 @@ pub enum FaultKind {
     Stop,
     /// The effect happens, and this caller is never answered again.
     StopAfter,
+    /// The effect happens, and the answer waits until [`Faults::let_go`]: to pause a client there.
+    Hold,
 }
 
-const KINDS: [(&str, FaultKind); 15] = [
+const KINDS: [(&str, FaultKind); 16] = [
     ("throttle", FaultKind::Throttle),
     ("500", FaultKind::ServerError),
     ("timeout", FaultKind::Timeout),
@@ -53,6 +56,7 @@ const KINDS: [(&str, FaultKind); 15] = [
     ("ignored", FaultKind::Ignored),
     ("stop", FaultKind::Stop),
     ("stopafter", FaultKind::StopAfter),
+    ("hold", FaultKind::Hold),
 ];
 
 /// Which calls fail, how, and how often. Written `service:Operation=kind[*times][@skip]`, where either
@@ -116,6 +120,8 @@ struct State {
     struck: u64,
     /// Faults that were cleared before they struck and that had to.
     missed: Vec<String>,
+    /// Told when held answers are sent.
+    let_go: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -149,7 +155,10 @@ impl Faults {
 
     pub fn clear(&self) {
         let missed = self.missed();
-        *self.lock() = State { missed, ..State::default() };
+        let mut state = self.lock();
+        // Whoever waits, waits on.
+        let let_go = Arc::clone(&state.let_go);
+        *state = State { missed, let_go, ..State::default() };
     }
 
     /// The faults that had to strike and did not, whether they were cleared or not: what was to be
@@ -173,6 +182,17 @@ impl Faults {
     /// Answers a caller again, under the faults that are in force.
     pub fn revive(&self, caller: &str) {
         self.lock().stopped.remove(caller);
+    }
+
+    /// Sends the answers that are held.
+    pub fn let_go(&self) {
+        self.lock().let_go.notify_waiters();
+    }
+
+    /// Waits until held answers are sent.
+    pub(super) async fn held(&self) {
+        let let_go = Arc::clone(&self.lock().let_go);
+        let_go.notified().await;
     }
 
     /// The fault that strikes this call, which uses it up once.

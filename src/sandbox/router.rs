@@ -119,6 +119,11 @@ impl Router {
                 self.watcher.end(&call, sent, &response);
                 Reply::Response(response)
             }
+            Some(FaultKind::Hold) => {
+                let response = self.lagged(&call, request).await;
+                self.faults.held().await;
+                Reply::Response(response)
+            }
             Some(FaultKind::LostReply) => {
                 self.lagged(&call, request).await;
                 Reply::Lost

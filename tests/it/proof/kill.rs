@@ -1,6 +1,6 @@
 //! The real binary, `kill -9` at boundaries of AWS calls, every create among them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use super::live::{Live, difference, live};
 use super::served::Served;
 use crate::harness::{DAEMON, statuses};
 
-const MANIFESTS: &str = r#"
+pub const MANIFESTS: &str = r#"
 apiVersion: trueup.dev/v1alpha1
 kind: Environment
 metadata: { name: proof }
@@ -55,7 +55,7 @@ spec:
   domain: { name: a.com, subdomains: [{ prefix: www }] }
 "#;
 
-const CREATES: [&str; 8] = [
+pub const CREATES: [&str; 8] = [
     "lambda:CreateFunction",
     "lambda:CreateAlias",
     "lambda:CreateFunctionUrlConfig",
@@ -65,6 +65,15 @@ const CREATES: [&str; 8] = [
     "amplify:CreateBranch",
     "amplify:CreateDomainAssociation",
 ];
+
+/// Puts the manifests and the code that they name into a folder. Returns the manifests' path.
+pub fn shop_folder(folder: &Path, manifests: &str) -> PathBuf {
+    std::fs::create_dir(folder.join("code")).unwrap();
+    std::fs::write(folder.join("code/main.js"), "exports.handler = async () => 1;\n").unwrap();
+    let path = folder.join("proof.yaml");
+    std::fs::write(&path, manifests).unwrap();
+    path
+}
 
 /// Applies the manifests to an account of their own, and kills the daemon where the fault says.
 fn run(manifests: &Path, fault: Option<&str>) -> (Live, Vec<String>) {
@@ -96,11 +105,7 @@ fn run(manifests: &Path, fault: Option<&str>) -> (Live, Vec<String>) {
 #[test]
 fn the_binary_killed_at_any_call_leaves_nothing_double_or_behind() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("code")).unwrap();
-    std::fs::write(folder.path().join("code/main.js"), "exports.handler = async () => 1;\n")
-        .unwrap();
-    let manifests = folder.path().join("proof.yaml");
-    std::fs::write(&manifests, MANIFESTS).unwrap();
+    let manifests = shop_folder(folder.path(), MANIFESTS);
     let (reference, calls) = run(&manifests, None);
     let count = |calls: &[String], action: &str| calls.iter().filter(|c| *c == action).count();
     for create in CREATES {

@@ -20,6 +20,7 @@ mod half;
 mod kill;
 mod ownership;
 mod planted;
+mod replicas;
 mod rollouts;
 mod secrets;
 mod simulation;

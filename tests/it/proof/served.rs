@@ -44,9 +44,25 @@ impl Daemon {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
-}
 
-impl Daemon {
+    /// Sends a signal, as STOP or CONT.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
+        assert!(sent.success(), "kill -{name}");
+    }
+
+    /// It has not ended by itself.
+    pub fn lives(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Ends it as SIGTERM does.
+    pub fn terminate(mut self) {
+        self.signal("TERM");
+        assert!(self.process.wait().unwrap().success());
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
@@ -119,10 +135,16 @@ impl Served {
         self.done(&["apply", "-f", manifests.to_str().unwrap()]);
     }
 
-    /// A daemon under a name of its own, so that the next one need not wait for its lease.
+    /// A daemon with a short lease, so that the next one need not wait for long.
     pub fn daemon(&self) -> Daemon {
-        let mut command = self.command(DAEMON);
-        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--lease-owner", "proof"]);
+        self.replica(DAEMON, &[])
+    }
+
+    /// The same, whose calls are signed by `caller`, in an environment of its own.
+    pub fn replica(&self, caller: &str, variables: &[(&str, &str)]) -> Daemon {
+        let mut command = self.command(caller);
+        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--lease-duration", "2s"]);
+        command.args(["--lease-owner", caller]).envs(variables.iter().copied());
         let log = NamedTempFile::new().unwrap();
         let process = command.stderr(log.reopen().unwrap()).spawn().unwrap();
         Daemon { process, log }

@@ -275,10 +275,10 @@ pub const BUGS: [Bug; 106] = [
     },
     Bug {
         name: "a lease is taken from one who holds it",
-        file: "store/lease.rs",
-        good: "l.owner != owner && l.expires_at > now",
-        bad: "l.owner == owner && l.expires_at > now",
-        caught_by: "releases::a_lease",
+        file: "engine/sharing.rs",
+        good: "lease.seen.is_released || lease.is_silent_for(lease.seen.duration())",
+        bad: "true",
+        caught_by: "replicas::clocks_may_be",
     },
     Bug {
         name: "a domain of before is left in AWS",
