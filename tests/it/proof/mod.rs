@@ -18,6 +18,7 @@ mod crash;
 mod drift;
 mod half;
 mod kill;
+mod members;
 mod ownership;
 mod planted;
 mod replicas;
