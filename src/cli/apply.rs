@@ -34,6 +34,9 @@ pub(super) struct ApplyArgs {
     /// Table/orders, or prod/Table/orders where several environments are given. May be repeated.
     #[arg(long, value_name = "[ENVIRONMENT/]KIND/NAME")]
     confirm: Vec<Confirmation>,
+    /// So many resources of an environment may be deleted at once, whatever its maxDeletions says.
+    #[arg(long, value_name = "NUMBER")]
+    confirm_deletions: Option<usize>,
     /// Show what the daemon would do, and record nothing.
     #[arg(long)]
     dry_run: bool,
@@ -93,8 +96,9 @@ impl Done {
 
 async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(), CliError> {
     let set = args.manifests.load(scope_of(args.prune))?;
+    let (removable, deletions) = (Removable::Confirmed, args.confirm_deletions);
     let proposals =
-        propose(connected, &set, args.prune, Removable::Confirmed, &args.confirm).await?;
+        propose(connected, &set, args.prune, removable, &args.confirm, deletions).await?;
     let asked = Asked {
         confirmed: &args.confirm,
         release_quarantine: args.release_quarantine,
@@ -161,7 +165,7 @@ pub(super) async fn apply_set(
     set: &Set,
     provenance: &ProvenanceArgs,
 ) -> Result<(), CliError> {
-    let proposals = propose(connected, set, false, Removable::Confirmed, &[]).await?;
+    let proposals = propose(connected, set, false, Removable::Confirmed, &[], None).await?;
     let signed = provenance.release(Cause::Apply, &[]);
     let asked = Asked {
         confirmed: &[],

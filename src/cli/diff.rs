@@ -63,7 +63,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
     }
     let set = args.manifests.load(scope_of(args.prune))?;
     let mut comparisons = Vec::new();
-    for proposal in propose(connected, &set, args.prune, Removable::All, &[]).await? {
+    for proposal in propose(connected, &set, args.prune, Removable::All, &[], None).await? {
         comparisons
             .push(of_proposal(connected, &proposal, args.all, args.selector.as_ref()).await?);
     }

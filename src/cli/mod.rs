@@ -43,6 +43,7 @@ mod sandbox;
 mod schema;
 mod selector;
 mod show;
+mod store;
 mod suspend;
 mod traces;
 mod upload;
@@ -153,6 +154,8 @@ enum Verb {
     Gc(gc::GcArgs),
     /// Check credentials, rights, the store and the daemons.
     Doctor(doctor::DoctorArgs),
+    /// Check every record of the store, and mend what can be mended.
+    Store(store::StoreArgs),
     /// Run the daemon.
     Run(daemon::RunArgs),
     /// Serve an embedded AWS on loopback, with the daemon and the sample environments on it.
@@ -297,6 +300,7 @@ impl Cli {
             Verb::Suspend(args) => suspend::run(&connect().await?, &args, true).await?,
             Verb::Resume(args) => suspend::run(&connect().await?, &args, false).await?,
             Verb::Gc(args) => gc::run(&connect().await?, &args).await?,
+            Verb::Store(args) => store::run(&connect().await?, &args).await?,
             Verb::Delete(args) => delete::run(&connect().await?, &args).await?,
         }
         Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::confirm::Confirmation;
 use super::out::note;
 use super::{CliError, Connected};
-use crate::engine::release::{Current, check_removals, merged};
+use crate::engine::release::{Confirmed, Current, check_removals, merged};
 use crate::kinds::environment::{self, Artifacts, EnvironmentSpec};
 use crate::manifest::package::{Package, package};
 use crate::manifest::{Scope, Set};
@@ -78,13 +78,15 @@ fn advise_prune(error: CliError) -> CliError {
 }
 
 /// Checks a set against what is there, packages its code, and says what each environment would be.
-/// What is confirmed may leave, or get a form that opens or deletes more. Writes nothing.
+/// What is confirmed may leave, or get a form that opens or deletes more; of each environment so many resources
+/// may be deleted at most as `deletions` says, or the environment. Writes nothing.
 pub(super) async fn propose(
     connected: &Connected,
     set: &Set,
     prune: bool,
     removable: Removable,
     confirmed: &[Confirmation],
+    deletions: Option<usize>,
 ) -> Result<Vec<Proposal>, CliError> {
     if set.is_empty() {
         return Err(CliError::refused("the manifests hold no object; nothing was recorded"));
@@ -129,11 +131,14 @@ pub(super) async fn propose(
         let ids = given.iter().map(Object::id).collect();
         let objects = merged(&current.objects, given, prune);
         let named: Vec<_> = Confirmation::of(confirmed, &name).cloned().collect();
-        let removable = match removable {
-            Removable::Confirmed => named.clone(),
-            Removable::All => current.objects.iter().map(Object::id).collect(),
+        let (removable, deletions) = match removable {
+            Removable::Confirmed => (named.clone(), deletions),
+            Removable::All => {
+                (current.objects.iter().map(Object::id).collect(), Confirmed::ANY_NUMBER)
+            }
         };
-        let removed = check_removals(&name, &current.objects, &objects, &removable)?;
+        let may_leave = Confirmed { objects: &removable, deletions };
+        let removed = check_removals(&name, &current.objects, &objects, may_leave)?;
         let of_this = |id: &ObjectId| objects.iter().any(|o| o.id() == *id);
         let named = named.into_iter().filter(of_this).collect();
         let spec = environments.get(&name).cloned().unwrap_or_default();

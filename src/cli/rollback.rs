@@ -18,6 +18,9 @@ pub(super) struct RollbackArgs {
     /// An object that may leave or lose something although it holds data, as Table/orders. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     confirm: Vec<ObjectId>,
+    /// So many resources may be deleted at once, whatever the environment's maxDeletions says.
+    #[arg(long, value_name = "NUMBER")]
+    confirm_deletions: Option<usize>,
     /// An object that goes back, as Function/api; the others stay as they are. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     only: Vec<ObjectId>,
@@ -43,6 +46,7 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
         to: args.release,
         only: &args.only,
         confirmed: &args.confirm,
+        deletions: args.confirm_deletions,
         is_gradual: args.gradual,
     };
     let done = roll_back(store, sessions, &head, &current, asked, new).await?;

@@ -3,10 +3,21 @@
 //! Guarantees: whatever protects the resource is taken from the form that was declared last, and from the
 //! environment as it is declared now. What no release says was taken out is not deleted.
 
+use serde_json::Value;
+
 use super::world::TakenOut;
-use crate::kinds::kind;
+use crate::kinds::{AnyKind, kind};
 use crate::model::{DeletionPolicy, ObjectKey, annotation};
 use crate::plan::Blocked;
+
+/// What becomes of the resource of an object that leaves: what holds data stays, unless its manifest says
+/// otherwise.
+pub fn deletion_policy(kind: &dyn AnyKind, spec: &Value) -> DeletionPolicy {
+    kind.common(spec).deletion_policy.unwrap_or(match kind.holds_data() {
+        true => DeletionPolicy::Retain,
+        false => DeletionPolicy::Delete,
+    })
+}
 
 /// What is to become of the resource, or why a person has to say so first. `taken_out` is what the
 /// current release says of the object's removal.
@@ -29,10 +40,7 @@ pub fn judge_removal(
         let message = format!("this version of trueup does not know the kind {}", object.kind);
         return blocked("UnknownKind", message);
     };
-    let policy = kind.common(&object.spec).deletion_policy.unwrap_or(match kind.holds_data() {
-        true => DeletionPolicy::Retain,
-        false => DeletionPolicy::Delete,
-    });
+    let policy = deletion_policy(kind, &object.spec);
     if policy == DeletionPolicy::Retain {
         return Ok(policy);
     }

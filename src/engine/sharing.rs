@@ -33,7 +33,9 @@ pub(super) struct Sharing {
 
 /// It was neither renewed nor given back.
 fn is_same(a: &Lease, b: &Lease) -> bool {
-    (a.epoch, a.renewals, &a.owner, a.is_released) == (b.epoch, b.renewals, &b.owner, b.is_released)
+    let renewal =
+        |lease: &Lease| (lease.epoch, lease.renewals, lease.renewed_at, lease.is_released);
+    a.owner == b.owner && renewal(a) == renewal(b)
 }
 
 impl Sharing {

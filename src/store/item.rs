@@ -121,6 +121,17 @@ impl Store {
         self.query_parts(pk, prefix, newest, None).await
     }
 
+    /// The sort keys under `pk` that begin with `prefix`, in order.
+    pub(super) async fn sort_keys(
+        &self,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let items = self.pages(pk, prefix, None, Some("sk")).await?;
+        let of = |item: Item| item.get("sk").and_then(|sk| sk.as_s().ok()).cloned();
+        Ok(items.into_iter().filter_map(of).collect())
+    }
+
     /// Every record under `pk` as it is, by its sort key.
     pub(super) async fn query_items(&self, pk: &str) -> Result<Vec<(String, Item)>, StoreError> {
         let items = self.pages(pk, "", None, None).await?;

@@ -17,7 +17,7 @@ use super::item::{Item, item, number, read, text};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
-const LEASES: &str = "leases";
+pub(super) const LEASES: &str = "leases";
 
 /// An environment's lease, as its owner wrote it last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use super::item::{item, key, number};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
-const MEMBERS: &str = "members";
+pub(super) const MEMBERS: &str = "members";
 
 /// One daemon. What a newer version adds to the record is passed over: members of two versions run side by side
 /// during an upgrade.
@@ -54,12 +54,27 @@ impl Store {
     /// Every daemon that has a record. One that cannot be read is left out: it takes part again with its next
     /// beat.
     pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        let records = self.member_records().await?;
+        Ok(records.into_iter().filter_map(|(_, member)| member.ok()).collect())
+    }
+
+    /// Every member's record by the name that it stands under.
+    pub(super) async fn member_records(
+        &self,
+    ) -> Result<Vec<(String, Result<Member, StoreError>)>, StoreError> {
         let stored = self.query::<Member>(MEMBERS, "", None).await?;
-        let sound = stored.into_iter().filter_map(|stored| {
-            let member = stored.record.ok()?;
-            (member.owner == stored.sk).then_some(member)
+        let checked = stored.into_iter().map(|stored| {
+            let owner = stored.sk;
+            let member = stored.record.and_then(|member| match member.owner == owner {
+                true => Ok(member),
+                false => Err(StoreError::Damaged {
+                    what: format!("the record of the daemon {owner}"),
+                    how: format!("it says that it is the one of `{}`", member.owner),
+                }),
+            });
+            (owner, member)
         });
-        Ok(sound.collect())
+        Ok(checked.collect())
     }
 
     /// Says that a daemon lives.

@@ -19,7 +19,8 @@
 //!   and moves the head, on the condition that the head is where the author saw it.
 //! - What a release refers to is never changed, and is checked against its digests on every read. What is
 //!   missing, altered, or of a newer version is an error (`StoreError::is_damage`), never an absence.
-//! - Objects and pages that nothing refers to are collected (`collect.rs`), and nothing else ever is.
+//! - Objects and pages that nothing refers to are collected (`collect.rs`), and nothing else ever is by itself.
+//!   `verify.rs` checks every record, and deletes damaged ones that nothing needs where a person asks for it.
 //! - A status is written only by the owner of the newest lease epoch that was seen for it.
 //!
 //! Left to others: what a release should hold (`cli`), what a status should say (`engine`).
@@ -37,6 +38,7 @@ mod release;
 mod rollout;
 mod status;
 mod table;
+mod verify;
 
 pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
@@ -47,6 +49,7 @@ pub use member::Member;
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};
+pub use verify::{Finding, Mend, Verified};
 
 use crate::aws::{AwsError, Session};
 use crate::model::Clock;

@@ -679,3 +679,43 @@ fn a_first_half_hour_goes_as_the_page_says() {
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&text));
     }
 }
+
+#[test]
+fn a_release_that_would_delete_many_things_at_once_is_refused_until_their_number_is_confirmed() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("code")).unwrap();
+    let source = "exports.handler = async () => 1;\n";
+    std::fs::write(root.path().join("code/main.js"), source).unwrap();
+    let function = |i| {
+        format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\n\
+             metadata: {{ name: f{i}, namespace: shop }}\n\
+             spec: {{ runtime: nodejs22.x, handler: main.handler, code: {{ path: code }}, \
+             role: \"arn:aws:iam::123456789012:role/api\" }}\n"
+        )
+    };
+    let manifests = |functions: usize| {
+        let path = root.path().join("shop.yaml");
+        let environment = "apiVersion: trueup.dev/v1alpha1\nkind: Environment\n\
+            metadata: { name: shop }\nspec:\n  aws: { region: us-east-1 }\n  \
+            artifacts: { bucket: shop-artifacts }\n";
+        let functions: String = (0..functions).map(function).collect();
+        std::fs::write(&path, environment.to_owned() + &functions).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let aws = Aws::with(Path::new(&manifests(12)));
+    let few = manifests(1);
+    let refused = aws.trueup(&["apply", "-f", &few, "--prune"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("would delete 11 resources at once"), "{said}");
+    assert!(said.contains("add: --confirm-deletions 11"), "{said}");
+    let release = ["get", "shop", "-o", "jsonpath={.items[*].metadata.name}"];
+    assert_eq!(
+        aws.trueup(&release).stdout.split(|b| *b == b' ').count(),
+        12,
+        "nothing was recorded"
+    );
+    let applied = aws.trueup(&["apply", "-f", &few, "--prune", "--confirm-deletions", "11"]);
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+}

@@ -9,7 +9,7 @@ use trueup::model::{ConditionStatus, condition_type};
 
 use crate::harness::{DAEMON, Harness, TABLE, shop, with_shop};
 
-type Item = HashMap<String, AttributeValue>;
+pub type Item = HashMap<String, AttributeValue>;
 
 /// What an object that was not confirmed would lose: every kind is to be deleted when it leaves.
 fn deleting() -> String {
@@ -26,25 +26,25 @@ async fn deleting_shop() -> Harness {
     harness
 }
 
-async fn read(harness: &Harness, pk: &str, sk: &str) -> Item {
+pub async fn read(harness: &Harness, pk: &str, sk: &str) -> Item {
     let get = harness.session.dynamodb().get_item().table_name(TABLE).consistent_read(true);
     let got = get.key("pk", S(pk.to_owned())).key("sk", S(sk.to_owned())).send().await.unwrap();
     got.item.unwrap_or_else(|| panic!("{pk} {sk} is there"))
 }
 
-async fn write(harness: &Harness, item: Item) {
+pub async fn write(harness: &Harness, item: Item) {
     let put = harness.session.dynamodb().put_item().table_name(TABLE);
     put.set_item(Some(item)).send().await.unwrap();
 }
 
-async fn remove(harness: &Harness, item: &Item) {
+pub async fn remove(harness: &Harness, item: &Item) {
     let delete = harness.session.dynamodb().delete_item().table_name(TABLE);
     let delete = delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
     delete.send().await.unwrap();
 }
 
 /// The whole partition of a kind of record.
-async fn keys(harness: &Harness, pk: &str, prefix: &str) -> Vec<Item> {
+pub async fn keys(harness: &Harness, pk: &str, prefix: &str) -> Vec<Item> {
     let query = harness.session.dynamodb().query().table_name(TABLE);
     let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
     let query = query.expression_attribute_values(":pk", S(pk.to_owned()));

@@ -39,6 +39,7 @@ mod python;
 mod releases;
 mod replicas;
 mod shifting;
+mod store_verify;
 mod sweep;
 mod telemetry;
 mod telling;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Current, MoveError, Refused, Submitted, check_removals, submit};
+use super::{Confirmed, Current, MoveError, Refused, Submitted, check_removals, submit};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId, object_references};
 use crate::store::{Cause, Head, NewRelease, Store};
@@ -40,7 +40,9 @@ pub async fn delete(
     let digests = taken_out.values().cloned().collect();
     let mut before = current.objects.clone();
     before.extend(store.objects(name, &digests).await?.into_values());
-    check_removals(name, &before, &kept, confirmed)?;
+    // Each was named.
+    let may_leave = Confirmed { objects: confirmed, deletions: Confirmed::ANY_NUMBER };
+    check_removals(name, &before, &kept, may_leave)?;
     let confirmed = confirmed.iter().cloned().collect();
     let holds = head.holds_after_apply();
     let new =

@@ -34,7 +34,7 @@ pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};
 pub use promote::{Copied, Promotion, Selection, packages_in, promote};
 pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
-pub use removals::{check_removals, losses};
+pub use removals::{Confirmed, check_removals, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
 pub use soak::{Soak, soak};
 pub use windows::check_windows;
@@ -57,6 +57,14 @@ pub enum Refused {
         flags(objects)
     )]
     Unconfirmed { environment: String, objects: Vec<ObjectId>, is_protected: bool },
+    #[error(
+        "{environment} would delete {} resources at once ({}), and at most {most} may go without being confirmed \
+         (spec.reconcile.maxDeletions); nothing was recorded. If that is meant, add: --confirm-deletions {}",
+        objects.len(),
+        some(objects),
+        objects.len()
+    )]
+    TooManyDeletions { environment: String, objects: Vec<ObjectId>, most: usize },
     #[error(
         "this is the content of release {release} of {environment}, which was rolled back; nothing was \
          recorded. Apply other content, or make it current again with `trueup rollback {environment} {release}`"
@@ -152,6 +160,14 @@ pub enum MoveError {
 
 fn listed(objects: &[ObjectId]) -> String {
     objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The first of many.
+fn some(objects: &[ObjectId]) -> String {
+    const SHOWN: usize = 5;
+    let rest = objects.len().saturating_sub(SHOWN);
+    let shown = listed(&objects[..objects.len() - rest]);
+    if rest == 0 { shown } else { format!("{shown} and {rest} more") }
 }
 
 fn lost(losses: &[(ObjectId, String)]) -> String {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all,
-    needs_approval,
+    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses,
+    moves_all, needs_approval,
 };
 use crate::aws::Sessions;
 use crate::kinds::environment::{self, Approval};
@@ -44,6 +44,8 @@ pub struct Rollback<'a> {
     pub only: &'a [ObjectId],
     /// Objects that may leave or lose something, by name.
     pub confirmed: &'a [ObjectId],
+    /// So many resources may be deleted at most; as the environment says where it is not given.
+    pub deletions: Option<usize>,
     /// New versions get their requests step by step, as in any other release.
     pub is_gradual: bool,
 }
@@ -89,7 +91,8 @@ pub async fn roll_back(
         return Err(Refused::Quarantined { environment, release, why }.into());
     }
     check_needs(sessions, environment, &current.objects, &objects).await?;
-    check_removals(environment, &current.objects, &objects, confirmed)?;
+    let may_leave = Confirmed { objects: confirmed, deletions: asked.deletions };
+    check_removals(environment, &current.objects, &objects, may_leave)?;
     let losses: Vec<_> = losses(&current.objects, &objects)
         .into_iter()
         .filter(|(id, _)| !confirmed.contains(id))
@@ -160,8 +163,10 @@ pub async fn undo(
     let head = head.ok_or_else(moved)?;
     let target = store.release(environment, to).await?;
     let mut objects = objects_of(store, environment, &target).await?;
+    // However much the failed release has brought, it goes.
+    let of_this_release = Confirmed { deletions: Confirmed::ANY_NUMBER, ..Confirmed::default() };
     if let Err(Refused::Unconfirmed { objects: kept, .. }) =
-        check_removals(environment, &current.objects, &objects, &[])
+        check_removals(environment, &current.objects, &objects, of_this_release)
     {
         keep(&mut objects, &current.objects, kept);
     }

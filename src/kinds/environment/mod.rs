@@ -32,6 +32,9 @@ const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// Of every duration here.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const HISTORY_LIMIT_DEFAULT: u32 = 20;
+/// Without `maxDeletions`: so many, or so large a part of all objects.
+const DELETIONS_DEFAULT: usize = 10;
+const DELETIONS_PART: usize = 3;
 const PROGRESS_DEADLINE_DEFAULT: Duration = Duration::from_secs(15 * 60);
 /// AWS takes some seconds for the smallest change.
 const PROGRESS_DEADLINE_MIN: Duration = Duration::from_secs(10);
@@ -113,12 +116,18 @@ pub struct Urls {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Reconcile {
     /// The pause between two observations of an object, as `60s`; 1s to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,
+    /// How many resources a release may delete at once; more are refused unless the apply confirms their number.
+    /// Without it, ten or a third of the environment's objects, whichever is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 10_000))]
+    pub max_deletions: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -278,6 +287,15 @@ impl EnvironmentSpec {
                     .unwrap_or(CHECK_TIMEOUT_DEFAULT),
             })
             .collect()
+    }
+
+    /// How many resources a release may delete at once, where the environment has so many objects.
+    pub fn deletions_max(&self, objects: usize) -> usize {
+        let declared = self.reconcile.as_ref().and_then(|reconcile| reconcile.max_deletions);
+        match declared.map(usize::try_from) {
+            Some(declared) => declared.unwrap_or(usize::MAX),
+            None => objects.div_ceil(DELETIONS_PART).max(DELETIONS_DEFAULT),
+        }
     }
 
     /// How many releases are kept.

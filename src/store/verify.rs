@@ -1,0 +1,294 @@
+//! Checks every record of the store, and mends what can be mended without a person.
+//!
+//! Guarantees: each record is read as the daemon reads it, and each content-addressed one is held against its
+//! digest. Mending deletes records that nothing needs, and changes none: what a release that may become current, a
+//! head or an object's record says is a person's to restore.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::head::Head;
+use super::item::key;
+use super::lease::LEASES;
+use super::member::MEMBERS;
+use super::release::{RELEASE_PREFIX, Release, page_key, partition, spec_key};
+use super::rollout::rollout_key;
+use super::{Store, StoreError};
+use crate::aws::Service;
+
+/// Forms of objects that are checked by one call.
+const CHECKED_TOGETHER: usize = 100;
+
+/// What is wrong with a record, and what helps.
+#[derive(Debug)]
+pub struct Finding {
+    /// Empty where it concerns no environment.
+    pub environment: String,
+    /// Which record, and what is wrong with it.
+    pub error: StoreError,
+    pub mend: Mend,
+}
+
+/// What helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mend {
+    /// The record goes; `why` says what is lost by that.
+    Delete { pk: String, sk: String, why: &'static str },
+    /// The releases before the current one that are damaged are forgotten.
+    Forget { release: u64 },
+    /// A person has to do something.
+    Person { advice: String },
+}
+
+/// What was checked.
+#[derive(Debug, Default)]
+pub struct Verified {
+    pub environments: usize,
+    pub releases: usize,
+    /// Forms of objects that releases and records refer to.
+    pub objects: usize,
+    /// Status records, rollouts, leases and members.
+    pub records: usize,
+    pub findings: Vec<Finding>,
+    /// Records that nothing refers to, by environment; the daemon collects them once they are a day old.
+    pub orphans: BTreeMap<String, usize>,
+}
+
+impl Verified {
+    fn found(
+        &mut self,
+        environment: &str,
+        error: StoreError,
+        mend: Mend,
+    ) -> Result<(), StoreError> {
+        // A store that does not answer is not damaged.
+        if !error.is_damage() {
+            return Err(error);
+        }
+        self.findings.push(Finding { environment: environment.to_owned(), error, mend });
+        Ok(())
+    }
+}
+
+fn person(advice: impl Into<String>) -> Mend {
+    Mend::Person { advice: advice.into() }
+}
+
+fn restore() -> Mend {
+    person("restore this record from a backup of the table")
+}
+
+fn delete(pk: impl Into<String>, sk: impl Into<String>, why: &'static str) -> Mend {
+    Mend::Delete { pk: pk.into(), sk: sk.into(), why }
+}
+
+impl Store {
+    /// Checks the whole store. Fails only where it cannot be read.
+    pub async fn verify(&self) -> Result<Verified, StoreError> {
+        let mut verified = Verified::default();
+        self.id().await?;
+        self.verify_leases(&mut verified).await?;
+        for (name, head) in self.heads_and_lost().await? {
+            verified.environments += 1;
+            let head = match head {
+                Ok(head) => Some(head),
+                Err(error) => {
+                    verified.found(&name, error, restore())?;
+                    None
+                }
+            };
+            self.verify_environment(&name, head.as_ref(), &mut verified).await?;
+        }
+        Ok(verified)
+    }
+
+    async fn verify_leases(&self, verified: &mut Verified) -> Result<(), StoreError> {
+        for (name, lease) in self.leases().await? {
+            verified.records += 1;
+            if let Err(error) = lease {
+                let why = "the next daemon takes the environment anew";
+                verified.found(&name, error, delete(LEASES, &name, why))?;
+            }
+        }
+        for (owner, member) in self.member_records().await? {
+            verified.records += 1;
+            if let Err(error) = member {
+                let why = "a daemon that lives writes it again";
+                verified.found("", error, delete(MEMBERS, owner, why))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify_environment(
+        &self,
+        name: &str,
+        head: Option<&Head>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let (found_before, mut used) = (verified.findings.len(), BTreeSet::new());
+        let (current, numbers) = (head.map(|head| head.release), self.release_numbers(name).await?);
+        if let Some(number) = current.filter(|number| !numbers.contains(number)) {
+            let error = StoreError::NoSuchRelease { environment: name.to_owned(), number };
+            verified.found(name, error, of_current(name))?;
+        }
+        for number in numbers {
+            verified.releases += 1;
+            let head = head.filter(|head| head.release == number);
+            let sound = match head {
+                Some(head) => self.current(head).await,
+                None => self.release(name, number).await,
+            };
+            let mend = match (current, head) {
+                (Some(current), None) if number < current => Mend::Forget { release: number },
+                _ => of_current(name),
+            };
+            self.verify_release(name, sound, mend, &mut used, verified).await?;
+        }
+        if let Some(head) = head {
+            let advice = format!("apply to {name} again: what waits for an approval is lost");
+            match self.proposed(head).await {
+                Ok(None) => {}
+                Ok(Some(proposed)) => {
+                    self.verify_release(name, Ok(proposed), person(advice), &mut used, verified)
+                        .await?;
+                }
+                Err(error) => verified.found(name, error, person(advice))?,
+            }
+        }
+        self.verify_rollouts(name, current, verified).await?;
+        self.verify_statuses(name, &mut used, verified).await?;
+        // What cannot be read may refer to anything.
+        if verified.findings.len() == found_before {
+            let mut parts = self.sort_keys(&partition(name), &spec_key("")).await?;
+            parts.extend(self.sort_keys(&partition(name), &page_key("")).await?);
+            let orphans = parts.iter().filter(|sk| !used.contains(*sk)).count();
+            verified.orphans.insert(name.to_owned(), orphans);
+        }
+        Ok(())
+    }
+
+    /// A release, and every form that it names.
+    async fn verify_release(
+        &self,
+        name: &str,
+        release: Result<Release, StoreError>,
+        mend: Mend,
+        used: &mut BTreeSet<String>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let release = match release {
+            Ok(release) => release,
+            Err(error) => return verified.found(name, error, mend),
+        };
+        let kept = release.objects.iter().map(|entry| entry.digest.clone());
+        let digests: BTreeSet<String> =
+            kept.chain(release.left.iter().map(|left| left.digest.clone())).collect();
+        used.extend(release.pages.iter().chain(&release.left_pages).map(|page| page_key(page)));
+        used.extend(digests.iter().map(|digest| spec_key(digest)));
+        verified.objects += digests.len();
+        match self.first_unsound(name, &digests).await? {
+            Some(error) => verified.found(name, error, mend),
+            None => Ok(()),
+        }
+    }
+
+    async fn verify_rollouts(
+        &self,
+        name: &str,
+        current: Option<u64>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        for (release, rollout) in self.rollouts(name, usize::MAX).await? {
+            verified.records += 1;
+            if let Err(error) = rollout {
+                let mend = match current == Some(release) {
+                    true => person(format!(
+                        "apply other content to {name}: its own rollout begins anew"
+                    )),
+                    false => {
+                        let why = "what that release came to is not known any more";
+                        delete(partition(name), rollout_key(release), why)
+                    }
+                };
+                verified.found(name, error, mend)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify_statuses(
+        &self,
+        name: &str,
+        used: &mut BTreeSet<String>,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        for (id, record) in self.statuses(name).await? {
+            verified.records += 1;
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    let advice = format!(
+                        "restore the record of {id} from a backup of the table; until then nothing is done about \
+                         that object"
+                    );
+                    verified.found(name, error, person(advice))?;
+                    continue;
+                }
+            };
+            let digests: BTreeSet<String> = record.digests().cloned().collect();
+            used.extend(digests.iter().map(|digest| spec_key(digest)));
+            if let Some(error) = self.first_unsound(name, &digests).await? {
+                verified.found(name, error, restore())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of some forms of objects that is missing or altered.
+    async fn first_unsound(
+        &self,
+        name: &str,
+        digests: &BTreeSet<String>,
+    ) -> Result<Option<StoreError>, StoreError> {
+        let all: Vec<_> = digests.iter().cloned().collect();
+        for some in all.chunks(CHECKED_TOGETHER) {
+            match self.objects(name, &some.iter().cloned().collect()).await {
+                Ok(_) => {}
+                Err(error) if error.is_damage() => return Ok(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deletes what a finding says can go. Returns whether it was.
+    pub async fn mend(&self, finding: &Finding) -> Result<bool, StoreError> {
+        match &finding.mend {
+            Mend::Person { .. } => Ok(false),
+            Mend::Forget { release } => {
+                Ok(self.forget(&finding.environment, &[*release]).await? > 0)
+            }
+            Mend::Delete { pk, sk, .. } => {
+                let call = self.session().dynamodb().delete_item().table_name(&self.table);
+                let call = call.set_key(Some(key(pk, sk))).send();
+                let deleted = self.session().write(Service::DynamoDb, "DeleteItem", call).await;
+                deleted.map(|_| true).map_err(|error| self.failed(error))
+            }
+        }
+    }
+
+    async fn release_numbers(&self, name: &str) -> Result<Vec<u64>, StoreError> {
+        let keys = self.sort_keys(&partition(name), RELEASE_PREFIX).await?;
+        Ok(keys
+            .iter()
+            .filter_map(|sk| sk.trim_start_matches(RELEASE_PREFIX).parse().ok())
+            .collect())
+    }
+}
+
+fn of_current(name: &str) -> Mend {
+    person(format!(
+        "apply the whole manifests of {name} with `trueup apply --prune`, or go back with `trueup rollback {name}`; \
+         both do without the damaged release"
+    ))
+}
