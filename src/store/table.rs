@@ -90,7 +90,7 @@ impl Store {
             .expression_attribute_values(":new", number(SCHEMA));
         match self.session().write(Service::DynamoDb, "UpdateItem", call.send()).await {
             Ok(_) => {
-                info!(table = self.table, schema = SCHEMA, "the store was moved to a newer schema")
+                info!(table = self.table, schema = SCHEMA, "the store was moved to a newer schema");
             }
             // Another daemon was faster.
             Err(error) if error.class == Class::Conflict => {}

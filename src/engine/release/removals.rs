@@ -184,7 +184,7 @@ mod tests {
             match (checked, refused) {
                 (Ok(removed), None) => assert_eq!(removed.len(), all - left + 3, "{what}"),
                 (Err(error), Some(says)) => {
-                    assert!(error.to_string().contains(says), "{what}: {error}")
+                    assert!(error.to_string().contains(says), "{what}: {error}");
                 }
                 (checked, _) => panic!("{what}: {checked:?}"),
             }
