@@ -22,6 +22,7 @@ use trueup::store::{
     Cause, Entry, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError,
 };
 
+use crate::kit::ungranted;
 use crate::sweep::{leaks, undocumented};
 use crate::witness::Exchanges;
 
@@ -80,6 +81,10 @@ impl Drop for Harness {
         if !std::thread::panicking() {
             let leaks = leaks(&self.sandbox, TABLE, &self.registry);
             assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
+            let calls = self.sandbox.calls().all();
+            let calls = calls.iter().filter(|call| call.caller == DAEMON);
+            let ungranted = ungranted("daemon.json", calls);
+            assert!(ungranted.is_empty(), "deploy/iam/daemon.json lacks {ungranted:?}");
             let undocumented = undocumented(&self.sandbox, TABLE, &self.registry);
             assert!(undocumented.is_empty(), "not in docs/: {undocumented:?}");
             let missed = self.sandbox.faults().missed();

@@ -28,6 +28,7 @@ mod faults;
 mod gc;
 mod harm;
 mod house;
+mod kit;
 mod manifests;
 mod more_harm;
 mod ownership;

@@ -8,7 +8,7 @@
 mod live;
 mod scenario;
 pub mod seeds;
-mod served;
+pub mod served;
 pub mod specs;
 pub mod world;
 
@@ -17,7 +17,7 @@ mod bad_input;
 mod crash;
 mod drift;
 mod half;
-mod kill;
+pub mod kill;
 mod members;
 mod ownership;
 mod planted;

@@ -114,7 +114,12 @@ impl Served {
 
     /// One verb; what it says is swept.
     pub fn trueup(&self, arguments: &[&str]) -> Output {
-        let output = self.command("OPERATOR").args(arguments).output().unwrap();
+        self.trueup_as("OPERATOR", arguments)
+    }
+
+    /// The same, signed by somebody else.
+    pub fn trueup_as(&self, caller: &str, arguments: &[&str]) -> Output {
+        let output = self.command(caller).args(arguments).output().unwrap();
         for said in [&output.stdout, &output.stderr] {
             assert_eq!(leak(&String::from_utf8_lossy(said)), None, "{arguments:?}");
         }
@@ -142,8 +147,13 @@ impl Served {
 
     /// The same, whose calls are signed by `caller`, in an environment of its own.
     pub fn replica(&self, caller: &str, variables: &[(&str, &str)]) -> Daemon {
+        self.replica_on(caller, "127.0.0.1:0", variables)
+    }
+
+    /// The same, whose metrics are served on an address.
+    pub fn replica_on(&self, caller: &str, http: &str, variables: &[(&str, &str)]) -> Daemon {
         let mut command = self.command(caller);
-        command.args(["run", "--http", "127.0.0.1:0", "--seed", "7", "--lease-duration", "2s"]);
+        command.args(["run", "--http", http, "--seed", "7", "--lease-duration", "2s"]);
         command.args(["--lease-owner", caller]).envs(variables.iter().copied());
         let log = NamedTempFile::new().unwrap();
         let process = command.stderr(log.reopen().unwrap()).spawn().unwrap();
