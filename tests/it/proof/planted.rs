@@ -48,9 +48,17 @@ impl Copy {
         };
         // One from before may be there.
         let _ = std::fs::remove_dir_all(&it.root);
-        for part in
-            ["Cargo.toml", "Cargo.lock", "src", "tests", "manifests", "benches", "examples", "docs"]
-        {
+        for part in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "src",
+            "tests",
+            "manifests",
+            "benches",
+            "examples",
+            "docs",
+            "deploy",
+        ] {
             for entry in walkdir::WalkDir::new(root().join(part)) {
                 let entry = entry.unwrap();
                 let to = it.root.join(entry.path().strip_prefix(root()).unwrap());

@@ -10,7 +10,7 @@ pub struct Bug {
     pub caught_by: &'static str,
 }
 
-pub const BUGS: [Bug; 106] = [
+pub const BUGS: [Bug; 110] = [
     Bug {
         name: "the ownership check is dropped",
         file: "kinds/gate.rs",
@@ -755,5 +755,33 @@ pub const BUGS: [Bug; 106] = [
         good: "Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting),",
         bad: "Some(rollout) => rollout::weight(rollout, id, wanted.generation, &shifting).map(|_| Part::default()),",
         caught_by: "shifting::the_deadline",
+    },
+    Bug {
+        name: "a pass goes on although its lease is over",
+        file: "engine/lease.rs",
+        good: "true => std::task::Poll::Ready(None),",
+        bad: "true => work.as_mut().poll(cx).map(Some),",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a daemon takes what is another's share",
+        file: "engine/sharing.rs",
+        good: "let is_ours = self.sharing.own.contains(name) && !self.is_stopping;",
+        bad: "let is_ours = !self.is_stopping;",
+        caught_by: "replicas::replicas_share",
+    },
+    Bug {
+        name: "a renewal of a lease is not noticed",
+        file: "engine/sharing.rs",
+        good: "a.owner == b.owner && renewal(a) == renewal(b)",
+        bad: "a.owner == b.owner && (true || renewal(a) == renewal(b))",
+        caught_by: "replicas::clocks_may_be",
+    },
+    Bug {
+        name: "any number of resources is deleted at once",
+        file: "engine/release/removals.rs",
+        good: "if deleted.len() > most {",
+        bad: "if deleted.len() > most && false {",
+        caught_by: "--lib",
     },
 ];
