@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 /// Failures in a row that open the breaker.
 const FAILURES_MAX: u32 = 10;
-/// How long it stays open before one call is let through.
-const OPEN_FOR: Duration = Duration::from_secs(15);
+/// How long it stays open before one call is let through: a third of a lease, so that a short outage of DynamoDB
+/// does not cost the leases.
+const OPEN_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 pub struct Breaker {

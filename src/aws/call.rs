@@ -73,12 +73,13 @@ impl Session {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        let limiter = self.guards().limiter(service, operation);
         let breaker = self.guards().breaker(service);
         if !breaker.admits() {
             return Err(AwsError::paused(service, operation));
         }
         let asked = Instant::now();
-        self.guards().limiter(service, operation).take().await;
+        limiter.take().await;
         let begun = Instant::now();
         if let Some(metrics) = self.metrics() {
             let waited = (begun - asked).as_secs_f64();
@@ -101,6 +102,9 @@ impl Session {
         if let Err(error) = &result {
             span.record("otel.status_code", "ERROR");
             span.record("otel.status_description", error.class.reason());
+        }
+        if matches!(&result, Err(error) if error.class == Class::Throttled) {
+            limiter.throttled();
         }
         // How long a function runs is its own making: it says nothing of Lambda.
         let is_of_service = operation != "Invoke";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::rate_limit::{Quota, RateLimiter};
+use super::rate_limit::{Quota, RateLimiter, Sharers};
 use super::service::Service;
 
 #[derive(Debug)]
@@ -44,8 +44,8 @@ struct RateLimiters {
 }
 
 impl Guards {
-    pub(super) fn new(quota_scale: f64, closed: Arc<Notify>) -> Self {
-        let limiter = |quota| RateLimiter::of(quota, quota_scale);
+    pub(super) fn new(quota_scale: f64, sharers: &Sharers, closed: Arc<Notify>) -> Self {
+        let limiter = |quota| RateLimiter::of(quota, quota_scale, sharers.clone());
         let limiters = RateLimiters {
             lambda_get_function: limiter(Quota::LambdaGetFunction),
             lambda_control: limiter(Quota::LambdaControl),

@@ -1,8 +1,11 @@
 //! How many calls a second trueup makes to one service of one account and region.
 //!
 //! AWS throttles by account, region and service, so an operator that spends the whole quota
-//! starves everybody else. The defaults stay well under AWS's own.
+//! starves everybody else. The defaults stay well under AWS's own, and the daemons of one store divide them.
+//! Where AWS throttles all the same, somebody else spends too: the pace is halved, and grows back steadily.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -12,6 +15,33 @@ use super::service::Service;
 
 /// The timer's resolution.
 const TICK: Duration = Duration::from_millis(1);
+/// The part of the pace that is left at least, however often AWS throttles.
+const LEAST: f64 = 1.0 / 16.0;
+/// The part of the pace that comes back each second: all of it in 20 s.
+const REGAINED_A_SECOND: f64 = 0.05;
+/// Calls that are under way together are throttled together: the pace is halved once for them.
+const HALVED_EVERY: Duration = Duration::from_secs(1);
+
+/// How many daemons divide the quotas. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Sharers(Arc<AtomicUsize>);
+
+impl Default for Sharers {
+    /// One daemon has all.
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(1)))
+    }
+}
+
+impl Sharers {
+    pub fn set(&self, daemons: usize) {
+        self.0.store(daemons.max(1), Ordering::Relaxed);
+    }
+
+    fn count(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64
+    }
+}
 
 /// Calls that share one of AWS's quotas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +84,17 @@ impl Quota {
 pub struct RateLimiter {
     per_second: f64,
     burst: f64,
+    sharers: Sharers,
+    pace: std::sync::Mutex<Pace>,
     state: Mutex<State>,
+}
+
+/// The part of the rate that is used.
+#[derive(Debug)]
+struct Pace {
+    part: f64,
+    at: Instant,
+    halved_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -64,13 +104,15 @@ struct State {
 }
 
 impl RateLimiter {
-    pub fn new(per_second: f64, burst: f64) -> Self {
-        let state = Mutex::new(State { tokens: burst, filled: Instant::now() });
-        Self { per_second, burst, state }
+    pub fn new(per_second: f64, burst: f64, sharers: Sharers) -> Self {
+        let now = Instant::now();
+        let state = Mutex::new(State { tokens: burst, filled: now });
+        let pace = std::sync::Mutex::new(Pace { part: 1.0, at: now, halved_at: None });
+        Self { per_second, burst, sharers, pace, state }
     }
 
     /// The default of a quota, for an account that has so many times AWS's default quotas.
-    pub fn of(quota: Quota, scale: f64) -> Self {
+    pub fn of(quota: Quota, scale: f64, sharers: Sharers) -> Self {
         let (per_second, burst) = match quota {
             // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: GetFunction takes
             // 100 a second, GetPolicy 15, and the rest of the control plane 15 together.
@@ -91,7 +133,31 @@ impl RateLimiter {
             Quota::DynamoDbItems => (500.0, 500.0),
             Quota::Other => (100.0, 100.0),
         };
-        Self::new(per_second * scale, burst * scale)
+        Self::new(per_second * scale, burst * scale, sharers)
+    }
+
+    /// AWS throttled a call: the pace is halved.
+    pub fn throttled(&self) {
+        let now = Instant::now();
+        let mut pace = self.pace(now);
+        if pace.halved_at.is_none_or(|at| now - at >= HALVED_EVERY) {
+            pace.part = (pace.part / 2.0).max(LEAST);
+            pace.halved_at = Some(now);
+        }
+    }
+
+    /// Calls a second at this moment.
+    fn rate(&self, now: Instant) -> f64 {
+        self.per_second * self.pace(now).part / self.sharers.count()
+    }
+
+    fn pace(&self, now: Instant) -> std::sync::MutexGuard<'_, Pace> {
+        // Numbers are whole, whoever panicked.
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let regained = now.saturating_duration_since(pace.at).as_secs_f64() * REGAINED_A_SECOND;
+        pace.part = (pace.part + regained).min(1.0);
+        pace.at = now;
+        pace
     }
 
     /// Waits for one call's worth.
@@ -99,14 +165,17 @@ impl RateLimiter {
         let mut state = self.state.lock().await;
         loop {
             let now = Instant::now();
-            let earned = (now - state.filled).as_secs_f64() * self.per_second;
-            state.tokens = (state.tokens + earned).min(self.burst);
+            let per_second = self.rate(now);
+            let earned = (now - state.filled).as_secs_f64() * per_second;
+            // A share of the burst, and one call at least.
+            let burst = (self.burst / self.sharers.count()).max(1.0);
+            state.tokens = (state.tokens + earned).min(burst);
             state.filled = now;
             if state.tokens >= 1.0 {
                 state.tokens -= 1.0;
                 return;
             }
-            let missing = (1.0 - state.tokens) / self.per_second;
+            let missing = (1.0 - state.tokens) / per_second;
             // At least a tick of the timer: rounding must not make this a loop without a pause.
             // The lock is held on purpose: those behind keep their order.
             tokio::time::sleep(Duration::from_secs_f64(missing).max(TICK)).await;
@@ -120,16 +189,53 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_is_free_and_the_rest_is_paced() {
-        let limiter = RateLimiter::new(10.0, 5.0);
+        let limiter = RateLimiter::new(10.0, 5.0, Sharers::default());
         let begin = Instant::now();
         for _ in 0..5 {
             limiter.take().await;
         }
         assert_eq!(begin.elapsed(), Duration::ZERO);
-        for _ in 0..20 {
+        let seconds = seconds_of(&limiter, 20).await;
+        assert!((1.9..2.2).contains(&seconds), "{seconds}");
+    }
+
+    async fn seconds_of(limiter: &RateLimiter, calls: usize) -> f64 {
+        let begun = Instant::now();
+        for _ in 0..calls {
             limiter.take().await;
         }
-        let seconds = begin.elapsed().as_secs_f64();
-        assert!((1.9..2.2).contains(&seconds), "{seconds}");
+        begun.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn daemons_divide_a_quota() {
+        let sharers = Sharers::default();
+        let limiter = RateLimiter::new(30.0, 1.0, sharers.clone());
+        let alone = seconds_of(&limiter, 60).await;
+        sharers.set(3);
+        let shared = seconds_of(&limiter, 60).await;
+        assert!((1.9..2.2).contains(&alone) && (5.9..6.3).contains(&shared), "{alone} {shared}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_halves_the_pace_which_grows_back() {
+        let limiter = RateLimiter::new(100.0, 1.0, Sharers::default());
+        seconds_of(&limiter, 1).await;
+        // One burst of refusals counts once.
+        (0..5).for_each(|_| limiter.throttled());
+        let halved = limiter.rate(Instant::now());
+        assert!((49.0..51.0).contains(&halved), "{halved}");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        limiter.throttled();
+        let again = limiter.rate(Instant::now());
+        assert!((27.0..28.0).contains(&again), "half of 55: {again}");
+        for _ in 0..20 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            limiter.throttled();
+        }
+        let least = limiter.rate(Instant::now());
+        assert!((6.0..7.0).contains(&least), "it never stops: {least}");
+        tokio::time::advance(Duration::from_secs(20)).await;
+        assert_eq!(limiter.rate(Instant::now()), 100.0);
     }
 }

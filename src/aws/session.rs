@@ -16,6 +16,7 @@ use super::error::{AwsError, Class};
 use super::guards::Guards;
 use super::metrics::AwsMetrics;
 use super::owner::BucketOwner;
+use super::rate_limit::Sharers;
 use super::reply::ReplyCheck;
 use super::service::Service;
 use crate::model::Clock;
@@ -66,6 +67,7 @@ impl TimeSource for ClockTime {
 pub struct Sessions {
     base: SdkConfig,
     quota_scale: f64,
+    sharers: Sharers,
     web: Arc<dyn Web>,
     metrics: Option<AwsMetrics>,
     open: Arc<Mutex<HashMap<Target, Session>>>,
@@ -103,6 +105,7 @@ impl Sessions {
         Self {
             base: loader.load().await,
             quota_scale: connection.quota_scale.unwrap_or(1.0),
+            sharers: Sharers::default(),
             web: connection.web.clone().unwrap_or_else(network),
             metrics,
             open: Arc::default(),
@@ -114,6 +117,11 @@ impl Sessions {
     /// Told whenever the breaker of some service closes: what was paused can be done now.
     pub fn breaker_closed(&self) -> Arc<Notify> {
         Arc::clone(&self.closed)
+    }
+
+    /// So many daemons work on the same accounts: each has its part of the quotas.
+    pub fn divide_quotas(&self, daemons: usize) {
+        self.sharers.set(daemons);
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -168,9 +176,10 @@ impl Sessions {
         }
         let place = (target.account_id.clone(), region.clone(), target.endpoint_url.clone());
         let mut guards = self.guards.lock().await;
-        let guards = guards
-            .entry(place)
-            .or_insert_with(|| Arc::new(Guards::new(self.quota_scale, Arc::clone(&self.closed))));
+        let guards = guards.entry(place).or_insert_with(|| {
+            let closed = Arc::clone(&self.closed);
+            Arc::new(Guards::new(self.quota_scale, &self.sharers, closed))
+        });
         let (guards, web) = (Arc::clone(guards), Arc::clone(&self.web));
         let session = Session::new(&config, region, guards, web, self.metrics.clone());
         open.insert(target.clone(), session.clone());

@@ -33,12 +33,12 @@ pub(super) struct RunArgs {
     /// Seeds all jitter; at random where it is not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// Names this daemon for people: what it holds is held by this name with something of its own, so that two
-    /// of one name are two.
+    /// A name for this daemon, as people see it in `trueup get members` and in logs. The process adds something
+    /// to it: two daemons of the same name do not share their leases.
     #[arg(long, alias = "holder", env = "TRUEUP_LEASE_OWNER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     lease_owner: Option<String>,
-    /// A daemon that dies is succeeded after so long, and the store is written to three times as often for each
-    /// environment. From 2s to 10m.
+    /// After so long without a renewal, another daemon takes an environment over. Leases are renewed after a third
+    /// of it, one write to the store each. From 2s to 10m.
     #[arg(long, env = "TRUEUP_LEASE_DURATION", default_value = "15s", value_parser = lease_duration, value_name = "TIME")]
     lease_duration: Duration,
     /// Objects that are not well have metrics of their own, in environments of up to so many objects.

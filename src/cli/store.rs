@@ -54,6 +54,7 @@ pub(super) async fn run(connected: &Connected, args: &StoreArgs) -> Result<(), C
     }
     match left {
         0 => Ok(()),
+        1 => Err(CliError::refused("one record is damaged")),
         many => Err(CliError::refused(format!("{many} records are damaged"))),
     }
 }
@@ -76,7 +77,7 @@ fn tell(verified: &Verified, rows: &[(&Finding, bool)], collected: usize) -> Res
         );
     }
     say!(
-        "{} environments, {} releases, {} objects and {} other records were checked; {} are damaged",
+        "checked: {} environments, {} releases, {} objects, {} other records; damaged: {}",
         verified.environments,
         verified.releases,
         verified.objects,

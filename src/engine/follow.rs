@@ -87,6 +87,8 @@ pub(super) enum News {
 pub(super) struct Taken {
     pub lease: Lease,
     pub lease_end: LeaseEnd,
+    /// Another daemon had it, and did not give it back.
+    pub was_taken_away: bool,
     pub statuses: BTreeMap<ObjectId, Arc<StatusRecord>>,
     /// Objects whose record cannot be read.
     pub unreadable: BTreeSet<ObjectId>,
@@ -129,7 +131,9 @@ impl Follower {
         }
         let digests = statuses.values().flat_map(|s| s.digests().cloned()).collect();
         let lease = self.fetch_under(name, &digests, lease, &lease_end).await?;
-        let taken = Taken { lease, lease_end, statuses, unreadable, rollout, request };
+        let was_taken_away = seen.is_some_and(|seen| !seen.is_released);
+        let taken =
+            Taken { lease, lease_end, was_taken_away, statuses, unreadable, rollout, request };
         Ok(News::Taken(Box::new(taken)))
     }
 

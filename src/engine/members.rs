@@ -113,8 +113,8 @@ impl Members {
     }
 
     /// Nobody came or went for a while: it is worth to move environments. One that starts with others would
-    /// otherwise take all, and give most away again.
+    /// otherwise take all, and give most away again; and one that dies again and again would get some each time.
     pub fn is_settled(&self) -> bool {
-        self.settled.elapsed() >= self.own.duration() / 3
+        self.settled.elapsed() >= self.own.duration()
     }
 }

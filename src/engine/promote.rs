@@ -67,7 +67,7 @@ impl Engine {
         let (now, present) = (self.cx.clock.now(), Instant::now());
         let Some(environment) = self.world.environments.get(name) else { return };
         let Some(promotion) = takes_promotion(environment, now).cloned() else { return };
-        let seen = environment.head.release;
+        let (seen, lease_end) = (environment.head.release, environment.lease_end.clone());
         let Some(release) = current.get(&promotion.from).copied() else { return };
         if current.get(&**name) != Some(&seen) || is_considered(environment, &promotion, release) {
             return;
@@ -82,7 +82,9 @@ impl Engine {
         *next = NextPromotion { tried: Some(what), again_at: None, until: Some(present + LONGEST) };
         let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
         self.ask(async move {
-            let again_after = attempt(&cx, &environment, &promotion, release, seen).await;
+            let attempt = attempt(&cx, &environment, &promotion, release, seen);
+            // Packages that were copied by then lie where the next daemon looks for them.
+            let again_after = lease_end.during(attempt).await.unwrap_or(Some(AGAIN_AFTER));
             Answer::Promoted(Tried { environment, again_after })
         });
     }

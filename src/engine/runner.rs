@@ -215,8 +215,9 @@ impl Engine {
 
     /// What is done every second or so.
     fn watch(&mut self) {
-        self.keep_leases();
+        // Renewing is work under way, too.
         self.hand_over();
+        self.keep_leases();
         if !self.is_stopping {
             self.ask_for_heads();
         }
@@ -504,9 +505,9 @@ impl Engine {
         for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
             self.stand_by(&name);
         }
-        let (store, own) = (self.cx.store.clone(), self.members.own().clone());
+        let (store, own) = (self.cx.store.clone(), self.members.own().owner.clone());
         self.ask(async move {
-            if let Err(error) = store.forget_member(&own).await {
+            if let Err(error) = store.remove_member(&own).await {
                 warn!(%error, "this daemon's record stays in the store; the others forget it");
             }
             Answer::Told

@@ -1,7 +1,7 @@
 //! Which environments are this daemon's: what it takes, keeps, and gives to others.
 //!
-//! Guarantees: an environment is taken only if it is this daemon's share and its lease is over; one that is
-//! another's share is given up in order, with nothing under way. What a lease protects is said in `lease.rs`.
+//! Guarantees: an environment is taken only if its lease is over, and only if it is this daemon's share, or whose it
+//! is does not take it; one that is another's share is given up in order, with nothing under way. What a lease protects is said in `lease.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,6 +64,12 @@ impl Sharing {
             is_own || lease.seen.is_released || lease.is_silent_for(lease.seen.duration())
         })
     }
+
+    /// Whoever should have it does not take it.
+    fn is_left_over(&self, name: &Arc<str>, owner: &str) -> bool {
+        let is_old = |lease: &Unchanged<Lease>| lease.is_silent_for(lease.seen.duration() * 2);
+        self.is_free(name, owner) && self.leases.get(name).is_some_and(is_old)
+    }
 }
 
 impl Engine {
@@ -103,6 +109,7 @@ impl Engine {
             .filter(|(name, environment)| !environment.is_leaving && !own.contains(*name))
             .filter_map(|(name, _)| Some((Arc::clone(name), (*shares.get(&**name)?).to_owned())))
             .collect();
+        self.cx.sessions.divide_quotas(live.len());
         self.cx.metrics.members.set(i64::try_from(live.len()).unwrap_or(i64::MAX));
         self.health.set_shares(self.world.environments.len(), burdens.len(), live.len());
         self.sharing.own = own;
@@ -121,7 +128,8 @@ impl Engine {
     /// Takes an environment that should be this daemon's, once nobody has it. A request that was made before it is
     /// taken is answered by the first observation.
     pub(super) fn take_if_ours(&mut self, name: &Arc<str>, request: Option<&ReconcileRequest>) {
-        let is_ours = self.sharing.own.contains(name) && !self.is_stopping;
+        let is_left_over = self.sharing.is_left_over(name, &self.config.owner);
+        let is_ours = (self.sharing.own.contains(name) || is_left_over) && !self.is_stopping;
         if is_ours && let Some(error) = self.sharing.damaged.remove(name) {
             return self.cannot_follow(Arc::clone(name), error);
         }
@@ -146,6 +154,7 @@ impl Engine {
 
     /// Renews the leases of which a part is gone.
     pub(super) fn keep_leases(&mut self) {
+        self.reread_records();
         let due = |(name, environment): (&Arc<str>, &EnvironmentState)| {
             environment.lease_end.is_due().then(|| {
                 let objects = environment.is_loaded().then_some(environment.objects.len());
@@ -166,6 +175,26 @@ impl Engine {
                 let news = follower.renew(&lease, said).await;
                 Answer::Lease(Followed { environment: name, epoch: Some(lease.epoch), news })
             });
+        }
+    }
+
+    /// A daemon that died or was stopped may have had a write to the store on its way when this one read its records.
+    /// Once that must have come, each record is read again before it is relied on.
+    fn reread_records(&mut self) {
+        let now = Instant::now();
+        let due = |(name, environment): (&Arc<str>, &mut EnvironmentState)| {
+            let is_due = environment.reread_at.is_some_and(|at| now >= at);
+            is_due.then(|| {
+                environment.reread_at = None;
+                (Arc::clone(name), environment.ids())
+            })
+        };
+        let due: Vec<_> = self.world.environments.iter_mut().filter_map(due).collect();
+        for (environment, ids) in due {
+            for id in ids {
+                self.track(&ObjectKey { environment: Arc::clone(&environment), id }).is_unsure =
+                    true;
+            }
         }
     }
 

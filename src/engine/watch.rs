@@ -22,6 +22,7 @@ use super::release::{Collected, MoveError, collect_garbage, garbage};
 use super::runner::Engine;
 use super::tracked::TrackedEnvironment;
 use super::world::EnvironmentState;
+use crate::aws::CALL_TIMEOUT;
 use crate::kinds::environment;
 use crate::model::{ObjectId, ObjectKey};
 use crate::store::{EventKind, Head, Lease, Member, Release, Store, StoreError};
@@ -332,9 +333,9 @@ impl Engine {
         let Some(environment) = self.world.environments.get(name).filter(|e| e.is_loaded()) else {
             return;
         };
-        let keep = environment.spec.history_limit();
+        let (keep, lease_end) = (environment.spec.history_limit(), environment.lease_end.clone());
         let (cx, name) = (Arc::clone(&self.cx), Arc::clone(name));
-        self.collecting.spawn(async move {
+        let collect = async move {
             match forget_old(&cx, &name, keep).await {
                 Ok(Collected { releases: 0, .. }) => {}
                 Ok(Collected { releases, packages }) => {
@@ -353,6 +354,10 @@ impl Engine {
                     warn!(environment = %name, %error, "records that no release refers to stay in the store; tried again in a day");
                 }
             }
+        };
+        self.collecting.spawn(async move {
+            // What is left is collected the next time.
+            let _ = lease_end.during(collect).await;
         });
     }
 
@@ -431,7 +436,8 @@ impl Engine {
 
     /// An environment that is this daemon's from now on.
     fn took(&mut self, name: &Arc<str>, taken: Taken) {
-        let Taken { lease, lease_end, statuses, unreadable, rollout, request } = taken;
+        let Taken { lease, lease_end, was_taken_away, statuses, unreadable, rollout, request } =
+            taken;
         let unseen = Head {
             environment: name.to_string(),
             release: 0,
@@ -452,6 +458,7 @@ impl Engine {
         let lease = (lease, lease_end);
         let mut state = EnvironmentState::new(unseen, lease, statuses, unreadable, rollout);
         state.is_leaving = self.is_stopping;
+        state.reread_at = was_taken_away.then(|| Instant::now() + CALL_TIMEOUT);
         self.world.environments.insert(Arc::clone(name), state);
         // Its release is asked for at once, by the head as it is now.
         self.ask_for_heads();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::follow::Objects;
 use super::lease::LeaseEnd;
@@ -42,6 +43,8 @@ pub struct EnvironmentState {
     /// It is another daemon's from now on: nothing more is begun, and the lease is given back once nothing is
     /// under way.
     pub is_leaving: bool,
+    /// When its records are read again, where the daemon of before did not give it back.
+    pub reread_at: Option<Instant>,
     /// How far the current release is; `None` until it was begun.
     pub rollout: Option<Rollout>,
     /// The same as the store has it.
@@ -74,6 +77,7 @@ impl EnvironmentState {
             lease,
             lease_end,
             is_leaving: false,
+            reread_at: None,
             recorded: rollout.clone(),
             rollout,
             released_at: None,

@@ -250,8 +250,13 @@ impl Store {
             Over::Seen(seen) => match seen.first_end {
                 Some(end) => of(seen, "epoch = :epoch AND holder = :owner AND expiresAt = :end")
                     .expression_attribute_values(":end", text(end.to_string())),
-                None => of(seen, "epoch = :epoch AND holder = :owner AND renewals = :renewals")
-                    .expression_attribute_values(":renewals", number(seen.renewals)),
+                // The number alone may come twice: the answer to a renewal that gave it may be lost.
+                None => {
+                    let same = "epoch = :epoch AND holder = :owner AND renewals = :renewals AND renewedAt = :at";
+                    of(seen, same)
+                        .expression_attribute_values(":renewals", number(seen.renewals))
+                        .expression_attribute_values(":at", text(seen.renewed_at.to_string()))
+                }
             },
         };
         match self.session().write(Service::DynamoDb, "PutItem", call.send()).await {

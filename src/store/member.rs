@@ -84,8 +84,21 @@ impl Store {
             .dynamodb()
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item(MEMBERS, &member.owner, member)?));
-        let written = self.session().write(Service::DynamoDb, "PutItem", call.send()).await;
+            .set_item(Some(item(MEMBERS, &member.owner, member)?))
+            // One that comes late says nothing any more.
+            .condition_expression("attribute_not_exists(pk) OR beats < :beats")
+            .expression_attribute_values(":beats", number(member.beats));
+        match self.session().write(Service::DynamoDb, "PutItem", call.send()).await {
+            Err(error) if error.class == Class::Conflict => Ok(()),
+            written => written.map(drop).map_err(|error| self.failed(error)),
+        }
+    }
+
+    /// Takes a daemon's own record away, when it ends.
+    pub async fn remove_member(&self, owner: &str) -> Result<(), StoreError> {
+        let call = self.session().dynamodb().delete_item().table_name(&self.table);
+        let call = call.set_key(Some(key(MEMBERS, owner))).send();
+        let written = self.session().write(Service::DynamoDb, "DeleteItem", call).await;
         written.map(drop).map_err(|error| self.failed(error))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: each record is read as the daemon reads it, and each content-addressed one is held against its
 //! digest. Mending deletes records that nothing needs, and changes none: what a release that may become current, a
-//! head or an object's record says is a person's to restore.
+//! head, a lease or an object's record says is a person's to restore, and so is what only a newer version of trueup
+//! may be able to read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,9 @@ impl Verified {
         if !error.is_damage() {
             return Err(error);
         }
+        // What this version cannot read, a newer one may have written.
+        let is_of_newer = matches!(error, StoreError::Unreadable { .. }) && !environment.is_empty();
+        let mend = if is_of_newer { restore() } else { mend };
         self.findings.push(Finding { environment: environment.to_owned(), error, mend });
         Ok(())
     }
@@ -74,7 +78,7 @@ fn person(advice: impl Into<String>) -> Mend {
 }
 
 fn restore() -> Mend {
-    person("restore this record from a backup of the table")
+    person("run the newest version of trueup, or restore this record from a backup of the table")
 }
 
 fn delete(pk: impl Into<String>, sk: impl Into<String>, why: &'static str) -> Mend {
@@ -105,8 +109,12 @@ impl Store {
         for (name, lease) in self.leases().await? {
             verified.records += 1;
             if let Err(error) = lease {
-                let why = "the next daemon takes the environment anew";
-                verified.found(&name, error, delete(LEASES, &name, why))?;
+                // Whoever holds it relies on it until it is over.
+                let advice = format!(
+                    "stop every daemon, delete the item `{LEASES}`/`{name}` from the table, and start them again: one \
+                     of them takes {name} anew"
+                );
+                verified.found(&name, error, person(advice))?;
             }
         }
         for (owner, member) in self.member_records().await? {
@@ -187,7 +195,9 @@ impl Store {
         used.extend(digests.iter().map(|digest| spec_key(digest)));
         verified.objects += digests.len();
         match self.first_unsound(name, &digests).await? {
-            Some(error) => verified.found(name, error, mend),
+            Some(error @ StoreError::Missing { .. }) => verified.found(name, error, mend),
+            // It may have fields that only a newer version knows.
+            Some(error) => verified.found(name, error, restore()),
             None => Ok(()),
         }
     }
@@ -201,14 +211,14 @@ impl Store {
         for (release, rollout) in self.rollouts(name, usize::MAX).await? {
             verified.records += 1;
             if let Err(error) = rollout {
-                let mend = match current == Some(release) {
-                    true => person(format!(
-                        "apply other content to {name}: its own rollout begins anew"
-                    )),
-                    false => {
+                let mend = match current {
+                    Some(current) if release < current => {
                         let why = "what that release came to is not known any more";
                         delete(partition(name), rollout_key(release), why)
                     }
+                    _ => person(format!(
+                        "apply other content to {name}: its own rollout begins anew"
+                    )),
                 };
                 verified.found(name, error, mend)?;
             }

@@ -231,3 +231,27 @@ async fn a_daemon_that_does_not_reach_the_store_writes_nothing_once_its_lease_is
     wait(3).await;
     assert_eq!(leases(&harness).await["shop"].owner, "a");
 }
+
+/// A write of the daemon before, which was on its way when the next one read the records.
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_daemon_wrote_late_does_not_stay() {
+    let harness = Harness::new().await;
+    harness.apply(&environment("shop", 1)).await;
+    let a = replica(&harness, "a");
+    harness.until_ready("shop").await;
+    drop(a);
+    let b = replica(&harness, "b");
+    while leases(&harness).await["shop"].owner != "b" {
+        wait(1).await;
+    }
+    wait(2).await;
+    let sound = harness.status("shop", "Table/t0").await.unwrap();
+    assert_eq!(sound.epoch, 1, "nothing has changed since");
+    let mut late = sound.clone();
+    late.outputs.clear();
+    harness.store.put_status("shop", &late).await.unwrap();
+    wait(120).await;
+    let mended = harness.status("shop", "Table/t0").await.unwrap();
+    assert_eq!((mended.epoch, mended.outputs), (2, sound.outputs));
+    b.stop().await;
+}

@@ -34,8 +34,8 @@ fn set_number(item: &mut Item, field: &str, number: u64) {
 }
 
 /// What is done to one record, who mends it, and what is said of it.
-const DAMAGES: [(&str, &str, Damage, &str, &str); 8] = [
-    ("leases", "shop", |item| set_number(item, "epoch", u64::MAX), "delete", "the lease of shop"),
+const DAMAGES: [(&str, &str, Damage, &str, &str); 9] = [
+    ("leases", "shop", |item| set_number(item, "epoch", u64::MAX), "person", "the lease of shop"),
     (
         "members",
         "",
@@ -45,7 +45,21 @@ const DAMAGES: [(&str, &str, Damage, &str, &str); 8] = [
     ),
     ("env#shop", "rollout#0000000001", |item| set_number(item, "epoch", 99), "delete", "rollout"),
     ("env#shop", "rollout#0000000003", |item| set_number(item, "epoch", 99), "person", "rollout"),
-    ("env#shop", "release#0000000001", |item| drop(item.remove("objects")), "forget", "release"),
+    (
+        "env#shop",
+        "release#0000000001",
+        |item| drop(item.insert("author".to_owned(), S("eve".to_owned()))),
+        "forget",
+        "release",
+    ),
+    // As a newer version might write it.
+    (
+        "env#shop",
+        "release#0000000001",
+        |item| drop(item.insert("new".to_owned(), S("field".to_owned()))),
+        "person",
+        "release",
+    ),
     ("env#shop", "release#0000000003", |item| drop(item.remove("objects")), "person", "release"),
     (
         "env#shop",

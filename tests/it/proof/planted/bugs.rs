@@ -766,8 +766,8 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a daemon takes what is another's share",
         file: "engine/sharing.rs",
-        good: "let is_ours = self.sharing.own.contains(name) && !self.is_stopping;",
-        bad: "let is_ours = !self.is_stopping;",
+        good: "let is_ours = (self.sharing.own.contains(name) || is_left_over) && !self.is_stopping;",
+        bad: "let is_ours = (is_left_over || true) && !self.is_stopping;",
         caught_by: "replicas::replicas_share",
     },
     Bug {
