@@ -109,8 +109,12 @@ fn a_daemon_that_was_stopped_at_any_call_does_nothing_once_others_have_taken_ove
     let work = || {
         while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (end, calls, late) = stopped_at(&manifests, fault);
-            let count = |action: &&&str| calls.iter().filter(|c| c.action() == **action).count();
-            let twice: Vec<_> = CREATES.iter().filter(|create| count(create) != 1).collect();
+            let count = |action: &str| calls.iter().filter(|c| c.action() == action).count();
+            // The one call that was on its way may be a create, which AWS refuses: all but an app's, of which it
+            // would make a second one.
+            let spare = |create: &str| if create == "amplify:CreateApp" { 0 } else { late.min(1) };
+            let is_wrong = |create: &&&str| !(1..=1 + spare(create)).contains(&count(create));
+            let twice: Vec<_> = CREATES.iter().filter(is_wrong).collect();
             let difference = difference(&reference, &end).unwrap_or_default();
             late_in_all.fetch_add(late, Ordering::Relaxed);
             if !twice.is_empty() || !difference.is_empty() || late > 1 {
