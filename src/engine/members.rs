@@ -77,7 +77,8 @@ impl Members {
         &self.own
     }
 
-    /// Takes what the store has, once it has a beat of this daemon. Returns those that have been silent for so long that they can be forgotten.
+    /// Takes what the store has, once it has a beat of this daemon. Returns those that were silent for so long that
+    /// they can be forgotten.
     pub fn saw(&mut self, members: Vec<Member>) -> Vec<Member> {
         let owner = self.own.owner.clone();
         let others = || members.iter().filter(|member| member.owner != owner).take(MEMBERS_MAX);

@@ -1,7 +1,9 @@
 //! Which environments are this daemon's: what it takes, keeps, and gives to others.
 //!
-//! Guarantees: an environment is taken only if its lease is over, and only if it is this daemon's share, or whose it
-//! is does not take it; one that is another's share is given up in order, with nothing under way. What a lease protects is said in `lease.rs`.
+//! Guarantees: an environment is taken only once its lease is over, and only if it is this daemon's share or stays
+//! free for long. One that is another daemon's share is given back with nothing under way.
+//!
+//! Left to others: when a lease is over (`lease.rs`), and what the shares are (`share.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,7 +67,7 @@ impl Sharing {
         })
     }
 
-    /// Whoever should have it does not take it.
+    /// It is free for so long that the daemon whose share it is does not seem to take it.
     fn is_left_over(&self, name: &Arc<str>, owner: &str) -> bool {
         let is_old = |lease: &Unchanged<Lease>| lease.is_silent_for(lease.seen.duration() * 2);
         self.is_free(name, owner) && self.leases.get(name).is_some_and(is_old)

@@ -34,7 +34,7 @@ pub struct Finding {
 pub enum Mend {
     /// The record goes; `why` says what is lost by that.
     Delete { pk: String, sk: String, why: &'static str },
-    /// The releases before the current one that are damaged are forgotten.
+    /// This release, which came before the current one, is forgotten.
     Forget { release: u64 },
     /// A person has to do something.
     Person { advice: String },
