@@ -31,17 +31,8 @@ pub(super) struct Members {
 
 impl Members {
     pub fn new(owner: &str, duration: Duration, now: Timestamp) -> Self {
-        let own = Member {
-            owner: owner.to_owned(),
-            beats: 0,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            started_at: now,
-            beat_at: now,
-            is_leaving: false,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
         Self {
-            own,
+            own: Member::new(owner, duration, now),
             beat_at: None,
             others: BTreeMap::new(),
             settled: Instant::now(),

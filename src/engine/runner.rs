@@ -505,13 +505,6 @@ impl Engine {
         for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
             self.stand_by(&name);
         }
-        let (store, own) = (self.cx.store.clone(), self.members.own().owner.clone());
-        self.ask(async move {
-            if let Err(error) = store.remove_member(&own).await {
-                warn!(%error, "this daemon's record stays in the store; the others forget it");
-            }
-            Answer::Told
-        });
         let deadline = Instant::now() + RELEASE_TIMEOUT;
         while !self.asked.is_empty() {
             let answer = tokio::time::timeout_at(deadline, self.asked.next()).await;
@@ -527,6 +520,11 @@ impl Engine {
                     break;
                 }
             }
+        }
+        // Last: a beat that was still on its way would bring the record back.
+        let removed = self.cx.store.remove_member(&self.members.own().owner);
+        if !matches!(tokio::time::timeout(RELEASE_TIMEOUT, removed).await, Ok(Ok(()))) {
+            warn!("this daemon's record stays in the store; the others forget it");
         }
         info!("stopped");
     }

@@ -73,10 +73,16 @@ pub struct Renewal {
 pub(super) const EPOCH_MAX: u64 = 1 << 40;
 
 /// No daemon takes a lease for longer.
-pub const LEASE_DURATION_MAX: Duration = Duration::from_secs(3600);
+const LEASE_DURATION_MAX: Duration = Duration::from_secs(3600);
 
 /// People's clocks may be apart by so much before a daemon that lives is taken for one that does not.
-pub(super) const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
+
+/// What a daemon says every so often was said lately, for people.
+pub(super) fn is_recent(said_at: Timestamp, every: Duration, now: Timestamp) -> bool {
+    let lasts = SignedDuration::try_from(every).unwrap_or(SignedDuration::MAX);
+    now.duration_since(said_at) <= lasts.saturating_add(CLOCKS_APART)
+}
 
 fn damaged(environment: &str, how: String) -> StoreError {
     StoreError::Damaged { what: format!("the lease of {environment}"), how }
@@ -139,9 +145,7 @@ impl Lease {
 
     /// Somebody seems to hold it, for people: their clock and the owner's may be apart.
     pub fn is_held(&self, now: Timestamp) -> bool {
-        let lasts = SignedDuration::try_from(self.duration()).unwrap_or(SignedDuration::MAX);
-        !self.is_released
-            && now.duration_since(self.renewed_at) <= lasts.saturating_add(CLOCKS_APART)
+        !self.is_released && is_recent(self.renewed_at, self.duration(), now)
     }
 }
 

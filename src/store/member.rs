@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::item::{item, key, number};
+use super::lease::{is_recent, milliseconds};
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 
@@ -38,6 +39,19 @@ pub struct Member {
 }
 
 impl Member {
+    /// A daemon that starts, and has not beaten yet.
+    pub fn new(owner: &str, duration: Duration, now: Timestamp) -> Self {
+        Self {
+            owner: owner.to_owned(),
+            beats: 0,
+            duration_ms: milliseconds(duration),
+            started_at: now,
+            beat_at: now,
+            is_leaving: false,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
     /// How long it may be silent.
     pub fn duration(&self) -> Duration {
         Duration::from_millis(self.duration_ms)
@@ -45,8 +59,7 @@ impl Member {
 
     /// It was heard of lately, for people: their clock and its own may be apart.
     pub fn is_heard(&self, now: Timestamp) -> bool {
-        let lasts = SignedDuration::try_from(self.duration()).unwrap_or(SignedDuration::MAX);
-        now.duration_since(self.beat_at) <= lasts.saturating_add(super::lease::CLOCKS_APART)
+        is_recent(self.beat_at, self.duration(), now)
     }
 }
 

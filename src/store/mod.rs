@@ -44,7 +44,7 @@ pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
-pub use lease::{LEASE_DURATION_MAX, Lease, Renewal};
+pub use lease::{Lease, Renewal};
 pub use member::Member;
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
