@@ -77,13 +77,7 @@ pub fn shop_folder(folder: &Path, manifests: &str) -> PathBuf {
 
 /// Applies the manifests to an account of their own, and kills the daemon where the fault says.
 fn run(manifests: &Path, fault: Option<&str>) -> (Live, Vec<String>) {
-    let aws = Served::start();
-    aws.done(&["init", "--bucket", "artifacts"]);
-    // Uids repeat where the store's id does.
-    let name = r#"{"TableName":"trueup","Key":{"pk":{"S":"store"},"sk":{"S":"identity"}},"UpdateExpression":"SET id = :id","ExpressionAttributeValues":{":id":{"S":"the-store"}}}"#;
-    aws.ask("dynamodb", "POST", "/", "DynamoDB_20120810.UpdateItem", name);
-    aws.apply(manifests);
-    aws.sandbox.calls().clear();
+    let aws = Served::with(manifests);
     if let Some(fault) = fault {
         aws.sandbox.faults().inject(fault.parse::<trueup::sandbox::Fault>().unwrap().of(DAEMON));
         let first = aws.daemon();

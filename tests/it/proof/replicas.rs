@@ -21,17 +21,6 @@ use crate::harness::{TABLE, statuses};
 /// A lease of the replicas, and the time in which another one notices.
 const LEASE_AND_MORE: Duration = Duration::from_secs(4);
 
-/// An account with the shop, and its store's id as in every other run.
-fn account(manifests: &Path) -> Served {
-    let aws = Served::start();
-    aws.done(&["init", "--bucket", "artifacts"]);
-    let name = r#"{"TableName":"trueup","Key":{"pk":{"S":"store"},"sk":{"S":"identity"}},"UpdateExpression":"SET id = :id","ExpressionAttributeValues":{":id":{"S":"the-store"}}}"#;
-    aws.ask("dynamodb", "POST", "/", "DynamoDB_20120810.UpdateItem", name);
-    aws.apply(manifests);
-    aws.sandbox.calls().clear();
-    aws
-}
-
 fn leases(aws: &Served) -> BTreeMap<String, Lease> {
     let leases = aws.runtime.block_on(aws.store.leases()).unwrap().into_iter();
     leases.map(|(name, lease)| (name, lease.unwrap())).collect()
@@ -58,7 +47,7 @@ fn writes(aws: &Served, caller: &str) -> Vec<String> {
 /// Stops the first daemon at a call for longer than its lease, lets others take over and finish, and lets it go
 /// on. Returns what AWS holds then, every call, and how many writes the first one made after it went on.
 fn stopped_at(manifests: &Path, fault: &str) -> (Live, Vec<Call>, usize) {
-    let aws = account(manifests);
+    let aws = Served::with(manifests);
     let faults = aws.sandbox.faults();
     faults.inject(fault.parse::<Fault>().unwrap().of("a"));
     let mut first = aws.replica("a", &[]);
@@ -94,7 +83,7 @@ fn a_daemon_that_was_stopped_at_any_call_does_nothing_once_others_have_taken_ove
     let folder = tempfile::tempdir().unwrap();
     let manifests = shop_folder(folder.path(), MANIFESTS);
     let (reference, calls) = {
-        let aws = account(&manifests);
+        let aws = Served::with(&manifests);
         let daemon = aws.replica("a", &[]);
         until_ready(&aws, 4);
         daemon.terminate();
@@ -182,7 +171,7 @@ fn three_processes_share_what_there_is_whatever_their_clocks_say() {
     let names: Vec<String> = (0..12).map(|i| format!("e{i:02}")).collect();
     let text: String = names.iter().map(|name| environment(name)).collect();
     std::fs::write(&manifests, text).unwrap();
-    let aws = account(&manifests);
+    let aws = Served::with(&manifests);
     let library = fake_clock().map(|path| path.display().to_string());
     if library.is_none() {
         assert!(std::env::var_os("CI").is_none(), "CI installs faketime");

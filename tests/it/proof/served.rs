@@ -100,6 +100,17 @@ impl Served {
         Self { sandbox, store, runtime, url, stop }
     }
 
+    /// One on which manifests were applied. Its store has the same id in every run, so that uids repeat.
+    pub fn with(manifests: &Path) -> Self {
+        let aws = Self::start();
+        aws.done(&["init", "--bucket", "artifacts"]);
+        let name = r#"{"TableName":"trueup","Key":{"pk":{"S":"store"},"sk":{"S":"identity"}},"UpdateExpression":"SET id = :id","ExpressionAttributeValues":{":id":{"S":"the-store"}}}"#;
+        aws.ask("dynamodb", "POST", "/", "DynamoDB_20120810.UpdateItem", name);
+        aws.apply(manifests);
+        aws.sandbox.calls().clear();
+        aws
+    }
+
     fn command(&self, access_key: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
         command
