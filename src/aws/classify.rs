@@ -93,7 +93,10 @@ pub(super) fn classify(
         | "ReplicatedWriteConflictException"
         | "ConditionalRequestConflict"
         | "TooManyUpdates"
-        | "BucketAlreadyOwnedByYou" => Class::Conflict,
+        | "BucketAlreadyOwnedByYou"
+        | "BackupInUseException"
+        | "TableAlreadyExistsException"
+        | "TableInUseException" => Class::Conflict,
         "ResourceNotFoundException"
         | "NotFoundException"
         | "NoSuchBucket"
@@ -101,6 +104,7 @@ pub(super) fn classify(
         | "NoSuchKey"
         | "ParameterNotFound"
         | "TableNotFoundException"
+        | "BackupNotFoundException"
         | "404" => Class::NotFound,
         "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
         // In DynamoDB too many operations at once, and sometimes a limit that no waiting lifts.

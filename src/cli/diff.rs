@@ -165,6 +165,8 @@ async fn previews(
     };
     let is_current = head.as_ref().is_some_and(|head| head.digest == content_digest(objects));
     let suspended = head.is_some_and(|head| head.suspended);
+    let sources = connected.store.data_sources(environment).await?.into_iter();
+    let sources = sources.map(|(id, source)| Ok((id, source?))).collect::<Result<_, CliError>>()?;
     let known = Known {
         store_id: &store_id,
         statuses: &statuses,
@@ -172,6 +174,7 @@ async fn previews(
         suspended,
         objects: earlier,
         confirmed: confirmed.clone(),
+        sources,
         only: only.as_ref(),
         rollout: rollout.as_ref(),
         is_current,

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::out::{self, note};
 use crate::aws::{AwsError, Class};
+use crate::engine::recovery::RecoveryError;
 use crate::engine::release::{MoveError, Refused, TransferError};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
@@ -34,6 +35,9 @@ pub enum CliError {
     /// The head was not moved: a rule of releases is against it.
     #[error(transparent)]
     NotMoved(#[from] Refused),
+    /// A backup or a restore could not be made.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// What was asked for cannot be done now.
     #[error("{0}")]
     Refused(String),

@@ -10,7 +10,7 @@ use super::labels::Labels;
 use super::out::{self, note, say};
 use super::selector::Selector;
 use super::show::{self, Output, age, brief, table};
-use super::{CliError, Connected, members, watching};
+use super::{CliError, Connected, members, recovery, watching};
 use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Hold, Lease, StatusRecord, StoreError};
@@ -23,7 +23,8 @@ const HOLDS_SHOWN: usize = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
-    /// One environment, all where it is not given; or `members`, the daemons and what each has.
+    /// One environment, all where it is not given; `members`, the daemons and what each has; or `recovery`, whether
+    /// environments could be brought back as they promise.
     environment: Option<String>,
     /// A kind (Function, functions, fn), or one object as Function/api.
     object: Option<Selector>,
@@ -44,6 +45,9 @@ pub(super) struct GetArgs {
 pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
     if args.environment.as_deref() == Some(members::MEMBERS) && args.object.is_none() {
         return members::run(connected, &args.output).await;
+    }
+    if args.environment.as_deref() == Some(recovery::RECOVERY) && args.object.is_none() {
+        return recovery::run(connected, &args.output).await;
     }
     let rows = rows(connected, args).await?;
     match &args.output {

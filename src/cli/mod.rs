@@ -9,6 +9,7 @@
 
 mod apply;
 mod approve;
+mod backup;
 mod comparison;
 mod completion;
 mod config;
@@ -19,6 +20,7 @@ mod delete;
 mod describe;
 mod diff;
 mod doctor;
+mod drill;
 mod error;
 mod events;
 mod explain;
@@ -36,6 +38,9 @@ mod promote;
 mod proposal;
 mod provenance;
 mod reconcile;
+mod recovery;
+mod rehydrate;
+mod restore;
 mod rollback;
 mod rollout;
 #[cfg(feature = "sandbox")]
@@ -48,6 +53,7 @@ mod suspend;
 mod traces;
 mod upload;
 mod validate;
+mod vault;
 mod verify;
 mod wait;
 mod watching;
@@ -152,6 +158,14 @@ enum Verb {
     Delete(delete::DeleteArgs),
     /// Forget old releases, and delete the packages that only they name.
     Gc(gc::GcArgs),
+    /// Make, list, check and delete backups of environments.
+    Backup(backup::BackupArgs),
+    /// Bring data back that is gone, or a table as it was beside itself.
+    Restore(restore::RestoreArgs),
+    /// Build a whole environment again from a backup.
+    Rehydrate(rehydrate::RehydrateArgs),
+    /// Rehearse a rehydration in a scratch environment, and measure it.
+    Drill(drill::DrillArgs),
     /// Check credentials, rights, the store and the daemons.
     Doctor(doctor::DoctorArgs),
     /// Check every record of the store, and mend what can be mended.
@@ -302,6 +316,13 @@ impl Cli {
             Verb::Gc(args) => gc::run(&connect().await?, &args).await?,
             Verb::Store(args) => store::run(&connect().await?, &args).await?,
             Verb::Delete(args) => delete::run(&connect().await?, &args).await?,
+            Verb::Backup(args) => backup::run(&connect().await?, &args).await?,
+            Verb::Restore(args) => restore::run(&connect().await?, &args).await?,
+            // The store may be what is built again.
+            Verb::Rehydrate(args) => {
+                rehydrate::run(&Connected::new(&home).await?, &args).await?;
+            }
+            Verb::Drill(args) => drill::run(&connect().await?, &args).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -69,6 +69,8 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
     let stop = stop_on_signal()?;
     let behaviour = Behaviour {
         busy_for: Duration::from_millis(args.busy_ms),
+        // Of AWS's twenty minutes so much that a person sees it happen.
+        restore_for: Duration::from_millis(args.busy_ms) * 10,
         latency: Duration::from_millis(args.latency_ms),
     };
     let sandbox = Sandbox::new(behaviour, Clock::system());

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
+use crate::kinds::Desired;
 use crate::model::{Object, annotation};
 use crate::plan::Blocked;
 use crate::store::StatusRecord;
@@ -82,6 +83,23 @@ pub(super) fn own_store(table: &str) -> Blocked {
          object out of the environment"
     );
     Blocked { reason: "OwnStore", message }
+}
+
+/// The resource is gone, and its data with it: where the environment is to be recovered, no empty one takes its place
+/// by itself. Asked only where the resource would be made, and nothing says what from.
+pub(super) fn data_lost<S>(
+    environment: &EnvironmentSpec,
+    record: &StatusRecord,
+    desired: &Desired<S>,
+) -> Option<Blocked> {
+    record.created_at.filter(|_| environment.recovery.is_some() && !desired.confirmed)?;
+    let (name, id) = (&desired.key.environment, &desired.key.id);
+    let message = format!(
+        "{} is gone, and its data with it. No empty one is made by itself in an environment with `spec.recovery`: \
+         bring the data back with `trueup restore {name} {id}`, or let it begin empty with `trueup apply --confirm {id}`",
+        desired.aws_name
+    );
+    Some(Blocked { reason: "DataLost", message })
 }
 
 /// Credentials of another account than the environment's.

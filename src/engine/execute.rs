@@ -106,6 +106,7 @@ impl Pass<'_> {
         if creates_whole(step) {
             // It ran for a resource that is gone, and the new one numbers its jobs anew.
             self.record.job = None;
+            self.record.source.clone_from(&ready.desired.source);
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;
         }
@@ -150,7 +151,13 @@ impl Pass<'_> {
             Verb::Update => "Updated",
             Verb::Delete => "Deleted",
         };
-        self.event(EventKind::Normal, reason, &describe(step)).await;
+        match &self.record.source {
+            Some(source) if creates_whole(step) => {
+                let message = format!("{}, from {source}", describe(step));
+                self.event(EventKind::Normal, "Restoring", &message).await;
+            }
+            _ => self.event(EventKind::Normal, reason, &describe(step)).await,
+        }
         if outcome.physical_id.is_some() {
             self.record.physical_id = outcome.physical_id;
         }
@@ -216,7 +223,7 @@ impl Pass<'_> {
     }
 }
 
-fn creates_whole(step: &Step<AnyStep>) -> bool {
+pub(super) fn creates_whole(step: &Step<AnyStep>) -> bool {
     step.verb == Verb::Create && step.scope == Scope::Whole
 }
 

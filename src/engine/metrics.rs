@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
+use super::recovery_metrics::RecoveryMetrics;
 use super::rollout_metrics::RolloutMetrics;
 use super::unwell::Unwell;
 use crate::kinds::kinds;
@@ -44,6 +45,7 @@ pub struct EngineMetrics {
     pub oldest_observation: GaugeVec,
     pub oldest_drift: GaugeVec,
     pub released: GaugeVec,
+    pub recovery: RecoveryMetrics,
     pub rollout: RolloutMetrics,
     pub notifications: IntCounterVec,
     pub lease_held: IntGaugeVec,
@@ -195,6 +197,7 @@ impl EngineMetrics {
                 "trueup_store_errors_total",
                 "Failed reads and writes of the store",
             )?,
+            recovery: RecoveryMetrics::register(registry)?,
             unwell: Unwell::register(registry)?,
             queue_by_environment: gauges(
                 "trueup_queue_depth",
@@ -286,6 +289,7 @@ impl EngineMetrics {
             }
         }
         self.unwell.forget(name);
+        self.recovery.forget(name);
         self.rollout.forget(name);
         for gauge in [&self.oldest_observation, &self.oldest_drift, &self.released] {
             let _ = gauge.remove_label_values(&[name]);

@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::decide;
 use super::events::{DRIFT, Recorder};
+use super::execute::creates_whole;
 use super::lease::LeaseEnd;
 use super::metrics::EngineMetrics;
 use super::outcome::{Compared, DRIFTED, PassEnd, fields, set_conditions};
@@ -252,6 +253,7 @@ impl Pass<'_> {
             self.record.settle(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
             self.record.phase = Phase::Created;
+            self.restored().await?;
             // A count for the flap guard says that steps were taken.
             let mended = self.record.flap_guard.lift();
             if self.drifted {
@@ -291,6 +293,15 @@ impl Pass<'_> {
                 Next::Retry
             }
         }))
+    }
+
+    /// What was restored is as declared: it is not restored from the same once more.
+    async fn restored(&mut self) -> Result<(), StoreError> {
+        let Some(source) = self.record.source.take() else { return Ok(()) };
+        let key = &self.snapshot.key;
+        self.cx.store.forget_data_source(&key.environment, &key.id).await?;
+        self.event(EventKind::Normal, "Restored", &format!("from {source}")).await;
+        Ok(())
     }
 
     /// Tells a refusal that may pass by itself from one that lasts.
@@ -336,11 +347,28 @@ impl Pass<'_> {
         // From here on it is acted on in this form; until here a deletion goes by the one before.
         self.record.spec_digest.clone_from(&wanted.digest);
         self.inputs = inputs(&ready.desired);
-        let observation = match self.observe(&ready, Intent::Keep).await {
+        let mut observation = match self.observe(&ready, Intent::Keep).await {
             Ok(observation) => observation,
             Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
         };
-        if let Some(end) = self.settled_or_stuck(wanted, &observation).await {
+        let mut lost = None;
+        if ready.kind.holds_data() && observation.plan.steps.first().is_some_and(creates_whole) {
+            let key = &self.snapshot.key;
+            ready.desired.source = self.cx.store.data_source(&key.environment, &key.id).await?;
+            if ready.desired.source.is_some() {
+                observation = match self.observe(&ready, Intent::Keep).await {
+                    Ok(observation) => observation,
+                    Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
+                };
+            } else {
+                lost = decide::data_lost(
+                    &self.snapshot.environment,
+                    &self.record,
+                    &ready.desired,
+                );
+            }
+        }
+        if let Some(end) = self.settled_or_stuck(wanted, &observation, lost).await {
             if matches!(end, PassEnd::Settled) {
                 self.collect_versions(&ready, wanted).await;
             }
@@ -374,6 +402,7 @@ impl Pass<'_> {
         &mut self,
         wanted: &Wanted,
         observation: &Observation,
+        lost: Option<Blocked>,
     ) -> Option<PassEnd> {
         let plan = &observation.plan;
         if plan.is_settled() {
@@ -383,8 +412,8 @@ impl Pass<'_> {
         if differs(observation) && self.was_in_sync(wanted) {
             self.found_drift(observation).await;
         }
-        if let Some(blocked) = &plan.blocked {
-            return Some(PassEnd::Blocked(blocked.clone()));
+        if let Some(blocked) = plan.blocked.clone().or(lost) {
+            return Some(PassEnd::Blocked(blocked));
         }
         if plan.steps.is_empty() {
             return plan.waiting.clone().map(PassEnd::Waiting);

@@ -125,6 +125,7 @@ impl Subject<'_> {
             create_begun: self.status.and_then(|s| s.phase.create_begun()),
             is_known: self.status.is_some_and(|s| s.created_at.is_some()),
             resolved,
+            source: None,
             adopt: self.object.annotated(annotation::ADOPT),
             adopt_from: self.object.metadata.annotations.get(annotation::ADOPT_FROM).cloned(),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),

@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 
 use super::decide::{self, HeldBack};
+use super::execute::creates_whole;
 use super::prepare::{Subject, aws_name, inputs, misplaced};
 use super::removal::judge_removal;
 use super::rollout;
@@ -15,7 +16,7 @@ use super::world::TakenOut;
 use crate::aws::{AwsError, Class, Service, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyKind, AnyStep, Intent, kind};
-use crate::model::{Clock, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, Part};
+use crate::model::{Clock, DataSource, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, Part};
 use crate::plan::{Plan, Waiting};
 use crate::store::{Rollout, StatusRecord};
 
@@ -35,6 +36,8 @@ pub struct Known<'a> {
     pub confirmed: BTreeSet<ObjectId>,
     /// The objects that are asked for; all where it is `None`.
     pub only: Option<&'a BTreeSet<ObjectId>>,
+    /// What objects are restored from that have to be made.
+    pub sources: BTreeMap<ObjectId, DataSource>,
     /// How far the environment's current release is.
     pub rollout: Option<&'a Rollout>,
     /// The objects are those of the current release.
@@ -215,7 +218,8 @@ impl Work<'_> {
                 }),
             )
         };
-        let desired = subject.desired(self.session, &self.secrets, resolve).await?;
+        let mut desired = subject.desired(self.session, &self.secrets, resolve).await?;
+        desired.source = self.known.sources.get(&id).cloned();
         let is_drift = status.is_some_and(|status| {
             // A form that came meanwhile and was never seen in accord makes it another generation.
             let is_same_form = status.synced_digest == object.digest()
@@ -223,7 +227,13 @@ impl Work<'_> {
             decide::was_in_accord(status, is_same_form, &inputs(&desired))
         });
         let now = self.known.clock.now();
-        let observation = kind.observe(self.session, desired, intent, now).await?;
+        let lost = status
+            .filter(|_| kind.holds_data() && desired.source.is_none())
+            .and_then(|status| decide::data_lost(self.spec, status, &desired));
+        let mut observation = kind.observe(self.session, desired, intent, now).await?;
+        if observation.plan.steps.first().is_some_and(creates_whole) {
+            observation.plan.blocked = observation.plan.blocked.or(lost);
+        }
         match observation.failure {
             Some(error) if observation.plan.is_settled() => Err(error),
             _ => Ok((observation.plan, is_drift)),

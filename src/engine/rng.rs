@@ -25,6 +25,11 @@ impl Rng {
         middle.mul_f64(0.9 + 0.2 * self.fraction())
     }
 
+    /// A number that tells two things of the same moment apart.
+    pub fn salt(&self) -> u32 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+
     fn fraction(&self) -> f64 {
         // A generator is never left half-changed by a panic elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).random()

@@ -10,6 +10,7 @@ use super::deliver::Outbox;
 use super::listen::Listening;
 use super::promote::NextPromotion;
 use super::rng::Rng;
+use super::tend::Tending;
 
 /// One object.
 #[derive(Debug, Default)]
@@ -63,6 +64,7 @@ pub(super) struct TrackedEnvironment {
     pub outbox: Outbox,
     pub listening: Listening,
     pub next_promotion: NextPromotion,
+    pub tending: Tending,
     /// The newest release of which it was told that it waits for an approval.
     pub told_waiting: Option<u64>,
 }

@@ -236,6 +236,7 @@ impl Engine {
         self.see_loaded();
         for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
             self.collect_when_due(&name);
+            self.tend_when_due(&name);
         }
         self.deliver_all();
         self.promote_all(&current);

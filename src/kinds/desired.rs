@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::policy;
 use crate::aws::tags;
 use crate::model::{
-    ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
+    DataSource, ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
 };
 use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ignored};
 
@@ -79,6 +79,8 @@ pub struct Desired<S> {
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
     pub resolved: Resolved,
+    /// What a resource that has to be made is restored from.
+    pub source: Option<DataSource>,
     /// When a create was begun whose end was not recorded yet.
     pub create_begun: Option<Timestamp>,
     /// The resource was seen as ours before.
@@ -113,6 +115,7 @@ impl<S> Desired<S> {
             weight: self.weight,
             asked_at: self.asked_at,
             resolved: self.resolved,
+            source: self.source,
             create_begun: self.create_begun,
             is_known: self.is_known,
             adopt: self.adopt,
@@ -374,6 +377,7 @@ impl<S: DeserializeOwned> Desired<S> {
             weight: None,
             asked_at: None,
             resolved: Resolved::default(),
+            source: None,
             create_begun: None,
             is_known: false,
             adopt: false,

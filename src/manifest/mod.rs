@@ -16,6 +16,7 @@ mod forms;
 mod handler;
 mod kustomize;
 mod load;
+mod objectives;
 pub mod package;
 mod problem;
 mod schema;

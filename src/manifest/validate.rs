@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::objectives;
 use super::problem::nearest;
 use super::schema::validator;
 use super::shape::{Place, place};
@@ -226,6 +227,7 @@ pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
     }
     problems.extend(same_resource(set, &all));
     problems.extend(cycles(set, &all));
+    problems.extend(objectives::unmet(set, &all));
     problems
 }
 
@@ -239,7 +241,7 @@ pub(super) fn within(set: &Set) -> Vec<Problem> {
     problems
 }
 
-type All<'a> = BTreeMap<(String, ObjectId), &'a Object>;
+pub(super) type All<'a> = BTreeMap<(String, ObjectId), &'a Object>;
 
 fn duplicates(set: &Set) -> Vec<Problem> {
     let mut first: HashMap<(String, ObjectId), usize> = HashMap::new();

@@ -38,13 +38,16 @@ impl Clock {
     }
 }
 
-/// Reads a duration of ours, such as `60s` or `1h30m`.
+/// Reads a duration of ours, such as `60s`, `1h30m` or `2d`.
 ///
 /// The error says what was expected; it is shown to the author of a manifest.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text
-        .parse()
-        .map_err(|_| format!("`{text}` is not a duration; write for example 60s, 5m or 1h30m"))?;
+    let help = || format!("`{text}` is not a duration; write for example 60s, 5m, 1h30m or 2d");
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let parsed = match days {
+        Some(days) => SignedDuration::from_hours(i64::from(days) * 24),
+        None => text.parse().map_err(|_| help())?,
+    };
     Duration::try_from(parsed).map_err(|_| format!("`{text}` is negative; a duration is not"))
 }
 
@@ -54,7 +57,7 @@ mod tests {
 
     #[test]
     fn durations_read_like_kubernetes_ones() {
-        for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5_400)] {
+        for (text, seconds) in [("60s", 60), ("5m", 300), ("1h30m", 5_400), ("2d", 172_800)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "60", "-5s", "soon"] {

@@ -80,7 +80,7 @@ fn target(request: &MockRequest) -> (String, String) {
     let operation = target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let named =
-        ["TableName", "SecretId", "Name", "ResourceArn"].iter().find_map(|f| body[f].as_str());
+        ["TableName", "TargetTableName", "BackupArn", "SecretId", "Name", "ResourceArn"].iter().find_map(|f| body[f].as_str());
     (operation, named.unwrap_or_default().to_owned())
 }
 
@@ -99,7 +99,8 @@ fn form_action(body: &[u8]) -> String {
 }
 
 /// Sub-resources of a bucket by their query: read, write and delete.
-const SUBRESOURCES: [(&str, [&str; 3]); 18] = [
+const SUBRESOURCES: [(&str, [&str; 3]); 19] = [
+    ("versions", ["ListObjectVersions", "", ""]),
     ("tagging", ["GetBucketTagging", "PutBucketTagging", "DeleteBucketTagging"]),
     ("versioning", ["GetBucketVersioning", "PutBucketVersioning", ""]),
     ("encryption", ["GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"]),
@@ -193,10 +194,12 @@ fn s3(request: &MockRequest, query: &Query) -> (String, String) {
         (_, true, "GET") => "ListObjectsV2",
         (_, true, "HEAD") => "HeadBucket",
         (_, true, "DELETE") => "DeleteBucket",
+        (_, true, "POST") if query.get("delete").is_some() => "DeleteObjects",
         (_, true, _) => "CreateBucket",
         (_, false, "GET") => "GetObject",
         (_, false, "HEAD") => "HeadObject",
         (_, false, "DELETE") => "DeleteObject",
+        (_, false, _) if request.headers.contains_key("x-amz-copy-source") => "CopyObject",
         (_, false, _) => "PutObject",
     };
     (operation.to_owned(), bucket.to_owned())

@@ -14,36 +14,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use winterbaume_core::{MockRequest, MockResponse, MockService, json_error_response};
 use winterbaume_dynamodb::DynamoDbService;
 
 use super::call::Call;
+use super::dynamodb_backups::{self as backups, Backups, SYSTEM_SUFFIX};
 use super::dynamodb_facets::{self as facets, TableFacets};
 use super::items::Items;
+use crate::model::Clock;
 
 pub(super) struct DynamoDb {
     inner: DynamoDbService,
     busy_for: Duration,
+    restore_for: Duration,
+    clock: Clock,
     tables: Mutex<HashMap<(String, String), Table>>,
+    backups: Mutex<Backups>,
 }
 
 /// What the emulator does not know of a table.
-struct Table {
-    arn: String,
+#[derive(Clone)]
+pub(super) struct Table {
+    pub arn: String,
+    pub id: String,
+    pub created_at: Timestamp,
     /// Members that replace those of the emulator's description.
-    shown: Map<String, Value>,
+    pub shown: Map<String, Value>,
     /// The keys of the table and of its local indexes.
-    own_keys: Vec<Value>,
-    recovery_days: Option<Value>,
+    pub own_keys: Vec<Value>,
+    pub recovery_days: Option<Value>,
+    /// Since when it can be restored to any point in time.
+    pub recoverable_since: Option<Timestamp>,
     /// How many streams it has had: each that is turned on is another.
-    streams: u32,
-    busy_until: Instant,
-    status: &'static str,
+    pub streams: u32,
+    pub busy_until: Instant,
+    pub status: &'static str,
     /// An index that is being created.
-    new_index: Option<String>,
-    facets: TableFacets,
+    pub new_index: Option<String>,
+    /// What it was restored from.
+    pub restored: Option<Value>,
+    pub facets: TableFacets,
 }
 
 impl Table {
@@ -63,11 +76,14 @@ impl Table {
 }
 
 impl DynamoDb {
-    pub fn new(busy_for: Duration) -> Self {
+    pub fn new(busy_for: Duration, restore_for: Duration, clock: Clock) -> Self {
         Self {
             inner: DynamoDbService::with_backend(Arc::new(Items::new())),
             busy_for,
+            restore_for,
+            clock,
             tables: Mutex::default(),
+            backups: Mutex::default(),
         }
     }
 
@@ -78,11 +94,16 @@ impl DynamoDb {
         if facets::OPERATIONS.contains(&operation) {
             return self.facet(operation, &key, &body);
         }
-        if let Some(refusal) = self.refuse(operation, &key, &body) {
+        let refusal = self.refuse(operation, &key, &body);
+        if let Some(refusal) = refusal.or_else(|| self.refuse_backup(operation, &key, &body)) {
             return refusal;
         }
         let (headers, uri) = (request.headers.clone(), request.uri.clone());
-        let mut response = self.inner.handle(request).await;
+        let again = Again { headers: &headers, uri: &uri };
+        if operation == "DeleteTable" {
+            self.keep_deleted(&key, &again).await;
+        }
+        let mut response = self.inner.handle(sourced(operation, request, &body)).await;
         if response.status != 200 {
             // The model of these two has no TableNotFoundException.
             let is_unnamed = ["DescribeTimeToLive", "UpdateTimeToLive"].contains(&operation)
@@ -92,7 +113,14 @@ impl DynamoDb {
         match operation {
             "CreateTable" => {
                 self.create(key.clone(), &body, &response);
-                self.tag(&body, &headers, &uri, &response).await;
+                self.tag(&body, &again, &response).await;
+            }
+            "CreateBackup" => self.backed_up(&key, &response),
+            "RestoreTableFromBackup" | "RestoreTableToPointInTime" => {
+                self.restore(&key, &body, &response);
+                self.inner.handle(again.ask("UpdateTable", &json!({
+                    "TableName": key.1, "StreamSpecification": {"StreamEnabled": false},
+                }))).await;
             }
             "UpdateTable" => self.update(&key, &body),
             "UpdateContinuousBackups" => {
@@ -101,11 +129,21 @@ impl DynamoDb {
                     (&asked["PointInTimeRecoveryEnabled"], asked["RecoveryPeriodInDays"].clone());
                 if let Some(table) = self.lock().get_mut(&key) {
                     table.recovery_days = Some(days).filter(|d| *is_on == true && !d.is_null());
+                    let since = table.recoverable_since.unwrap_or_else(|| self.clock.now());
+                    table.recoverable_since = (*is_on == true).then_some(since);
                 }
             }
             _ => {}
         }
         self.show(&key, &mut response);
+        if operation.contains("Backup") {
+            let mut shown: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+            self.lock_backups().show(&body, &mut shown);
+            response.body = shown.to_string().into();
+        }
+        if operation == "DeleteBackup" {
+            self.lock_backups().deleted(body["BackupArn"].as_str().unwrap_or_default());
+        }
         if operation == "DeleteTable" {
             self.lock().remove(&key);
         }
@@ -181,18 +219,84 @@ impl DynamoDb {
         settings(&mut shown, body);
         let keys = |of: &Value| of["KeySchema"].as_array().cloned().unwrap_or_default();
         let local = body["LocalSecondaryIndexes"].as_array().into_iter().flatten();
+        let id = response["TableDescription"]["TableId"].as_str().unwrap_or_default();
         let table = Table {
             arn: arn.to_owned(),
+            id: as_uuid(id),
+            created_at: self.clock.now(),
             shown,
             own_keys: keys(body).into_iter().chain(local.flat_map(keys)).collect(),
             recovery_days: None,
+            recoverable_since: None,
             streams: u32::from(body["StreamSpecification"]["StreamEnabled"] == true),
             busy_until: Instant::now() + self.busy_for,
             status: "CREATING",
             new_index: None,
+            restored: None,
             facets: TableFacets::default(),
         };
         self.lock().insert(key, table);
+    }
+
+    /// Why no table is backed up or restored now.
+    fn refuse_backup(
+        &self,
+        operation: &str,
+        key: &(String, String),
+        body: &Value,
+    ) -> Option<MockResponse> {
+        let tables = self.lock();
+        match operation {
+            "CreateBackup" => {
+                let is_busy = tables.get(key).is_some_and(|table| {
+                    table.status == "CREATING" && table.busy_until > Instant::now()
+                });
+                let message = "Table is being created";
+                is_busy.then(|| json_error_response(400, "TableInUseException", message))
+            }
+            "RestoreTableToPointInTime" => {
+                let source = tables.get(&(key.0.clone(), source_of(body)));
+                backups::refuse_point(source, body, self.clock.now())
+                    .or_else(|| backups::refuse_further(tables.values()))
+            }
+            "RestoreTableFromBackup" => {
+                let refusal = self.lock_backups().refuse(operation, body);
+                refusal.or_else(|| backups::refuse_further(tables.values()))
+            }
+            _ => self.lock_backups().refuse(operation, body),
+        }
+    }
+
+    fn backed_up(&self, key: &(String, String), response: &MockResponse) {
+        let reply: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        if let Some(table) = self.lock().get(key) {
+            let ready_at = Instant::now() + self.busy_for;
+            self.lock_backups().made(&reply, table, self.clock.now(), ready_at);
+        }
+    }
+
+    /// A table with point-in-time recovery leaves a backup behind.
+    async fn keep_deleted(&self, key: &(String, String), again: &Again<'_>) {
+        if self.lock().get(key).is_none_or(|table| table.recoverable_since.is_none()) {
+            return;
+        }
+        let body = json!({"TableName": key.1, "BackupName": format!("{}{SYSTEM_SUFFIX}", key.1)});
+        let made = self.inner.handle(again.ask("CreateBackup", &body)).await;
+        self.backed_up(key, &made);
+    }
+
+    fn restore(&self, key: &(String, String), body: &Value, response: &MockResponse) {
+        let reply: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let arn = reply["TableDescription"]["TableArn"].as_str().unwrap_or_default();
+        let mut tables = self.lock();
+        let backups = self.lock_backups();
+        let source = match body["BackupArn"].as_str() {
+            Some(backup) => backups.table(backup),
+            None => tables.get(&(key.0.clone(), source_of(body))),
+        };
+        let Some(source) = source else { return };
+        let restored = source.restored(arn, body, self.clock.now(), self.restore_for);
+        tables.insert(key.clone(), restored);
     }
 
     fn update(&self, key: &(String, String), body: &Value) {
@@ -249,8 +353,11 @@ impl DynamoDb {
                 continue;
             };
             described.extend(table.shown.clone());
-            if let Some(id) = described.get("TableId").and_then(Value::as_str) {
-                described["TableId"] = json!(as_uuid(id));
+            described.insert("TableId".to_owned(), json!(table.id));
+            if let Some(restored) = &table.restored {
+                let mut summary = restored.clone();
+                summary["RestoreInProgress"] = json!(is_busy && table.status == "CREATING");
+                described.insert("RestoreSummary".to_owned(), summary);
             }
             if described.contains_key("LatestStreamArn") {
                 // The emulator's label is of the time outside.
@@ -279,30 +386,73 @@ impl DynamoDb {
         if let (Some(recovery), Some(days)) = (recovery, &table.recovery_days) {
             recovery["RecoveryPeriodInDays"] = days.clone();
         }
+        let recovery =
+            body.pointer_mut("/ContinuousBackupsDescription/PointInTimeRecoveryDescription");
+        if let (Some(recovery), Some((earliest, latest))) =
+            (recovery, table.restorable(self.clock.now()))
+        {
+            recovery["EarliestRestorableDateTime"] = json!(earliest.as_second());
+            recovery["LatestRestorableDateTime"] = json!(latest.as_second());
+        }
         response.body = body.to_string().into();
     }
 
     /// The emulator forgets the tags of CreateTable; they are put on by a call of their own.
-    async fn tag(&self, body: &Value, headers: &HeaderMap, uri: &str, created: &MockResponse) {
+    async fn tag(&self, body: &Value, again: &Again<'_>, created: &MockResponse) {
         let created: Value = serde_json::from_slice(&created.body).unwrap_or_default();
         let (tags, arn) = (&body["Tags"], &created["TableDescription"]["TableArn"]);
         if tags.is_null() || arn.is_null() {
             return;
         }
-        let mut headers = headers.clone();
-        headers.insert("x-amz-target", HeaderValue::from_static("DynamoDB_20120810.TagResource"));
-        let request = MockRequest {
-            method: "POST".to_owned(),
-            uri: uri.to_owned(),
-            headers,
-            body: json!({"ResourceArn": arn, "Tags": tags}).to_string().into(),
-        };
+        let request = again.ask("TagResource", &json!({"ResourceArn": arn, "Tags": tags}));
         self.inner.handle(request).await;
+    }
+
+    fn lock_backups(&self) -> MutexGuard<'_, Backups> {
+        self.backups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Table>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes further requests as one that was made.
+struct Again<'a> {
+    headers: &'a HeaderMap,
+    uri: &'a str,
+}
+
+impl Again<'_> {
+    fn ask(&self, operation: &str, body: &Value) -> MockRequest {
+        let mut headers = self.headers.clone();
+        if let Ok(target) = HeaderValue::from_str(&format!("DynamoDB_20120810.{operation}")) {
+            headers.insert("x-amz-target", target);
+        }
+        MockRequest {
+            method: "POST".to_owned(),
+            uri: self.uri.to_owned(),
+            headers,
+            body: body.to_string().into(),
+        }
+    }
+}
+
+/// The table that is restored to a point in time; DynamoDB takes its name or its ARN.
+fn source_of(body: &Value) -> String {
+    let named = |member: &str| body[member].as_str().map(str::to_owned);
+    let of_arn = named("SourceTableArn").and_then(|arn| Some(arn.rsplit_once('/')?.1.to_owned()));
+    named("SourceTableName").or(of_arn).unwrap_or_default()
+}
+
+/// The emulator knows a restored table's source by its name alone.
+fn sourced(operation: &str, request: MockRequest, body: &Value) -> MockRequest {
+    if operation != "RestoreTableToPointInTime" {
+        return request;
+    }
+    let mut body = body.clone();
+    body["SourceTableName"] = json!(source_of(&body));
+    MockRequest { body: body.to_string().into(), ..request }
 }
 
 fn not_found() -> MockResponse {
@@ -364,7 +514,7 @@ fn throughput(given: &Value) -> Value {
 }
 
 /// Settings of CreateTable and UpdateTable as DescribeTable shows them.
-fn settings(shown: &mut Map<String, Value>, body: &Value) {
+pub(super) fn settings(shown: &mut Map<String, Value>, body: &Value) {
     if let Some(on) = body["DeletionProtectionEnabled"].as_bool() {
         shown.insert("DeletionProtectionEnabled".to_owned(), json!(on));
     }

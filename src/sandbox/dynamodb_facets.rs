@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use winterbaume_core::{MockResponse, json_error_response};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct TableFacets {
     policy: Option<String>,
     revision: u64,

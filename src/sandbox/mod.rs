@@ -16,6 +16,7 @@ mod cbor;
 mod client;
 mod cloudwatch;
 mod dynamodb;
+mod dynamodb_backups;
 mod dynamodb_facets;
 mod exchange;
 mod fault;
@@ -61,13 +62,20 @@ pub const REGION: &str = "us-east-1";
 pub struct Behaviour {
     /// How long Lambda, DynamoDB and Amplify stay busy after a change.
     pub busy_for: Duration,
+    /// How long the restore of a table takes.
+    pub restore_for: Duration,
     /// Added to every call.
     pub latency: Duration,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { busy_for: Duration::from_millis(500), latency: Duration::ZERO }
+        Self {
+            busy_for: Duration::from_millis(500),
+            // AWS names no time; at least so long is what its users report, however small the table.
+            restore_for: Duration::from_secs(20 * 60),
+            latency: Duration::ZERO,
+        }
     }
 }
 

@@ -65,7 +65,7 @@ impl Router {
             watcher: Watcher::default(),
             latency: behaviour.latency,
             busy_for: behaviour.busy_for,
-            dynamodb: DynamoDb::new(behaviour.busy_for),
+            dynamodb: DynamoDb::new(behaviour.busy_for, behaviour.restore_for, clock),
             lambda: Lambda::new(
                 behaviour.busy_for,
                 clock,

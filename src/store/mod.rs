@@ -10,6 +10,8 @@
 //! | `env#<env>` | `page#<digest>` | a part of a list that is too long for one item |
 //! | `env#<env>` | `spec#<digest>` | one object, immutable, content-addressed |
 //! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
+//! | `env#<env>` | `source#<Kind>/<name>` | what an object is restored from |
+//! | `env#<env>` | `recovery` | backups and rehydrations |
 //! | `events#<env>` | time-ordered id | events, with a TTL |
 //! | `leases` | `<env>` | who reconciles the environment, with a fencing epoch |
 //! | `members` | `<owner>` | a daemon that takes part |
@@ -34,10 +36,13 @@ mod item;
 mod lease;
 mod member;
 mod record;
+mod recovery;
 mod release;
 mod rollout;
+mod source;
 mod status;
 mod table;
+mod transfer;
 mod verify;
 
 pub use error::StoreError;
@@ -46,9 +51,11 @@ pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
 pub use lease::{Lease, Renewal};
 pub use member::Member;
+pub use recovery::{BegunBackup, Recoveries, Rehydration};
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use status::{Phase, StatusRecord, Statuses};
+pub use transfer::Export;
 pub use verify::{Finding, Mend, Verified};
 
 use crate::aws::{AwsError, Session};

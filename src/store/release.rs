@@ -136,7 +136,7 @@ impl Release {
     }
 
     /// The release, if its list is what its digest says.
-    fn checked(self, environment: &str, number: u64) -> Result<Self, StoreError> {
+    pub(super) fn checked(self, environment: &str, number: u64) -> Result<Self, StoreError> {
         let parts = self.objects.iter().map(|e| (e.id(), e.digest.clone())).collect();
         let how = if self.number != number {
             format!("it says that it is release {}", self.number)
@@ -367,7 +367,7 @@ impl Store {
 }
 
 /// Reads an object, and nothing but what this version knows of objects.
-fn object_of(body: &str) -> Result<Object, String> {
+pub(super) fn object_of(body: &str) -> Result<Object, String> {
     let value: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
     let object = Object::deserialize(&value).map_err(|error| error.to_string())?;
     if json!(object) != value {

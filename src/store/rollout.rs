@@ -266,8 +266,13 @@ impl Rollout {
         since.filter(|_| self.verdict == Verdict::Succeeded).map(|passed| passed.since)
     }
 
+    /// The record as the store has it.
+    pub(super) fn sealed(self) -> Self {
+        Self { seal: self.seal_of(), ..self }
+    }
+
     /// The record, if it can be the one of the release that it stands under.
-    fn checked(self, environment: &str, release: u64) -> Result<Self, StoreError> {
+    pub(super) fn checked(self, environment: &str, release: u64) -> Result<Self, StoreError> {
         let how = if self.release != release {
             format!("it says that it is the rollout of release {}", self.release)
         } else if self.epoch >= EPOCH_MAX {
@@ -328,7 +333,7 @@ impl Store {
         rollout: &Rollout,
     ) -> Result<(), StoreError> {
         let (pk, sk) = (partition(environment), rollout_key(rollout.release));
-        let sealed = Rollout { seal: rollout.seal_of(), ..rollout.clone() };
+        let sealed = rollout.clone().sealed();
         self.put_fenced(environment, item(&pk, &sk, &sealed)?, rollout.epoch).await
     }
 }

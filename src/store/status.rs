@@ -13,7 +13,7 @@ use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 use crate::model::{
-    ConditionStatus, Conditions, ObjectId, ReadyVersion, StartedJob, condition_type, digest_of,
+    ConditionStatus, Conditions, DataSource, ObjectId, ReadyVersion, StartedJob, condition_type, digest_of,
 };
 
 /// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.
@@ -64,6 +64,9 @@ pub struct StatusRecord {
     /// When the resource was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,
+    /// What it is being restored from, until it is seen as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<DataSource>,
     /// The job that was started last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<StartedJob>,
@@ -112,8 +115,13 @@ impl StatusRecord {
         self.published = Some(version);
     }
 
+    /// The record as the store has it.
+    pub(super) fn sealed(self) -> Self {
+        Self { seal: self.seal_of(), ..self }
+    }
+
     /// The record, if it can be the one of the object that it stands under.
-    fn checked(self, id: &ObjectId) -> Result<Self, StoreError> {
+    pub(super) fn checked(self, id: &ObjectId) -> Result<Self, StoreError> {
         let how = if self.id() != *id {
             format!("it says that it is the record of {}", self.id())
         } else if self.epoch >= EPOCH_MAX {
@@ -265,7 +273,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let pk = format!("env#{environment}");
         let sk = format!("{PREFIX}{}", record.id());
-        let sealed = StatusRecord { seal: record.seal_of(), ..record.clone() };
+        let sealed = record.clone().sealed();
         self.put_fenced(environment, item(&pk, &sk, &sealed)?, record.epoch).await
     }
 

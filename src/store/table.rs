@@ -40,6 +40,11 @@ fn first() -> u32 {
 impl Store {
     /// Makes what is missing of the table. Returns whether anything was.
     pub async fn init(&self) -> Result<bool, StoreError> {
+        self.init_as(&Uuid::new_v4().to_string()).await
+    }
+
+    /// The same, and a store that has no id gets this one: resources that carry it are its own again.
+    pub async fn init_as(&self, id: &str) -> Result<bool, StoreError> {
         let made = match self.status().await? {
             Some(_) => false,
             None => {
@@ -49,7 +54,7 @@ impl Store {
         };
         self.wait_until_active().await?;
         self.protect().await?;
-        let named = self.name_store().await?;
+        let named = self.name_store(id).await?;
         Ok(made || named)
     }
 
@@ -255,8 +260,23 @@ impl Store {
         Ok(())
     }
 
+    /// Makes a table that holds records for a while, unless an earlier try has left it.
+    pub(super) async fn make_scratch(&self, id: &str) -> Result<(), StoreError> {
+        if self.status().await?.is_none() {
+            self.create_table().await?;
+        }
+        self.wait_until_active().await?;
+        self.name_store(id).await.map(drop)
+    }
+
+    pub(super) async fn drop_scratch(&self) -> Result<(), StoreError> {
+        let call = self.session().dynamodb().delete_table().table_name(&self.table).send();
+        let deleted = self.session().write(Service::DynamoDb, "DeleteTable", call).await;
+        deleted.map(drop).map_err(StoreError::Aws)
+    }
+
     /// Gives the store its id, unless it has one.
-    async fn name_store(&self) -> Result<bool, StoreError> {
+    async fn name_store(&self, id: &str) -> Result<bool, StoreError> {
         let has_id = self.get::<Identity>("store", "identity").await?.is_some();
         if !has_id && !self.heads().await?.is_empty() {
             return Err(StoreError::Damaged {
@@ -265,7 +285,7 @@ impl Store {
                     .to_owned(),
             });
         }
-        let identity = Identity { id: Uuid::new_v4().to_string(), schema: SCHEMA };
+        let identity = Identity { id: id.to_owned(), schema: SCHEMA };
         let call = self
             .session()
             .dynamodb()

@@ -272,6 +272,7 @@ async fn held_back(harness: &Harness, yaml: &str) -> Option<HeldBack> {
     let clock = harness.store.clock();
     let sessions = Sessions::new(&harness.sandbox.connection(), clock, None).await;
     let known = Known {
+        sources: BTreeMap::new(),
         store_id: "the-store",
         statuses: &statuses,
         clock,

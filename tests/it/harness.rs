@@ -83,7 +83,7 @@ impl Drop for Harness {
             assert!(leaks.is_empty(), "secrets leaked: {leaks:#?}");
             let calls = self.sandbox.calls().all();
             let calls = calls.iter().filter(|call| call.caller == DAEMON);
-            let ungranted = ungranted("daemon.json", calls);
+            let ungranted = ungranted(&["daemon.json", "recovery.json"], calls);
             assert!(ungranted.is_empty(), "deploy/iam/daemon.json lacks {ungranted:?}");
             let undocumented = undocumented(&self.sandbox, TABLE, &self.registry);
             assert!(undocumented.is_empty(), "not in docs/: {undocumented:?}");

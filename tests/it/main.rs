@@ -37,6 +37,7 @@ mod pipeline;
 mod promotion;
 mod proof;
 mod python;
+mod recovery;
 mod releases;
 mod replicas;
 mod shifting;

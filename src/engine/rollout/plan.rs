@@ -436,7 +436,8 @@ fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Ti
     if !asking.is_empty() {
         return stop(rollout, "ConfirmationNeeded", named(&asking), now);
     }
-    if now < later(rollout.deadline, longest_answer(asks)) {
+    let is_restoring = open.iter().any(|object| object.is_restoring);
+    if is_restoring || now < later(rollout.deadline, longest_answer(asks)) {
         return;
     }
     let unknown = unknown(seen, asks);

@@ -50,6 +50,8 @@ pub struct ObjectState {
     pub aws_name: String,
     /// The version that is ready to take over.
     pub next_version: Option<ReadyVersion>,
+    /// AWS restores its data, for as long as that takes.
+    pub is_restoring: bool,
     pub progress: Progress,
 }
 
@@ -66,6 +68,7 @@ impl ObjectState {
             shifting: Shifting::default(),
             aws_name: "shop-api".to_owned(),
             next_version: None,
+            is_restoring: false,
             progress,
         }
     }
@@ -98,6 +101,7 @@ pub fn object_state(
         next_version: status
             .filter(|status| status.observed_generation >= generation)
             .and_then(|status| status.next_version.clone()),
+        is_restoring: status.is_some_and(|status| status.source.is_some()),
         progress: progress(generation, status),
     }
 }

@@ -4,10 +4,12 @@
 
 mod notifications;
 mod promotion;
+mod recovery;
 mod windows;
 
 pub use notifications::{GitHub, Notification, SlackChannel, Topic, Webhook};
 pub use promotion::{Approval, Promotion};
+pub use recovery::{BackupPolicy, RPO_MIN, RTO_MIN, Recovery};
 pub use windows::{Closed, Window, Windows};
 
 use std::collections::BTreeMap;
@@ -62,6 +64,8 @@ pub struct EnvironmentSpec {
     pub promotion: Option<Promotion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
     /// Who is told of releases, drift and trouble. At most 10.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10))]
@@ -348,6 +352,7 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
             _ => {}
         }
     }
+    problems.extend(spec.recovery.iter().flat_map(Recovery::problems));
     problems.extend(rollout.checks.iter().flatten().enumerate().filter_map(|(i, check)| {
         let at = format!("rollout.checks[{i}].timeout");
         match parse_duration(check.timeout.as_deref()?) {

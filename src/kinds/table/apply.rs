@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
 use aws_sdk_dynamodb::types as aws;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::error::operation::BuildError;
 
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::{Outcome, as_aws};
+use crate::model::DataSource;
 
 use super::index::IndexUpdate;
 use super::plan::TableStep;
@@ -22,6 +24,9 @@ pub(super) async fn apply(
     let update = || session.dynamodb().update_table().table_name(name);
     match step {
         TableStep::Create(spec, tags) => create(session, name, spec, tags).await,
+        TableStep::Restore(source, billing, encryption) => {
+            restore(session, name, source, billing.as_ref(), encryption.as_ref()).await
+        }
         TableStep::Delete => {
             let call = session.dynamodb().delete_table().table_name(name).send();
             session.write(Service::DynamoDb, "DeleteTable", call).await?;
@@ -116,6 +121,52 @@ async fn create(
         call = call.sse_specification(sse(encryption));
     }
     session.write(Service::DynamoDb, "CreateTable", call.send()).await?;
+    Ok(Outcome::in_progress())
+}
+
+/// Makes the table from a backup, or from another table as it was. DynamoDB takes neither tags nor most settings here,
+/// and would encrypt what it restores from a backup with its own key:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Restore.Tutorial.html>.
+async fn restore(
+    session: &Session,
+    name: &str,
+    source: &DataSource,
+    wanted: Option<&Billing>,
+    encryption: Option<&TableEncryption>,
+) -> Result<Outcome, AwsError> {
+    let mode = wanted.map(|billing| as_aws::<aws::BillingMode>(billing.mode));
+    let capacity = wanted.and_then(|billing| billing.throughput).map(provisioned).transpose()?;
+    let encryption = encryption.map(sse);
+    let dynamodb = session.dynamodb();
+    match source {
+        DataSource::TableBackup { arn } => {
+            let call = dynamodb
+                .restore_table_from_backup()
+                .target_table_name(name)
+                .backup_arn(arn)
+                .set_billing_mode_override(mode)
+                .set_provisioned_throughput_override(capacity)
+                .set_sse_specification_override(encryption);
+            session.write(Service::DynamoDb, "RestoreTableFromBackup", call.send()).await?;
+        }
+        DataSource::PointInTime { table_arn, at } => {
+            let call = dynamodb
+                .restore_table_to_point_in_time()
+                .target_table_name(name)
+                .source_table_arn(table_arn)
+                .use_latest_restorable_time(at.is_none())
+                .set_restore_date_time(at.map(|at| DateTime::from_secs(at.as_second())))
+                .set_billing_mode_override(mode)
+                .set_provisioned_throughput_override(capacity)
+                .set_sse_specification_override(encryption);
+            session.write(Service::DynamoDb, "RestoreTableToPointInTime", call.send()).await?;
+        }
+        DataSource::Contents { backup } => {
+            let message = format!("backup {backup} has objects of a bucket, and no table's items");
+            let (service, operation) = (Service::DynamoDb, "RestoreTableFromBackup");
+            return Err(AwsError::new(Class::Invalid, service, operation, message));
+        }
+    }
     Ok(Outcome::in_progress())
 }
 

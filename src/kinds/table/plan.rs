@@ -11,7 +11,7 @@ use crate::kinds::{
     AnyFacet, Desired, FacetStep, LiveSide, SeenFacets, comparable, policy, push_facets, readable,
     split_off,
 };
-use crate::model::Path;
+use crate::model::{DataSource, Path};
 use crate::plan::{Blocked, Change, Plan, Shape, Verb};
 
 use super::facets::{FACETS, TableRef};
@@ -24,6 +24,9 @@ use super::spec::*;
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableStep {
     Create(Box<TableSpec>, BTreeMap<String, String>),
+    /// What it is made from, and what DynamoDB lets a new table have of its manifest; its tags and its other settings
+    /// follow.
+    Restore(DataSource, Option<Billing>, Option<TableEncryption>),
     DeleteIndex(String),
     /// The table's billing, and the throughput of those indexes whose own changes with it.
     Billing(Billing, Vec<(String, Throughput)>),
@@ -159,7 +162,12 @@ fn core(effective: &Value) -> Result<TableSpec, Blocked> {
 fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let spec = &desired.spec;
     let mut plan = Plan::default();
-    let create = TableStep::Create(Box::new(spec.clone()), desired.tags.clone());
+    let create = match &desired.source {
+        Some(source) => {
+            TableStep::Restore(source.clone(), spec.billing.clone(), spec.encryption.clone())
+        }
+        None => TableStep::Create(Box::new(spec.clone()), desired.tags.clone()),
+    };
     let declared = comparable(&normalized(spec), &BTreeMap::new());
     let nothing = json!({});
     let compared = desired.compare(declared.clone(), LiveSide::Nothing(&nothing), &SHAPE);

@@ -6,6 +6,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>: it blocks all public access,
 //! has no ACLs, is encrypted with S3's own keys, and has the tags of the call.
 
+mod copy;
 mod facets;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ struct State {
     owners: BTreeMap<String, String>,
     /// When objects were put, by their paths: the emulator's clock is not ours.
     put_at: BTreeMap<String, Timestamp>,
+    /// What objects were put or copied with, by their paths.
+    checksums: BTreeMap<String, String>,
 }
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -111,9 +114,17 @@ impl S3 {
             let message = "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.";
             return failed(409, "InvalidBucketState", message);
         }
+        if call.operation == "CopyObject" {
+            return self.copy(bucket, &request).await;
+        }
+        if call.operation == "PutObject" && copy::is_altered(&request) {
+            let message = "The SHA256 you specified did not match the calculated checksum.";
+            return failed(400, "BadDigest", message);
+        }
         // A bucket that does not exist is asked for in an account without any.
         let service = self.lock().buckets.get(bucket).cloned().unwrap_or_default();
         let (body, uri) = (request.body.clone(), request.uri.clone());
+        let headers = request.headers.clone();
         let mut response = service.handle(request).await;
         if response.status >= 300 {
             return response;
@@ -133,8 +144,12 @@ impl S3 {
             "PutObject" => {
                 let (path, now) = (path_of(&uri).to_owned(), self.clock.now());
                 self.lock().put_at.insert(path, now);
+                self.note_checksum(&uri, &headers);
             }
-            "GetObject" | "HeadObject" => self.date(path_of(&uri), &mut response),
+            "GetObject" | "HeadObject" => {
+                self.date(path_of(&uri), &mut response);
+                self.show_checksum(&uri, &headers, &mut response);
+            }
             "GetBucketPolicy" => {}
             _ => {
                 if let Ok(document) = std::str::from_utf8(&response.body) {
@@ -211,7 +226,7 @@ impl S3 {
         let buckets: String = self.lock().buckets.keys().map(bucket).collect();
         let owner = "<Owner><ID>sandbox</ID></Owner>";
         let body = format!(
-            "<ListAllMyBucketsResult>{owner}<Buckets>{buckets}</Buckets></ListAllMyBucketsResult>"
+            "<ListAllMyBucketsResult xmlns=\"{NAMESPACE}\">{owner}<Buckets>{buckets}</Buckets></ListAllMyBucketsResult>"
         );
         MockResponse::xml(200, body)
     }

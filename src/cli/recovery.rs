@@ -1,0 +1,124 @@
+//! `trueup get recovery`: whether environments could be brought back as they promise.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::out::{note, say};
+use super::show::{self, Output, age, table};
+use super::{CliError, Connected};
+use crate::engine::recovery::{Judged, Measured, measure, minutes};
+use crate::model::ConditionStatus;
+
+/// The word that stands where an environment's name would.
+pub(super) const RECOVERY: &str = "recovery";
+
+struct Row {
+    environment: String,
+    measured: Measured,
+    judged: Judged,
+}
+
+pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), CliError> {
+    let (store, sessions) = (&connected.store, &connected.sessions);
+    let now = store.clock().now();
+    let mut rows = Vec::new();
+    for (environment, head) in store.heads_and_lost().await? {
+        let measured = match head {
+            Ok(_) => measure(store, sessions, &environment).await,
+            Err(error) => Err(error.into()),
+        };
+        match measured {
+            Ok(Some(measured)) => {
+                let judged = measured.judge(now);
+                rows.push(Row { environment, measured, judged });
+            }
+            Ok(None) => {}
+            Err(error) => note!("warning: {environment}: {error}"),
+        }
+    }
+    match output {
+        Output::Json => say!("{}", show::json(&list(&rows))),
+        Output::Yaml => say!("{}", show::yaml(&list(&rows))),
+        Output::JsonPath(template) => say!("{}", template.fill(&list(&rows))),
+        Output::Name => {
+            for row in &rows {
+                say!("{}", row.environment);
+            }
+        }
+        Output::Table | Output::Wide if rows.is_empty() => {
+            note!("no environment has `spec.recovery`; `trueup explain Environment.recovery` says what it is");
+        }
+        Output::Table => say!("{}", printed(&rows, now)),
+        Output::Wide => say!("{}\n\n{}", printed(&rows, now), points(&rows, now)),
+    }
+    Ok(())
+}
+
+fn word(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::True => "True",
+        ConditionStatus::False => "False",
+        ConditionStatus::Unknown => "Unknown",
+    }
+}
+
+fn printed(rows: &[Row], now: Timestamp) -> String {
+    let cells = |row: &Row| {
+        let (measured, recovery) = (&row.measured, &row.measured.recovery);
+        let oldest = measured.points.values().flatten().map(|point| point.at).min();
+        let none = || "-".to_owned();
+        vec![
+            row.environment.clone(),
+            word(row.judged.status).to_owned(),
+            recovery.rpo.clone().unwrap_or_else(none),
+            oldest.map_or_else(none, |at| age(at, now)),
+            recovery.rto.clone().unwrap_or_else(none),
+            measured.took().map_or_else(none, minutes),
+            measured.newest_whole.as_ref().map_or_else(none, |backup| backup.id.clone()),
+            format!("{}: {}", row.judged.reason, row.judged.message),
+        ]
+    };
+    let header =
+        ["ENVIRONMENT", "MET", "RPO", "OLDEST POINT", "RTO", "LAST DRILL", "NEWEST BACKUP", "MESSAGE"];
+    table(&header, rows.iter().map(cells).collect())
+}
+
+fn points(rows: &[Row], now: Timestamp) -> String {
+    let mut cells = Vec::new();
+    for row in rows {
+        for (id, point) in &row.measured.points {
+            let (at, from) = match point {
+                Some(point) => (age(point.at, now), point.from.clone()),
+                None => ("-".to_owned(), "nothing can bring it back".to_owned()),
+            };
+            cells.push(vec![row.environment.clone(), id.to_string(), at, from]);
+        }
+    }
+    table(&["ENVIRONMENT", "OBJECT", "NEWEST POINT", "FROM"], cells)
+}
+
+fn list(rows: &[Row]) -> Value {
+    let item = |row: &Row| {
+        let measured = &row.measured;
+        let points: Vec<_> = measured
+            .points
+            .iter()
+            .map(|(id, point)| json!({"object": id.to_string(), "newestPoint": point}))
+            .collect();
+        json!({
+            "environment": row.environment,
+            "rpo": measured.recovery.rpo,
+            "rto": measured.recovery.rto,
+            "condition": {
+                "type": "RecoveryObjectivesMet",
+                "status": word(row.judged.status),
+                "reason": row.judged.reason,
+                "message": row.judged.message,
+            },
+            "objects": points,
+            "newestBackup": measured.newest_whole.as_ref().map(|backup| &backup.id),
+            "lastDrillSeconds": measured.took().map(|took| took.as_secs()),
+        })
+    };
+    json!({ "items": rows.iter().map(item).collect::<Vec<_>>() })
+}

@@ -1,0 +1,128 @@
+//! `trueup rehydrate`: builds a whole environment again from a backup, also where nothing is left of it.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::out::{note, say};
+use super::provenance::ProvenanceArgs;
+use super::vault::{VaultArgs, chosen};
+use super::{CliError, Connected};
+use crate::engine::recovery::{Prepared, Told, Wish, minutes, prepare};
+use crate::model::parse_duration;
+use crate::store::Cause;
+
+#[derive(Debug, Args)]
+pub(super) struct RehydrateArgs {
+    environment: String,
+    /// The backup: its id, or `latest` for the newest whole one.
+    #[arg(long, default_value = "latest", value_name = "BACKUP")]
+    from: String,
+    /// Build a copy as another environment, beside the first.
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = environment_name)]
+    into: Option<String>,
+    /// The region of the copy, where it is another one.
+    #[arg(long = "into-region", value_name = "REGION", requires = "into")]
+    into_region: Option<String>,
+    /// Tables as they were then, as 2026-01-01T12:00:00Z. They have to be there, with point-in-time recovery.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    #[command(flatten)]
+    vault: VaultArgs,
+    /// Show what would be done and how long it takes, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait at most. Asked for again, it goes on.
+    #[arg(long, default_value = "24h", value_parser = parse_duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    provenance: ProvenanceArgs,
+}
+
+/// As Kubernetes' names of namespaces.
+pub(super) fn environment_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_name = (1..=63).contains(&text.len())
+        && text.chars().all(is_plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric());
+    match is_name {
+        true => Ok(text.to_owned()),
+        false => Err("a name has lower-case letters, digits and hyphens, and begins with a letter".to_owned()),
+    }
+}
+
+pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(), CliError> {
+    let name = &args.environment;
+    let vault = args.vault.open(connected, name).await?;
+    let backup = chosen(&vault, name, &args.from).await?;
+    let wish = Wish {
+        into: args.into.clone(),
+        region: args.into_region.clone(),
+        is_scratch: false,
+        at: args.at,
+    };
+    let prepared = prepare(&connected.sessions, vault, &backup.id, &wish).await?;
+    for line in planned(&prepared) {
+        say!("{line}");
+    }
+    if args.dry_run {
+        say!("dry run: nothing was done");
+        return Ok(());
+    }
+    let author = args.provenance.release(Cause::Apply, &[]).author;
+    let work = prepared.carry_out(&connected.store, &connected.sessions, &author, &tell);
+    let done = tokio::time::timeout(args.timeout, work).await.map_err(|_| {
+        CliError::Undecided(format!(
+            "{} is not whole after {}; ask again to go on",
+            prepared.environment,
+            minutes(args.timeout)
+        ))
+    })??;
+    say!("{} is whole: {} objects in {}", prepared.environment, done.objects, minutes(done.took));
+    Ok(())
+}
+
+/// What will be done, in order.
+pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
+    let (backup, plan) = (&prepared.backup, &prepared.plan);
+    let mut lines = vec![format!(
+        "{} from backup {} of {}, begun {}",
+        prepared.environment, backup.id, backup.environment, backup.begun_at
+    )];
+    lines.push(format!("  1. {} packages, where they are missing", plan.packages));
+    lines.push(format!("  2. release {}, with what is restored from what", backup.release));
+    lines.push(format!(
+        "  3. {} tables from their backups, beside each other; and everything else that the daemon makes",
+        plan.tables()
+    ));
+    lines.push(format!(
+        "  4. {} objects into {} buckets, as these become ready",
+        plan.contents,
+        plan.buckets()
+    ));
+    lines.extend(plan.empty.iter().map(|(id, why)| format!("  {id} begins empty: {why}")));
+    lines.extend(prepared.mentions.iter().map(|mention| {
+        format!("  warning: {mention}, and the copy would use that")
+    }));
+    lines.push(format!("it takes at least {}", minutes(plan.takes)));
+    lines
+}
+
+/// What happens, on standard error.
+pub(super) fn tell(what: Told<'_>) {
+    match what {
+        Told::Package(key) => note!("package {key} is back"),
+        Told::Recorded => note!("recorded; the daemon goes on from here"),
+        Told::NoDaemon => {
+            note!("no daemon has taken the environment; start one with `trueup run`");
+        }
+        Told::Ready { object, ready, of } => note!("{ready}/{of} ready: {object}"),
+        Told::Filled { object, restored } => note!(
+            "{object}: {} objects are back, {} were there",
+            restored.copied,
+            restored.there
+        ),
+    }
+}

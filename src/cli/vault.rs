@@ -1,0 +1,96 @@
+//! Where backups lie, as far as the command line says it.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::{CliError, Connected};
+use crate::aws::Target;
+use crate::engine::recovery::{Backup, RecoveryError, Vault};
+use crate::engine::release::spec_of;
+use crate::kinds::environment::BackupPolicy;
+
+/// The word for the newest backup that is whole.
+const LATEST: &str = "latest";
+
+#[derive(Debug, Default, Args)]
+pub(super) struct VaultArgs {
+    /// Where the backups lie, where no store says it: s3://BUCKET/PREFIX, as spec.recovery.backups had it.
+    #[arg(long, env = "TRUEUP_VAULT", value_name = "S3-URL")]
+    vault: Option<Place>,
+    /// The region of that bucket.
+    #[arg(long, value_name = "REGION", requires = "vault")]
+    vault_region: Option<String>,
+}
+
+/// A bucket and a prefix in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    bucket: String,
+    prefix: Option<String>,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let help = || format!("`{text}` is no place in S3; write s3://BUCKET or s3://BUCKET/PREFIX");
+        let rest = text.strip_prefix("s3://").ok_or_else(help)?;
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(help());
+        }
+        let prefix = Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty());
+        Ok(Self { bucket: bucket.to_owned(), prefix })
+    }
+}
+
+impl VaultArgs {
+    /// Opens the vault of an environment: as it is given, or as its Environment says.
+    pub async fn open(&self, connected: &Connected, environment: &str) -> Result<Vault, CliError> {
+        if let Some(Place { bucket, prefix }) = self.vault.clone() {
+            let policy = BackupPolicy {
+                bucket,
+                prefix,
+                region: self.vault_region.clone(),
+                ..BackupPolicy::default()
+            };
+            let target = Target::default();
+            return Ok(Vault::open(&connected.sessions, environment, &target, &policy).await?);
+        }
+        connected.store.existing_head(environment).await?;
+        let spec = spec_of(&connected.current(environment).await?.objects).unwrap_or_default();
+        Ok(Vault::of(&connected.sessions, environment, &spec).await?)
+    }
+}
+
+/// A backup by its id, or the newest whole one.
+pub(super) async fn chosen(vault: &Vault, environment: &str, id: &str) -> Result<Backup, CliError> {
+    if id != LATEST {
+        return Ok(vault.backup(id).await?);
+    }
+    let newest = vault.sound_backups().await?.into_iter().rev().find(Backup::is_whole);
+    let none =
+        || RecoveryError::NoBackup { environment: environment.to_owned(), place: vault.place() };
+    Ok(newest.ok_or_else(none)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_bucket_and_what_comes_before_an_environments_name() {
+        for (text, expected) in [
+            ("s3://kept", Some(("kept", None))),
+            ("s3://kept/", Some(("kept", None))),
+            ("s3://kept/trueup/", Some(("kept", Some("trueup/")))),
+            ("kept", None),
+            ("s3://", None),
+        ] {
+            let place = text.parse::<Place>().ok();
+            let place = place.as_ref().map(|p| (p.bucket.as_str(), p.prefix.as_deref()));
+            assert_eq!(place, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Making a backup: tables first, then buckets, packages and the records of the store, and the manifest last.
+//!
+//! Guarantees: making the backup of an id again goes on where it stopped, and makes nothing twice. Without its manifest
+//! it is no backup. Nothing of the environment is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tracing::info;
+
+use super::RecoveryError;
+use super::contents;
+use super::manifest::{
+    Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at, copy_name,
+    table_backup_name,
+};
+use super::tables;
+use super::vault::Vault;
+use crate::aws::{Class, Session, Sessions};
+use crate::engine::release::{Current, current, own_session, packages_in, spec_of};
+use crate::kinds::{S3Location, kind};
+use crate::model::ObjectId;
+use crate::store::{Export, StatusRecord, Store};
+
+/// Tables whose backups are asked for at once, and buckets that are read at once.
+const AT_ONCE: usize = 8;
+/// Lines of one file of records: some megabytes.
+const LINES_MAX: usize = 2_000;
+
+/// Backs an environment up under an id, and returns the manifest.
+pub async fn back_up(
+    store: &Store,
+    sessions: &Sessions,
+    environment: &str,
+    id: &str,
+) -> Result<Backup, RecoveryError> {
+    let current = current(store, environment).await?;
+    let spec = spec_of(&current.objects).unwrap_or_default();
+    let vault = Vault::of(sessions, environment, &spec).await?;
+    let session = own_session(sessions, environment, &spec.target()).await?;
+    let begun_at = begun_at(id).unwrap_or_else(|| store.clock().now());
+    let work = Work { store, environment, id, session: &session, vault: &vault };
+    let mut lacking = Vec::new();
+    let data = work.data(&current, &mut lacking).await?;
+    let tables = work.tables(&data, &mut lacking).await?;
+    let buckets = work.buckets(&data, &mut lacking).await?;
+    for table in &tables {
+        tables::until_ready(&session, &table.backup_arn).await?;
+    }
+    let export = store.export(environment).await?;
+    let packages = work.packages(&mut lacking).await?;
+    let state = work.state(&export).await?;
+    let backup = Backup {
+        format: FORMAT,
+        id: id.to_owned(),
+        environment: environment.to_owned(),
+        store: store.id().await?,
+        place: format!("{}/{}", session.account_id().await?, session.region()),
+        begun_at,
+        ended_at: store.clock().now(),
+        release: export.release,
+        digest: export.digest,
+        state,
+        packages,
+        tables,
+        buckets,
+        lacking,
+        deleting: false,
+        seal: String::new(),
+    }
+    .sealed();
+    vault.put_manifest(&backup).await?;
+    let (tables, buckets) = (backup.tables.len(), backup.buckets.len());
+    info!(environment, id, tables, buckets, lacking = backup.lacking.len(), "backup made");
+    Ok(backup)
+}
+
+struct Work<'a> {
+    store: &'a Store,
+    environment: &'a str,
+    id: &'a str,
+    session: &'a Session,
+    vault: &'a Vault,
+}
+
+/// An object that holds data, and what exists of it.
+struct Data {
+    id: ObjectId,
+    status: StatusRecord,
+}
+
+impl Data {
+    /// The resource's name in AWS.
+    fn name(&self) -> &str {
+        self.status.outputs.get("name").map_or(&self.status.aws_name, String::as_str)
+    }
+}
+
+impl Work<'_> {
+    /// The objects of the current release that hold data and exist.
+    async fn data(
+        &self,
+        current: &Current,
+        lacking: &mut Vec<Lacking>,
+    ) -> Result<Vec<Data>, RecoveryError> {
+        let mut statuses = self.store.statuses(self.environment).await?;
+        let mut data = Vec::new();
+        let holds_data = |id: &ObjectId| kind(&id.kind).is_some_and(|kind| kind.holds_data());
+        for id in current.objects.iter().map(|object| object.id()).filter(holds_data) {
+            let status = statuses.remove(&id).transpose()?;
+            match status.filter(|status| status.created_at.is_some()) {
+                Some(status) => data.push(Data { id, status }),
+                None => lacking.push(lack(&id, "it does not exist yet")),
+            }
+        }
+        Ok(data)
+    }
+
+    async fn tables(
+        &self,
+        data: &[Data],
+        lacking: &mut Vec<Lacking>,
+    ) -> Result<Vec<TableCopy>, RecoveryError> {
+        let name = table_backup_name(self.environment, self.id);
+        let (session, name) = (self.session, &name);
+        let tables = data.iter().filter(|data| &*data.id.kind == "Table");
+        let made: Vec<_> = tables
+            .map(|table| async move {
+                (table, tables::back_up(session, table.name(), name).await)
+            })
+            .collect();
+        let mut made = stream::iter(made).buffered(AT_ONCE);
+        let mut copies = Vec::new();
+        while let Some((table, made)) = made.next().await {
+            match made {
+                Ok(found) => copies.push(TableCopy {
+                    object: table.id.to_string(),
+                    arn: table.status.outputs.get("arn").cloned().unwrap_or_default(),
+                    backup_arn: found.arn,
+                    at: found.at,
+                }),
+                // It is gone, or being made: that is no reason to leave the others without a backup.
+                Err(RecoveryError::Aws(error))
+                    if matches!(error.class, Class::NotFound | Class::Conflict) =>
+                {
+                    lacking.push(lack(&table.id, error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(copies)
+    }
+
+    async fn buckets(
+        &self,
+        data: &[Data],
+        lacking: &mut Vec<Lacking>,
+    ) -> Result<Vec<BucketCopy>, RecoveryError> {
+        let before = self.vault.sound_backups().await?;
+        let mut copies = Vec::new();
+        for bucket in data.iter().filter(|data| &*data.id.kind == "Bucket") {
+            let object = bucket.id.to_string();
+            let known = match before.iter().rev().find_map(|backup| {
+                let copied = backup.buckets.iter().find(|copied| copied.object == object)?;
+                Some((backup, copied)).filter(|(backup, _)| !backup.deleting)
+            }) {
+                // One that cannot be read any more saves no work.
+                Some((backup, copied)) => {
+                    contents::items(self.vault, &backup.id, copied).await.unwrap_or_default()
+                }
+                None => Vec::new(),
+            };
+            let known: BTreeMap<String, Item> =
+                known.into_iter().map(|item| (item.key.clone(), item)).collect();
+            let at = self.store.clock().now();
+            let copied = contents::back_up(self.session, bucket.name(), self.vault, &known).await;
+            let items = match copied {
+                Ok(Ok(items)) => items,
+                Ok(Err(why)) => {
+                    lacking.push(lack(&bucket.id, why));
+                    continue;
+                }
+                Err(RecoveryError::Aws(error)) if error.code == "NoSuchBucket" => {
+                    lacking.push(lack(&bucket.id, error.to_string()));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let lines = items.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+            let lines = lines.map_err(|error| RecoveryError::Unfinished(error.to_string()))?;
+            let key = format!("{}{}.jsonl", self.vault.folder(self.id), bucket.id.name);
+            copies.push(BucketCopy {
+                object,
+                bucket: bucket.name().to_owned(),
+                at,
+                listing: self.vault.put_lines(key, &lines).await?,
+                bytes: items.iter().map(|item| item.bytes).sum(),
+            });
+        }
+        Ok(copies)
+    }
+
+    /// What functions and frontends of any release run.
+    async fn packages(&self, lacking: &mut Vec<Lacking>) -> Result<Vec<PackageCopy>, RecoveryError> {
+        let named = packages_of_all(self.store, self.environment).await?;
+        let (session, vault) = (self.session, self.vault);
+        let copied = stream::iter(named).map(|(place, (package, users))| async move {
+            let name = copy_name(&place.0, &place.1, &place.2, 0);
+            let copied = contents::back_up_package(session, &package, vault, &name).await?;
+            Ok::<_, RecoveryError>((package, users, name, copied))
+        });
+        let copied: Vec<_> = copied.buffered(AT_ONCE).try_collect().await?;
+        let mut packages = Vec::new();
+        for (from, users, key, copied) in copied {
+            match copied {
+                Ok(bytes) => packages.push(PackageCopy { from, key, bytes }),
+                Err(why) => lacking.extend(users.iter().map(|id| lack(id, &why))),
+            }
+        }
+        Ok(packages)
+    }
+
+    async fn state(&self, export: &Export) -> Result<Vec<Part>, RecoveryError> {
+        let mut parts = Vec::new();
+        for (i, lines) in export.lines.chunks(LINES_MAX).enumerate() {
+            let key = format!("{}state-{i:04}.jsonl", self.vault.folder(self.id));
+            parts.push(self.vault.put_lines(key, lines).await?);
+        }
+        Ok(parts)
+    }
+}
+
+/// Where a package lies: bucket, key, and version or digest.
+type Place = (String, String, String);
+
+/// Every package that a release of an environment names, with the objects of the current release that need it.
+async fn packages_of_all(
+    store: &Store,
+    environment: &str,
+) -> Result<BTreeMap<Place, (S3Location, BTreeSet<ObjectId>)>, RecoveryError> {
+    let head = store.existing_head(environment).await?;
+    let mut digests = BTreeSet::new();
+    let mut needed = BTreeSet::new();
+    for release in store.history(environment, usize::MAX).await? {
+        let release = release.map_err(|(_, error)| error)?;
+        let whole = store.release(environment, release.number).await?;
+        if whole.number == head.release {
+            needed.extend(whole.objects.iter().map(|entry| entry.digest.clone()));
+        }
+        digests.extend(whole.objects.into_iter().map(|entry| entry.digest));
+    }
+    let mut packages: BTreeMap<Place, (S3Location, BTreeSet<ObjectId>)> = BTreeMap::new();
+    for (digest, object) in store.objects(environment, &digests).await? {
+        for package in packages_in(&object) {
+            let what = package.version.clone().or(package.sha256.clone()).unwrap_or_default();
+            let place = (package.bucket.clone(), package.key.clone(), what);
+            let (_, users) = packages.entry(place).or_insert_with(|| (package, BTreeSet::new()));
+            if needed.contains(&digest) {
+                users.insert(object.id());
+            }
+        }
+    }
+    Ok(packages)
+}
+
+fn lack(id: &ObjectId, why: impl Into<String>) -> Lacking {
+    Lacking { object: id.to_string(), why: why.into() }
+}

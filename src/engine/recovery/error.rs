@@ -1,0 +1,44 @@
+//! Why a backup or a restore could not be made, and what a person can do about it.
+
+use thiserror::Error;
+
+use crate::aws::AwsError;
+use crate::engine::release::{MoveError, TransferError};
+use crate::store::StoreError;
+
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    #[error(
+        "the Environment {environment} does not say where its backups are kept; declare \
+         spec.recovery.backups.bucket, or give the place with --vault s3://BUCKET/PREFIX"
+    )]
+    NoPlace { environment: String },
+    #[error("there is no backup {id} of {environment} in {place}; see `trueup backup list {environment}`")]
+    NoSuchBackup { environment: String, id: String, place: String },
+    #[error("there is no backup of {environment} in {place} that can be used")]
+    NoBackup { environment: String, place: String },
+    #[error("{what} of backup {id} cannot be used: {how}. Take another backup")]
+    Damaged { id: String, what: String, how: String },
+    #[error("nothing was done: {0}")]
+    Refused(String),
+    #[error("{0}")]
+    Unfinished(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Move(#[from] MoveError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+}
+
+impl RecoveryError {
+    /// The bucket of the backups is not there.
+    pub(super) fn no_bucket(bucket: &str) -> Self {
+        Self::Refused(format!(
+            "the bucket {bucket} of the backups does not exist; make it with `trueup init --bucket {bucket}`, best in \
+             another account or region"
+        ))
+    }
+}

@@ -1,0 +1,306 @@
+//! What a backup of an environment consists of: its manifest, which is written last. Pure.
+//!
+//! ```text
+//! <prefix><environment>/backups/<id>/manifest.json     what is in it, sealed
+//! <prefix><environment>/backups/<id>/state-0000.jsonl  records of the store
+//! <prefix><environment>/backups/<id>/<bucket>.jsonl    the objects of a bucket, and where their copies lie
+//! <prefix><environment>/data/<digest>                  a package, or an object of a bucket: shared by backups
+//! ```
+//!
+//! What lies under `data/` is named by what it is a copy of and never changes, so a backup costs what has changed since
+//! the one before. Items of tables stay with DynamoDB; the manifest names their backups.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::S3Location;
+use crate::model::{ObjectId, digest_of, sha256_hex};
+
+/// The form of manifests that this version writes. A newer one is not read.
+pub const FORMAT: u32 = 1;
+
+/// A whole backup of an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    pub format: u32,
+    /// When it was begun and something random: ids sort by time.
+    pub id: String,
+    pub environment: String,
+    /// The id of the store, which is part of what resources are tagged with.
+    pub store: String,
+    /// Where the environment's resources are, as `account/region`.
+    pub place: String,
+    /// What was written until then is in it, but for changes of the last minute.
+    pub begun_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub release: u64,
+    /// The release's content.
+    pub digest: String,
+    /// Records of the store, as lines.
+    pub state: Vec<Part>,
+    pub packages: Vec<PackageCopy>,
+    pub tables: Vec<TableCopy>,
+    pub buckets: Vec<BucketCopy>,
+    /// What could not be backed up, and why: of these objects it is no recovery point.
+    pub lacking: Vec<Lacking>,
+    /// It is being deleted, and parts of it are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
+    /// The digest of all the rest.
+    pub seal: String,
+}
+
+/// A file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    pub key: String,
+    pub sha256: String,
+    pub bytes: u64,
+    /// Lines.
+    pub records: u64,
+}
+
+/// What a function or a frontend of some release runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackageCopy {
+    pub from: S3Location,
+    /// Where the copy lies.
+    pub key: String,
+    pub bytes: u64,
+}
+
+/// A table, and DynamoDB's backup of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableCopy {
+    pub object: String,
+    pub arn: String,
+    pub backup_arn: String,
+    pub at: Timestamp,
+}
+
+/// A bucket, and its objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BucketCopy {
+    pub object: String,
+    pub bucket: String,
+    /// When its objects were listed.
+    pub at: Timestamp,
+    pub listing: Part,
+    pub bytes: u64,
+}
+
+/// One object of a bucket, as a line of its listing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub key: String,
+    pub etag: String,
+    pub bytes: u64,
+    /// As S3 writes it, where S3 made one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Where the copy lies.
+    pub copy: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lacking {
+    pub object: String,
+    pub why: String,
+}
+
+impl Backup {
+    pub fn sealed(self) -> Self {
+        Self { seal: self.seal_of(), ..self }
+    }
+
+    fn seal_of(&self) -> String {
+        digest_of(&Self { seal: String::new(), ..self.clone() })
+    }
+
+    /// The manifest, if it is as it was written and this version knows its form. The error says why not.
+    pub fn read(text: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Form {
+            format: u32,
+        }
+        let form: Form = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        if form.format > FORMAT {
+            return Err(format!(
+                "it is of format {}, and this version of trueup reads up to {FORMAT}; upgrade trueup",
+                form.format
+            ));
+        }
+        let backup: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        match backup.seal == backup.seal_of() {
+            true => Ok(backup),
+            false => Err("its manifest is not as it was written".to_owned()),
+        }
+    }
+
+    /// Objects with data that it can bring back, with the time that they come back to.
+    pub fn points(&self) -> impl Iterator<Item = (ObjectId, Timestamp)> {
+        let lacking: BTreeSet<&str> =
+            self.lacking.iter().map(|lacking| lacking.object.as_str()).collect();
+        let tables = self.tables.iter().map(|table| (&table.object, table.at));
+        let buckets = self.buckets.iter().map(|bucket| (&bucket.object, bucket.at));
+        let is_deleting = self.deleting;
+        tables
+            .chain(buckets)
+            .filter(move |(object, _)| !is_deleting && !lacking.contains(object.as_str()))
+            .filter_map(|(object, at)| Some((object.parse().ok()?, at)))
+    }
+
+    /// Everything that was to be backed up is in it.
+    pub fn is_whole(&self) -> bool {
+        !self.deleting && self.lacking.is_empty()
+    }
+
+    /// Where copies lie that it names, but for the objects of buckets.
+    pub fn copies(&self) -> impl Iterator<Item = &str> {
+        self.packages.iter().map(|package| package.key.as_str())
+    }
+}
+
+/// Names a backup that is begun now. `salt` tells it from another of the same second.
+pub fn id_of(at: Timestamp, salt: u32) -> String {
+    format!("{}-{salt:08x}", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// When a backup was begun, by its id.
+pub fn begun_at(id: &str) -> Option<Timestamp> {
+    let (time, _) = id.split_once('-')?;
+    Timestamp::strptime("%Y%m%dT%H%M%S%z", time.replace('Z', "+0000")).ok()
+}
+
+/// What DynamoDB calls a table's backup: three letters or more, of those that a name has.
+pub fn table_backup_name(environment: &str, id: &str) -> String {
+    format!("trueup-{environment}-{id}")
+}
+
+/// The backup that a table's backup belongs to, where it is one of an environment's.
+pub fn backup_of<'a>(environment: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix("trueup-")?.strip_prefix(environment)?.strip_prefix('-')
+}
+
+/// Names the copy of an object of a bucket, or of a package, by what it is a copy of.
+pub fn copy_name(bucket: &str, key: &str, etag: &str, bytes: u64) -> String {
+    sha256_hex(format!("{bucket}\n{key}\n{etag}\n{bytes}"))
+}
+
+/// Which backups have been kept for long enough. The newest recovery point of each object stays, and the newest backup
+/// that is whole, however old they are.
+pub fn expired(backups: &[Backup], retention: Duration, now: Timestamp) -> Vec<String> {
+    let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
+    let mut newest_first: Vec<_> = backups.iter().collect();
+    newest_first.sort_by(|a, b| b.id.cmp(&a.id));
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
+    needed.extend(newest_first.iter().find(|backup| backup.is_whole()).map(|b| b.id.as_str()));
+    let mut found = BTreeSet::new();
+    for backup in &newest_first {
+        for (object, _) in backup.points() {
+            if found.insert(object) {
+                needed.insert(&backup.id);
+            }
+        }
+    }
+    let is_expired = |backup: &&&Backup| {
+        let is_old = now.duration_since(backup.begun_at) > retention;
+        backup.deleting || is_old && !needed.contains(backup.id.as_str())
+    };
+    newest_first.iter().filter(is_expired).map(|backup| backup.id.clone()).collect()
+}
+
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+
+    /// A backup of two tables that was begun so many hours ago.
+    pub fn backup(hours_ago: i64, now: Timestamp, lacking: &[&str]) -> Backup {
+        let at = now - SignedDuration::from_hours(hours_ago);
+        let table = |name: &str| TableCopy {
+            object: format!("Table/{name}"),
+            arn: format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}"),
+            backup_arn: String::new(),
+            at,
+        };
+        let lack = |object: &&str| Lacking { object: (*object).to_owned(), why: String::new() };
+        Backup {
+            format: FORMAT,
+            id: id_of(at, 0),
+            environment: "production".to_owned(),
+            store: String::new(),
+            place: String::new(),
+            begun_at: at,
+            ended_at: at,
+            release: 1,
+            digest: String::new(),
+            state: Vec::new(),
+            packages: Vec::new(),
+            tables: vec![table("orders"), table("carts")],
+            buckets: Vec::new(),
+            lacking: lacking.iter().map(lack).collect(),
+            deleting: false,
+            seal: String::new(),
+        }
+        .sealed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::backup;
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn now() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_manifest_that_was_altered_or_is_of_a_newer_form_is_not_read() {
+        let whole = backup(1, now(), &[]);
+        let text = serde_json::to_string(&whole).unwrap();
+        assert_eq!(Backup::read(text.as_bytes()), Ok(whole));
+        let altered = text.replace("\"release\":1", "\"release\":2");
+        assert_ne!(altered, text);
+        assert!(Backup::read(altered.as_bytes()).unwrap_err().contains("not as it was written"));
+        let newer = text.replace("\"format\":1", "\"format\":2").replace("\"seal\"", "\"proof\"");
+        assert!(Backup::read(newer.as_bytes()).unwrap_err().contains("upgrade trueup"));
+    }
+
+    #[test]
+    fn ids_say_when_a_backup_was_begun() {
+        let id = id_of(now(), 7);
+        assert_eq!(id, "20260301T120000Z-00000007");
+        assert_eq!(begun_at(&id), Some(now()));
+        assert_eq!(begun_at("yesterday"), None);
+        assert_eq!(backup_of("production", &table_backup_name("production", &id)), Some(&*id));
+        assert_eq!(backup_of("prod", &table_backup_name("production", &id)), None);
+    }
+
+    #[test]
+    fn the_newest_recovery_point_of_each_object_outlives_its_retention() {
+        let ids = |backups: &[Backup]| -> Vec<String> { expired(backups, DAY, now()) };
+        let old = backup(72, now(), &[]);
+        let older = backup(96, now(), &[]);
+        let half = backup(48, now(), &["Table/orders"]);
+        let fresh = backup(1, now(), &[]);
+        assert_eq!(ids(std::slice::from_ref(&old)), [""; 0], "the only one");
+        assert_eq!(ids(&[older.clone(), old.clone()]), [older.id.clone()]);
+        assert_eq!(ids(&[older.clone(), half.clone()]), [""; 0], "the half one lacks the orders");
+        assert_eq!(ids(&[old.clone(), fresh]), [old.id.clone()]);
+        let gone = Backup { deleting: true, ..half };
+        assert_eq!(ids(&[older, gone.clone()]), [gone.id], "what was begun is ended");
+    }
+}

@@ -1,0 +1,39 @@
+//! Disaster recovery: backups of whole environments, and environments built again from them.
+//!
+//! Expected flow: `back_up` writes a backup into the [`Vault`] that the environment names; `prepare` reads one and says
+//! what it takes to build the environment again; `Prepared::carry_out` does it, with a daemon beside.
+//!
+//! Guarantees:
+//! - A backup counts once its manifest is there, which is written last and sealed.
+//! - What holds secrets is not in a backup: manifests have references to them.
+//! - A restore never overwrites data that is there.
+//!
+//! Left to others: making the resources (`pass`), the words of a terminal (`cli`).
+
+mod contents;
+mod create;
+mod drill;
+mod error;
+mod manifest;
+mod objectives;
+mod plan;
+mod prune;
+mod rehydrate;
+mod restore;
+mod tables;
+mod vault;
+mod verify;
+
+pub use contents::Restored;
+pub use create::back_up;
+pub use drill::{Drilled, drill, scratch_of};
+pub use error::RecoveryError;
+pub use manifest::{Backup, Lacking, begun_at, expired, id_of};
+pub use objectives::{Judged, Measured, Point, measure, minutes};
+pub use plan::Plan;
+pub use prune::{Pruned, delete, prune, sweep};
+pub use rehydrate::{Done, Prepared, Told, Wish, prepare};
+pub use restore::{PreparedRestore, Restoration, Restoring, prepare_restore};
+pub use tables::Restorable;
+pub use vault::Vault;
+pub use verify::{Checked, verify};

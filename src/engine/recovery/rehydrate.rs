@@ -1,0 +1,304 @@
+//! Building an environment again from a backup: packages, then what is restored from what, then the records, whose head
+//! comes last. The daemon does the rest, as it does with any release; meanwhile the objects of buckets are copied back.
+//!
+//! Guarantees:
+//! - An environment that is there is not touched, unless it is being built from the same backup already.
+//! - Killed anywhere and started again, it goes on: nothing is made twice, and no table is made empty that has a backup.
+//! - It is over when every object was seen as declared and every object of every bucket is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::contents::{self, Restored};
+use super::manifest::{Backup, BucketCopy};
+use super::plan::{self, Plan};
+use super::vault::Vault;
+use super::{RecoveryError, tables};
+use crate::aws::{Session, Sessions};
+use crate::engine::release::{current, own_session, spec_of};
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::model::{Object, ObjectId, condition_type};
+use crate::store::{Cause, NewRelease, Recoveries, Rehydration, Store};
+
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Without a daemon for so long, a person is told.
+const DAEMON_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Another environment, built beside the first.
+    pub into: Option<String>,
+    /// Its region, where it is another one.
+    pub region: Option<String>,
+    /// It goes again: nothing of it is kept.
+    pub is_scratch: bool,
+    /// Tables as they were then, instead of as they are in the backup.
+    pub at: Option<Timestamp>,
+}
+
+/// What will be done, for people to read before it is.
+pub struct Prepared {
+    pub backup: Backup,
+    pub vault: Vault,
+    /// The environment that is built.
+    pub environment: String,
+    pub plan: Plan,
+    /// Places in the manifests of a copy that name resources of the first environment.
+    pub mentions: Vec<String>,
+    objects: Vec<Object>,
+    /// The records, where the environment itself is built again.
+    lines: Option<Vec<String>>,
+    spec: EnvironmentSpec,
+}
+
+/// What happened meanwhile, for people.
+pub enum Told<'a> {
+    /// A package was put back where it belongs.
+    Package(&'a str),
+    Recorded,
+    /// No daemon has taken the environment yet.
+    NoDaemon,
+    Ready { object: &'a ObjectId, ready: usize, of: usize },
+    Filled { object: &'a str, restored: Restored },
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub took: Duration,
+    pub objects: usize,
+}
+
+/// Reads a backup and says what it takes. Nothing is written.
+pub async fn prepare(
+    sessions: &Sessions,
+    vault: Vault,
+    id: &str,
+    wish: &Wish,
+) -> Result<Prepared, RecoveryError> {
+    let backup = vault.backup(id).await?;
+    if backup.deleting {
+        let how = "it is being deleted".to_owned();
+        return Err(RecoveryError::Damaged { id: backup.id, what: "the whole".to_owned(), how });
+    }
+    let mut lines = Vec::new();
+    for part in &backup.state {
+        lines.extend(vault.lines(id, part).await?);
+    }
+    let before = Store::objects_of(&backup.environment, &lines)?;
+    let (environment, objects, mentions, lines) = match &wish.into {
+        None => (backup.environment.clone(), before, Vec::new(), Some(lines)),
+        Some(into) => {
+            let copied = plan::copy(&before, into, wish.region.as_deref(), wish.is_scratch);
+            (into.clone(), copied.objects, copied.mentions, None)
+        }
+    };
+    let spec = spec_of(&objects).unwrap_or_default();
+    let plan = plan::plan(&backup, &objects, wish.at);
+    let prepared =
+        Prepared { backup, vault, environment, plan, mentions, objects, lines, spec };
+    prepared.check(sessions, wish).await?;
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// What can be known before anything is done.
+    async fn check(&self, sessions: &Sessions, wish: &Wish) -> Result<(), RecoveryError> {
+        let session = own_session(sessions, &self.environment, &self.spec.target()).await?;
+        let account = session.account_id().await?;
+        let theirs = self.backup.place.split('/').next().unwrap_or_default();
+        if account != theirs && self.plan.tables() > 0 {
+            return Err(RecoveryError::Refused(format!(
+                "the tables of backup {} are backed up in account {theirs}, and {} is in {account}: DynamoDB restores \
+                 a backup only within its account",
+                self.backup.id, self.environment
+            )));
+        }
+        for table in self.backup.tables.iter().filter(|_| wish.at.is_some()) {
+            let at = wish.at.unwrap_or_default();
+            let name = table.arn.rsplit('/').next().unwrap_or_default();
+            let between = tables::restorable(&session, name).await?;
+            let is_kept = between.is_some_and(|b| b.earliest <= at && at <= b.latest);
+            if !is_kept {
+                let kept = match between {
+                    Some(b) => format!("it can be restored to times from {} to {}", b.earliest, b.latest),
+                    None => "it is gone, or has no point-in-time recovery".to_owned(),
+                };
+                return Err(RecoveryError::Refused(format!("{name} cannot be restored to {at}: {kept}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the environment, and comes back when it is whole.
+    pub async fn carry_out(
+        &self,
+        store: &Store,
+        sessions: &Sessions,
+        author: &str,
+        told: &(dyn Fn(Told<'_>) + Sync),
+    ) -> Result<Done, RecoveryError> {
+        let session = own_session(sessions, &self.environment, &self.spec.target()).await?;
+        let begun = self.begin(store).await?;
+        let begun = match begun {
+            Begun::Over(done) => return Ok(done),
+            Begun::Now(begun) => begun,
+        };
+        self.put_packages(&session, told).await?;
+        if !self.is_recorded(store).await? {
+            store.put_data_sources(&self.environment, &self.plan.sources).await?;
+            match &self.lines {
+                Some(lines) => store.import(&self.environment, lines).await?,
+                None => self.record(store, author).await?,
+            }
+            told(Told::Recorded);
+        }
+        self.follow(store, &session, told).await?;
+        for id in self.plan.sources.keys() {
+            store.forget_data_source(&self.environment, id).await?;
+        }
+        let ended_at = store.clock().now();
+        let over = Rehydration { ended_at: Some(ended_at), ..begun };
+        store.note_rehydration(&self.environment, &over).await?;
+        Ok(self.done(&over, ended_at))
+    }
+
+    fn done(&self, begun: &Rehydration, ended_at: Timestamp) -> Done {
+        let took = Duration::try_from(ended_at.duration_since(begun.begun_at)).unwrap_or_default();
+        Done { took, objects: self.objects.len() }
+    }
+
+    /// Makes the store where it is missing, and notes what is begun.
+    async fn begin(&self, store: &Store) -> Result<Begun, RecoveryError> {
+        let name = &self.environment;
+        store.init_as(&self.backup.store).await?;
+        let is_other = store.id().await? != self.backup.store;
+        if is_other && self.lines.is_some() {
+            return Err(RecoveryError::Refused(format!(
+                "the table {} is another store than that of backup {}: what is left of {name} carries the tags of that \
+                 one. Give a table that does not exist yet with --table, or build a copy with --into",
+                store.table(),
+                self.backup.id
+            )));
+        }
+        let Recoveries { rehydration, .. } = store.recoveries(name).await?;
+        let ours = rehydration.filter(|begun| begun.backup == self.backup.id);
+        let is_recorded = self.is_recorded(store).await?;
+        match (ours, store.head(name).await?.filter(|_| is_recorded)) {
+            (Some(begun), Some(_)) if begun.ended_at.is_some() => {
+                let ended_at = begun.ended_at.unwrap_or_default();
+                Ok(Begun::Over(self.done(&begun, ended_at)))
+            }
+            (Some(begun), _) if begun.ended_at.is_none() => Ok(Begun::Now(begun)),
+            (_, Some(head)) => Err(RecoveryError::Refused(format!(
+                "{name} is there, at release {}. To bring back data that is gone, use `trueup restore {name}`; to go \
+                 back to other content, `trueup rollback {name}`; to build a copy beside it, add --into",
+                head.release
+            ))),
+            (_, None) => {
+                let begun_at = store.clock().now();
+                let backup = self.backup.id.clone();
+                let begun = Rehydration { backup, begun_at, ended_at: None };
+                store.note_rehydration(name, &begun).await?;
+                Ok(Begun::Now(begun))
+            }
+        }
+    }
+
+    /// A copy may be built where everything was taken out before.
+    async fn is_recorded(&self, store: &Store) -> Result<bool, RecoveryError> {
+        let Some(head) = store.head(&self.environment).await? else { return Ok(false) };
+        Ok(self.lines.is_some() || !store.current(&head).await?.objects.is_empty())
+    }
+
+    async fn put_packages(
+        &self,
+        session: &Session,
+        told: &(dyn Fn(Told<'_>) + Sync),
+    ) -> Result<(), RecoveryError> {
+        for package in &self.backup.packages {
+            let (from, vault) = (&package.from, &self.vault);
+            let was_missing =
+                contents::restore_package(session, vault, &package.key, from, package.bytes).await?;
+            if was_missing {
+                told(Told::Package(&from.key));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first release of a copy.
+    async fn record(&self, store: &Store, author: &str) -> Result<(), RecoveryError> {
+        let (id, first) = (&self.backup.id, &self.backup.environment);
+        let new = NewRelease {
+            author: author.to_owned(),
+            message: format!("a copy of {first}, from its backup {id}"),
+            ..NewRelease::new(Cause::Apply, self.objects.clone())
+        };
+        let before = current(store, &self.environment).await?;
+        let (head, release) = (before.head.as_ref(), before.release.as_ref());
+        store.record(&self.environment, head, release, new).await?;
+        Ok(())
+    }
+
+    /// Waits for the daemon, and fills buckets as they become ready.
+    async fn follow(
+        &self,
+        store: &Store,
+        session: &Session,
+        told: &(dyn Fn(Told<'_>) + Sync),
+    ) -> Result<(), RecoveryError> {
+        let name = &self.environment;
+        let current = store.current(&store.existing_head(name).await?).await?;
+        let of = current.objects.iter().filter(|entry| entry.kind != environment::NAME).count();
+        let (mut ready, mut filled) = (BTreeSet::new(), BTreeSet::new());
+        let (begun, mut is_told) = (Instant::now(), false);
+        let buckets: BTreeMap<ObjectId, &BucketCopy> = self
+            .backup
+            .buckets
+            .iter()
+            .filter_map(|bucket| Some((bucket.object.parse().ok()?, bucket)))
+            .filter(|(id, _)| self.plan.sources.contains_key(id))
+            .collect();
+        loop {
+            for (id, status) in store.statuses(name).await? {
+                let status = status?;
+                let is_ready = status.conditions.is_true(condition_type::READY);
+                if !is_ready || current.objects.iter().all(|entry| entry.id() != id) {
+                    continue;
+                }
+                if ready.insert(id.clone()) {
+                    told(Told::Ready { object: &id, ready: ready.len(), of });
+                }
+                if let Some(copied) = buckets.get(&id).filter(|_| !filled.contains(&id)) {
+                    let bucket = status.outputs.get("name").unwrap_or(&status.aws_name);
+                    let (vault, backup) = (&self.vault, &self.backup.id);
+                    let restored = contents::restore(session, bucket, vault, backup, copied).await?;
+                    told(Told::Filled { object: &copied.object, restored });
+                    filled.insert(id);
+                }
+            }
+            if ready.len() == of && filled.len() == buckets.len() {
+                return Ok(());
+            }
+            if !is_told && ready.is_empty() && begun.elapsed() > DAEMON_WITHIN {
+                let lease = store.lease(name).await?;
+                if lease.is_none_or(|lease| !lease.is_held(store.clock().now())) {
+                    told(Told::NoDaemon);
+                    is_told = true;
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+enum Begun {
+    Now(Rehydration),
+    /// It was over before.
+    Over(Done),
+}

@@ -1,0 +1,123 @@
+//! Whether a backup could be restored from: every file against its digest, every copy against S3's checksum, every
+//! table's backup against DynamoDB, and the records by putting them into a scratch table and reading them as the daemon
+//! does.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::types::ChecksumMode;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::contents;
+use super::manifest::{Backup, Item};
+use super::vault::Vault;
+use super::{RecoveryError, tables};
+use crate::aws::{Absent, AwsError, Service, Session};
+use crate::store::Store;
+
+const AT_ONCE: usize = 32;
+
+/// What was checked.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Records of the store.
+    pub records: usize,
+    pub packages: usize,
+    pub tables: usize,
+    /// Objects of buckets.
+    pub objects: usize,
+    /// What is wrong, for people.
+    pub problems: Vec<String>,
+}
+
+/// Checks a backup. `session` is that of the environment's account; the scratch table is made beside the store's.
+pub async fn verify(
+    store: &Store,
+    session: &Session,
+    vault: &Vault,
+    backup: &Backup,
+) -> Result<Checked, RecoveryError> {
+    let mut checked = Checked::default();
+    let note = |problems: &mut Vec<String>, error: RecoveryError| match error {
+        // What does not answer is not damaged.
+        RecoveryError::Aws(_) => Err(error),
+        error => {
+            problems.push(error.to_string());
+            Ok(())
+        }
+    };
+    let lacking = backup.lacking.iter();
+    checked.problems.extend(lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why)));
+    let mut lines = Vec::new();
+    for part in &backup.state {
+        match vault.lines(&backup.id, part).await {
+            Ok(some) => lines.extend(some),
+            Err(error) => note(&mut checked.problems, error)?,
+        }
+    }
+    checked.records = lines.len();
+    if checked.problems.is_empty() {
+        let scratch = format!("{}-verify-{}", store.table(), backup.id);
+        let found = store.in_scratch(&scratch, &backup.store, &backup.environment, &lines).await?;
+        let damaged = found.findings.iter().map(|finding| finding.error.to_string());
+        checked.problems.extend(damaged);
+    }
+    for table in &backup.tables {
+        checked.tables += 1;
+        if tables::is_ready(session, &table.backup_arn).await? != Some(true) {
+            let problem = format!("DynamoDB has no backup {} of {}", table.backup_arn, table.object);
+            checked.problems.push(problem);
+        }
+    }
+    let listed = vault.list_data().await?;
+    let there: BTreeMap<&str, u64> = listed.iter().map(|file| (file.key.as_str(), file.bytes)).collect();
+    for package in &backup.packages {
+        checked.packages += 1;
+        if there.get(vault.data(&package.key).as_str()) != Some(&package.bytes) {
+            let problem = format!("the copy of {} is gone or has another length", package.from.key);
+            checked.problems.push(problem);
+        }
+    }
+    for bucket in &backup.buckets {
+        let items = match contents::items(vault, &backup.id, bucket).await {
+            Ok(items) => items,
+            Err(error) => {
+                note(&mut checked.problems, error)?;
+                continue;
+            }
+        };
+        checked.objects += items.len();
+        let wrong = stream::iter(items).map(|item| wrong(vault, &there, item));
+        let wrong: Vec<_> = wrong.buffer_unordered(AT_ONCE).try_collect().await?;
+        let wrong = wrong.into_iter().flatten();
+        checked.problems.extend(wrong.map(|problem| format!("{}: {problem}", bucket.object)));
+    }
+    Ok(checked)
+}
+
+/// What is wrong with the copy of an object.
+async fn wrong(
+    vault: &Vault,
+    there: &BTreeMap<&str, u64>,
+    item: Item,
+) -> Result<Option<String>, AwsError> {
+    let copy = vault.data(&item.copy);
+    match there.get(copy.as_str()) {
+        None => return Ok(Some(format!("the copy of {} is gone", item.key))),
+        Some(bytes) if *bytes != item.bytes => {
+            return Ok(Some(format!("the copy of {} has another length", item.key)));
+        }
+        Some(_) => {}
+    }
+    let Some(expected) = &item.sha256 else { return Ok(None) };
+    let head = vault
+        .session
+        .read(Service::S3, "HeadObject", || {
+            let head = vault.session.s3().head_object().bucket(&vault.bucket).key(&copy);
+            head.checksum_mode(ChecksumMode::Enabled).send()
+        })
+        .await
+        .absent("NotFound")?;
+    let is_altered =
+        head.is_none_or(|head| head.checksum_sha256().is_some_and(|sum| sum != expected));
+    Ok(is_altered.then(|| format!("the copy of {} is not what was backed up", item.key)))
+}

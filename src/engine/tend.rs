@@ -1,0 +1,236 @@
+//! Tends the recovery of environments beside the loop: makes backups when they are due, deletes old ones, and measures
+//! whether the objectives hold.
+//!
+//! Guarantees: one thing at a time for each environment, and only under its lease. A backup that was begun is gone on
+//! with, also by the next daemon. While an environment is being built again, nothing is backed up or deleted.
+//!
+//! Left to others: what a backup is, and what to restore (`recovery`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::pass::Context;
+use super::recovery::{Backup, RecoveryError, Vault, back_up, id_of, measure, prune};
+use super::release::own_session;
+use super::runner::Engine;
+use crate::kinds::environment::{self, BackupPolicy, EnvironmentSpec};
+use crate::model::{ConditionStatus, ObjectId, ObjectKey};
+use crate::store::{BegunBackup, EventKind, Recoveries};
+
+const TEND_EVERY: Duration = Duration::from_secs(60);
+/// Objects are made first.
+const TEND_FIRST_AFTER: Duration = Duration::from_secs(30);
+/// A backup that could not be made within this time is begun anew.
+const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(20);
+const NAMED_MAX: usize = 5;
+
+/// When an environment's recovery is tended next.
+#[derive(Debug, Default)]
+pub(super) struct Tending {
+    at: Option<Instant>,
+    under_way: Option<tokio::task::AbortHandle>,
+}
+
+impl Engine {
+    /// Tends the recovery of an environment whose lease is held, once a minute.
+    pub(super) fn tend_when_due(&mut self, name: &Arc<str>) {
+        let now = Instant::now();
+        let Some(environment) = self.world.environments.get(name).filter(|e| e.is_loaded()) else {
+            return;
+        };
+        let (spec, release) = (Arc::clone(&environment.spec), environment.head.release);
+        let lease_end = environment.lease_end.clone();
+        if spec.recovery.is_none() || environment.is_leaving {
+            return;
+        }
+        let tending = &mut self.environment(name).tending;
+        let at = *tending.at.get_or_insert(now + TEND_FIRST_AFTER);
+        let is_busy = tending.under_way.as_ref().is_some_and(|task| !task.is_finished());
+        if now < at || is_busy {
+            return;
+        }
+        tending.at = Some(now + TEND_EVERY);
+        let work = Work {
+            cx: Arc::clone(&self.cx),
+            key: ObjectKey {
+                environment: Arc::clone(name),
+                id: ObjectId::new(environment::NAME, &**name),
+            },
+            release,
+            spec,
+            salt: self.rng.salt(),
+        };
+        while self.collecting.try_join_next().is_some() {}
+        let task = self.collecting.spawn(async move {
+            // Whoever has the environment next goes on.
+            let _ = lease_end.during(work.tend()).await;
+        });
+        self.environment(name).tending.under_way = Some(task);
+    }
+}
+
+/// Which backup is to be made now. Pure.
+fn due(recoveries: &Recoveries, policy: &BackupPolicy, now: Timestamp, salt: u32) -> Option<BegunBackup> {
+    policy.schedule.as_ref()?;
+    let is_building = |building: &crate::store::Rehydration| building.ended_at.is_none();
+    if recoveries.rehydration.as_ref().is_some_and(is_building) {
+        return None;
+    }
+    let anew = || BegunBackup { id: id_of(now, salt), at: now, ended_at: None };
+    match &recoveries.begun {
+        // One that has none yet does not wait for its schedule.
+        None => Some(anew()),
+        Some(begun) if begun.ended_at.is_none() => {
+            let is_stuck = now.duration_since(begun.at) > UNFINISHED_FOR;
+            Some(if is_stuck { anew() } else { begun.clone() })
+        }
+        Some(begun) => policy.next_after(begun.at).filter(|next| *next <= now).map(|_| anew()),
+    }
+}
+
+struct Work {
+    cx: Arc<Context>,
+    key: ObjectKey,
+    release: u64,
+    spec: Arc<EnvironmentSpec>,
+    salt: u32,
+}
+
+impl Work {
+    async fn tend(&self) {
+        let (name, metrics) = (&*self.key.environment, &self.cx.metrics.recovery);
+        if let Err(error) = self.back_up_when_due().await {
+            metrics.backed_up(name, "failed");
+            self.tell(EventKind::Warning, "BackupFailed", &error.to_string()).await;
+        }
+        match measure(&self.cx.store, &self.cx.sessions, name).await {
+            Ok(Some(measured)) => {
+                let now = self.cx.clock.now();
+                metrics.publish(name, &measured, now);
+                let judged = measured.judge(now);
+                if judged.status == ConditionStatus::False {
+                    self.tell(EventKind::Warning, judged.reason, &judged.message).await;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                warn!(environment = name, %error, "the recovery objectives could not be measured");
+            }
+        }
+    }
+
+    async fn back_up_when_due(&self) -> Result<(), RecoveryError> {
+        let (cx, name) = (&self.cx, &*self.key.environment);
+        let policy = self.spec.recovery.as_ref().and_then(|recovery| recovery.backups.as_ref());
+        let Some(policy) = policy else { return Ok(()) };
+        let recoveries = cx.store.recoveries(name).await?;
+        let Some(begun) = due(&recoveries, policy, cx.clock.now(), self.salt) else {
+            return Ok(());
+        };
+        if recoveries.begun.as_ref() != Some(&begun) {
+            cx.store.note_backup(name, &begun).await?;
+        }
+        let made = back_up(&cx.store, &cx.sessions, name, &begun.id).await?;
+        let ended = BegunBackup { ended_at: Some(cx.clock.now()), ..begun };
+        cx.store.note_backup(name, &ended).await?;
+        self.tell_of(&made).await;
+        let vault = Vault::of(&cx.sessions, name, &self.spec).await?;
+        let session = own_session(&cx.sessions, name, &self.spec.target()).await?;
+        prune(&vault, &session, name, policy, cx.clock.now()).await.map(drop)
+    }
+
+    async fn tell_of(&self, made: &Backup) {
+        let name = &*self.key.environment;
+        if made.is_whole() {
+            self.cx.metrics.recovery.backed_up(name, "made");
+            let (tables, buckets) = (made.tables.len(), made.buckets.len());
+            let message = format!(
+                "backup {} of release {} with {tables} tables and {buckets} buckets",
+                made.id, made.release
+            );
+            return self.tell(EventKind::Normal, "BackupMade", &message).await;
+        }
+        self.cx.metrics.recovery.backed_up(name, "incomplete");
+        let lacking = made.lacking.iter().take(NAMED_MAX);
+        let lacking: Vec<_> =
+            lacking.map(|lacking| format!("{}: {}", lacking.object, lacking.why)).collect();
+        let message = format!("backup {} lacks {}", made.id, lacking.join("; "));
+        self.tell(EventKind::Warning, "BackupIncomplete", &message).await;
+    }
+
+    async fn tell(&self, kind: EventKind, reason: &str, message: &str) {
+        self.cx.recorder.record(&self.key, self.release, kind, reason, message).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Rehydration;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_backup_is_begun_by_the_schedule_and_gone_on_with_until_it_is_whole() {
+        let policy = BackupPolicy { schedule: Some("0 3 * * *".to_owned()), ..BackupPolicy::default() };
+        let now = at("2026-03-02T03:00:30Z");
+        let begun = |from: &str, ended: Option<&str>| BegunBackup {
+            id: "then".to_owned(),
+            at: at(from),
+            ended_at: ended.map(at),
+        };
+        let (fresh, then) = (Some("20260302T030030Z-00000007"), Some("then"));
+        for (what, recoveries, expected) in [
+            ("none yet", Recoveries::default(), fresh),
+            (
+                "not due",
+                Recoveries {
+                    begun: Some(begun("2026-03-02T03:00:10Z", Some("2026-03-02T03:00:20Z"))),
+                    ..Recoveries::default()
+                },
+                None,
+            ),
+            (
+                "due",
+                Recoveries {
+                    begun: Some(begun("2026-03-01T03:00:10Z", Some("2026-03-01T03:02:00Z"))),
+                    ..Recoveries::default()
+                },
+                fresh,
+            ),
+            (
+                "under way",
+                Recoveries { begun: Some(begun("2026-03-02T03:00:00Z", None)), ..Recoveries::default() },
+                then,
+            ),
+            (
+                "stuck",
+                Recoveries { begun: Some(begun("2026-03-01T03:00:00Z", None)), ..Recoveries::default() },
+                fresh,
+            ),
+            (
+                "being built again",
+                Recoveries {
+                    rehydration: Some(Rehydration {
+                        backup: String::new(),
+                        begun_at: now,
+                        ended_at: None,
+                    }),
+                    ..Recoveries::default()
+                },
+                None,
+            ),
+        ] {
+            let due = due(&recoveries, &policy, now, 7);
+            assert_eq!(due.as_ref().map(|due| due.id.as_str()), expected, "{what}");
+        }
+        let by_hand = BackupPolicy { schedule: None, ..policy };
+        assert_eq!(due(&Recoveries::default(), &by_hand, now, 7), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! Where the data of a resource come from that has to be made again.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A recovery point: what a resource is restored from, instead of being made empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum DataSource {
+    /// A backup that DynamoDB keeps of a table.
+    TableBackup { arn: String },
+    /// Another table as it was at a time, or at the newest one that it can be restored to.
+    PointInTime {
+        table_arn: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
+    /// Objects of a bucket in a backup of the environment: whoever restores them copies them into the bucket once it
+    /// is there.
+    Contents { backup: String },
+}
+
+impl fmt::Display for DataSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TableBackup { arn } => write!(f, "backup {arn}"),
+            Self::PointInTime { table_arn, at: Some(at) } => write!(f, "{table_arn} as of {at}"),
+            Self::PointInTime { table_arn, at: None } => {
+                write!(f, "{table_arn} at its newest point in time")
+            }
+            Self::Contents { backup } => write!(f, "the contents in backup {backup}"),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What is known of an environment's backups and of what they were good for: one record, whose fields are written by
+//! whoever has done something.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::item::key;
+use super::release::partition;
+use super::{Store, StoreError};
+use crate::aws::Service;
+
+pub(super) const RECOVERY: &str = "recovery";
+
+/// What was done for the recovery of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Recoveries {
+    /// The backup that was begun last by the schedule: whoever takes over goes on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<BegunBackup>,
+    /// The environment is being built again from a backup, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehydration: Option<Rehydration>,
+    /// The last rehearsal in a scratch environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Rehydration>,
+}
+
+/// A backup that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BegunBackup {
+    pub id: String,
+    pub at: Timestamp,
+    /// When it was whole; `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// An environment that is built again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rehydration {
+    /// The backup that it is built from.
+    pub backup: String,
+    pub begun_at: Timestamp,
+    /// When everything was as in the backup; `None` until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Store {
+    pub async fn recoveries(&self, environment: &str) -> Result<Recoveries, StoreError> {
+        Ok(self.get(&partition(environment), RECOVERY).await?.unwrap_or_default())
+    }
+
+    pub async fn note_backup(
+        &self,
+        environment: &str,
+        begun: &BegunBackup,
+    ) -> Result<(), StoreError> {
+        self.note(environment, "begun", begun).await
+    }
+
+    pub async fn note_rehydration(
+        &self,
+        environment: &str,
+        rehydration: &Rehydration,
+    ) -> Result<(), StoreError> {
+        self.note(environment, "rehydration", rehydration).await
+    }
+
+    pub async fn note_drill(&self, environment: &str, drill: &Rehydration) -> Result<(), StoreError> {
+        self.note(environment, "drill", drill).await
+    }
+
+    async fn note(
+        &self,
+        environment: &str,
+        field: &str,
+        value: &impl Serialize,
+    ) -> Result<(), StoreError> {
+        let value = serde_dynamo::to_attribute_value(value).map_err(|source| {
+            StoreError::Unreadable { what: format!("what {environment} recovers from"), source }
+        })?;
+        let call = self
+            .session()
+            .dynamodb()
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(partition(environment), RECOVERY)))
+            .update_expression("SET #field = :value")
+            .expression_attribute_names("#field", field)
+            .expression_attribute_values(":value", value)
+            .send();
+        let written = self.session().write(Service::DynamoDb, "UpdateItem", call).await;
+        written.map(drop).map_err(|error| self.failed(error))
+    }
+}

@@ -1,0 +1,383 @@
+//! Backups of whole environments, and environments built again from nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::primitives::ByteStream;
+use trueup::aws::Sessions;
+use trueup::engine::recovery::{Backup, Told, Vault, Wish, back_up, id_of, prepare};
+use trueup::model::DataSource;
+
+use crate::harness::{ARTIFACTS, Harness, TABLE, parse};
+
+const VAULT: &str = "kept-elsewhere";
+
+/// An environment with two tables, a bucket and a function that refers to one of the tables.
+fn manifests(name: &str) -> String {
+    format!(
+        "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: {name} }}\nspec:\n  \
+         aws: {{ region: us-east-1, accountId: \"123456789012\" }}\n  artifacts: {{ bucket: {ARTIFACTS} }}\n  \
+         reconcile: {{ interval: 10m }}\n  recovery: {{ rpo: 24h, rto: 1h, backups: {{ bucket: {VAULT}, schedule: \"0 * * * *\" }} }}\n---\n\
+         apiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: orders, namespace: {name} }}\nspec:\n  \
+         partitionKey: {{ name: id, type: S }}\n  billing: {{ mode: PAY_PER_REQUEST }}\n  \
+         pointInTimeRecovery: {{ enabled: true }}\n  ttl: {{ enabled: true, attribute: expires }}\n---\n\
+         apiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: carts, namespace: {name} }}\nspec:\n  \
+         partitionKey: {{ name: id, type: S }}\n  billing: {{ mode: PAY_PER_REQUEST }}\n---\n\
+         apiVersion: trueup.dev/v1alpha1\nkind: Bucket\nmetadata: {{ name: assets, namespace: {name} }}\nspec: {{}}\n---\n\
+         apiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: {{ name: api, namespace: {name} }}\nspec:\n  \
+         runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  alias: live\n  \
+         code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}\n  env:\n  - name: ORDERS\n    \
+         valueFrom: {{ objectRef: {{ kind: Table, name: orders, field: arn }} }}\n"
+    )
+}
+
+async fn sessions(harness: &Harness) -> Sessions {
+    Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await
+}
+
+async fn put_item(harness: &Harness, table: &str, id: &str) {
+    let put = harness.session.dynamodb().put_item().table_name(table);
+    put.item("id", AttributeValue::S(id.to_owned())).send().await.unwrap();
+}
+
+async fn items(harness: &Harness, table: &str) -> Vec<String> {
+    let scanned = harness.session.dynamodb().scan().table_name(table).send().await.unwrap();
+    let id = |item: &std::collections::HashMap<String, AttributeValue>| item["id"].as_s().unwrap().clone();
+    let mut ids: Vec<_> = scanned.items().iter().map(id).collect();
+    ids.sort();
+    ids
+}
+
+async fn put_object(harness: &Harness, key: &str, text: &str) {
+    let put = harness.session.s3().put_object().bucket("production-assets").key(key);
+    put.content_type("text/plain").body(ByteStream::from(text.as_bytes().to_vec())).send().await.unwrap();
+}
+
+async fn objects(harness: &Harness, bucket: &str) -> BTreeMap<String, String> {
+    let s3 = harness.session.s3();
+    let listed = s3.list_objects_v2().bucket(bucket).send().await.unwrap();
+    let mut all = BTreeMap::new();
+    for object in listed.contents() {
+        let key = object.key().unwrap();
+        let got = s3.get_object().bucket(bucket).key(key).send().await.unwrap();
+        let body = got.body.collect().await.unwrap().into_bytes();
+        all.insert(key.to_owned(), String::from_utf8(body.to_vec()).unwrap());
+    }
+    all
+}
+
+/// A shop with data in it, and a daemon.
+async fn shop() -> Harness {
+    shop_watched(Duration::from_secs(1)).await
+}
+
+/// The same, whose daemon looks at its store so often.
+async fn shop_watched(every: Duration) -> Harness {
+    let mut harness = Harness::new().await;
+    harness.watch_every = every;
+    harness.lease_for = every * 15;
+    harness.put_code("api.zip", b"one").await;
+    harness.session.s3().create_bucket().bucket(VAULT).send().await.unwrap();
+    harness.apply(&manifests("production")).await;
+    harness.start().await;
+    harness.until_ready("production").await;
+    for id in ["o1", "o2", "o3"] {
+        put_item(&harness, "production-orders", id).await;
+    }
+    put_item(&harness, "production-carts", "c1").await;
+    put_object(&harness, "a.txt", "first").await;
+    put_object(&harness, "folder/b c.txt", "second").await;
+    harness
+}
+
+async fn backed_up(harness: &Harness) -> Backup {
+    let id = id_of(harness.store.clock().now(), 1);
+    back_up(&harness.store, &sessions(harness).await, "production", &id).await.unwrap()
+}
+
+async fn vault(harness: &Harness, environment: &str) -> Vault {
+    let set = parse(&manifests(environment));
+    let spec = set.objects().find(|o| o.kind == "Environment").unwrap();
+    let spec = serde::Deserialize::deserialize(&*spec.spec).unwrap();
+    Vault::of(&sessions(harness).await, environment, &spec).await.unwrap()
+}
+
+/// Everything is lost but what lies in the vault, and DynamoDB's backups.
+async fn lose_everything(harness: &Harness) {
+    let (dynamodb, s3, lambda) =
+        (harness.session.dynamodb(), harness.session.s3(), harness.session.lambda());
+    for table in ["production-orders", "production-carts", TABLE] {
+        dynamodb.delete_table().table_name(table).send().await.unwrap();
+    }
+    for bucket in ["production-assets", ARTIFACTS] {
+        for key in objects(harness, bucket).await.into_keys() {
+            s3.delete_object().bucket(bucket).key(key).send().await.unwrap();
+        }
+    }
+    s3.delete_bucket().bucket("production-assets").send().await.unwrap();
+    lambda.delete_function().function_name("production-api").send().await.unwrap();
+}
+
+async fn state(harness: &Harness) -> Vec<String> {
+    let export = harness.store.export("production").await.unwrap();
+    // What exists, and since when, is not what was declared.
+    let is_declared = |line: &&String| {
+        ["spec#", "release#", "page#"].iter().any(|part| line.contains(&format!("\"sk\":{{\"S\":\"{part}")))
+    };
+    export.lines.iter().filter(is_declared).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases() {
+    let mut harness = shop().await;
+    let backup = backed_up(&harness).await;
+    assert_eq!(backup.lacking, []);
+    assert!(backup.is_whole());
+    let before = state(&harness).await;
+    let (assets, artifacts) =
+        (objects(&harness, "production-assets").await, objects(&harness, ARTIFACTS).await);
+    // What came after the backup is lost: that is what an rpo is about.
+    put_item(&harness, "production-orders", "later").await;
+    harness.kill();
+    lose_everything(&harness).await;
+
+    let sessions = sessions(&harness).await;
+    let vault = vault(&harness, "production").await;
+    let prepared = prepare(&sessions, vault, &backup.id, &Wish::default()).await.unwrap();
+    assert_eq!((prepared.plan.tables(), prepared.plan.buckets()), (2, 1));
+    assert_eq!(prepared.plan.empty, []);
+    assert_eq!(prepared.plan.takes, Duration::from_secs(22 * 60));
+    harness.start().await;
+    let told = Mutex::new(Vec::new());
+    let tell = |what: Told<'_>| {
+        let text = match what {
+            Told::Package(key) => format!("package {key}"),
+            Told::Recorded => "recorded".to_owned(),
+            Told::NoDaemon => "no daemon".to_owned(),
+            Told::Ready { object, .. } => format!("ready: {object}"),
+            Told::Filled { object, restored } => format!("{object} got {}", restored.copied),
+        };
+        told.lock().unwrap().push(text);
+    };
+    let done = prepared.carry_out(&harness.store, &sessions, "sre", &tell).await.unwrap();
+    let mut told = told.into_inner().unwrap();
+    assert_eq!(told[..2], ["package api.zip", "recorded"]);
+    // Which table is ready first is AWS's.
+    told[2..].sort();
+    insta::assert_yaml_snapshot!("rehydration_told", told);
+    assert!(done.took < Duration::from_secs(21 * 60 + 30), "{done:?}");
+    assert_eq!(items(&harness, "production-orders").await, ["o1", "o2", "o3"]);
+    assert_eq!(items(&harness, "production-carts").await, ["c1"]);
+    assert_eq!(objects(&harness, "production-assets").await, assets);
+    assert_eq!(objects(&harness, ARTIFACTS).await, artifacts);
+    assert_eq!(state(&harness).await, before, "to the letter");
+    harness.until_ready("production").await;
+    // The settings that a restore leaves out are there.
+    let ttl = harness.session.dynamodb().describe_time_to_live().table_name("production-orders");
+    let ttl = ttl.send().await.unwrap().time_to_live_description.unwrap();
+    assert_eq!(ttl.attribute_name(), Some("expires"));
+    assert!(harness.store.data_sources("production").await.unwrap().is_empty());
+    let again = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+    assert_eq!(again, done, "it is over");
+    // A table that goes now is not restored to that time again, and no empty one takes its place.
+    harness.session.dynamodb().delete_table().table_name("production-carts").send().await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    let (reason, message) = harness.until_stalled("production", "Table/carts").await;
+    assert_eq!(reason, "DataLost");
+    assert!(message.contains("trueup restore production Table/carts"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_beside_the_first_has_its_data_and_leaves_it_alone() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let wish = Wish { into: Some("copy".to_owned()), ..Wish::default() };
+    let sessions = sessions(&harness).await;
+    let vault = vault(&harness, "production").await;
+    let prepared = prepare(&sessions, vault, &backup.id, &wish).await.unwrap();
+    assert_eq!(prepared.mentions, [""; 0]);
+    let before = harness.mutations().len();
+    prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+    assert_eq!(items(&harness, "copy-orders").await, ["o1", "o2", "o3"]);
+    assert_eq!(objects(&harness, "copy-assets").await, objects(&harness, "production-assets").await);
+    let calls = harness.mutations().split_off(before);
+    // The schedule's backups are no harm.
+    let is_harm = |call: &&String| call.contains("production-") && !call.contains("CreateBackup");
+    let touched: Vec<_> = calls.iter().filter(is_harm).collect();
+    assert_eq!(touched, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_is_there_is_not_built_again() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let sessions = sessions(&harness).await;
+    let prepared =
+        prepare(&sessions, vault(&harness, "production").await, &backup.id, &Wish::default()).await.unwrap();
+    let refused = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("production is there, at release 1"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_gone_comes_back_from_what_it_is_said_to_be_restored_from() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let dynamodb = harness.session.dynamodb();
+    dynamodb.delete_table().table_name("production-carts").send().await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    let (reason, _) = harness.until_stalled("production", "Table/carts").await;
+    assert_eq!(reason, "DataLost");
+    let carts = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
+    let source = DataSource::TableBackup { arn: carts.backup_arn.clone() };
+    let sources = BTreeMap::from([("Table/carts".parse().unwrap(), source)]);
+    harness.store.put_data_sources("production", &sources).await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(22 * 60)).await;
+    harness.until_ready("production").await;
+    assert_eq!(items(&harness, "production-carts").await, ["c1"]);
+    let events = harness.events("production").await;
+    let reasons: Vec<_> =
+        events.iter().filter(|e| e.object == "Table/carts").map(|e| e.reason.as_str()).collect();
+    assert!(reasons.contains(&"Restoring") && reasons.contains(&"Restored"), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_makes_backups_by_the_schedule_and_keeps_them_as_long_as_it_says() {
+    let mut harness = shop_watched(Duration::from_secs(30)).await;
+    let vault = vault(&harness, "production").await;
+    // The first one does not wait for the schedule.
+    tokio::time::sleep(Duration::from_secs(240)).await;
+    assert_eq!(vault.sound_backups().await.unwrap().len(), 1);
+    // A daemon that dies in the middle is succeeded by one that goes on.
+    harness.kill();
+    harness.start().await;
+    tokio::time::sleep(Duration::from_secs(26 * 3600)).await;
+    let all = vault.sound_backups().await.unwrap();
+    assert!((26..=28).contains(&all.len()), "one an hour: {}", all.len());
+    assert!(all.iter().all(Backup::is_whole));
+    let yaml = manifests("production").replace("schedule:", "retention: 1d, schedule:");
+    assert_ne!(yaml, manifests("production"));
+    harness.apply(&yaml).await;
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    let kept = vault.sound_backups().await.unwrap();
+    assert!((24..=26).contains(&kept.len()), "a day of them: {}", kept.len());
+    assert!(kept[0].id > all[0].id, "the oldest are gone");
+    let listed = harness.session.dynamodb().list_backups().send().await.unwrap();
+    assert_eq!(listed.backup_summaries().len(), kept.len() * 2, "with those of their tables");
+    // What is in the bucket was copied once.
+    let copies = harness.session.s3().list_objects_v2().bucket(VAULT).prefix("production/data/");
+    assert_eq!(copies.send().await.unwrap().contents().len(), 3, "two objects and a package");
+    let reasons: Vec<_> = harness.events("production").await.into_iter().map(|e| e.reason).collect();
+    assert!(reasons.iter().any(|reason| reason == "BackupMade"), "{reasons:?}");
+    assert!(!reasons.iter().any(|reason| reason == "BackupFailed"), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_proven_by_its_parts_and_by_putting_its_records_into_a_scratch_table() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let vault = vault(&harness, "production").await;
+    let check = || async {
+        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup).await.unwrap()
+    };
+    let checked = check().await;
+    assert_eq!(checked.problems, [""; 0]);
+    assert_eq!((checked.tables, checked.objects, checked.packages), (2, 2, 1));
+    assert!(checked.records > 8, "{checked:?}");
+    let tables = harness.session.dynamodb().list_tables().send().await.unwrap();
+    assert!(!tables.table_names().iter().any(|name| name.contains("verify")), "it is gone again");
+    // Somebody puts something else where a copy lies.
+    let s3 = harness.session.s3();
+    let data = s3.list_objects_v2().bucket(VAULT).prefix("production/data/").send().await.unwrap();
+    let copy = data.contents().iter().find(|object| object.size() == Some(5)).unwrap().key().unwrap();
+    let body = ByteStream::from_static(b"wrong");
+    let put = s3.put_object().bucket(VAULT).key(copy).body(body);
+    use base64::Engine;
+    use sha2::Digest;
+    let sum = base64::prelude::BASE64_STANDARD.encode(sha2::Sha256::digest(b"wrong"));
+    put.checksum_sha256(sum).send().await.unwrap();
+    let carts = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
+    harness.session.dynamodb().delete_backup().backup_arn(&carts.backup_arn).send().await.unwrap();
+    let state = &backup.state[0].key;
+    s3.put_object().bucket(VAULT).key(state).body(ByteStream::from_static(b"{}\n")).send().await.unwrap();
+    let problems = check().await.problems;
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    for word in ["state-0000.jsonl", "Table/carts", "a.txt"] {
+        assert!(problems.iter().any(|problem| problem.contains(word)), "{word}: {problems:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_deleted_comes_back_with_its_last_item() {
+    let harness = shop().await;
+    backed_up(&harness).await;
+    put_item(&harness, "production-orders", "after the backup").await;
+    harness.session.dynamodb().delete_table().table_name("production-orders").send().await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    harness.until_stalled("production", "Table/orders").await;
+    let sessions = sessions(&harness).await;
+    let asked = trueup::engine::recovery::Restoring::default();
+    let prepared =
+        trueup::engine::recovery::prepare_restore(&harness.store, &sessions, "production", &asked)
+            .await
+            .unwrap();
+    let ids: Vec<_> = prepared.restorations.iter().map(|r| r.id.to_string()).collect();
+    assert_eq!(ids, ["Table/orders"], "what is gone");
+    prepared.carry_out(&harness.store, "sre", &|_| {}).await.unwrap();
+    // DynamoDB's own backup of a deleted table is newer than ours.
+    assert_eq!(items(&harness, "production-orders").await.len(), 4);
+    harness.until_ready("production").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_comes_back_beside_itself_and_the_release_waits_for_it() {
+    let harness = shop().await;
+    let sessions = sessions(&harness).await;
+    let asked = trueup::engine::recovery::Restoring {
+        objects: vec!["Table/orders".parse().unwrap()],
+        beside: Some("orders-then".to_owned()),
+        ..Default::default()
+    };
+    let prepared =
+        trueup::engine::recovery::prepare_restore(&harness.store, &sessions, "production", &asked)
+            .await
+            .unwrap();
+    prepared.carry_out(&harness.store, "sre", &|_| {}).await.unwrap();
+    assert_eq!(items(&harness, "production-orders-then").await, ["o1", "o2", "o3"]);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let rollout = harness.store.rollout("production", 2).await.unwrap().unwrap();
+    assert_eq!(rollout.verdict, trueup::store::Verdict::Succeeded, "{}", rollout.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drill_builds_everything_and_leaves_nothing() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let sessions = sessions(&harness).await;
+    let vault = vault(&harness, "production").await;
+    let drilled = trueup::engine::recovery::drill(
+        &harness.store,
+        &sessions,
+        vault.clone(),
+        &backup.id,
+        "sre",
+        &|_| {},
+    )
+    .await
+    .unwrap();
+    assert_eq!(drilled.environment, "production-drill");
+    let tables = harness.session.dynamodb().list_tables().send().await.unwrap();
+    assert!(!tables.table_names().iter().any(|name| name.contains("drill")), "{tables:?}");
+    let buckets = harness.session.s3().list_buckets().send().await.unwrap();
+    assert!(!buckets.buckets().iter().any(|b| b.name().unwrap().contains("drill")), "{buckets:?}");
+    let measured = trueup::engine::recovery::measure(&harness.store, &sessions, "production");
+    let measured = measured.await.unwrap().unwrap();
+    let judged = measured.judge(harness.store.clock().now());
+    assert_eq!(judged.reason, "ObjectivesMet", "{}", judged.message);
+    // It can be done again.
+    let id = backed_up(&harness).await.id;
+    let again = trueup::engine::recovery::drill(&harness.store, &sessions, vault, &id, "sre", &|_| {});
+    again.await.unwrap();
+}
