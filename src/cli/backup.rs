@@ -100,7 +100,8 @@ fn told(backup: &Backup) -> String {
 }
 
 fn lacking(backup: &Backup) -> CliError {
-    let lacking = backup.lacking.iter().map(|lacking| format!("{}: {}", lacking.object, lacking.why));
+    let lacking =
+        backup.lacking.iter().map(|lacking| format!("{}: {}", lacking.object, lacking.why));
     let lacking = lacking.collect::<Vec<_>>().join("; ");
     CliError::refused(format!("backup {} lacks {lacking}", backup.id))
 }
@@ -150,7 +151,8 @@ async fn list(connected: &Connected, args: &ListArgs) -> Result<(), CliError> {
 
 fn printed(rows: &[Row], now: Timestamp) -> String {
     let cells = |row: &Row| {
-        let of = |text: &dyn Fn(&Backup) -> String| row.backup.as_ref().map_or("-".to_owned(), text);
+        let of =
+            |text: &dyn Fn(&Backup) -> String| row.backup.as_ref().map_or("-".to_owned(), text);
         vec![
             row.id.clone(),
             row.state.to_owned(),
@@ -169,9 +171,7 @@ fn printed(rows: &[Row], now: Timestamp) -> String {
 }
 
 fn items(rows: &[Row]) -> Value {
-    let item = |row: &Row| {
-        json!({"id": row.id, "state": row.state, "message": row.message, "backup": row.backup})
-    };
+    let item = |row: &Row| json!({"id": row.id, "state": row.state, "message": row.message, "backup": row.backup});
     json!({ "items": rows.iter().map(item).collect::<Vec<_>>() })
 }
 

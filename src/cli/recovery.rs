@@ -46,7 +46,9 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
             }
         }
         Output::Table | Output::Wide if rows.is_empty() => {
-            note!("no environment has `spec.recovery`; `trueup explain Environment.recovery` says what it is");
+            note!(
+                "no environment has `spec.recovery`; `trueup explain Environment.recovery` says what it is"
+            );
         }
         Output::Table => say!("{}", printed(&rows, now)),
         Output::Wide => say!("{}\n\n{}", printed(&rows, now), points(&rows, now)),
@@ -78,8 +80,16 @@ fn printed(rows: &[Row], now: Timestamp) -> String {
             format!("{}: {}", row.judged.reason, row.judged.message),
         ]
     };
-    let header =
-        ["ENVIRONMENT", "MET", "RPO", "OLDEST POINT", "RTO", "LAST DRILL", "NEWEST BACKUP", "MESSAGE"];
+    let header = [
+        "ENVIRONMENT",
+        "MET",
+        "RPO",
+        "OLDEST POINT",
+        "RTO",
+        "LAST DRILL",
+        "NEWEST BACKUP",
+        "MESSAGE",
+    ];
     table(&header, rows.iter().map(cells).collect())
 }
 

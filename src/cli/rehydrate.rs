@@ -49,7 +49,8 @@ pub(super) fn environment_name(text: &str) -> Result<String, String> {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric());
     match is_name {
         true => Ok(text.to_owned()),
-        false => Err("a name has lower-case letters, digits and hyphens, and begins with a letter".to_owned()),
+        false => Err("a name has lower-case letters, digits and hyphens, and begins with a letter"
+            .to_owned()),
     }
 }
 
@@ -103,9 +104,12 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
         plan.buckets()
     ));
     lines.extend(plan.empty.iter().map(|(id, why)| format!("  {id} begins empty: {why}")));
-    lines.extend(prepared.mentions.iter().map(|mention| {
-        format!("  warning: {mention}, and the copy would use that")
-    }));
+    lines.extend(
+        prepared
+            .mentions
+            .iter()
+            .map(|mention| format!("  warning: {mention}, and the copy would use that")),
+    );
     lines.push(format!("it takes at least {}", minutes(plan.takes)));
     lines
 }
@@ -119,10 +123,8 @@ pub(super) fn tell(what: Told<'_>) {
             note!("no daemon has taken the environment; start one with `trueup run`");
         }
         Told::Ready { object, ready, of } => note!("{ready}/{of} ready: {object}"),
-        Told::Filled { object, restored } => note!(
-            "{object}: {} objects are back, {} were there",
-            restored.copied,
-            restored.there
-        ),
+        Told::Filled { object, restored } => {
+            note!("{object}: {} objects are back, {} were there", restored.copied, restored.there)
+        }
     }
 }

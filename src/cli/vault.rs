@@ -34,7 +34,8 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let help = || format!("`{text}` is no place in S3; write s3://BUCKET or s3://BUCKET/PREFIX");
+        let help =
+            || format!("`{text}` is no place in S3; write s3://BUCKET or s3://BUCKET/PREFIX");
         let rest = text.strip_prefix("s3://").ok_or_else(help)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {

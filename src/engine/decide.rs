@@ -4,8 +4,8 @@
 
 use jiff::Timestamp;
 
-use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::kinds::Desired;
+use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::model::{Object, annotation};
 use crate::plan::Blocked;
 use crate::store::StatusRecord;

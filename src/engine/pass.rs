@@ -361,11 +361,7 @@ impl Pass<'_> {
                     Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
                 };
             } else {
-                lost = decide::data_lost(
-                    &self.snapshot.environment,
-                    &self.record,
-                    &ready.desired,
-                );
+                lost = decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired);
             }
         }
         if let Some(end) = self.settled_or_stuck(wanted, &observation, lost).await {

@@ -16,7 +16,9 @@ use super::world::TakenOut;
 use crate::aws::{AwsError, Class, Service, Session, Sessions};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{AnyKind, AnyStep, Intent, kind};
-use crate::model::{Clock, DataSource, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, Part};
+use crate::model::{
+    Clock, DataSource, DeletionPolicy, Object, ObjectFieldRef, ObjectId, ObjectKey, Part,
+};
 use crate::plan::{Plan, Waiting};
 use crate::store::{Rollout, StatusRecord};
 

@@ -32,9 +32,8 @@ pub struct RecoveryMetrics {
 impl RecoveryMetrics {
     /// Fails only where a registry already has the names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            GaugeVec::new(Opts::new(name, help), labels)
-        };
+        let gauge =
+            |name: &str, help: &str, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
         let metrics = Self {
             point: gauge(
                 "trueup_recovery_point_timestamp_seconds",
@@ -121,7 +120,8 @@ impl RecoveryMetrics {
             set(&self.objective, &[environment, objective], promised.map(seconds));
         }
         set(&self.took, &[environment], measured.took().map(seconds));
-        let newest = measured.newest_whole.as_ref().map(|backup| backup.begun_at.as_second() as f64);
+        let newest =
+            measured.newest_whole.as_ref().map(|backup| backup.begun_at.as_second() as f64);
         set(&self.newest, &[environment], newest);
         match measured.judge(now).status {
             ConditionStatus::True => self.met.with_label_values(&[environment]).set(1),

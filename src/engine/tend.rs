@@ -74,7 +74,12 @@ impl Engine {
 }
 
 /// Which backup is to be made now. Pure.
-fn due(recoveries: &Recoveries, policy: &BackupPolicy, now: Timestamp, salt: u32) -> Option<BegunBackup> {
+fn due(
+    recoveries: &Recoveries,
+    policy: &BackupPolicy,
+    now: Timestamp,
+    salt: u32,
+) -> Option<BegunBackup> {
     policy.schedule.as_ref()?;
     let is_building = |building: &crate::store::Rehydration| building.ended_at.is_none();
     if recoveries.rehydration.as_ref().is_some_and(is_building) {
@@ -178,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_backup_is_begun_by_the_schedule_and_gone_on_with_until_it_is_whole() {
-        let policy = BackupPolicy { schedule: Some("0 3 * * *".to_owned()), ..BackupPolicy::default() };
+        let policy =
+            BackupPolicy { schedule: Some("0 3 * * *".to_owned()), ..BackupPolicy::default() };
         let now = at("2026-03-02T03:00:30Z");
         let begun = |from: &str, ended: Option<&str>| BegunBackup {
             id: "then".to_owned(),
@@ -206,12 +212,18 @@ mod tests {
             ),
             (
                 "under way",
-                Recoveries { begun: Some(begun("2026-03-02T03:00:00Z", None)), ..Recoveries::default() },
+                Recoveries {
+                    begun: Some(begun("2026-03-02T03:00:00Z", None)),
+                    ..Recoveries::default()
+                },
                 then,
             ),
             (
                 "stuck",
-                Recoveries { begun: Some(begun("2026-03-01T03:00:00Z", None)), ..Recoveries::default() },
+                Recoveries {
+                    begun: Some(begun("2026-03-01T03:00:00Z", None)),
+                    ..Recoveries::default()
+                },
                 fresh,
             ),
             (

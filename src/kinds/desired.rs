@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::policy;
 use crate::aws::tags;
 use crate::model::{
-    DataSource, ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob, ValueFrom,
+    DataSource, ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob,
+    ValueFrom,
 };
 use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ignored};
 
@@ -91,6 +92,8 @@ pub struct Desired<S> {
     pub adopt_from: Option<String>,
     /// The manifest allows to delete and create the resource again.
     pub allow_replace: bool,
+    /// Before data are deleted that somebody asked to delete, they are backed up once more.
+    pub keeps_last_backup: bool,
     /// The environment is protected, or the object's deletionPolicy is Retain.
     pub is_kept: bool,
 }
@@ -121,6 +124,7 @@ impl<S> Desired<S> {
             adopt: self.adopt,
             adopt_from: self.adopt_from,
             allow_replace: self.allow_replace,
+            keeps_last_backup: self.keeps_last_backup,
             is_kept: self.is_kept,
         }
     }
@@ -383,6 +387,7 @@ impl<S: DeserializeOwned> Desired<S> {
             adopt: false,
             adopt_from: None,
             allow_replace: false,
+            keeps_last_backup: false,
             is_kept: false,
             key,
         }

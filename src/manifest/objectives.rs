@@ -36,7 +36,8 @@ fn unmet_by(set: &Set, all: &All, environment: &Object) -> Option<Problem> {
         object.environment() == name && holds_data && !has_points
     };
     let object = all.values().find(relies_on_backups)?;
-    let title = format!("the rpo of {name} cannot hold for {}: {}", object.id(), why(backups, pause));
+    let title =
+        format!("the rpo of {name} cannot hold for {}: {}", object.id(), why(backups, pause));
     let is = |wanted: &Object| {
         set.objects().position(|o| o.id() == wanted.id() && o.environment() == name)
     };

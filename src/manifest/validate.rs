@@ -165,8 +165,13 @@ fn aws_name(kind: &dyn AnyKind, object: &Object) -> String {
 }
 
 fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
-    const KNOWN: [&str; 4] =
-        [annotation::ADOPT, annotation::ADOPT_FROM, annotation::SUSPEND, annotation::ALLOW_REPLACE];
+    const KNOWN: [&str; 5] = [
+        annotation::ADOPT,
+        annotation::ADOPT_FROM,
+        annotation::SUSPEND,
+        annotation::ALLOW_REPLACE,
+        annotation::LAST_BACKUP,
+    ];
     let mut problems = Vec::new();
     for (name, value) in &object.metadata.annotations {
         if !name.starts_with("trueup.dev/") {

@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize};
 
 /// A recovery point: what a resource is restored from, instead of being made empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "from", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "from",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum DataSource {
     /// A backup that DynamoDB keeps of a table.
     TableBackup { arn: String },

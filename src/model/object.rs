@@ -21,6 +21,8 @@ pub mod annotation {
     pub const ADOPT_FROM: &str = "trueup.dev/adopt-from";
     /// `"true"`: observe the object and report, but write nothing.
     pub const SUSPEND: &str = "trueup.dev/suspend";
+    /// `"false"`: a table that leaves an environment with `spec.recovery` is deleted without a last backup.
+    pub const LAST_BACKUP: &str = "trueup.dev/last-backup";
     /// `"true"`: a change that AWS cannot make in place may delete and create the resource
     /// again. Never honoured for tables and buckets: data is not replaced.
     pub const ALLOW_REPLACE: &str = "trueup.dev/allow-replace";
@@ -107,6 +109,11 @@ impl Object {
 
     pub fn annotated(&self, annotation: &str) -> bool {
         self.metadata.annotations.get(annotation).map(String::as_str) == Some("true")
+    }
+
+    /// The manifest says no to what an annotation switches.
+    pub fn denies(&self, annotation: &str) -> bool {
+        self.metadata.annotations.get(annotation).map(String::as_str) == Some("false")
     }
 
     /// The object's content address. Nothing that the store adds takes part in it.

@@ -118,9 +118,14 @@ impl DynamoDb {
             "CreateBackup" => self.backed_up(&key, &response),
             "RestoreTableFromBackup" | "RestoreTableToPointInTime" => {
                 self.restore(&key, &body, &response);
-                self.inner.handle(again.ask("UpdateTable", &json!({
-                    "TableName": key.1, "StreamSpecification": {"StreamEnabled": false},
-                }))).await;
+                self.inner
+                    .handle(again.ask(
+                        "UpdateTable",
+                        &json!({
+                            "TableName": key.1, "StreamSpecification": {"StreamEnabled": false},
+                        }),
+                    ))
+                    .await;
             }
             "UpdateTable" => self.update(&key, &body),
             "UpdateContinuousBackups" => {

@@ -26,7 +26,8 @@ const NEWEST_POINT_AFTER: SignedDuration = SignedDuration::from_mins(5);
 /// Restores of one account at once.
 const RESTORES_MAX: usize = 50;
 
-pub(super) const SYSTEM_SUFFIX: &str = "$DeletedTableBackup";
+/// No source says what DynamoDB calls it; the model of names allows this.
+pub(super) const SYSTEM_SUFFIX: &str = "-DeletedTableBackup";
 
 /// What is not restored with a table.
 const NOT_RESTORED: [&str; 5] = [
@@ -136,8 +137,8 @@ pub(super) fn refuse_point(
     };
     let asked = body["RestoreDateTime"].as_f64();
     #[expect(clippy::cast_precision_loss, reason = "seconds of this century are exact")]
-    let is_between = asked
-        .is_none_or(|at| at >= earliest.as_second() as f64 && at <= latest.as_second() as f64);
+    let is_between =
+        asked.is_none_or(|at| at >= earliest.as_second() as f64 && at <= latest.as_second() as f64);
     if is_between {
         return None;
     }
@@ -145,8 +146,11 @@ pub(super) fn refuse_point(
 }
 
 /// Why no further table can be restored now.
-pub(super) fn refuse_further<'a>(mut tables: impl Iterator<Item = &'a Table>) -> Option<MockResponse> {
-    let is_restoring = |table: &&Table| table.restored.is_some() && table.busy_until > Instant::now();
+pub(super) fn refuse_further<'a>(
+    mut tables: impl Iterator<Item = &'a Table>,
+) -> Option<MockResponse> {
+    let is_restoring =
+        |table: &&Table| table.restored.is_some() && table.busy_until > Instant::now();
     let message = "Subscriber limit exceeded: There is a limit of 50 concurrent table restores per subscriber.";
     (tables.by_ref().filter(is_restoring).count() >= RESTORES_MAX)
         .then(|| json_error_response(400, "LimitExceededException", message))
@@ -167,7 +171,12 @@ impl Table {
             shown.insert(member.to_owned(), Value::Null);
         }
         let rewritten = |text: &str| text.replace(&self.arn, arn);
-        for index in shown.get_mut("GlobalSecondaryIndexes").and_then(Value::as_array_mut).into_iter().flatten() {
+        for index in shown
+            .get_mut("GlobalSecondaryIndexes")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             index["IndexArn"] = json!(rewritten(index["IndexArn"].as_str().unwrap_or_default()));
         }
         let mut given = Map::new();

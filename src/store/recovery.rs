@@ -70,7 +70,11 @@ impl Store {
         self.note(environment, "rehydration", rehydration).await
     }
 
-    pub async fn note_drill(&self, environment: &str, drill: &Rehydration) -> Result<(), StoreError> {
+    pub async fn note_drill(
+        &self,
+        environment: &str,
+        drill: &Rehydration,
+    ) -> Result<(), StoreError> {
         self.note(environment, "drill", drill).await
     }
 

@@ -13,7 +13,8 @@ use super::lease::EPOCH_MAX;
 use super::{Store, StoreError};
 use crate::aws::{Class, Service};
 use crate::model::{
-    ConditionStatus, Conditions, DataSource, ObjectId, ReadyVersion, StartedJob, condition_type, digest_of,
+    ConditionStatus, Conditions, DataSource, ObjectId, ReadyVersion, StartedJob, condition_type,
+    digest_of,
 };
 
 /// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.

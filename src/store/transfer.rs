@@ -107,9 +107,13 @@ impl Store {
         let is_head = |item: &Item| is_under(item, HEADS, environment);
         let head = items.iter().position(is_head).map(|at| items.remove(at));
         let head = head.ok_or_else(|| unusable("it has no head"))?;
-        let is_foreign = |item: &&Item| item.get("pk").and_then(|pk| pk.as_s().ok()) != Some(&partition(environment));
+        let is_foreign = |item: &&Item| {
+            item.get("pk").and_then(|pk| pk.as_s().ok()) != Some(&partition(environment))
+        };
         if items.iter().any(|item| is_foreign(&item)) {
-            return Err(unusable(format!("it has records of another environment than {environment}")));
+            return Err(unusable(format!(
+                "it has records of another environment than {environment}"
+            )));
         }
         let items = items.into_iter().map(|item| restarted(environment, item));
         self.put_all(items.collect::<Result<_, _>>()?).await?;
@@ -148,7 +152,9 @@ fn page_of<T: Serialize>(digest: &str, page: Page<T>) -> Result<Vec<T>, StoreErr
 }
 
 fn is_under(item: &Item, pk: &str, sk: &str) -> bool {
-    let is = |field: &str, text: &str| item.get(field).and_then(|v| v.as_s().ok()).is_some_and(|v| v == text);
+    let is = |field: &str, text: &str| {
+        item.get(field).and_then(|v| v.as_s().ok()).is_some_and(|v| v == text)
+    };
     is("pk", pk) && is("sk", sk)
 }
 
@@ -160,7 +166,8 @@ fn line(item: Item) -> Result<String, StoreError> {
 
 fn record_of(line: &str) -> Result<Item, StoreError> {
     let value: Value = serde_json::from_str(line).map_err(|error| unusable(error.to_string()))?;
-    let item = serde_dynamo::Item::deserialize(value).map_err(|error| unusable(error.to_string()))?;
+    let item =
+        serde_dynamo::Item::deserialize(value).map_err(|error| unusable(error.to_string()))?;
     Ok(item.into())
 }
 

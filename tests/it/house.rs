@@ -144,6 +144,7 @@ const CALLERS: [(&str, &[&str]); 8] = [
             "kinds/table/observe.rs",
             "kinds/table/apply.rs",
             "kinds/table/facets.rs",
+            "kinds/table/last_backup.rs",
             "kinds/table/resource_policy.rs",
             "kinds/table/settings.rs",
             "engine/recovery/tables.rs",

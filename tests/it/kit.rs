@@ -351,10 +351,7 @@ fn policies_grant_nothing_that_is_never_called() {
 }
 
 /// What was called without being granted.
-pub fn ungranted<'a>(
-    policies: &[&str],
-    calls: impl Iterator<Item = &'a Call>,
-) -> BTreeSet<String> {
+pub fn ungranted<'a>(policies: &[&str], calls: impl Iterator<Item = &'a Call>) -> BTreeSet<String> {
     let mut granted: BTreeSet<_> = policies.iter().flat_map(|policy| granted(policy)).collect();
     // An environment may name a role.
     granted.insert("sts:AssumeRole".to_owned());

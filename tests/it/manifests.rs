@@ -173,7 +173,7 @@ fn a_value_of_another_form_is_told_what_to_write() {
         (
             "artifacts: {",
             "reconcile: { interval: 30 }\n  artifacts: {",
-            "write for example 60s, 5m or 1h30m",
+            "write for example 60s, 5m, 1h30m or 2d",
             1,
         ),
         ("\"123456789012\"", "012345678901", "quote it: \"012345678901\"", 2),

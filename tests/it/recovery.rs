@@ -33,18 +33,20 @@ fn manifests(name: &str) -> String {
     )
 }
 
-async fn sessions(harness: &Harness) -> Sessions {
+pub async fn sessions(harness: &Harness) -> Sessions {
     Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await
 }
 
-async fn put_item(harness: &Harness, table: &str, id: &str) {
+pub async fn put_item(harness: &Harness, table: &str, id: &str) {
     let put = harness.session.dynamodb().put_item().table_name(table);
     put.item("id", AttributeValue::S(id.to_owned())).send().await.unwrap();
 }
 
-async fn items(harness: &Harness, table: &str) -> Vec<String> {
+pub async fn items(harness: &Harness, table: &str) -> Vec<String> {
     let scanned = harness.session.dynamodb().scan().table_name(table).send().await.unwrap();
-    let id = |item: &std::collections::HashMap<String, AttributeValue>| item["id"].as_s().unwrap().clone();
+    let id = |item: &std::collections::HashMap<String, AttributeValue>| {
+        item["id"].as_s().unwrap().clone()
+    };
     let mut ids: Vec<_> = scanned.items().iter().map(id).collect();
     ids.sort();
     ids
@@ -52,10 +54,14 @@ async fn items(harness: &Harness, table: &str) -> Vec<String> {
 
 async fn put_object(harness: &Harness, key: &str, text: &str) {
     let put = harness.session.s3().put_object().bucket("production-assets").key(key);
-    put.content_type("text/plain").body(ByteStream::from(text.as_bytes().to_vec())).send().await.unwrap();
+    put.content_type("text/plain")
+        .body(ByteStream::from(text.as_bytes().to_vec()))
+        .send()
+        .await
+        .unwrap();
 }
 
-async fn objects(harness: &Harness, bucket: &str) -> BTreeMap<String, String> {
+pub async fn objects(harness: &Harness, bucket: &str) -> BTreeMap<String, String> {
     let s3 = harness.session.s3();
     let listed = s3.list_objects_v2().bucket(bucket).send().await.unwrap();
     let mut all = BTreeMap::new();
@@ -70,14 +76,21 @@ async fn objects(harness: &Harness, bucket: &str) -> BTreeMap<String, String> {
 
 /// A shop with data in it, and a daemon.
 async fn shop() -> Harness {
-    shop_watched(Duration::from_secs(1)).await
+    shop_of(&Shop { latency: Duration::ZERO, watch_every: Duration::from_secs(1) }).await
 }
 
-/// The same, whose daemon looks at its store so often.
-async fn shop_watched(every: Duration) -> Harness {
-    let mut harness = Harness::new().await;
-    harness.watch_every = every;
-    harness.lease_for = every * 15;
+/// How a world of these tests is.
+pub struct Shop {
+    /// Of every call.
+    pub latency: Duration,
+    /// How often the daemon looks at its store.
+    pub watch_every: Duration,
+}
+
+pub async fn shop_of(shop: &Shop) -> Harness {
+    let mut harness = Harness::far(shop.latency).await;
+    harness.watch_every = shop.watch_every;
+    harness.lease_for = shop.watch_every * 15;
     harness.put_code("api.zip", b"one").await;
     harness.session.s3().create_bucket().bucket(VAULT).send().await.unwrap();
     harness.apply(&manifests("production")).await;
@@ -92,12 +105,12 @@ async fn shop_watched(every: Duration) -> Harness {
     harness
 }
 
-async fn backed_up(harness: &Harness) -> Backup {
+pub async fn backed_up(harness: &Harness) -> Backup {
     let id = id_of(harness.store.clock().now(), 1);
     back_up(&harness.store, &sessions(harness).await, "production", &id).await.unwrap()
 }
 
-async fn vault(harness: &Harness, environment: &str) -> Vault {
+pub async fn vault(harness: &Harness, environment: &str) -> Vault {
     let set = parse(&manifests(environment));
     let spec = set.objects().find(|o| o.kind == "Environment").unwrap();
     let spec = serde::Deserialize::deserialize(&*spec.spec).unwrap();
@@ -105,7 +118,7 @@ async fn vault(harness: &Harness, environment: &str) -> Vault {
 }
 
 /// Everything is lost but what lies in the vault, and DynamoDB's backups.
-async fn lose_everything(harness: &Harness) {
+pub async fn lose_everything(harness: &Harness) {
     let (dynamodb, s3, lambda) =
         (harness.session.dynamodb(), harness.session.s3(), harness.session.lambda());
     for table in ["production-orders", "production-carts", TABLE] {
@@ -120,11 +133,13 @@ async fn lose_everything(harness: &Harness) {
     lambda.delete_function().function_name("production-api").send().await.unwrap();
 }
 
-async fn state(harness: &Harness) -> Vec<String> {
+pub async fn state(harness: &Harness) -> Vec<String> {
     let export = harness.store.export("production").await.unwrap();
     // What exists, and since when, is not what was declared.
     let is_declared = |line: &&String| {
-        ["spec#", "release#", "page#"].iter().any(|part| line.contains(&format!("\"sk\":{{\"S\":\"{part}")))
+        ["spec#", "release#", "page#"]
+            .iter()
+            .any(|part| line.contains(&format!("\"sk\":{{\"S\":\"{part}")))
     };
     export.lines.iter().filter(is_declared).cloned().collect()
 }
@@ -201,7 +216,10 @@ async fn a_copy_beside_the_first_has_its_data_and_leaves_it_alone() {
     let before = harness.mutations().len();
     prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
     assert_eq!(items(&harness, "copy-orders").await, ["o1", "o2", "o3"]);
-    assert_eq!(objects(&harness, "copy-assets").await, objects(&harness, "production-assets").await);
+    assert_eq!(
+        objects(&harness, "copy-assets").await,
+        objects(&harness, "production-assets").await
+    );
     let calls = harness.mutations().split_off(before);
     // The schedule's backups are no harm.
     let is_harm = |call: &&String| call.contains("production-") && !call.contains("CreateBackup");
@@ -215,7 +233,9 @@ async fn an_environment_that_is_there_is_not_built_again() {
     let backup = backed_up(&harness).await;
     let sessions = sessions(&harness).await;
     let prepared =
-        prepare(&sessions, vault(&harness, "production").await, &backup.id, &Wish::default()).await.unwrap();
+        prepare(&sessions, vault(&harness, "production").await, &backup.id, &Wish::default())
+            .await
+            .unwrap();
     let refused = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap_err();
     assert!(refused.to_string().contains("production is there, at release 1"), "{refused}");
 }
@@ -245,7 +265,8 @@ async fn a_table_that_is_gone_comes_back_from_what_it_is_said_to_be_restored_fro
 
 #[tokio::test(start_paused = true)]
 async fn the_daemon_makes_backups_by_the_schedule_and_keeps_them_as_long_as_it_says() {
-    let mut harness = shop_watched(Duration::from_secs(30)).await;
+    let shop = Shop { latency: Duration::ZERO, watch_every: Duration::from_secs(30) };
+    let mut harness = shop_of(&shop).await;
     let vault = vault(&harness, "production").await;
     // The first one does not wait for the schedule.
     tokio::time::sleep(Duration::from_secs(240)).await;
@@ -269,7 +290,8 @@ async fn the_daemon_makes_backups_by_the_schedule_and_keeps_them_as_long_as_it_s
     // What is in the bucket was copied once.
     let copies = harness.session.s3().list_objects_v2().bucket(VAULT).prefix("production/data/");
     assert_eq!(copies.send().await.unwrap().contents().len(), 3, "two objects and a package");
-    let reasons: Vec<_> = harness.events("production").await.into_iter().map(|e| e.reason).collect();
+    let reasons: Vec<_> =
+        harness.events("production").await.into_iter().map(|e| e.reason).collect();
     assert!(reasons.iter().any(|reason| reason == "BackupMade"), "{reasons:?}");
     assert!(!reasons.iter().any(|reason| reason == "BackupFailed"), "{reasons:?}");
 }
@@ -280,7 +302,9 @@ async fn a_backup_is_proven_by_its_parts_and_by_putting_its_records_into_a_scrat
     let backup = backed_up(&harness).await;
     let vault = vault(&harness, "production").await;
     let check = || async {
-        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup).await.unwrap()
+        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup)
+            .await
+            .unwrap()
     };
     let checked = check().await;
     assert_eq!(checked.problems, [""; 0]);
@@ -291,7 +315,8 @@ async fn a_backup_is_proven_by_its_parts_and_by_putting_its_records_into_a_scrat
     // Somebody puts something else where a copy lies.
     let s3 = harness.session.s3();
     let data = s3.list_objects_v2().bucket(VAULT).prefix("production/data/").send().await.unwrap();
-    let copy = data.contents().iter().find(|object| object.size() == Some(5)).unwrap().key().unwrap();
+    let copy =
+        data.contents().iter().find(|object| object.size() == Some(5)).unwrap().key().unwrap();
     let body = ByteStream::from_static(b"wrong");
     let put = s3.put_object().bucket(VAULT).key(copy).body(body);
     use base64::Engine;
@@ -301,7 +326,13 @@ async fn a_backup_is_proven_by_its_parts_and_by_putting_its_records_into_a_scrat
     let carts = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
     harness.session.dynamodb().delete_backup().backup_arn(&carts.backup_arn).send().await.unwrap();
     let state = &backup.state[0].key;
-    s3.put_object().bucket(VAULT).key(state).body(ByteStream::from_static(b"{}\n")).send().await.unwrap();
+    s3.put_object()
+        .bucket(VAULT)
+        .key(state)
+        .body(ByteStream::from_static(b"{}\n"))
+        .send()
+        .await
+        .unwrap();
     let problems = check().await.problems;
     assert_eq!(problems.len(), 3, "{problems:#?}");
     for word in ["state-0000.jsonl", "Table/carts", "a.txt"] {
@@ -378,6 +409,35 @@ async fn a_drill_builds_everything_and_leaves_nothing() {
     assert_eq!(judged.reason, "ObjectivesMet", "{}", judged.message);
     // It can be done again.
     let id = backed_up(&harness).await.id;
-    let again = trueup::engine::recovery::drill(&harness.store, &sessions, vault, &id, "sre", &|_| {});
+    let again =
+        trueup::engine::recovery::drill(&harness.store, &sessions, vault, &id, "sre", &|_| {});
     again.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_somebody_deletes_gets_a_last_backup_unless_told_otherwise() {
+    for (annotations, expected) in [("{}", 1), ("{ trueup.dev/last-backup: \"false\" }", 0)] {
+        let harness = shop().await;
+        let yaml = manifests("production").replace(
+            "name: carts, namespace: production }\nspec:\n",
+            &format!(
+                "name: carts, namespace: production, annotations: {annotations} }}\nspec:\n  deletionPolicy: Delete\n"
+            ),
+        );
+        assert_ne!(yaml, manifests("production"));
+        harness.apply(&yaml).await;
+        harness.until_ready("production").await;
+        let objects =
+            parse(&yaml).objects().filter(|o| o.metadata.name != "carts").cloned().collect();
+        harness.record("production", objects).await.unwrap();
+        let gone = || async { harness.status("production", "Table/carts").await.is_none() };
+        harness.until("the table is gone", gone).await;
+        let listed = harness.session.dynamodb().list_backups().send().await.unwrap();
+        let last = listed.backup_summaries().iter().filter(|backup| {
+            backup.backup_name().unwrap().starts_with("trueup-last-production-carts-")
+        });
+        assert_eq!(last.count(), expected, "{annotations}");
+        let tables = harness.session.dynamodb().list_tables().send().await.unwrap();
+        assert!(!tables.table_names().contains(&"production-carts".to_owned()));
+    }
 }

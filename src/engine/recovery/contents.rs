@@ -48,7 +48,8 @@ pub(super) async fn back_up(
     if let Some(large) = listed.iter().find(|object| object.bytes > OBJECT_BYTES_MAX) {
         return Ok(Err(format!("its object {} is larger than 5 GB", large.key)));
     }
-    let copies = stream::iter(listed).map(|object| back_up_one(source, bucket, vault, before, object));
+    let copies =
+        stream::iter(listed).map(|object| back_up_one(source, bucket, vault, before, object));
     let mut items = Vec::new();
     let mut copies = copies.buffer_unordered(COPIED_AT_ONCE);
     while let Some(copied) = copies.try_next().await? {
@@ -95,7 +96,10 @@ async fn back_up_one(
                 }
             }
             Err(error) if error.code == "InvalidObjectState" => {
-                return Ok(Err(format!("its object {} is archived: S3 copies none of those", object.key)));
+                return Ok(Err(format!(
+                    "its object {} is archived: S3 copies none of those",
+                    object.key
+                )));
             }
             Err(error) if error.code == "NoSuchBucket" => {
                 return Err(RecoveryError::no_bucket(&vault.bucket));

@@ -125,9 +125,7 @@ impl Work<'_> {
         let (session, name) = (self.session, &name);
         let tables = data.iter().filter(|data| &*data.id.kind == "Table");
         let made: Vec<_> = tables
-            .map(|table| async move {
-                (table, tables::back_up(session, table.name(), name).await)
-            })
+            .map(|table| async move { (table, tables::back_up(session, table.name(), name).await) })
             .collect();
         let mut made = stream::iter(made).buffered(AT_ONCE);
         let mut copies = Vec::new();
@@ -201,7 +199,10 @@ impl Work<'_> {
     }
 
     /// What functions and frontends of any release run.
-    async fn packages(&self, lacking: &mut Vec<Lacking>) -> Result<Vec<PackageCopy>, RecoveryError> {
+    async fn packages(
+        &self,
+        lacking: &mut Vec<Lacking>,
+    ) -> Result<Vec<PackageCopy>, RecoveryError> {
         let named = packages_of_all(self.store, self.environment).await?;
         let (session, vault) = (self.session, self.vault);
         let copied = stream::iter(named).map(|(place, (package, users))| async move {

@@ -70,12 +70,7 @@ pub async fn drill(
     let over = Rehydration { backup: id.to_owned(), begun_at, ended_at: Some(ended_at) };
     store.note_drill(&backup.environment, &over).await?;
     remove(store, sessions, &scratch, author).await?;
-    Ok(Drilled {
-        environment: scratch,
-        done,
-        plan: prepared.plan,
-        warnings: prepared.mentions,
-    })
+    Ok(Drilled { environment: scratch, done, plan: prepared.plan, warnings: prepared.mentions })
 }
 
 /// Takes every object of a scratch environment out, with its data, and waits until it is gone.

@@ -13,7 +13,9 @@ pub enum RecoveryError {
          spec.recovery.backups.bucket, or give the place with --vault s3://BUCKET/PREFIX"
     )]
     NoPlace { environment: String },
-    #[error("there is no backup {id} of {environment} in {place}; see `trueup backup list {environment}`")]
+    #[error(
+        "there is no backup {id} of {environment} in {place}; see `trueup backup list {environment}`"
+    )]
     NoSuchBackup { environment: String, id: String, place: String },
     #[error("there is no backup of {environment} in {place} that can be used")]
     NoBackup { environment: String, place: String },

@@ -202,9 +202,10 @@ mod tests {
     fn measured(ages: &[Option<i64>], drill: Option<i64>) -> Measured {
         let at = |age: i64| now() - jiff::SignedDuration::from_mins(age);
         let point = |age: i64| Point { at: at(age), from: "point in time".to_owned() };
-        let points = ages.iter().enumerate().map(|(i, age)| {
-            (ObjectId::new("Table", format!("t{i}")), age.map(point))
-        });
+        let points = ages
+            .iter()
+            .enumerate()
+            .map(|(i, age)| (ObjectId::new("Table", format!("t{i}")), age.map(point)));
         let drill = drill.map(|took| Rehydration {
             backup: String::new(),
             begun_at: at(took),

@@ -165,15 +165,9 @@ fn make_scratch(kind: &str, spec: &mut Value) {
 
 fn strip_environment(spec: &mut Value, region: Option<&str>) {
     let Some(fields) = spec.as_object_mut() else { return };
-    for field in [
-        "approval",
-        "notifications",
-        "promotion",
-        "protected",
-        "recovery",
-        "urls",
-        "windows",
-    ] {
+    for field in
+        ["approval", "notifications", "promotion", "protected", "recovery", "urls", "windows"]
+    {
         fields.remove(field);
     }
     // A restore takes longer than a release usually may, and there is nothing to go back to.
@@ -264,7 +258,11 @@ mod tests {
                 json!({"aws": {"region": "eu-central-1"}, "protected": true, "tags": {"team": "shop"}}),
             ),
             object("Table", "orders", json!({"name": "orders-live"})),
-            object("Bucket", "assets", json!({"name": "shop-assets-live", "policy": "shop-assets-live/*"})),
+            object(
+                "Bucket",
+                "assets",
+                json!({"name": "shop-assets-live", "policy": "shop-assets-live/*"}),
+            ),
             object("Function", "api", json!({"env": [{"name": "TABLE", "value": "orders-live"}]})),
         ];
         let copied = copy(&objects, "drill", Some("eu-west-1"), false);
@@ -280,7 +278,8 @@ mod tests {
         );
         assert_eq!(copied.objects[1].environment(), "drill");
         assert_eq!(spec(1), json!({}), "it is drill-orders by itself");
-        let bucket = json!({"name": "shop-assets-live-drill", "policy": "shop-assets-live-drill/*"});
+        let bucket =
+            json!({"name": "shop-assets-live-drill", "policy": "shop-assets-live-drill/*"});
         assert_eq!(spec(2), bucket);
         assert_eq!(copied.mentions, ["Function/api env[0] value names orders-live"]);
         let scratch = copy(&objects, "drill", None, true);

@@ -29,7 +29,11 @@ pub struct Pruned {
 }
 
 /// Deletes a backup: DynamoDB's backups of its tables, and its files. `session` is the environment's own.
-pub async fn delete(vault: &Vault, session: &Session, backup: &Backup) -> Result<(), RecoveryError> {
+pub async fn delete(
+    vault: &Vault,
+    session: &Session,
+    backup: &Backup,
+) -> Result<(), RecoveryError> {
     if !backup.deleting {
         vault.put_manifest(&Backup { deleting: true, ..backup.clone() }.sealed()).await?;
     }
@@ -96,7 +100,8 @@ pub async fn sweep(
     if is_readable {
         let root = vault.data("");
         let listed = vault.list_data().await?.into_iter().filter(|file| {
-            is_old(file.at) && file.key.strip_prefix(&*root).is_some_and(|name| !used.contains(name))
+            is_old(file.at)
+                && file.key.strip_prefix(&*root).is_some_and(|name| !used.contains(name))
         });
         let unused: Vec<_> = listed.map(|file| file.key).collect();
         vault.delete(&unused).await?;

@@ -62,8 +62,15 @@ pub enum Told<'a> {
     Recorded,
     /// No daemon has taken the environment yet.
     NoDaemon,
-    Ready { object: &'a ObjectId, ready: usize, of: usize },
-    Filled { object: &'a str, restored: Restored },
+    Ready {
+        object: &'a ObjectId,
+        ready: usize,
+        of: usize,
+    },
+    Filled {
+        object: &'a str,
+        restored: Restored,
+    },
 }
 
 /// How it ended.
@@ -99,8 +106,7 @@ pub async fn prepare(
     };
     let spec = spec_of(&objects).unwrap_or_default();
     let plan = plan::plan(&backup, &objects, wish.at);
-    let prepared =
-        Prepared { backup, vault, environment, plan, mentions, objects, lines, spec };
+    let prepared = Prepared { backup, vault, environment, plan, mentions, objects, lines, spec };
     prepared.check(sessions, wish).await?;
     Ok(prepared)
 }
@@ -125,10 +131,14 @@ impl Prepared {
             let is_kept = between.is_some_and(|b| b.earliest <= at && at <= b.latest);
             if !is_kept {
                 let kept = match between {
-                    Some(b) => format!("it can be restored to times from {} to {}", b.earliest, b.latest),
+                    Some(b) => {
+                        format!("it can be restored to times from {} to {}", b.earliest, b.latest)
+                    }
                     None => "it is gone, or has no point-in-time recovery".to_owned(),
                 };
-                return Err(RecoveryError::Refused(format!("{name} cannot be restored to {at}: {kept}")));
+                return Err(RecoveryError::Refused(format!(
+                    "{name} cannot be restored to {at}: {kept}"
+                )));
             }
         }
         Ok(())
@@ -223,7 +233,8 @@ impl Prepared {
         for package in &self.backup.packages {
             let (from, vault) = (&package.from, &self.vault);
             let was_missing =
-                contents::restore_package(session, vault, &package.key, from, package.bytes).await?;
+                contents::restore_package(session, vault, &package.key, from, package.bytes)
+                    .await?;
             if was_missing {
                 told(Told::Package(&from.key));
             }
@@ -277,7 +288,8 @@ impl Prepared {
                 if let Some(copied) = buckets.get(&id).filter(|_| !filled.contains(&id)) {
                     let bucket = status.outputs.get("name").unwrap_or(&status.aws_name);
                     let (vault, backup) = (&self.vault, &self.backup.id);
-                    let restored = contents::restore(session, bucket, vault, backup, copied).await?;
+                    let restored =
+                        contents::restore(session, bucket, vault, backup, copied).await?;
                     told(Told::Filled { object: &copied.object, restored });
                     filled.insert(id);
                 }

@@ -95,7 +95,8 @@ pub async fn prepare_restore(
     match (&asked.beside, &asked.at) {
         (None, Some(_)) => {
             return Err(RecoveryError::Refused(
-                "a table comes back to a time beside itself: name the new object with --as".to_owned(),
+                "a table comes back to a time beside itself: name the new object with --as"
+                    .to_owned(),
             ));
         }
         (Some(name), at) => prepared.beside(store, asked, name, *at).await?,
@@ -132,7 +133,9 @@ impl PreparedRestore {
         for id in ids {
             self.object(&id)?;
             if !holds_data(&id) {
-                return Err(RecoveryError::Refused(format!("{id} holds no data; the daemon makes it again")));
+                return Err(RecoveryError::Refused(format!(
+                    "{id} holds no data; the daemon makes it again"
+                )));
             }
             let name = match self.name(store, &id).await {
                 Ok(name) => name,
@@ -216,7 +219,10 @@ impl PreparedRestore {
             fields.remove("name");
         }
         if self.current.objects.iter().any(|object| object.id() == copy.id()) {
-            return Err(RecoveryError::Refused(format!("{} is there; take another name", copy.id())));
+            return Err(RecoveryError::Refused(format!(
+                "{} is there; take another name",
+                copy.id()
+            )));
         }
         let table = self.name(store, id).await?;
         let restoration = match (&asked.from, at) {

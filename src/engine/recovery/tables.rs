@@ -59,7 +59,9 @@ pub(super) async fn until_ready(session: &Session, arn: &str) -> Result<(), Reco
             return Ok(());
         }
         if begun.elapsed() > READY_WITHIN {
-            let message = format!("the backup {arn} is not ready after an hour; see what DynamoDB says of it");
+            let message = format!(
+                "the backup {arn} is not ready after an hour; see what DynamoDB says of it"
+            );
             return Err(RecoveryError::Unfinished(message));
         }
         sleep(ASK_EVERY).await;

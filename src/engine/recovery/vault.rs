@@ -146,7 +146,11 @@ impl Vault {
     }
 
     /// Lines as a file of a backup.
-    pub(super) async fn put_lines(&self, key: String, lines: &[String]) -> Result<Part, RecoveryError> {
+    pub(super) async fn put_lines(
+        &self,
+        key: String,
+        lines: &[String],
+    ) -> Result<Part, RecoveryError> {
         let mut text = lines.join("\n");
         text.push('\n');
         let part = Part {
@@ -184,7 +188,9 @@ impl Vault {
         let call = call.checksum_sha256(checksum).body(ByteStream::from(body)).send();
         match self.session.write(Service::S3, "PutObject", call).await {
             Ok(_) => Ok(()),
-            Err(error) if error.code == "NoSuchBucket" => Err(RecoveryError::no_bucket(&self.bucket)),
+            Err(error) if error.code == "NoSuchBucket" => {
+                Err(RecoveryError::no_bucket(&self.bucket))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -46,7 +46,9 @@ pub async fn verify(
         }
     };
     let lacking = backup.lacking.iter();
-    checked.problems.extend(lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why)));
+    checked
+        .problems
+        .extend(lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why)));
     let mut lines = Vec::new();
     for part in &backup.state {
         match vault.lines(&backup.id, part).await {
@@ -64,12 +66,14 @@ pub async fn verify(
     for table in &backup.tables {
         checked.tables += 1;
         if tables::is_ready(session, &table.backup_arn).await? != Some(true) {
-            let problem = format!("DynamoDB has no backup {} of {}", table.backup_arn, table.object);
+            let problem =
+                format!("DynamoDB has no backup {} of {}", table.backup_arn, table.object);
             checked.problems.push(problem);
         }
     }
     let listed = vault.list_data().await?;
-    let there: BTreeMap<&str, u64> = listed.iter().map(|file| (file.key.as_str(), file.bytes)).collect();
+    let there: BTreeMap<&str, u64> =
+        listed.iter().map(|file| (file.key.as_str(), file.bytes)).collect();
     for package in &backup.packages {
         checked.packages += 1;
         if there.get(vault.data(&package.key).as_str()) != Some(&package.bytes) {

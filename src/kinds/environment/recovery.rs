@@ -183,7 +183,9 @@ mod tests {
             let found = problems.first().map(|problem| problem.message.as_str());
             match expected {
                 None => assert_eq!(found, None, "{text}"),
-                Some(words) => assert!(found.is_some_and(|f| f.contains(words)), "{text}: {found:?}"),
+                Some(words) => {
+                    assert!(found.is_some_and(|f| f.contains(words)), "{text}: {found:?}")
+                }
             }
         }
     }

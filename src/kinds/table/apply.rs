@@ -12,6 +12,7 @@ use crate::kinds::{Outcome, as_aws};
 use crate::model::DataSource;
 
 use super::index::IndexUpdate;
+use super::last_backup;
 use super::plan::TableStep;
 use super::settings::{on_demand, sse, stream, warm};
 use super::spec::*;
@@ -27,6 +28,7 @@ pub(super) async fn apply(
         TableStep::Restore(source, billing, encryption) => {
             restore(session, name, source, billing.as_ref(), encryption.as_ref()).await
         }
+        TableStep::LastBackup(backup) => last_backup::make(session, name, backup).await,
         TableStep::Delete => {
             let call = session.dynamodb().delete_table().table_name(name).send();
             session.write(Service::DynamoDb, "DeleteTable", call).await?;

@@ -9,6 +9,7 @@
 mod apply;
 mod facets;
 mod index;
+mod last_backup;
 mod losses;
 mod observe;
 mod plan;
@@ -91,8 +92,8 @@ impl Kind for Table {
         plan::plan(desired, live)
     }
 
-    fn plan_deletion(_: &Desired<TableSpec>, live: &LiveTable) -> Plan<TableStep> {
-        plan::plan_deletion(live)
+    fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> Plan<TableStep> {
+        plan::plan_deletion(desired, live)
     }
 
     async fn apply(

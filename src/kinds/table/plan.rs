@@ -16,6 +16,7 @@ use crate::plan::{Blocked, Change, Plan, Shape, Verb};
 
 use super::facets::{FACETS, TableRef};
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
+use super::last_backup;
 use super::observe::LiveTable;
 use super::settings::SETTINGS;
 use super::spec::*;
@@ -35,6 +36,8 @@ pub enum TableStep {
     Facet(Arc<TableRef>, FacetStep<TableRef>),
     /// The table's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
+    /// Its name. The table goes once it can be restored from.
+    LastBackup(String),
     Delete,
 }
 
@@ -285,7 +288,7 @@ fn push_billing(
     }
 }
 
-pub(super) fn plan_deletion(live: &LiveTable) -> Plan<TableStep> {
+pub(super) fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> Plan<TableStep> {
     if let Some(busy) = &live.busy {
         return Plan::waiting("TableUpdating", busy.clone());
     }
@@ -297,6 +300,16 @@ pub(super) fn plan_deletion(live: &LiveTable) -> Plan<TableStep> {
         );
     }
     let mut plan = Plan::default();
+    if desired.keeps_last_backup {
+        let id = live.of.described.table_id().unwrap_or_default();
+        let name = last_backup::name_of(&desired.aws_name, id);
+        plan.push(
+            Verb::Create,
+            format!("last backup {name}"),
+            Vec::new(),
+            TableStep::LastBackup(name),
+        );
+    }
     plan.push_whole(Verb::Delete, "table", Vec::new(), TableStep::Delete);
     plan
 }
@@ -602,10 +615,14 @@ mod tests {
         let outline = |protected: bool, busy: Option<&str>| {
             let mut seen = live(json!({ "deletionProtection": protected }), &desired);
             seen.busy = busy.map(str::to_owned);
-            plan_deletion(&seen).outline()
+            plan_deletion(&desired, &seen).outline()
         };
         assert_eq!(outline(false, None), ["Delete table"]);
         assert_eq!(outline(true, None), ["! DeletionProtected"]);
+        let kept = Desired { keeps_last_backup: true, ..desired.clone() };
+        let plan = plan_deletion(&kept, &live(json!({}), &kept)).outline();
+        assert_eq!(plan.len(), 2, "{plan:?}");
+        assert!(plan[0].starts_with("Create last backup trueup-last-dev-it-"), "{plan:?}");
         assert_eq!(outline(false, Some("UPDATING")), ["… TableUpdating"]);
     }
 }

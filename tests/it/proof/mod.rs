@@ -21,6 +21,7 @@ pub mod kill;
 mod members;
 mod ownership;
 mod planted;
+mod rehydration;
 mod replicas;
 mod rollouts;
 mod secrets;
