@@ -89,7 +89,7 @@ async fn create(connected: &Connected, args: &CreateArgs) -> Result<(), CliError
 fn told(backup: &Backup) -> String {
     let objects: u64 = backup.buckets.iter().map(|bucket| bucket.listing.records).sum();
     format!(
-        "{} of {}: release {}, {} tables, {objects} objects in {} buckets, {} packages",
+        "{} of {}: release {}; tables: {}, objects of buckets: {objects}, buckets: {}, packages: {}",
         backup.id,
         backup.environment,
         backup.release,

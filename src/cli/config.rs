@@ -20,8 +20,8 @@ use crate::store::TABLE_DEFAULT;
 const FILE: &str = "trueup.toml";
 
 /// No variable sets these.
-const TYPED_ALWAYS: [&str; 6] =
-    ["confirm", "confirm-deletions", "help", "mend", "prune", "version"];
+const TYPED_ALWAYS: [&str; 7] =
+    ["confirm", "confirm-deletions", "even-the-newest", "help", "mend", "prune", "version"];
 
 /// Where the SDK finds the region, too.
 const REGION: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];

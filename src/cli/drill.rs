@@ -35,7 +35,7 @@ pub(super) async fn run(connected: &Connected, args: &DrillArgs) -> Result<(), C
         note!("warning: {warning}, and the copy used that");
     }
     say!(
-        "{} was whole after {}: {} objects, {} tables, {} objects in {} buckets; it is removed",
+        "{} was whole after {} and is removed; objects: {}, tables: {}, objects of buckets: {}, buckets: {}",
         drilled.environment,
         minutes(drilled.done.took),
         drilled.done.objects,

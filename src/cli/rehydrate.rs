@@ -92,14 +92,14 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
         "{} from backup {} of {}, begun {}",
         prepared.environment, backup.id, backup.environment, backup.begun_at
     )];
-    lines.push(format!("  1. {} packages, where they are missing", plan.packages));
+    lines.push(format!("  1. packages, where they are missing: {}", plan.packages));
     lines.push(format!("  2. release {}, with what is restored from what", backup.release));
     lines.push(format!(
-        "  3. {} tables from their backups, beside each other; and everything else that the daemon makes",
+        "  3. tables from their backups, beside each other: {}; and everything else that the daemon makes",
         plan.tables()
     ));
     lines.push(format!(
-        "  4. {} objects into {} buckets, as these become ready",
+        "  4. objects into buckets, as these become ready: {} into {}",
         plan.contents,
         plan.buckets()
     ));
@@ -124,7 +124,7 @@ pub(super) fn tell(what: Told<'_>) {
         }
         Told::Ready { object, ready, of } => note!("{ready}/{of} ready: {object}"),
         Told::Filled { object, restored } => {
-            note!("{object}: {} objects are back, {} were there", restored.copied, restored.there)
+            note!("{object}: objects that are back: {}, that were there: {}", restored.copied, restored.there);
         }
     }
 }

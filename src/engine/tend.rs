@@ -154,7 +154,7 @@ impl Work {
             self.cx.metrics.recovery.backed_up(name, "made");
             let (tables, buckets) = (made.tables.len(), made.buckets.len());
             let message = format!(
-                "backup {} of release {} with {tables} tables and {buckets} buckets",
+                "backup {} of release {}; tables: {tables}, buckets: {buckets}",
                 made.id, made.release
             );
             return self.tell(EventKind::Normal, "BackupMade", &message).await;

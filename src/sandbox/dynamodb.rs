@@ -102,6 +102,7 @@ impl DynamoDb {
         let again = Again { headers: &headers, uri: &uri };
         if operation == "DeleteTable" {
             self.keep_deleted(&key, &again).await;
+            self.forget(&key, &again).await;
         }
         let mut response = self.inner.handle(sourced(operation, request, &body)).await;
         if response.status != 200 {
@@ -288,6 +289,30 @@ impl DynamoDb {
         let body = json!({"TableName": key.1, "BackupName": format!("{}{SYSTEM_SUFFIX}", key.1)});
         let made = self.inner.handle(again.ask("CreateBackup", &body)).await;
         self.backed_up(key, &made);
+    }
+
+    /// The emulator would give a table's settings and tags to the next one of its name.
+    async fn forget(&self, key: &(String, String), again: &Again<'_>) {
+        let Some(arn) = self.lock().get(key).map(|table| table.arn.clone()) else { return };
+        let off = json!({
+            "TableName": key.1,
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": false},
+        });
+        self.inner.handle(again.ask("UpdateContinuousBackups", &off)).await;
+        let ttl = self.inner.handle(again.ask("DescribeTimeToLive", &json!({"TableName": key.1})));
+        let ttl: Value = serde_json::from_slice(&ttl.await.body).unwrap_or_default();
+        if let Some(attribute) = ttl["TimeToLiveDescription"]["AttributeName"].as_str() {
+            let off = json!({
+                "TableName": key.1,
+                "TimeToLiveSpecification": {"Enabled": false, "AttributeName": attribute},
+            });
+            self.inner.handle(again.ask("UpdateTimeToLive", &off)).await;
+        }
+        let tags = self.inner.handle(again.ask("ListTagsOfResource", &json!({"ResourceArn": arn})));
+        let tags: Value = serde_json::from_slice(&tags.await.body).unwrap_or_default();
+        let tags = tags["Tags"].as_array().into_iter().flatten().map(|tag| tag["Key"].clone());
+        let untag = json!({"ResourceArn": arn, "TagKeys": tags.collect::<Vec<_>>()});
+        self.inner.handle(again.ask("UntagResource", &untag)).await;
     }
 
     fn restore(&self, key: &(String, String), body: &Value, response: &MockResponse) {

@@ -145,7 +145,11 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 #[test]
 fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
     let folder = tempfile::tempdir().unwrap();
-    let manifests = shop_folder(folder.path(), &MANIFESTS.replace("interval: 10s", "interval: 1s"));
+    let recovery = "recovery: { rpo: 24h, backups: { bucket: artifacts, prefix: vault/, schedule: \"0 * * * *\" } }";
+    let quick = format!("reconcile: {{ interval: 1s }}\n  {recovery}");
+    let manifests = MANIFESTS.replace("reconcile: { interval: 10s }", &quick);
+    assert_ne!(manifests, MANIFESTS);
+    let manifests = shop_folder(folder.path(), &manifests);
     let aws = Served::start();
     aws.done(&["init", "--bucket", "artifacts"]);
     aws.apply(&manifests);
@@ -168,6 +172,7 @@ fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
         let record = format!("trueup:drift_repairs_late:ratio_rate{window}");
         prometheus.until("repairs are summed up", &record);
     }
+    prometheus.until("the recovery is measured", "trueup_recovery_objectives_met");
     prometheus.until("calls were throttled", "trueup_aws_throttles_total > 0");
     prometheus.until("a rate can be taken", "rate(trueup_aws_requests_total[1m]) > 0");
     let mut missing = BTreeSet::new();

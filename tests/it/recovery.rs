@@ -189,7 +189,12 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
     assert_eq!(objects(&harness, ARTIFACTS).await, artifacts);
     assert_eq!(state(&harness).await, before, "to the letter");
     harness.until_ready("production").await;
-    // The settings that a restore leaves out are there.
+    // The settings and the tags that a restore leaves out were put on.
+    let calls = harness.sandbox.calls().counts();
+    for (action, times) in [("UpdateTimeToLive", 2), ("UpdateContinuousBackups", 3), ("TagResource", 2)] {
+        let made = calls[&format!("dynamodb:{action}")];
+        assert!(made >= times, "{action}: {made}");
+    }
     let ttl = harness.session.dynamodb().describe_time_to_live().table_name("production-orders");
     let ttl = ttl.send().await.unwrap().time_to_live_description.unwrap();
     assert_eq!(ttl.attribute_name(), Some("expires"));

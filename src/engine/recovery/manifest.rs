@@ -297,9 +297,9 @@ mod tests {
         let half = backup(48, now(), &["Table/orders"]);
         let fresh = backup(1, now(), &[]);
         assert_eq!(ids(std::slice::from_ref(&old)), [""; 0], "the only one");
-        assert_eq!(ids(&[older.clone(), old.clone()]), [older.id.clone()]);
+        assert_eq!(ids(&[older.clone(), old.clone()]), [older.id.as_str()]);
         assert_eq!(ids(&[older.clone(), half.clone()]), [""; 0], "the half one lacks the orders");
-        assert_eq!(ids(&[old.clone(), fresh]), [old.id.clone()]);
+        assert_eq!(ids(&[old.clone(), fresh]), [old.id.as_str()]);
         let gone = Backup { deleting: true, ..half };
         assert_eq!(ids(&[older, gone.clone()]), [gone.id], "what was begun is ended");
     }

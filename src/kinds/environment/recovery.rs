@@ -184,7 +184,7 @@ mod tests {
             match expected {
                 None => assert_eq!(found, None, "{text}"),
                 Some(words) => {
-                    assert!(found.is_some_and(|f| f.contains(words)), "{text}: {found:?}")
+                    assert!(found.is_some_and(|f| f.contains(words)), "{text}: {found:?}");
                 }
             }
         }
