@@ -124,7 +124,11 @@ pub(super) fn tell(what: Told<'_>) {
         }
         Told::Ready { object, ready, of } => note!("{ready}/{of} ready: {object}"),
         Told::Filled { object, restored } => {
-            note!("{object}: objects that are back: {}, that were there: {}", restored.copied, restored.there);
+            note!(
+                "{object}: objects that are back: {}, that were there: {}",
+                restored.copied,
+                restored.there
+            );
         }
     }
 }

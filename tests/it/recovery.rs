@@ -191,7 +191,9 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
     harness.until_ready("production").await;
     // The settings and the tags that a restore leaves out were put on.
     let calls = harness.sandbox.calls().counts();
-    for (action, times) in [("UpdateTimeToLive", 2), ("UpdateContinuousBackups", 3), ("TagResource", 2)] {
+    for (action, times) in
+        [("UpdateTimeToLive", 2), ("UpdateContinuousBackups", 3), ("TagResource", 2)]
+    {
         let made = calls[&format!("dynamodb:{action}")];
         assert!(made >= times, "{action}: {made}");
     }
