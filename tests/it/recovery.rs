@@ -12,7 +12,7 @@ use trueup::model::DataSource;
 
 use crate::harness::{ARTIFACTS, Harness, TABLE, parse};
 
-const VAULT: &str = "kept-elsewhere";
+pub const VAULT: &str = "kept-elsewhere";
 
 /// An environment with two tables, a bucket and a function that refers to one of the tables.
 fn manifests(name: &str) -> String {

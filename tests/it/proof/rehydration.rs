@@ -10,7 +10,7 @@ use trueup::engine::recovery::{Wish, prepare};
 use super::seeds::{every_seed, part_of, seeds};
 use crate::harness::ARTIFACTS;
 use crate::recovery::{
-    Shop, backed_up, items, lose_everything, objects, put_item, sessions, shop_of, state, vault,
+    Shop, VAULT, backed_up, items, lose_everything, objects, put_item, sessions, shop_of, state, vault,
 };
 
 /// Kills of one world: after them it may end.
@@ -96,4 +96,118 @@ fn an_environment_comes_back_whoever_is_killed_while_it_is_built() {
         seeds.len()
     );
     assert!(kills as usize >= seeds.len(), "{kills} kills");
+}
+
+const TABLES: usize = 50;
+const BUCKETS: usize = 50;
+const OBJECTS_PER_BUCKET: usize = 200;
+const FUNCTIONS: usize = 200;
+
+/// A large environment. Each function refers to a table.
+fn large() -> String {
+    let mut yaml = format!(
+        "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: production }}\nspec:\n  \
+         aws: {{ region: us-east-1, accountId: \"123456789012\" }}\n  artifacts: {{ bucket: {ARTIFACTS} }}\n  \
+         reconcile: {{ interval: 1h }}\n  recovery: {{ backups: {{ bucket: {VAULT} }} }}\n"
+    );
+    let mut add = |kind: &str, name: String, spec: &str| {
+        yaml.push_str(&format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: {kind}\nmetadata: {{ name: {name}, namespace: production }}\n\
+             spec: {{ {spec} }}\n"
+        ));
+    };
+    for i in 0..TABLES {
+        add("Table", format!("t{i}"), "partitionKey: { name: id, type: S }");
+    }
+    for i in 0..BUCKETS {
+        add("Bucket", format!("b{i}"), "");
+    }
+    for i in 0..FUNCTIONS {
+        let table = i % TABLES;
+        add(
+            "Function",
+            format!("f{i}"),
+            &format!(
+                "runtime: nodejs22.x, handler: main.handler, role: \"arn:aws:iam::123456789012:role/api\", alias: live, \
+                 code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}, env: [{{ name: T, valueFrom: {{ objectRef: \
+                 {{ kind: Table, name: t{table}, field: arn }} }} }}]"
+            ),
+        );
+    }
+    yaml
+}
+
+/// Everything that a large environment has, after it came back, and how long that took over what AWS takes.
+/// `cargo test --test it -- --ignored --nocapture a_large_environment`
+#[test]
+#[ignore = "takes minutes"]
+fn a_large_environment_comes_back_in_the_time_that_aws_takes() {
+    super::seeds::in_virtual_time(async {
+        let mut harness = crate::harness::Harness::new().await;
+        harness.watch_every = Duration::from_secs(5);
+        harness.put_code("api.zip", b"one").await;
+        let s3 = harness.session.s3().clone();
+        s3.create_bucket().bucket(VAULT).send().await.unwrap();
+        harness.apply(&large()).await;
+        harness.start().await;
+        harness.until_ready("production").await;
+        for bucket in 0..BUCKETS {
+            for object in 0..OBJECTS_PER_BUCKET {
+                let put = s3.put_object().bucket(format!("production-b{bucket}"));
+                let body = format!("{bucket} {object}").into_bytes();
+                put.key(format!("k{object}")).body(body.into()).send().await.unwrap();
+            }
+        }
+        for table in 0..TABLES {
+            put_item(&harness, &format!("production-t{table}"), &format!("i{table}")).await;
+        }
+        let backup = backed_up(&harness).await;
+        assert!(backup.is_whole(), "{:?}", backup.lacking);
+        let before = state(&harness).await;
+        harness.kill();
+        let dynamodb = harness.session.dynamodb().clone();
+        for table in (0..TABLES).map(|i| format!("production-t{i}")).chain(["trueup".to_owned()]) {
+            dynamodb.delete_table().table_name(table).send().await.unwrap();
+        }
+        for bucket in 0..BUCKETS {
+            let name = format!("production-b{bucket}");
+            for object in 0..OBJECTS_PER_BUCKET {
+                s3.delete_object().bucket(&name).key(format!("k{object}")).send().await.unwrap();
+            }
+            s3.delete_bucket().bucket(&name).send().await.unwrap();
+        }
+        for function in 0..FUNCTIONS {
+            let name = format!("production-f{function}");
+            harness.session.lambda().delete_function().function_name(name).send().await.unwrap();
+        }
+        harness.start().await;
+        let sessions = sessions(&harness).await;
+        let policy = trueup::kinds::environment::BackupPolicy {
+            bucket: VAULT.to_owned(),
+            ..Default::default()
+        };
+        let target = trueup::aws::Target::default();
+        let vault = trueup::engine::recovery::Vault::open(&sessions, "production", &target, &policy);
+        let prepared =
+            prepare(&sessions, vault.await.unwrap(), &backup.id, &Wish::default()).await.unwrap();
+        let done = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+        assert_eq!(state(&harness).await, before);
+        for table in 0..TABLES {
+            assert_eq!(items(&harness, &format!("production-t{table}")).await, [format!("i{table}")]);
+        }
+        for bucket in 0..BUCKETS {
+            let objects = objects(&harness, &format!("production-b{bucket}")).await;
+            assert_eq!(objects.len(), OBJECTS_PER_BUCKET);
+            assert_eq!(objects["k7"], format!("{bucket} 7"));
+        }
+        let aws = Duration::from_secs(20 * 60);
+        let over = done.took.saturating_sub(aws).as_secs_f64() / aws.as_secs_f64() * 100.0;
+        println!(
+            "{TABLES} tables, {BUCKETS} buckets with {} objects, {FUNCTIONS} functions: whole after {:?}, {over:.1} % \
+             over AWS's 20 min",
+            BUCKETS * OBJECTS_PER_BUCKET,
+            done.took
+        );
+        assert!(over <= 5.0, "{over:.1} % over what AWS takes");
+    });
 }
