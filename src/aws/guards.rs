@@ -39,6 +39,7 @@ struct RateLimiters {
     dynamodb_tags: RateLimiter,
     dynamodb_tagging: RateLimiter,
     dynamodb_control: RateLimiter,
+    dynamodb_backups: RateLimiter,
     dynamodb_items: RateLimiter,
     other: RateLimiter,
 }
@@ -54,6 +55,7 @@ impl Guards {
             dynamodb_tags: limiter(Quota::DynamoDbTags),
             dynamodb_tagging: limiter(Quota::DynamoDbTagging),
             dynamodb_control: limiter(Quota::DynamoDbControl),
+            dynamodb_backups: limiter(Quota::DynamoDbBackups),
             dynamodb_items: limiter(Quota::DynamoDbItems),
             other: limiter(Quota::Other),
         };
@@ -70,6 +72,7 @@ impl Guards {
             Quota::DynamoDbTags => &limiters.dynamodb_tags,
             Quota::DynamoDbTagging => &limiters.dynamodb_tagging,
             Quota::DynamoDbControl => &limiters.dynamodb_control,
+            Quota::DynamoDbBackups => &limiters.dynamodb_backups,
             Quota::DynamoDbItems => &limiters.dynamodb_items,
             Quota::Other => &limiters.other,
         }

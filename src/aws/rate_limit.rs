@@ -53,6 +53,7 @@ pub enum Quota {
     DynamoDbTags,
     DynamoDbTagging,
     DynamoDbControl,
+    DynamoDbBackups,
     DynamoDbItems,
     Other,
 }
@@ -68,6 +69,13 @@ impl Quota {
                 Self::DynamoDbTags
             }
             (Service::DynamoDb, "TagResource" | "UntagResource") => Self::DynamoDbTagging,
+            (Service::DynamoDb, o)
+                if o.ends_with("Backup")
+                    || o == "ListBackups"
+                    || o == "RestoreTableToPointInTime" =>
+            {
+                Self::DynamoDbBackups
+            }
             (Service::DynamoDb, o)
                 if o.ends_with("Item") || o.ends_with("Items") || o == "Query" =>
             {
@@ -129,6 +137,8 @@ impl RateLimiter {
             // second.
             Quota::DynamoDbTagging => (4.0, 5.0),
             Quota::DynamoDbControl => (100.0, 100.0),
+            // The API reference of each: ListBackups takes 5 a second, DescribeBackup, DeleteBackup and the restores 10.
+            Quota::DynamoDbBackups => (4.0, 5.0),
             // The store's own items; a table on demand takes thousands.
             Quota::DynamoDbItems => (500.0, 500.0),
             Quota::Other => (100.0, 100.0),

@@ -9,7 +9,7 @@ use super::out::{note, say};
 use super::show::{self, Output, age, table};
 use super::vault::{VaultArgs, chosen};
 use super::{CliError, Connected};
-use crate::engine::recovery::{Backup, back_up, delete, id_of, sweep, verify};
+use crate::engine::recovery::{Backup, back_up, delete, id_of, in_use, sweep, verify};
 use crate::engine::release::{own_session, spec_of};
 
 #[derive(Debug, Args)]
@@ -214,8 +214,8 @@ async fn remove(connected: &Connected, args: &DeleteArgs) -> Result<(), CliError
         )));
     }
     let session = own_session(sessions, name, &spec.target()).await?;
-    delete(&vault, &session, &backup).await?;
-    let swept = sweep(&vault, &session, name, store.clock().now()).await?;
-    say!("{} deleted, and {} copies that no other backup names", backup.id, swept.copies);
+    delete(&vault, &session, &backup, &in_use(store).await?).await?;
+    let swept = sweep(store, &vault, &session, name).await?;
+    say!("{} deleted; copies that no other backup names: {}", backup.id, swept.copies);
     Ok(())
 }

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
-use super::rehydrate::tell;
+use super::rehydrate::{planned, tell};
 use super::vault::{VaultArgs, chosen};
 use super::{CliError, Connected};
-use crate::engine::recovery::{drill, measure, minutes, scratch_of};
+use crate::engine::recovery::{Wish, drill, measure, minutes, prepare, scratch_of};
 use crate::store::Cause;
 
 #[derive(Debug, Args)]
@@ -30,10 +30,12 @@ pub(super) async fn run(connected: &Connected, args: &DrillArgs) -> Result<(), C
         backup.id
     );
     let author = args.provenance.release(Cause::Apply, &[]).author;
-    let drilled = drill(store, sessions, vault, &backup.id, &author, &tell).await?;
-    for warning in &drilled.warnings {
-        note!("warning: {warning}, and the copy used that");
+    // Before anything is built: a copy that names a resource of the first environment would use it.
+    let wish = Wish { into: Some(scratch_of(name)), is_scratch: true, ..Wish::default() };
+    for line in planned(&prepare(sessions, vault.clone(), &backup.id, &wish).await?) {
+        say!("{line}");
     }
+    let drilled = drill(store, sessions, vault, &backup.id, &author, &tell).await?;
     say!(
         "{} was whole after {} and is removed; objects: {}, tables: {}, objects of buckets: {}, buckets: {}",
         drilled.environment,

@@ -22,11 +22,8 @@ pub(super) struct RehydrateArgs {
     /// Build a copy as another environment, beside the first.
     #[arg(long, value_name = "ENVIRONMENT", value_parser = environment_name)]
     into: Option<String>,
-    /// The region of the copy, where it is another one.
-    #[arg(long = "into-region", value_name = "REGION", requires = "into")]
-    into_region: Option<String>,
     /// Tables as they were then, as 2026-01-01T12:00:00Z. They have to be there, with point-in-time recovery.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", requires = "into")]
     at: Option<Timestamp>,
     #[command(flatten)]
     vault: VaultArgs,
@@ -58,12 +55,7 @@ pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(
     let name = &args.environment;
     let vault = args.vault.open(connected, name).await?;
     let backup = chosen(&vault, name, &args.from).await?;
-    let wish = Wish {
-        into: args.into.clone(),
-        region: args.into_region.clone(),
-        is_scratch: false,
-        at: args.at,
-    };
+    let wish = Wish { into: args.into.clone(), is_scratch: false, at: args.at };
     let prepared = prepare(&connected.sessions, vault, &backup.id, &wish).await?;
     for line in planned(&prepared) {
         say!("{line}");
@@ -122,6 +114,7 @@ pub(super) fn tell(what: Told<'_>) {
         Told::NoDaemon => {
             note!("no daemon has taken the environment; start one with `trueup run`");
         }
+        Told::Stuck { object, why } => note!("{object} waits for you: {why}"),
         Told::Ready { object, ready, of } => note!("{ready}/{of} ready: {object}"),
         Told::Filled { object, restored } => {
             note!(

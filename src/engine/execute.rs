@@ -101,8 +101,8 @@ impl Pass<'_> {
             let message = "the environment has moved to another release; checking again".to_owned();
             return Ok(Err(PassEnd::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
-        let StatusRecord { phase, job, flap_guard, .. } = self.record.clone();
-        let before = (phase, job, flap_guard);
+        let StatusRecord { phase, job, flap_guard, source, .. } = self.record.clone();
+        let before = (phase, job, flap_guard, source);
         if creates_whole(step) {
             // It ran for a resource that is gone, and the new one numbers its jobs anew.
             self.record.job = None;
@@ -132,7 +132,8 @@ impl Pass<'_> {
                 if error.class != Class::Unknown {
                     // AWS refused the create, so nothing was created. A resource that appears later
                     // belongs to somebody else, unless an earlier create of ours made it.
-                    (self.record.phase, self.record.job, self.record.flap_guard) = before;
+                    let record = &mut self.record;
+                    (record.phase, record.job, record.flap_guard, record.source) = before;
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {

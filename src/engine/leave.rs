@@ -6,7 +6,7 @@ use tracing::info;
 use super::outcome::{Compared, PassEnd, set_conditions};
 use super::pass::{Done, Next, Pass, Refusal, Snapshot};
 use super::removal::judge_removal;
-use crate::kinds::Intent;
+use crate::kinds::{Intent, kind};
 use crate::model::{DeletionPolicy, Object};
 use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout};
 use crate::store::{EventKind, Phase, StoreError};
@@ -153,6 +153,10 @@ impl Pass<'_> {
 
     async fn forget(&mut self, reason: &str, message: &str) -> Result<Done, StoreError> {
         let key = &self.snapshot.key;
+        if kind(&key.id.kind).is_some_and(|kind| kind.holds_data()) {
+            // One of its name that comes later begins without.
+            self.cx.store.forget_data_source(&key.environment, &key.id).await?;
+        }
         self.cx.store.delete_status(&key.environment, &key.id, self.snapshot.epoch).await?;
         info!(reason, detail = message, "object forgotten");
         self.event(EventKind::Normal, reason, message).await;

@@ -21,7 +21,8 @@ use crate::aws::{AwsError, Session, Sessions};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
-    Clock, ConditionStatus, Conditions, Object, ObjectFieldRef, ObjectKey, Part, condition_type,
+    Clock, ConditionStatus, Conditions, DataSource, Object, ObjectFieldRef, ObjectKey, Part,
+    condition_type,
 };
 use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
 use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
@@ -295,12 +296,26 @@ impl Pass<'_> {
         }))
     }
 
-    /// What was restored is as declared: it is not restored from the same once more.
+    /// What was restored is as declared, or is there without having been: it is not restored from the same once more.
+    /// Whoever fills a bucket says when that is over.
     async fn restored(&mut self) -> Result<(), StoreError> {
-        let Some(source) = self.record.source.take() else { return Ok(()) };
         let key = &self.snapshot.key;
-        self.cx.store.forget_data_source(&key.environment, &key.id).await?;
-        self.event(EventKind::Normal, "Restored", &format!("from {source}")).await;
+        let made_from = self.record.source.take();
+        let was_ready =
+            self.before.as_ref().is_some_and(|b| b.conditions.is_true(condition_type::READY));
+        let holds_data = kind(&key.id.kind).is_some_and(|kind| kind.holds_data());
+        if !holds_data || was_ready && made_from.is_none() {
+            return Ok(());
+        }
+        match self.cx.store.data_source(&key.environment, &key.id).await? {
+            None | Some(DataSource::Contents { .. }) => {}
+            Some(_) => self.cx.store.forget_data_source(&key.environment, &key.id).await?,
+        }
+        // A bucket is filled now.
+        let is_whole = |source: &DataSource| !matches!(source, DataSource::Contents { .. });
+        if let Some(source) = made_from.filter(is_whole) {
+            self.event(EventKind::Normal, "Restored", &format!("from {source}")).await;
+        }
         Ok(())
     }
 
@@ -364,7 +379,9 @@ impl Pass<'_> {
                 lost = decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired);
             }
         }
-        if let Some(end) = self.settled_or_stuck(wanted, &observation, lost).await {
+        if let Some(end) =
+            self.settled_or_stuck(wanted, &observation, lost, ready.desired.source.is_some()).await
+        {
             if matches!(end, PassEnd::Settled) {
                 self.collect_versions(&ready, wanted).await;
             }
@@ -399,12 +416,14 @@ impl Pass<'_> {
         wanted: &Wanted,
         observation: &Observation,
         lost: Option<Blocked>,
+        is_restored: bool,
     ) -> Option<PassEnd> {
         let plan = &observation.plan;
         if plan.is_settled() {
             return Some(settled(observation));
         }
-        let was_in_accord = self.was_in_accord(wanted);
+        // What is restored is made, whatever becomes of drift.
+        let was_in_accord = self.was_in_accord(wanted) && !is_restored;
         if differs(observation) && self.was_in_sync(wanted) {
             self.found_drift(observation).await;
         }

@@ -14,24 +14,32 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::pass::Context;
-use super::recovery::{Backup, RecoveryError, Vault, back_up, id_of, measure, prune};
+use super::recovery::{Backup, RecoveryError, Vault, back_up, id_of, measure, prune, sweep};
 use super::release::own_session;
 use super::runner::Engine;
 use crate::kinds::environment::{self, BackupPolicy, EnvironmentSpec};
 use crate::model::{ConditionStatus, ObjectId, ObjectKey};
-use crate::store::{BegunBackup, EventKind, Recoveries};
+use crate::store::{BegunBackup, EventKind, Recoveries, Rehydration};
 
 const TEND_EVERY: Duration = Duration::from_secs(60);
+/// Every manifest of the vault is read for it.
+const MEASURE_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Every listing of the vault is read for it.
+const SWEEP_EVERY: Duration = Duration::from_secs(20 * 3600);
 /// Objects are made first.
 const TEND_FIRST_AFTER: Duration = Duration::from_secs(30);
 /// A backup that could not be made within this time is begun anew.
 const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(20);
+/// An environment is built again within this time.
+const BUILT_WITHIN: SignedDuration = SignedDuration::from_hours(48);
 const NAMED_MAX: usize = 5;
 
 /// When an environment's recovery is tended next.
 #[derive(Debug, Default)]
 pub(super) struct Tending {
     at: Option<Instant>,
+    swept_at: Option<Instant>,
+    measured_at: Option<Instant>,
     under_way: Option<tokio::task::AbortHandle>,
 }
 
@@ -54,6 +62,14 @@ impl Engine {
             return;
         }
         tending.at = Some(now + TEND_EVERY);
+        let sweeps = tending.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
+        if sweeps {
+            tending.swept_at = Some(now);
+        }
+        let measures = tending.measured_at.is_none_or(|at| now - at >= MEASURE_EVERY);
+        if measures {
+            tending.measured_at = Some(now);
+        }
         let work = Work {
             cx: Arc::clone(&self.cx),
             key: ObjectKey {
@@ -63,6 +79,8 @@ impl Engine {
             release,
             spec,
             salt: self.rng.salt(),
+            sweeps,
+            measures,
         };
         while self.collecting.try_join_next().is_some() {}
         let task = self.collecting.spawn(async move {
@@ -81,7 +99,10 @@ fn due(
     salt: u32,
 ) -> Option<BegunBackup> {
     policy.schedule.as_ref()?;
-    let is_building = |building: &crate::store::Rehydration| building.ended_at.is_none();
+    // One that nobody goes on with does not hold backups up for ever.
+    let is_building = |building: &Rehydration| {
+        building.ended_at.is_none() && now.duration_since(building.begun_at) < BUILT_WITHIN
+    };
     if recoveries.rehydration.as_ref().is_some_and(is_building) {
         return None;
     }
@@ -103,6 +124,9 @@ struct Work {
     release: u64,
     spec: Arc<EnvironmentSpec>,
     salt: u32,
+    /// What belongs to no backup is collected, too.
+    sweeps: bool,
+    measures: bool,
 }
 
 impl Work {
@@ -111,6 +135,9 @@ impl Work {
         if let Err(error) = self.back_up_when_due().await {
             metrics.backed_up(name, "failed");
             self.tell(EventKind::Warning, "BackupFailed", &error.to_string()).await;
+        }
+        if !self.measures {
+            return;
         }
         match measure(&self.cx.store, &self.cx.sessions, name).await {
             Ok(Some(measured)) => {
@@ -143,9 +170,23 @@ impl Work {
         let ended = BegunBackup { ended_at: Some(cx.clock.now()), ..begun };
         cx.store.note_backup(name, &ended).await?;
         self.tell_of(&made).await;
+        if let Err(error) = self.prune(policy).await {
+            let message = format!("old backups stay until the next one is made: {error}");
+            self.tell(EventKind::Warning, "PruneFailed", &message).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes what was kept for long enough, and once in a while what belongs to no backup.
+    async fn prune(&self, policy: &BackupPolicy) -> Result<(), RecoveryError> {
+        let (cx, name) = (&self.cx, &*self.key.environment);
         let vault = Vault::of(&cx.sessions, name, &self.spec).await?;
         let session = own_session(&cx.sessions, name, &self.spec.target()).await?;
-        prune(&vault, &session, name, policy, cx.clock.now()).await.map(drop)
+        prune(&cx.store, &vault, &session, name, policy).await?;
+        if self.sweeps {
+            sweep(&cx.store, &vault, &session, name).await?;
+        }
+        Ok(())
     }
 
     async fn tell_of(&self, made: &Backup) {
@@ -175,7 +216,6 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Rehydration;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -233,6 +273,7 @@ mod tests {
                         backup: String::new(),
                         begun_at: now,
                         ended_at: None,
+                        scratch_of: None,
                     }),
                     ..Recoveries::default()
                 },

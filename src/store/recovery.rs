@@ -47,6 +47,9 @@ pub struct Rehydration {
     /// When everything was as in the backup; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// The environment whose rehearsal this one was made for: it may be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch_of: Option<String>,
 }
 
 impl Store {
@@ -76,6 +79,20 @@ impl Store {
         drill: &Rehydration,
     ) -> Result<(), StoreError> {
         self.note(environment, "drill", drill).await
+    }
+
+    /// Nothing is said any more of how an environment came to be.
+    pub async fn forget_rehydration(&self, environment: &str) -> Result<(), StoreError> {
+        let call = self
+            .session()
+            .dynamodb()
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(partition(environment), RECOVERY)))
+            .update_expression("REMOVE rehydration")
+            .send();
+        let written = self.session().write(Service::DynamoDb, "UpdateItem", call).await;
+        written.map(drop).map_err(|error| self.failed(error))
     }
 
     async fn note(

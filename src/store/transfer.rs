@@ -22,9 +22,9 @@ use super::release::{
     Page, Release, SpecItem, object_of, page_key, partition, release_key, spec_key,
 };
 use super::source::SOURCE_PREFIX;
-use super::{Finding, Mend, Rollout, StatusRecord, Store, StoreError, Verified};
+use super::{Finding, Mend, Phase, Rollout, StatusRecord, Store, StoreError, Verified};
 use crate::aws::{Class, Service};
-use crate::model::{Conditions, Object, canonical_json, digest_of};
+use crate::model::{Conditions, Object, ObjectId, canonical_json, digest_of};
 
 /// How often the records are read again because the head has moved meanwhile.
 const READS_MAX: usize = 5;
@@ -102,7 +102,13 @@ impl Store {
 
     /// Puts in what was taken out. Fails where the environment has a head, or where this version of trueup cannot read
     /// a record; the head is put last.
-    pub async fn import(&self, environment: &str, lines: &[String]) -> Result<(), StoreError> {
+    /// `empty` are objects whose data nothing can bring back: they are made for the first time.
+    pub async fn import(
+        &self,
+        environment: &str,
+        lines: &[String],
+        empty: &BTreeSet<ObjectId>,
+    ) -> Result<(), StoreError> {
         let mut items = lines.iter().map(|line| record_of(line)).collect::<Result<Vec<_>, _>>()?;
         let is_head = |item: &Item| is_under(item, HEADS, environment);
         let head = items.iter().position(is_head).map(|at| items.remove(at));
@@ -115,9 +121,11 @@ impl Store {
                 "it has records of another environment than {environment}"
             )));
         }
-        let items = items.into_iter().map(|item| restarted(environment, item));
+        let items = items.into_iter().map(|item| restarted(environment, item, empty));
         self.put_all(items.collect::<Result<_, _>>()?).await?;
-        let pointed: Head = read(head.clone())?;
+        // Who has an environment built again wants it to be written to.
+        let pointed = Head { suspended: false, ..read::<Head>(head)? };
+        let head = item(HEADS, environment, &pointed)?;
         // What the head points to is read back before it is current.
         self.current(&pointed).await?;
         let call = self
@@ -172,16 +180,23 @@ fn record_of(line: &str) -> Result<Item, StoreError> {
 }
 
 /// A record as it begins anew: nothing of its resource was seen yet, and no lease wrote it.
-fn restarted(environment: &str, record: Item) -> Result<Item, StoreError> {
+fn restarted(
+    environment: &str,
+    record: Item,
+    empty: &BTreeSet<ObjectId>,
+) -> Result<Item, StoreError> {
     let sk = match record.get("sk") {
         Some(AttributeValue::S(sk)) => sk.clone(),
         _ => return Err(unusable("a record has no key")),
     };
     let pk = partition(environment);
     if let Some(id) = sk.strip_prefix("status#") {
-        let id = id.parse().map_err(|_| unusable(format!("`{sk}` names no object")))?;
+        let id: ObjectId = id.parse().map_err(|_| unusable(format!("`{sk}` names no object")))?;
         let record = read::<StatusRecord>(record)?.checked(&id)?;
-        let record = StatusRecord { epoch: 0, conditions: Conditions::default(), ..record };
+        let mut record = StatusRecord { epoch: 0, conditions: Conditions::default(), ..record };
+        if empty.contains(&id) {
+            (record.created_at, record.phase) = (None, Phase::Pending);
+        }
         return item(&pk, &sk, &record.sealed());
     }
     if let Some(release) = sk.strip_prefix("rollout#") {
@@ -204,7 +219,7 @@ impl Store {
     ) -> Result<Verified, StoreError> {
         let scratch = Self { table: table.to_owned(), ..self.clone() };
         scratch.make_scratch(id).await?;
-        let checked = match scratch.import(environment, lines).await {
+        let checked = match scratch.import(environment, lines, &BTreeSet::new()).await {
             Ok(()) => scratch.verify().await,
             Err(error) if error.is_damage() => {
                 let mend = Mend::Person { advice: String::new() };

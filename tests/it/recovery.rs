@@ -171,6 +171,7 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
             Told::Package(key) => format!("package {key}"),
             Told::Recorded => "recorded".to_owned(),
             Told::NoDaemon => "no daemon".to_owned(),
+            Told::Stuck { object, why } => format!("stuck: {object}: {why}"),
             Told::Ready { object, .. } => format!("ready: {object}"),
             Told::Filled { object, restored } => format!("{object} got {}", restored.copied),
         };
@@ -447,4 +448,121 @@ async fn a_table_that_somebody_deletes_gets_a_last_backup_unless_told_otherwise(
         let tables = harness.session.dynamodb().list_tables().send().await.unwrap();
         assert!(!tables.table_names().contains(&"production-carts".to_owned()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_whose_filling_was_interrupted_is_filled_and_not_backed_up_half() {
+    use trueup::engine::recovery::{Restoring, prepare_restore};
+    let harness = shop().await;
+    let first = backed_up(&harness).await;
+    let assets = objects(&harness, "production-assets").await;
+    let s3 = harness.session.s3();
+    for key in assets.keys() {
+        s3.delete_object().bucket("production-assets").key(key).send().await.unwrap();
+    }
+    s3.delete_bucket().bucket("production-assets").send().await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    harness.until_stalled("production", "Bucket/assets").await;
+    let sessions = sessions(&harness).await;
+    let prepare = || async {
+        prepare_restore(&harness.store, &sessions, "production", &Restoring::default())
+            .await
+            .unwrap()
+    };
+    let prepared = prepare().await;
+    assert_eq!(prepared.restorations.len(), 1);
+    // Killed once the daemon has made the bucket, before anything is in it.
+    let made = async {
+        loop {
+            if s3.head_bucket().bucket("production-assets").send().await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        () = made => {}
+        _ = prepared.carry_out(&harness.store, "sre", &|_| {}) => panic!("it was filled already"),
+    }
+    harness.until_ready("production").await;
+    assert!(objects(&harness, "production-assets").await.is_empty(), "nobody has filled it");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let half = backed_up(&harness).await;
+    assert_ne!(half.id, first.id);
+    let lacking: Vec<_> = half.lacking.iter().map(|lacking| lacking.object.as_str()).collect();
+    assert_eq!(lacking, ["Bucket/assets"], "it is no recovery point of the bucket");
+    // What somebody wrote meanwhile stays.
+    put_object(&harness, "a.txt", "newer").await;
+    let prepared = prepare().await;
+    assert_eq!(prepared.restorations.len(), 1, "it is gone on with");
+    prepared.carry_out(&harness.store, "sre", &|_| {}).await.unwrap();
+    let now = objects(&harness, "production-assets").await;
+    assert_eq!((now.len(), now["a.txt"].as_str()), (assets.len(), "newer"));
+    assert!(harness.store.data_sources("production").await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rehearsal_deletes_nothing_that_it_has_not_made() {
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    let sessions = sessions(&harness).await;
+    let vault = vault(&harness, "production").await;
+    // A person has built a copy of that name, or declared one.
+    let wish = Wish { into: Some("production-drill".to_owned()), ..Wish::default() };
+    let prepared = prepare(&sessions, vault.clone(), &backup.id, &wish).await.unwrap();
+    prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+    let drilled = trueup::engine::recovery::drill(
+        &harness.store,
+        &sessions,
+        vault,
+        &backup.id,
+        "sre",
+        &|_| {},
+    );
+    let refused = drilled.await.unwrap_err().to_string();
+    assert!(refused.contains("no rehearsal of production has made"), "{refused}");
+    assert_eq!(items(&harness, "production-drill-orders").await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_is_whole_is_not_written_anew_and_one_that_is_needed_is_not_deleted() {
+    use trueup::engine::recovery::{delete, in_use};
+    let harness = shop().await;
+    let backup = backed_up(&harness).await;
+    put_object(&harness, "later.txt", "later").await;
+    let again = back_up(&harness.store, &sessions(&harness).await, "production", &backup.id).await;
+    assert_eq!(again.unwrap(), backup, "its manifest stays as it is");
+    let carts = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
+    let source = DataSource::TableBackup { arn: carts.backup_arn.clone() };
+    let sources = BTreeMap::from([("Table/carts-then".parse().unwrap(), source)]);
+    harness.store.put_data_sources("production", &sources).await.unwrap();
+    let vault = vault(&harness, "production").await;
+    let used = in_use(&harness.store).await.unwrap();
+    let refused = delete(&vault, &harness.session, &backup, &used).await.unwrap_err().to_string();
+    assert!(refused.contains("still to be restored"), "{refused}");
+    assert!(vault.backup(&backup.id).await.unwrap().is_whole());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_vault_leaves_the_backups_of_the_first_alone() {
+    use trueup::engine::recovery::sweep;
+    let shop = Shop { latency: Duration::ZERO, watch_every: Duration::from_secs(60) };
+    let mut harness = shop_of(&shop).await;
+    let backup = backed_up(&harness).await;
+    harness.stop().await;
+    tokio::time::sleep(Duration::from_secs(30 * 3600)).await;
+    let policy = trueup::kinds::environment::BackupPolicy {
+        bucket: VAULT.to_owned(),
+        prefix: Some("another".to_owned()),
+        ..Default::default()
+    };
+    let target = trueup::aws::Target::default();
+    let sessions = sessions(&harness).await;
+    let other = Vault::open(&sessions, "production", &target, &policy).await.unwrap();
+    let swept = sweep(&harness.store, &other, &harness.session, "production").await.unwrap();
+    assert_eq!((swept.tables, swept.copies), (0, 0));
+    let first = vault(&harness, "production").await;
+    let session = &harness.session;
+    let checked = trueup::engine::recovery::verify(&harness.store, session, &first, &backup);
+    assert_eq!(checked.await.unwrap().problems, [""; 0]);
 }

@@ -1,19 +1,26 @@
-//! The objects of buckets: copied by S3 itself, from the bucket to the vault and back.
+//! The objects of buckets, and packages: copied by S3 itself, to the vault and back.
 //!
-//! Guarantees: a copy is of the content that was listed, and of no later one; a copy that comes back is held against
-//! the checksum that S3 made of it. What is in a bucket is never overwritten by what comes back.
+//! Guarantees:
+//! - A copy is of the content that was listed, and of no later one; what lies in the vault is never written over.
+//! - What comes back is held against the checksum that S3 made of it, and never overwrites what is there, however
+//!   shortly before it came.
 //!
 //! Left to others: earlier versions of objects, and objects of more than 5 GB, which S3 copies only in parts:
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use aws_sdk_s3::types::ChecksumAlgorithm;
+use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::time::sleep;
 
 use super::RecoveryError;
-use super::manifest::{BucketCopy, Item, copy_name};
-use super::vault::{Listed, Vault, list};
+use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
+use super::vault::{Listed, QUOTE, Vault, list};
 use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::S3Location;
 
@@ -23,21 +30,32 @@ const COPIED_AT_ONCE: usize = 32;
 const OBJECTS_MAX: usize = 1_000_000;
 /// The longest object that one call copies.
 const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
-/// How often an object is tried that changes while it is copied.
-const COPIES_MAX: u32 = 3;
+/// How often an object is tried that changes while it is copied, or that S3 fails to copy.
+const TRIES_MAX: u32 = 3;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What S3 made of a copy.
-struct Made {
+/// An object as it is.
+struct Head {
+    etag: String,
+    bytes: u64,
     sha256: Option<String>,
 }
 
-/// Copies what is new in a bucket, and writes down what is in it. `before` are the objects of the backup before. The
-/// error in the reply says what cannot be backed up, for people.
+/// What the vault has already.
+pub(super) struct Known<'a> {
+    /// The bucket's objects in the backup before.
+    pub before: &'a BTreeMap<String, Item>,
+    /// Every file under `data/`.
+    pub there: &'a BTreeSet<String>,
+}
+
+/// Copies what is new in a bucket, and writes down what is in it. The error in the reply says what cannot be backed up,
+/// for people.
 pub(super) async fn back_up(
     source: &Session,
     bucket: &str,
     vault: &Vault,
-    before: &BTreeMap<String, Item>,
+    known: &Known<'_>,
 ) -> Result<Result<Vec<Item>, String>, RecoveryError> {
     let listed = list(source, bucket, "", OBJECTS_MAX).await?;
     if listed.len() > OBJECTS_MAX {
@@ -49,7 +67,7 @@ pub(super) async fn back_up(
         return Ok(Err(format!("its object {} is larger than 5 GB", large.key)));
     }
     let copies =
-        stream::iter(listed).map(|object| back_up_one(source, bucket, vault, before, object));
+        stream::iter(listed).map(|object| back_up_one(source, bucket, vault, known, object));
     let mut items = Vec::new();
     let mut copies = copies.buffer_unordered(COPIED_AT_ONCE);
     while let Some(copied) = copies.try_next().await? {
@@ -67,42 +85,49 @@ async fn back_up_one(
     source: &Session,
     bucket: &str,
     vault: &Vault,
-    before: &BTreeMap<String, Item>,
+    known: &Known<'_>,
     mut object: Listed,
 ) -> Result<Result<Option<Item>, String>, RecoveryError> {
-    for _ in 0..COPIES_MAX {
+    for _ in 0..TRIES_MAX {
         let name = copy_name(bucket, &object.key, &object.etag, object.bytes);
-        let known = before.get(&object.key).filter(|item| item.copy == name);
-        if let Some(known) = known {
-            return Ok(Ok(Some(known.clone())));
+        let data = vault.data(&name);
+        let is_there = known.there.contains(&data);
+        let before = known.before.get(&object.key).filter(|item| item.copy == name && is_there);
+        if let Some(before) = before {
+            return Ok(Ok(Some(before.clone())));
         }
-        let to = (vault.bucket.as_str(), vault.data(&name));
-        let made = copy(&vault.session, (bucket, &object.key, None), &object.etag, to).await;
-        match made {
-            Ok(made) => {
-                return Ok(Ok(Some(Item {
-                    key: object.key,
-                    etag: object.etag,
-                    bytes: object.bytes,
-                    sha256: made.sha256,
-                    copy: name,
-                })));
-            }
+        let item = |sha256| Item {
+            key: object.key.clone(),
+            etag: object.etag.clone(),
+            bytes: object.bytes,
+            sha256,
+            copy: name.clone(),
+        };
+        // An earlier try has copied it.
+        if is_there && let Some(head) = head(&vault.session, &vault.bucket, &data).await? {
+            return Ok(Ok(Some(item(head.sha256))));
+        }
+        let call = || {
+            from(&vault.session, bucket, &object.key, None)
+                .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", object.etag))
+                .bucket(&vault.bucket)
+                .key(&data)
+        };
+        match copied(&vault.session, call).await {
+            Ok(sha256) => return Ok(Ok(Some(item(sha256)))),
             // It changed or went since it was listed.
             Err(error) if ["PreconditionFailed", "NoSuchKey"].contains(&error.code.as_str()) => {
                 match head(source, bucket, &object.key).await? {
-                    Some((etag, bytes)) => object = Listed { etag, bytes, ..object },
+                    Some(Head { etag, bytes, .. }) => object = Listed { etag, bytes, ..object },
                     None => return Ok(Ok(None)),
                 }
             }
             Err(error) if error.code == "InvalidObjectState" => {
-                return Ok(Err(format!(
-                    "its object {} is archived: S3 copies none of those",
-                    object.key
-                )));
+                let key = &object.key;
+                return Ok(Err(format!("its object {key} is archived: S3 copies none of those")));
             }
-            Err(error) if error.code == "NoSuchBucket" => {
-                return Err(RecoveryError::no_bucket(&vault.bucket));
+            Err(error) if matches!(error.class, Class::Denied | Class::Invalid) => {
+                return Ok(Err(format!("its object {}: {error}", object.key)));
             }
             Err(error) => return Err(error.into()),
         }
@@ -110,58 +135,67 @@ async fn back_up_one(
     Ok(Err(format!("its object {} changes faster than it is copied", object.key)))
 }
 
-/// Copies a package to the vault. Returns its length, or why it cannot be backed up.
+/// Copies a package to the vault. The error in the reply says why it cannot be backed up.
 pub(super) async fn back_up_package(
     source: &Session,
     package: &S3Location,
     vault: &Vault,
-    name: &str,
-) -> Result<Result<u64, String>, RecoveryError> {
-    let (bucket, key, version) = (&package.bucket, &package.key, package.version.as_deref());
-    let found = source
-        .read(Service::S3, "HeadObject", || {
-            let head = source.s3().head_object().bucket(bucket).key(key);
-            head.set_version_id(package.version.clone()).send()
-        })
-        .await
-        .absent("NotFound");
-    let found = match found {
+) -> Result<Result<PackageCopy, String>, RecoveryError> {
+    let place = format!("s3://{}/{}", package.bucket, package.key);
+    let found = match head_of(source, package).await {
         Ok(Some(found)) => found,
-        Ok(None) => return Ok(Err(format!("s3://{bucket}/{key} is gone"))),
+        Ok(None) => return Ok(Err(format!("{place} is gone"))),
         Err(error) if matches!(error.class, Class::Denied | Class::Invalid) => {
-            return Ok(Err(format!("s3://{bucket}/{key}: {error}")));
+            return Ok(Err(format!("{place}: {error}")));
         }
         Err(error) => return Err(error.into()),
     };
-    let bytes = found.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-    let to = vault.data(name);
-    if head(&vault.session, &vault.bucket, &to).await?.is_some_and(|(_, there)| there == bytes) {
-        return Ok(Ok(bytes));
+    let declared = package.sha256.as_deref().and_then(|hex| hex::decode(hex).ok());
+    let declared = declared.map(|digest| BASE64_STANDARD.encode(digest));
+    if let (Some(declared), Some(found)) = (&declared, &found.sha256)
+        && declared != found
+    {
+        return Ok(Err(format!("{place} is not what was released: its SHA-256 is another one")));
     }
-    let etag = found.e_tag().unwrap_or_default().trim_matches('"').to_owned();
-    copy(&vault.session, (bucket, key, version), &etag, (vault.bucket.as_str(), to)).await?;
-    Ok(Ok(bytes))
+    let what = package.version.as_ref().or(package.sha256.as_ref()).unwrap_or(&found.etag);
+    let name = copy_name(&package.bucket, &package.key, what, 0);
+    let data = vault.data(&name);
+    let bytes = match head(&vault.session, &vault.bucket, &data).await? {
+        Some(there) => there.bytes,
+        None => {
+            let call = || {
+                from(&vault.session, &package.bucket, &package.key, package.version.as_deref())
+                    .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", found.etag))
+                    .bucket(&vault.bucket)
+                    .key(&data)
+            };
+            copied(&vault.session, call).await?;
+            found.bytes
+        }
+    };
+    Ok(Ok(PackageCopy { from: package.clone(), key: name, bytes }))
 }
 
-/// Puts a package back where releases say that it lies. Returns whether it was not there.
+/// Puts a package back where releases say that it lies, unless something lies there. Returns whether it was missing.
 pub(super) async fn restore_package(
     destination: &Session,
     vault: &Vault,
-    name: &str,
-    package: &S3Location,
-    bytes: u64,
+    package: &PackageCopy,
 ) -> Result<bool, RecoveryError> {
-    let (bucket, key) = (package.bucket.as_str(), package.key.as_str());
-    if head(destination, bucket, key).await?.is_some_and(|(_, there)| there == bytes) {
+    let (bucket, key) = (&package.from.bucket, &package.from.key);
+    if head(destination, bucket, key).await?.is_some() {
         return Ok(false);
     }
-    let from = vault.data(name);
-    let Some((etag, _)) = head(&vault.session, &vault.bucket, &from).await? else {
-        let why = format!("the copy of s3://{bucket}/{key} is gone from {}", vault.place());
-        return Err(RecoveryError::Unfinished(why));
-    };
-    copy(destination, (&vault.bucket, &from, None), &etag, (bucket, key.to_owned())).await?;
-    Ok(true)
+    let data = vault.data(&package.key);
+    match into(destination, vault, &data, bucket, key).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "PreconditionFailed" => Ok(false),
+        Err(error) if error.code == "NoSuchKey" => {
+            let why = format!("the copy of s3://{bucket}/{key} is gone from {}", vault.place());
+            Err(RecoveryError::Unfinished(why))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What came back into a bucket.
@@ -179,90 +213,133 @@ pub(super) async fn restore(
     bucket: &str,
     vault: &Vault,
     id: &str,
-    copied: &BucketCopy,
+    backed_up: &BucketCopy,
 ) -> Result<Restored, RecoveryError> {
-    let items = items(vault, id, copied).await?;
+    let mut items = items(vault, id, backed_up).await?;
+    let all = items.len();
     let live = list(destination, bucket, "", usize::MAX).await?;
     let live: BTreeSet<&str> = live.iter().map(|object| object.key.as_str()).collect();
-    let (there, missing): (Vec<_>, Vec<_>) =
-        items.iter().partition(|item| live.contains(item.key.as_str()));
-    let copied_all = missing.len();
-    let copies = missing.into_iter().map(|item| async move {
-        let from = vault.data(&item.copy);
-        let damaged = |how: &str| RecoveryError::Damaged {
-            id: id.to_owned(),
-            what: format!("the object {} of {}", item.key, copied.object),
-            how: how.to_owned(),
-        };
-        // The copy's own ETag may be another one, as where the vault is encrypted otherwise.
-        let found = head(&vault.session, &vault.bucket, &from).await?;
-        let (etag, _) = found.ok_or_else(|| damaged("its copy is gone"))?;
-        let to = (bucket, item.key.clone());
-        let made = copy(destination, (&vault.bucket, &from, None), &etag, to).await?;
-        match (&item.sha256, &made.sha256) {
+    items.retain(|item| !live.contains(item.key.as_str()));
+    let object = backed_up.object.as_str();
+    let copies = stream::iter(items)
+        .map(|item| restore_one(destination, bucket, vault, (id, object), item))
+        .buffer_unordered(COPIED_AT_ONCE);
+    let made: Vec<bool> = copies.try_collect().await?;
+    let copied = made.iter().filter(|was_missing| **was_missing).count();
+    Ok(Restored { copied, there: all - copied })
+}
+
+/// Returns whether the object was missing.
+async fn restore_one(
+    destination: &Session,
+    bucket: &str,
+    vault: &Vault,
+    (id, object): (&str, &str),
+    item: Item,
+) -> Result<bool, RecoveryError> {
+    let damaged = |how: &str| RecoveryError::Damaged {
+        id: id.to_owned(),
+        what: format!("the object {} of {object}", item.key),
+        how: how.to_owned(),
+    };
+    let data = vault.data(&item.copy);
+    match into(destination, vault, &data, bucket, &item.key).await {
+        Ok(sha256) => match (&item.sha256, &sha256) {
             (Some(then), Some(now)) if then != now => Err(damaged("it is not what was backed up")),
-            _ => Ok(()),
-        }
-    });
-    let copies: Vec<_> = copies.collect();
-    stream::iter(copies).buffer_unordered(COPIED_AT_ONCE).try_collect::<Vec<()>>().await?;
-    Ok(Restored { copied: copied_all, there: there.len() })
+            _ => Ok(true),
+        },
+        // Somebody has written it meanwhile.
+        Err(error) if error.code == "PreconditionFailed" => Ok(false),
+        Err(error) if error.code == "NoSuchKey" => Err(damaged("its copy is gone")),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The objects of a bucket in a backup, by their keys.
 pub(super) async fn items(
     vault: &Vault,
     id: &str,
-    copied: &BucketCopy,
+    backed_up: &BucketCopy,
 ) -> Result<Vec<Item>, RecoveryError> {
-    let lines = vault.lines(id, &copied.listing).await?;
+    let lines = vault.lines(id, &backed_up.listing).await?;
     let read = lines.iter().map(|line| serde_json::from_str(line));
     read.collect::<Result<_, _>>().map_err(|error| RecoveryError::Damaged {
         id: id.to_owned(),
-        what: copied.listing.key.clone(),
+        what: backed_up.listing.key.clone(),
         how: error.to_string(),
     })
 }
 
-/// What a copy is of and how long it is, where there is one.
-pub(super) async fn head(
-    session: &Session,
-    bucket: &str,
-    key: &str,
-) -> Result<Option<(String, u64)>, AwsError> {
-    let head = session
+async fn head(session: &Session, bucket: &str, key: &str) -> Result<Option<Head>, AwsError> {
+    let place =
+        S3Location { bucket: bucket.to_owned(), key: key.to_owned(), ..S3Location::default() };
+    head_of(session, &place).await
+}
+
+async fn head_of(session: &Session, place: &S3Location) -> Result<Option<Head>, AwsError> {
+    let found = session
         .read(Service::S3, "HeadObject", || {
-            session.s3().head_object().bucket(bucket).key(key).send()
+            let head = session.s3().head_object().bucket(&place.bucket).key(&place.key);
+            let head = head.set_version_id(place.version.clone());
+            head.checksum_mode(ChecksumMode::Enabled).send()
         })
         .await
         .absent("NotFound")?;
-    Ok(head.map(|head| {
-        let etag = head.e_tag().unwrap_or_default().trim_matches('"').to_owned();
-        let bytes = head.content_length().and_then(|length| u64::try_from(length).ok());
-        (etag, bytes.unwrap_or(0))
+    Ok(found.map(|found| Head {
+        etag: found.e_tag().unwrap_or_default().trim_matches(QUOTE).to_owned(),
+        bytes: found.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+        sha256: found.checksum_sha256().map(str::to_owned),
     }))
 }
 
-/// Copies one object, if it still is what it was. The call is made in the region of the destination.
-async fn copy(
+/// A copy of an object. The call is made in the region of the destination.
+fn from(
     session: &Session,
-    (from, key, version): (&str, &str, Option<&str>),
-    etag: &str,
-    (to, to_key): (&str, String),
-) -> Result<Made, AwsError> {
+    bucket: &str,
+    key: &str,
+    version: Option<&str>,
+) -> CopyObjectFluentBuilder {
     let version = version.map(|version| format!("?versionId={version}")).unwrap_or_default();
-    let call = session
-        .s3()
-        .copy_object()
-        .copy_source(format!("{from}/{}{version}", encoded(key)))
-        .copy_source_if_match(format!("\"{etag}\""))
-        .bucket(to)
-        .key(to_key)
-        .checksum_algorithm(ChecksumAlgorithm::Sha256)
-        .send();
-    let copied = session.write(Service::S3, "CopyObject", call).await?;
-    let result = copied.copy_object_result.as_ref();
-    Ok(Made { sha256: result.and_then(|r| r.checksum_sha256()).map(str::to_owned) })
+    let copy =
+        session.s3().copy_object().copy_source(format!("{bucket}/{}{version}", encoded(key)));
+    copy.checksum_algorithm(ChecksumAlgorithm::Sha256)
+}
+
+/// Copies a file of the vault to where nothing is.
+async fn into(
+    session: &Session,
+    vault: &Vault,
+    data: &str,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<String>, AwsError> {
+    let call =
+        || from(session, &vault.bucket, data, None).if_none_match("*").bucket(bucket).key(key);
+    copied(session, call).await
+}
+
+/// Makes a copy, and returns the SHA-256 that S3 made of it. The same copy may be made twice.
+async fn copied(
+    session: &Session,
+    call: impl Fn() -> CopyObjectFluentBuilder,
+) -> Result<Option<String>, AwsError> {
+    let mut tried = 1;
+    loop {
+        match session.write(Service::S3, "CopyObject", call().send()).await {
+            Ok(copied) => {
+                let result = copied.copy_object_result.as_ref();
+                return Ok(result.and_then(|r| r.checksum_sha256()).map(str::to_owned));
+            }
+            Err(error)
+                if tried < TRIES_MAX
+                    && (error.class.is_outage() || error.class == Class::Throttled) =>
+            {
+                sleep(RETRY_AFTER * tried).await;
+                tried += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A key as the header that names a copy's source has it: in UTF-8, with percent signs.

@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 use tracing::info;
 
 use super::RecoveryError;
-use super::contents;
+use super::contents::{self, Known};
 use super::manifest::{
-    Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at, copy_name,
+    Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at,
     table_backup_name,
 };
 use super::tables;
 use super::vault::Vault;
-use crate::aws::{Class, Session, Sessions};
+use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::engine::release::{Current, current, own_session, packages_in, spec_of};
 use crate::kinds::{S3Location, kind};
 use crate::model::ObjectId;
@@ -24,6 +25,8 @@ use crate::store::{Export, StatusRecord, Store};
 
 /// Tables whose backups are asked for at once, and buckets that are read at once.
 const AT_ONCE: usize = 8;
+/// What an earlier try has left is not collected within this time.
+const RESUMED_WITHIN: SignedDuration = SignedDuration::from_hours(22);
 /// Lines of one file of records: some megabytes.
 const LINES_MAX: usize = 2_000;
 
@@ -37,9 +40,23 @@ pub async fn back_up(
     let current = current(store, environment).await?;
     let spec = spec_of(&current.objects).unwrap_or_default();
     let vault = Vault::of(sessions, environment, &spec).await?;
+    let Some(begun_at) = begun_at(id) else {
+        return Err(RecoveryError::Refused(format!("`{id}` is no name of a backup")));
+    };
+    match vault.backup(id).await {
+        // It was whole before; what it names is not written anew.
+        Ok(made) if !made.deleting => return Ok(made),
+        Ok(_) => return Err(RecoveryError::Refused(format!("backup {id} is being deleted"))),
+        Err(RecoveryError::NoSuchBackup { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    if store.clock().now().duration_since(begun_at) > RESUMED_WITHIN {
+        return Err(RecoveryError::Refused(format!("backup {id} was begun long ago; begin anew")));
+    }
     let session = own_session(sessions, environment, &spec.target()).await?;
-    let begun_at = begun_at(id).unwrap_or_else(|| store.clock().now());
-    let work = Work { store, environment, id, session: &session, vault: &vault };
+    let store_id = store.id().await?;
+    let name = table_backup_name(environment, &vault.tag(&store_id), id);
+    let work = Work { store, environment, id, session: &session, vault: &vault, name };
     let mut lacking = Vec::new();
     let data = work.data(&current, &mut lacking).await?;
     let tables = work.tables(&data, &mut lacking).await?;
@@ -54,7 +71,7 @@ pub async fn back_up(
         format: FORMAT,
         id: id.to_owned(),
         environment: environment.to_owned(),
-        store: store.id().await?,
+        store: store_id,
         place: format!("{}/{}", session.account_id().await?, session.region()),
         begun_at,
         ended_at: store.clock().now(),
@@ -81,6 +98,8 @@ struct Work<'a> {
     id: &'a str,
     session: &'a Session,
     vault: &'a Vault,
+    /// Of DynamoDB's backups.
+    name: String,
 }
 
 /// An object that holds data, and what exists of it.
@@ -104,11 +123,15 @@ impl Work<'_> {
         lacking: &mut Vec<Lacking>,
     ) -> Result<Vec<Data>, RecoveryError> {
         let mut statuses = self.store.statuses(self.environment).await?;
+        let pending = self.store.data_sources(self.environment).await?;
         let mut data = Vec::new();
         let holds_data = |id: &ObjectId| kind(&id.kind).is_some_and(|kind| kind.holds_data());
         for id in current.objects.iter().map(|object| object.id()).filter(holds_data) {
             let status = statuses.remove(&id).transpose()?;
             match status.filter(|status| status.created_at.is_some()) {
+                Some(_) if pending.contains_key(&id) => {
+                    lacking.push(lack(&id, "it is being restored"));
+                }
                 Some(status) => data.push(Data { id, status }),
                 None => lacking.push(lack(&id, "it does not exist yet")),
             }
@@ -121,11 +144,13 @@ impl Work<'_> {
         data: &[Data],
         lacking: &mut Vec<Lacking>,
     ) -> Result<Vec<TableCopy>, RecoveryError> {
-        let name = table_backup_name(self.environment, self.id);
-        let (session, name) = (self.session, &name);
+        let made = tables::all(self.session, None).await?;
+        let (session, name, made) = (self.session, &self.name, &made);
         let tables = data.iter().filter(|data| &*data.id.kind == "Table");
         let made: Vec<_> = tables
-            .map(|table| async move { (table, tables::back_up(session, table.name(), name).await) })
+            .map(|table| async move {
+                (table, tables::back_up(session, table.name(), name, made).await)
+            })
             .collect();
         let mut made = stream::iter(made).buffered(AT_ONCE);
         let mut copies = Vec::new();
@@ -137,10 +162,8 @@ impl Work<'_> {
                     backup_arn: found.arn,
                     at: found.at,
                 }),
-                // It is gone, or being made: that is no reason to leave the others without a backup.
-                Err(RecoveryError::Aws(error))
-                    if matches!(error.class, Class::NotFound | Class::Conflict) =>
-                {
+                // What concerns one is no reason to leave the others without a backup.
+                Err(RecoveryError::Aws(error)) if is_of_one(&error) => {
                     lacking.push(lack(&table.id, error.to_string()));
                 }
                 Err(error) => return Err(error),
@@ -155,6 +178,7 @@ impl Work<'_> {
         lacking: &mut Vec<Lacking>,
     ) -> Result<Vec<BucketCopy>, RecoveryError> {
         let before = self.vault.sound_backups().await?;
+        let there = self.vault.list_data().await?.into_iter().map(|file| file.key).collect();
         let mut copies = Vec::new();
         for bucket in data.iter().filter(|data| &*data.id.kind == "Bucket") {
             let object = bucket.id.to_string();
@@ -171,6 +195,7 @@ impl Work<'_> {
             let known: BTreeMap<String, Item> =
                 known.into_iter().map(|item| (item.key.clone(), item)).collect();
             let at = self.store.clock().now();
+            let known = Known { before: &known, there: &there };
             let copied = contents::back_up(self.session, bucket.name(), self.vault, &known).await;
             let items = match copied {
                 Ok(Ok(items)) => items,
@@ -178,7 +203,7 @@ impl Work<'_> {
                     lacking.push(lack(&bucket.id, why));
                     continue;
                 }
-                Err(RecoveryError::Aws(error)) if error.code == "NoSuchBucket" => {
+                Err(RecoveryError::Aws(error)) if is_of_one(&error) => {
                     lacking.push(lack(&bucket.id, error.to_string()));
                     continue;
                 }
@@ -205,16 +230,15 @@ impl Work<'_> {
     ) -> Result<Vec<PackageCopy>, RecoveryError> {
         let named = packages_of_all(self.store, self.environment).await?;
         let (session, vault) = (self.session, self.vault);
-        let copied = stream::iter(named).map(|(place, (package, users))| async move {
-            let name = copy_name(&place.0, &place.1, &place.2, 0);
-            let copied = contents::back_up_package(session, &package, vault, &name).await?;
-            Ok::<_, RecoveryError>((package, users, name, copied))
+        let copied = stream::iter(named.into_values()).map(|(package, users)| async move {
+            let copied = contents::back_up_package(session, &package, vault).await?;
+            Ok::<_, RecoveryError>((users, copied))
         });
         let copied: Vec<_> = copied.buffered(AT_ONCE).try_collect().await?;
         let mut packages = Vec::new();
-        for (from, users, key, copied) in copied {
+        for (users, copied) in copied {
             match copied {
-                Ok(bytes) => packages.push(PackageCopy { from, key, bytes }),
+                Ok(copy) => packages.push(copy),
                 Err(why) => lacking.extend(users.iter().map(|id| lack(id, &why))),
             }
         }
@@ -262,6 +286,12 @@ async fn packages_of_all(
         }
     }
     Ok(packages)
+}
+
+/// A failure that says something of one resource, and nothing of the others.
+fn is_of_one(error: &AwsError) -> bool {
+    use Class::*;
+    matches!(error.class, NotFound | Conflict | Denied | Invalid | NotReady)
 }
 
 fn lack(id: &ObjectId, why: impl Into<String>) -> Lacking {

@@ -4,8 +4,10 @@
 //! Guarantees: only what the rehearsal has made is deleted. One that was interrupted is gone on with, or cleaned up by
 //! the next one.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::rehydrate::{Done, Told, Wish, prepare};
@@ -14,7 +16,7 @@ use super::{Plan, RecoveryError};
 use crate::aws::Sessions;
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment;
-use crate::model::ObjectId;
+use crate::model::{Object, ObjectId};
 use crate::store::{Cause, NewRelease, Rehydration, Store};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -28,7 +30,6 @@ pub struct Drilled {
     pub environment: String,
     pub done: Done,
     pub plan: Plan,
-    pub warnings: Vec<String>,
 }
 
 /// What the scratch environment of a rehearsal is called.
@@ -49,17 +50,21 @@ pub async fn drill(
     let backup = vault.backup(id).await?;
     let scratch = scratch_of(&backup.environment);
     let earlier = store.recoveries(&scratch).await?.rehydration;
+    let is_ours =
+        earlier.as_ref().is_some_and(|e| e.scratch_of.as_ref() == Some(&backup.environment));
     let is_there = !current(store, &scratch).await?.objects.is_empty();
-    match &earlier {
-        None if is_there => {
-            return Err(RecoveryError::Refused(format!(
-                "there is an environment {scratch} that no rehearsal has made"
-            )));
-        }
-        Some(earlier) if is_there && (earlier.backup != id || earlier.ended_at.is_some()) => {
+    if is_there && !is_ours {
+        return Err(RecoveryError::Refused(format!(
+            "there is an environment {scratch} that no rehearsal of {} has made",
+            backup.environment
+        )));
+    }
+    let is_resumed = |e: &Rehydration| is_ours && e.backup == id && e.ended_at.is_none();
+    if !earlier.as_ref().is_some_and(is_resumed) {
+        if is_there {
             remove(store, sessions, &scratch, author).await?;
         }
-        _ => {}
+        store.forget_rehydration(&scratch).await?;
     }
     let wish = Wish { into: Some(scratch.clone()), is_scratch: true, ..Wish::default() };
     let prepared = prepare(sessions, vault, id, &wish).await?;
@@ -67,10 +72,12 @@ pub async fn drill(
     let ended_at = store.clock().now();
     let took = jiff::SignedDuration::try_from(done.took).unwrap_or_default();
     let begun_at = ended_at.checked_sub(took).unwrap_or(ended_at);
-    let over = Rehydration { backup: id.to_owned(), begun_at, ended_at: Some(ended_at) };
+    let backup_id = id.to_owned();
+    let over =
+        Rehydration { backup: backup_id, begun_at, ended_at: Some(ended_at), scratch_of: None };
     store.note_drill(&backup.environment, &over).await?;
     remove(store, sessions, &scratch, author).await?;
-    Ok(Drilled { environment: scratch, done, plan: prepared.plan, warnings: prepared.mentions })
+    Ok(Drilled { environment: scratch, done, plan: prepared.plan })
 }
 
 /// Takes every object of a scratch environment out, with its data, and waits until it is gone.
@@ -83,12 +90,16 @@ async fn remove(
     let now = current(store, scratch).await?;
     let spec = spec_of(&now.objects).unwrap_or_default();
     let session = own_session(sessions, scratch, &spec.target()).await?;
-    for (id, status) in store.statuses(scratch).await? {
-        let status = status?;
-        // A bucket goes only without objects. One that was never seen as ours is not touched.
-        if &*id.kind == "Bucket" && status.created_at.is_some() {
-            delete_versions(&session, &status.aws_name).await?;
-        }
+    // As the rehearsal has declared them; one that somebody changed since stays, with its objects.
+    let goes = |object: &&Object| {
+        &*object.kind == "Bucket" && object.spec.get("deletionPolicy") == Some(&json!("Delete"))
+    };
+    let mut scratch_buckets: BTreeSet<ObjectId> =
+        now.objects.iter().filter(goes).map(Object::id).collect();
+    if let Some(release) = &now.release {
+        let left = release.left.iter().map(|left| left.digest.clone()).collect();
+        let left = store.objects(scratch, &left).await?;
+        scratch_buckets.extend(left.values().filter(goes).map(Object::id));
     }
     let is_environment = |id: &ObjectId| &*id.kind == environment::NAME;
     let kept: Vec<_> =
@@ -102,12 +113,27 @@ async fn remove(
     if kept.len() < now.objects.len() {
         store.record(scratch, now.head.as_ref(), now.release.as_ref(), new(kept)).await?;
     }
-    while store.statuses(scratch).await?.keys().any(|id| !is_environment(id)) {
+    loop {
+        let mut left = store.statuses(scratch).await?;
+        left.retain(|id, _| !is_environment(id));
+        if left.is_empty() {
+            break;
+        }
+        for status in left.into_values() {
+            let status = status?;
+            // A bucket goes only without objects, and what still runs may write some. Only what the rehearsal was to
+            // delete is emptied.
+            if scratch_buckets.contains(&status.id()) && status.created_at.is_some() {
+                delete_versions(&session, &status.aws_name).await?;
+            }
+        }
         sleep(LOOK_EVERY).await;
     }
     let last = current(store, scratch).await?;
-    store.record(scratch, last.head.as_ref(), last.release.as_ref(), new(Vec::new())).await?;
-    Ok(())
+    if !last.objects.is_empty() {
+        store.record(scratch, last.head.as_ref(), last.release.as_ref(), new(Vec::new())).await?;
+    }
+    Ok(store.forget_rehydration(scratch).await?)
 }
 
 #[cfg(test)]

@@ -182,14 +182,16 @@ pub fn begun_at(id: &str) -> Option<Timestamp> {
     Timestamp::strptime("%Y%m%dT%H%M%S%z", time.replace('Z', "+0000")).ok()
 }
 
-/// What DynamoDB calls a table's backup: three letters or more, of those that a name has.
-pub fn table_backup_name(environment: &str, id: &str) -> String {
-    format!("trueup-{environment}-{id}")
+/// What DynamoDB calls a table's backup. `tag` tells the vault and the store that it belongs to from others: an
+/// account has the backups of all of them.
+pub fn table_backup_name(environment: &str, tag: &str, id: &str) -> String {
+    format!("trueup-{environment}-{tag}-{id}")
 }
 
-/// The backup that a table's backup belongs to, where it is one of an environment's.
-pub fn backup_of<'a>(environment: &str, name: &'a str) -> Option<&'a str> {
-    name.strip_prefix("trueup-")?.strip_prefix(environment)?.strip_prefix('-')
+/// The backup that a table's backup belongs to, where it is one of this environment, vault and store.
+pub fn backup_of<'a>(environment: &str, tag: &str, name: &'a str) -> Option<&'a str> {
+    let rest = name.strip_prefix("trueup-")?.strip_prefix(environment)?.strip_prefix('-')?;
+    rest.strip_prefix(tag)?.strip_prefix('-')
 }
 
 /// Names the copy of an object of a bucket, or of a package, by what it is a copy of.
@@ -285,8 +287,10 @@ mod tests {
         assert_eq!(id, "20260301T120000Z-00000007");
         assert_eq!(begun_at(&id), Some(now()));
         assert_eq!(begun_at("yesterday"), None);
-        assert_eq!(backup_of("production", &table_backup_name("production", &id)), Some(&*id));
-        assert_eq!(backup_of("prod", &table_backup_name("production", &id)), None);
+        let name = table_backup_name("production", "0a1b", &id);
+        assert_eq!(backup_of("production", "0a1b", &name), Some(&*id));
+        assert_eq!(backup_of("prod", "0a1b", &name), None);
+        assert_eq!(backup_of("production", "9f9f", &name), None, "another vault's");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use error::RecoveryError;
 pub use manifest::{Backup, Lacking, begun_at, expired, id_of};
 pub use objectives::{Judged, Measured, Point, measure, minutes};
 pub use plan::Plan;
-pub use prune::{Pruned, delete, prune, sweep};
+pub use prune::{Pruned, delete, in_use, prune, sweep};
 pub use rehydrate::{Done, Prepared, Told, Wish, prepare};
 pub use restore::{PreparedRestore, Restoration, Restoring, prepare_restore};
 pub use tables::Restorable;

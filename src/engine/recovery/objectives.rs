@@ -210,6 +210,7 @@ mod tests {
             backup: String::new(),
             begun_at: at(took),
             ended_at: Some(now()),
+            scratch_of: None,
         });
         Measured {
             recovery: serde_json::from_str(r#"{"rpo": "1h", "rto": "4h"}"#).unwrap(),

@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use super::manifest::Backup;
 use crate::kinds::environment::{self, RTO_MIN};
 use crate::kinds::kind;
-use crate::model::{DataSource, Object, ObjectId};
+use crate::model::{DataSource, Object, ObjectId, annotation};
 
 /// Restores of one account at once:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableFromBackup.html>.
 const RESTORES_AT_ONCE: usize = 50;
 /// What everything but tables takes: a function or a frontend is made in a minute or two.
 const OTHERS_TAKE: Duration = Duration::from_secs(120);
-/// Objects of buckets that are copied in a second.
-const COPIED_A_SECOND: u64 = 200;
+/// Objects of buckets that are copied in a second: a call each, under the daemon's own limit.
+const COPIED_A_SECOND: u64 = 80;
 const BUCKET_NAME_MAX: usize = 63;
+/// Fields that hold policies, in which a resource names itself.
+const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
 
 /// What is restored from what, and how long it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +95,8 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copied {
     pub objects: Vec<Object>,
+    /// Two objects would have the same name in AWS.
+    pub collision: Option<String>,
     /// Places in the manifests that name a resource of the first environment: the copy would use it.
     pub mentions: Vec<String>,
 }
@@ -100,20 +104,28 @@ pub struct Copied {
 /// The objects of one environment as those of another. Its resources have names of their own, and what only one
 /// environment can have or should do stays away: domains, promotions, notifications, windows, checks and backups.
 /// A scratch copy can be deleted again as a whole.
-pub fn copy(objects: &[Object], into: &str, region: Option<&str>, is_scratch: bool) -> Copied {
+pub fn copy(objects: &[Object], into: &str, is_scratch: bool) -> Copied {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
-    let mut copied = Vec::new();
+    let (mut copied, mut collision, mut taken) = (Vec::new(), None, BTreeSet::new());
     for object in objects {
         let mut copy = object.clone();
         let spec = Arc::make_mut(&mut copy.spec);
         if object.kind == environment::NAME {
             into.clone_into(&mut copy.metadata.name);
-            strip_environment(spec, region);
+            strip_environment(spec);
         } else {
             into.clone_into(&mut copy.metadata.namespace);
+            // A copy takes over nothing, and is made whatever its first one was told.
+            for annotation in [annotation::ADOPT, annotation::ADOPT_FROM, annotation::SUSPEND] {
+                copy.metadata.annotations.remove(annotation);
+            }
             let (old, new) = rename(object, spec, into);
             if is_scratch {
                 make_scratch(&object.kind, spec);
+            }
+            let key = (object.kind.clone(), new.clone());
+            if !taken.insert(key) {
+                collision = Some(new.clone());
             }
             names.insert(old, new);
         }
@@ -123,7 +135,7 @@ pub fn copy(objects: &[Object], into: &str, region: Option<&str>, is_scratch: bo
     for object in copied.iter().filter(|object| object.kind != environment::NAME) {
         find_mentions(&object.spec, &names, &object.id().to_string(), &mut mentions);
     }
-    Copied { objects: copied, mentions }
+    Copied { objects: copied, collision, mentions }
 }
 
 /// Gives the copy's resource another name. Returns both names.
@@ -140,8 +152,12 @@ fn rename(object: &Object, spec: &mut Value, into: &str) -> (String, String) {
     // Names of buckets are unique in all of AWS: what makes this one unique is kept.
     let kept = given.as_deref().filter(|_| is_bucket).map(bucket);
     let new = kept.clone().unwrap_or_else(|| format!("{into}-{name}"));
-    // A policy of a resource names the resource.
-    replace(spec, &old, &new);
+    // A policy of a resource names the resource; everywhere else the same letters may mean something else.
+    for field in POLICIES {
+        if let Some(policy) = spec.get_mut(field) {
+            replace(policy, &old, &new);
+        }
+    }
     if let Some(fields) = spec.as_object_mut() {
         fields.remove("name");
         fields.extend(kept.map(|name| ("name".to_owned(), json!(name))));
@@ -163,7 +179,7 @@ fn make_scratch(kind: &str, spec: &mut Value) {
     }
 }
 
-fn strip_environment(spec: &mut Value, region: Option<&str>) {
+fn strip_environment(spec: &mut Value) {
     let Some(fields) = spec.as_object_mut() else { return };
     for field in
         ["approval", "notifications", "promotion", "protected", "recovery", "urls", "windows"]
@@ -173,10 +189,6 @@ fn strip_environment(spec: &mut Value, region: Option<&str>) {
     // A restore takes longer than a release usually may, and there is nothing to go back to.
     let rollout = json!({"progressDeadline": "24h", "rollback": "Manual"});
     fields.insert("rollout".to_owned(), rollout);
-    if let Some(region) = region {
-        let aws = fields.entry("aws").or_insert_with(|| json!({}));
-        aws["region"] = json!(region);
-    }
 }
 
 fn replace(value: &mut Value, old: &str, new: &str) {
@@ -250,6 +262,25 @@ mod tests {
     }
 
     #[test]
+    fn two_buckets_of_a_copy_never_share_a_name() {
+        let long = |last: char| format!("{}{last}", "a".repeat(62));
+        let objects =
+            ['b', 'c'].map(|last| object("Bucket", &last.to_string(), json!({"name": long(last)})));
+        assert!(copy(&objects, "drill", true).collision.is_some());
+        assert_eq!(copy(&objects[..1], "drill", true).collision, None);
+    }
+
+    #[test]
+    fn only_policies_are_written_anew() {
+        let objects = [object(
+            "Function",
+            "api",
+            json!({"role": "arn:aws:iam::1:role/production-api", "handler": "production-api.run"}),
+        )];
+        assert_eq!(*copy(&objects, "drill", false).objects[0].spec, *objects[0].spec);
+    }
+
+    #[test]
     fn a_copy_has_names_of_its_own_and_says_where_it_would_use_what_is_not_its_own() {
         let objects = [
             object(
@@ -265,13 +296,13 @@ mod tests {
             ),
             object("Function", "api", json!({"env": [{"name": "TABLE", "value": "orders-live"}]})),
         ];
-        let copied = copy(&objects, "drill", Some("eu-west-1"), false);
+        let copied = copy(&objects, "drill", false);
         let spec = |i: usize| (*copied.objects[i].spec).clone();
         assert_eq!(copied.objects[0].metadata.name, "drill");
         assert_eq!(
             spec(0),
             json!({
-                "aws": {"region": "eu-west-1"},
+                "aws": {"region": "eu-central-1"},
                 "tags": {"team": "shop"},
                 "rollout": {"progressDeadline": "24h", "rollback": "Manual"},
             })
@@ -282,7 +313,7 @@ mod tests {
             json!({"name": "shop-assets-live-drill", "policy": "shop-assets-live-drill/*"});
         assert_eq!(spec(2), bucket);
         assert_eq!(copied.mentions, ["Function/api env[0] value names orders-live"]);
-        let scratch = copy(&objects, "drill", None, true);
+        let scratch = copy(&objects, "drill", true);
         assert_eq!(*scratch.objects[1].spec, json!({"deletionPolicy": "Delete"}));
     }
 }

@@ -20,8 +20,8 @@ use super::{RecoveryError, tables};
 use crate::aws::{Session, Sessions};
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::model::{Object, ObjectId, condition_type};
-use crate::store::{Cause, NewRelease, Recoveries, Rehydration, Store};
+use crate::model::{ConditionStatus, Object, ObjectId, condition_type};
+use crate::store::{Cause, NewRelease, Recoveries, Rehydration, StatusRecord, Store};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Without a daemon for so long, a person is told.
@@ -32,8 +32,6 @@ const DAEMON_WITHIN: Duration = Duration::from_secs(60);
 pub struct Wish {
     /// Another environment, built beside the first.
     pub into: Option<String>,
-    /// Its region, where it is another one.
-    pub region: Option<String>,
     /// It goes again: nothing of it is kept.
     pub is_scratch: bool,
     /// Tables as they were then, instead of as they are in the backup.
@@ -53,6 +51,8 @@ pub struct Prepared {
     /// The records, where the environment itself is built again.
     lines: Option<Vec<String>>,
     spec: EnvironmentSpec,
+    /// The environment whose rehearsal this is.
+    scratch_of: Option<String>,
 }
 
 /// What happened meanwhile, for people.
@@ -62,6 +62,11 @@ pub enum Told<'a> {
     Recorded,
     /// No daemon has taken the environment yet.
     NoDaemon,
+    /// A person has to do something about an object.
+    Stuck {
+        object: &'a ObjectId,
+        why: &'a str,
+    },
     Ready {
         object: &'a ObjectId,
         ready: usize,
@@ -87,6 +92,11 @@ pub async fn prepare(
     id: &str,
     wish: &Wish,
 ) -> Result<Prepared, RecoveryError> {
+    if wish.at.is_some() && wish.into.is_none() {
+        let message = "tables come back to a time beside themselves: build a copy with --into, or bring one table \
+                       back with `trueup restore --at TIME --as NAME`";
+        return Err(RecoveryError::Refused(message.to_owned()));
+    }
     let backup = vault.backup(id).await?;
     if backup.deleting {
         let how = "it is being deleted".to_owned();
@@ -100,13 +110,20 @@ pub async fn prepare(
     let (environment, objects, mentions, lines) = match &wish.into {
         None => (backup.environment.clone(), before, Vec::new(), Some(lines)),
         Some(into) => {
-            let copied = plan::copy(&before, into, wish.region.as_deref(), wish.is_scratch);
+            let copied = plan::copy(&before, into, wish.is_scratch);
+            if let Some(name) = copied.collision {
+                return Err(RecoveryError::Refused(format!(
+                    "two buckets of {into} would have the name {name}; take a shorter name for the copy"
+                )));
+            }
             (into.clone(), copied.objects, copied.mentions, None)
         }
     };
     let spec = spec_of(&objects).unwrap_or_default();
     let plan = plan::plan(&backup, &objects, wish.at);
-    let prepared = Prepared { backup, vault, environment, plan, mentions, objects, lines, spec };
+    let scratch_of = wish.is_scratch.then(|| backup.environment.clone());
+    let prepared =
+        Prepared { backup, vault, environment, plan, mentions, objects, lines, spec, scratch_of };
     prepared.check(sessions, wish).await?;
     Ok(prepared)
 }
@@ -160,9 +177,10 @@ impl Prepared {
         };
         self.put_packages(&session, told).await?;
         if !self.is_recorded(store).await? {
-            store.put_data_sources(&self.environment, &self.plan.sources).await?;
+            self.put_sources(store).await?;
+            let empty = self.plan.empty.iter().map(|(id, _)| id.clone()).collect();
             match &self.lines {
-                Some(lines) => store.import(&self.environment, lines).await?,
+                Some(lines) => store.import(&self.environment, lines, &empty).await?,
                 None => self.record(store, author).await?,
             }
             told(Told::Recorded);
@@ -175,6 +193,15 @@ impl Prepared {
         let over = Rehydration { ended_at: Some(ended_at), ..begun };
         store.note_rehydration(&self.environment, &over).await?;
         Ok(self.done(&over, ended_at))
+    }
+
+    /// What an earlier try with another backup has said does not count.
+    async fn put_sources(&self, store: &Store) -> Result<(), RecoveryError> {
+        let (name, sources) = (&self.environment, &self.plan.sources);
+        for id in store.data_sources(name).await?.keys().filter(|id| !sources.contains_key(id)) {
+            store.forget_data_source(name, id).await?;
+        }
+        Ok(store.put_data_sources(name, sources).await?)
     }
 
     fn done(&self, begun: &Rehydration, ended_at: Timestamp) -> Done {
@@ -212,7 +239,8 @@ impl Prepared {
             (_, None) => {
                 let begun_at = store.clock().now();
                 let backup = self.backup.id.clone();
-                let begun = Rehydration { backup, begun_at, ended_at: None };
+                let scratch_of = self.scratch_of.clone();
+                let begun = Rehydration { backup, begun_at, ended_at: None, scratch_of };
                 store.note_rehydration(name, &begun).await?;
                 Ok(Begun::Now(begun))
             }
@@ -231,12 +259,9 @@ impl Prepared {
         told: &(dyn Fn(Told<'_>) + Sync),
     ) -> Result<(), RecoveryError> {
         for package in &self.backup.packages {
-            let (from, vault) = (&package.from, &self.vault);
-            let was_missing =
-                contents::restore_package(session, vault, &package.key, from, package.bytes)
-                    .await?;
+            let was_missing = contents::restore_package(session, &self.vault, package).await?;
             if was_missing {
-                told(Told::Package(&from.key));
+                told(Told::Package(&package.from.key));
             }
         }
         Ok(())
@@ -267,6 +292,7 @@ impl Prepared {
         let current = store.current(&store.existing_head(name).await?).await?;
         let of = current.objects.iter().filter(|entry| entry.kind != environment::NAME).count();
         let (mut ready, mut filled) = (BTreeSet::new(), BTreeSet::new());
+        let mut stuck = BTreeSet::new();
         let (begun, mut is_told) = (Instant::now(), false);
         let buckets: BTreeMap<ObjectId, &BucketCopy> = self
             .backup
@@ -279,6 +305,7 @@ impl Prepared {
             for (id, status) in store.statuses(name).await? {
                 let status = status?;
                 let is_ready = status.conditions.is_true(condition_type::READY);
+                tell_of_stuck(&id, &status, &mut stuck, told);
                 if !is_ready || current.objects.iter().all(|entry| entry.id() != id) {
                     continue;
                 }
@@ -306,6 +333,22 @@ impl Prepared {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+/// Tells once why an object goes no further, and nothing comes by itself.
+pub(super) fn tell_of_stuck(
+    id: &ObjectId,
+    status: &StatusRecord,
+    stuck: &mut BTreeSet<(ObjectId, String)>,
+    told: &(dyn Fn(Told<'_>) + Sync),
+) {
+    let stalled = status.conditions.get(condition_type::STALLED);
+    let stalled = stalled.filter(|stalled| stalled.status == ConditionStatus::True);
+    let Some(stalled) = stalled else { return };
+    if stuck.insert((id.clone(), stalled.reason.clone())) {
+        let why = format!("{}: {}", stalled.reason, stalled.message);
+        told(Told::Stuck { object: id, why: &why });
     }
 }
 

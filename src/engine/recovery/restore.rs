@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::contents;
 use super::manifest::Backup;
-use super::rehydrate::Told;
+use super::rehydrate::{Told, tell_of_stuck};
 use super::vault::Vault;
 use super::{RecoveryError, tables};
 use crate::aws::{Absent, Service, Session, Sessions};
@@ -82,6 +82,11 @@ pub async fn prepare_restore(
         }
         (None, None) => Vec::new(),
     };
+    if current.head.as_ref().is_some_and(|head| head.suspended) {
+        return Err(RecoveryError::Refused(format!(
+            "{environment} is suspended, and nothing is made there; `trueup resume {environment}` first"
+        )));
+    }
     let session = own_session(sessions, environment, &spec.target()).await?;
     let mut prepared = PreparedRestore {
         restorations: Vec::new(),
@@ -148,6 +153,13 @@ impl PreparedRestore {
                 true => bucket_exists(&self.session, &name).await?,
                 false => tables::exists(&self.session, &name).await?,
             };
+            // It was made, and whoever filled it was interrupted.
+            let pending = store.data_source(&self.environment, &id).await?;
+            if let Some(source @ DataSource::Contents { .. }) = pending {
+                let restoration = Restoration { id, source, at: None, is_there: false };
+                self.restorations.push(restoration);
+                continue;
+            }
             if is_there && !is_named {
                 continue;
             }
@@ -276,25 +288,39 @@ impl PreparedRestore {
             made.map(|r| (r.id.clone(), r.source.clone())).collect();
         store.put_data_sources(name, &sources).await?;
         match &self.beside {
-            Some(copy) => self.record(store, author, copy.clone()).await?,
+            Some(copy) => {
+                if let Err(error) = self.record(store, author, copy.clone()).await {
+                    // Nothing of that name is restored from it later.
+                    store.forget_data_source(name, &copy.id()).await?;
+                    return Err(error);
+                }
+            }
             None if sources.is_empty() => {}
             None => drop(store.request_reconcile(name, None).await?),
         }
         told(Told::Recorded);
+        let mut stuck = BTreeSet::new();
         let mut waiting: BTreeSet<&ObjectId> = self.restorations.iter().map(|r| &r.id).collect();
         loop {
             let left = store.data_sources(name).await?;
             for restoration in &self.restorations {
                 let id = &restoration.id;
-                if !waiting.contains(id) || left.contains_key(id) {
+                let fills = matches!(restoration.source, DataSource::Contents { .. });
+                // What is restored by AWS is over when its source is forgotten.
+                if !waiting.contains(id) || !fills && left.contains_key(id) {
                     continue;
                 }
                 let Some(status) = store.status_of(name, id).await? else { continue };
+                tell_of_stuck(id, &status, &mut stuck, told);
                 if !restoration.is_there && !status.conditions.is_true(condition_type::READY) {
                     continue;
                 }
                 if let DataSource::Contents { backup } = &restoration.source {
+                    if !bucket_exists(&self.session, &status.aws_name).await? {
+                        continue;
+                    }
                     self.fill(id, backup, &status.aws_name, told).await?;
+                    store.forget_data_source(name, id).await?;
                 }
                 waiting.remove(id);
                 let of = self.restorations.len();
@@ -317,7 +343,10 @@ impl PreparedRestore {
         let object = id.to_string();
         let named = self.backups.iter().find(|known| known.id == backup);
         let copied = named.and_then(|b| b.buckets.iter().find(|copied| copied.object == object));
-        let (Some(vault), Some(copied)) = (&self.vault, copied) else { return Ok(()) };
+        let (Some(vault), Some(copied)) = (&self.vault, copied) else {
+            let why = format!("backup {backup}, which {id} was to be filled from, is gone");
+            return Err(RecoveryError::Unfinished(why));
+        };
         let restored = contents::restore(&self.session, bucket, vault, backup, copied).await?;
         told(Told::Filled { object: &object, restored });
         Ok(())

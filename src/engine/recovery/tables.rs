@@ -21,6 +21,7 @@ const BACKUP_NOT_FOUND: &str = "BackupNotFoundException";
 pub(super) struct Found {
     pub arn: String,
     pub name: String,
+    pub table: String,
     pub at: Timestamp,
 }
 
@@ -31,15 +32,15 @@ pub struct Restorable {
     pub latest: Timestamp,
 }
 
-/// Backs a table up, unless there is a backup of that name. It is not ready yet.
+/// Backs a table up, unless there is a backup of that name among those that were made. It is not ready yet.
 pub(super) async fn back_up(
     session: &Session,
     table: &str,
     name: &str,
+    made: &[Found],
 ) -> Result<Found, RecoveryError> {
-    let made = all(session, Some(table)).await?;
-    if let Some(made) = made.into_iter().find(|found| found.name == name) {
-        return Ok(made);
+    if let Some(made) = made.iter().find(|found| found.name == name && found.table == table) {
+        return Ok(made.clone());
     }
     let call = session.dynamodb().create_backup().table_name(table).backup_name(name).send();
     let made = session.write(Service::DynamoDb, "CreateBackup", call).await?;
@@ -47,6 +48,7 @@ pub(super) async fn back_up(
     Ok(Found {
         arn: details.backup_arn,
         name: name.to_owned(),
+        table: table.to_owned(),
         at: timestamp(details.backup_creation_date_time.secs()),
     })
 }
@@ -109,6 +111,7 @@ async fn listed(
             found.push(Found {
                 arn: summary.backup_arn().unwrap_or_default().to_owned(),
                 name: summary.backup_name().unwrap_or_default().to_owned(),
+                table: summary.table_name().unwrap_or_default().to_owned(),
                 at: timestamp(at),
             });
         }

@@ -3,6 +3,7 @@
 //! Guarantees: what is put is checked by S3 against its digest, and what is read by whoever reads.
 
 use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use base64::Engine;
@@ -19,6 +20,8 @@ use crate::model::sha256_hex;
 
 /// Manifests that are read at once.
 const READ_AT_ONCE: usize = 16;
+/// S3 writes an ETag in these.
+pub(super) const QUOTE: char = '\u{22}';
 /// Of one call of DeleteObjects.
 const DELETED_AT_ONCE: usize = 1000;
 /// Pages of one listing; a page has up to 1,000 names.
@@ -66,7 +69,8 @@ impl Vault {
     ) -> Result<Self, RecoveryError> {
         let region = policy.region.clone().or_else(|| target.region.clone());
         let session = sessions.get(&Target { region, ..target.clone() }).await?;
-        let prefix = policy.prefix.as_deref().unwrap_or_default();
+        let prefix = policy.prefix.as_deref().unwrap_or_default().trim_end_matches('/');
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Self {
             session,
             bucket: policy.bucket.clone(),
@@ -78,6 +82,11 @@ impl Vault {
     /// For people.
     pub fn place(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.root)
+    }
+
+    /// Tells this vault and a store from others, in the names of what DynamoDB keeps.
+    pub(super) fn tag(&self, store: &str) -> String {
+        sha256_hex(format!("{}\n{store}", self.place()))[..8].to_owned()
     }
 
     pub(super) fn folder(&self, id: &str) -> String {
@@ -282,12 +291,7 @@ pub(super) async fn delete(
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let delete = delete.map_err(incomplete)?;
         let call = session.s3().delete_objects().bucket(bucket).delete(delete).send();
-        let deleted = session.write(Service::S3, "DeleteObjects", call).await?;
-        if let Some(refused) = deleted.errors().first() {
-            let (key, why) = (refused.key().unwrap_or_default(), refused.message());
-            let message = format!("{key}: {}", why.unwrap_or_default());
-            return Err(AwsError::new(Class::Denied, Service::S3, "DeleteObjects", message).into());
-        }
+        refused(&session.write(Service::S3, "DeleteObjects", call).await?)?;
     }
     Ok(())
 }
@@ -312,17 +316,19 @@ pub(super) async fn list(
             let at = object.last_modified().map_or(0, |at| at.secs());
             listed.push(Listed {
                 key: object.key().unwrap_or_default().to_owned(),
-                etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                etag: object.e_tag().unwrap_or_default().trim_matches(QUOTE).to_owned(),
                 bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
                 at: Timestamp::from_second(at).unwrap_or_default(),
             });
         }
         next = page.next_continuation_token().map(str::to_owned);
         if next.is_none() || listed.len() > most {
-            break;
+            return Ok(listed);
         }
     }
-    Ok(listed)
+    // What was not listed would be taken for what is not there.
+    let message = format!("{bucket} has more than {} objects", PAGES_MAX * 1000);
+    Err(AwsError::new(Class::Invalid, Service::S3, "ListObjectsV2", message))
 }
 
 /// Deletes every version of every object of a bucket.
@@ -350,7 +356,15 @@ pub(super) async fn delete_versions(session: &Session, bucket: &str) -> Result<(
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let delete = delete.map_err(incomplete)?;
         let call = session.s3().delete_objects().bucket(bucket).delete(delete).send();
-        session.write(Service::S3, "DeleteObjects", call).await?;
+        refused(&session.write(Service::S3, "DeleteObjects", call).await?)?;
     }
     Ok(())
+}
+
+/// S3 deletes some, and says which it does not.
+fn refused(deleted: &DeleteObjectsOutput) -> Result<(), AwsError> {
+    let Some(refused) = deleted.errors().first() else { return Ok(()) };
+    let (key, why) = (refused.key().unwrap_or_default(), refused.message());
+    let message = format!("{key}: {}", why.unwrap_or_default());
+    Err(AwsError::new(Class::Denied, Service::S3, "DeleteObjects", message))
 }

@@ -10,6 +10,8 @@ const PAGES_MAX: usize = 100;
 
 /// What it is called: `id` tells this table from an earlier one of the same name.
 pub(super) fn name_of(table: &str, id: &str) -> String {
+    // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateBackup.html: at most 255 letters.
+    let table: String = table.chars().take(230).collect();
     format!("trueup-last-{table}-{}", id.chars().take(8).collect::<String>())
 }
 

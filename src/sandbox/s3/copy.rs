@@ -69,6 +69,15 @@ impl S3 {
             let message = "At least one of the pre-conditions you specified did not hold";
             return failed(412, "PreconditionFailed", message);
         }
+        let path = path_of(&request.uri).trim_start_matches('/');
+        // The bucket is in the path, or in the host.
+        let to_key =
+            path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
+        let is_new_only = text(&request.headers, "if-none-match") == Some("*");
+        if is_new_only && self.object(bucket, to_key).await.is_some() {
+            let message = "At least one of the pre-conditions you specified did not hold";
+            return failed(412, "PreconditionFailed", message);
+        }
         let of_object = |name: &HeaderName| {
             name.as_str().starts_with("x-amz-meta-")
                 || ["content-type", "cache-control", "content-encoding"].contains(&name.as_str())

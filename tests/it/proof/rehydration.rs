@@ -10,7 +10,8 @@ use trueup::engine::recovery::{Wish, prepare};
 use super::seeds::{every_seed, part_of, seeds};
 use crate::harness::ARTIFACTS;
 use crate::recovery::{
-    Shop, VAULT, backed_up, items, lose_everything, objects, put_item, sessions, shop_of, state, vault,
+    Shop, VAULT, backed_up, items, lose_everything, objects, put_item, sessions, shop_of, state,
+    vault,
 };
 
 /// Kills of one world: after them it may end.
@@ -187,13 +188,17 @@ fn a_large_environment_comes_back_in_the_time_that_aws_takes() {
             ..Default::default()
         };
         let target = trueup::aws::Target::default();
-        let vault = trueup::engine::recovery::Vault::open(&sessions, "production", &target, &policy);
+        let vault =
+            trueup::engine::recovery::Vault::open(&sessions, "production", &target, &policy);
         let prepared =
             prepare(&sessions, vault.await.unwrap(), &backup.id, &Wish::default()).await.unwrap();
         let done = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
         assert_eq!(state(&harness).await, before);
         for table in 0..TABLES {
-            assert_eq!(items(&harness, &format!("production-t{table}")).await, [format!("i{table}")]);
+            assert_eq!(
+                items(&harness, &format!("production-t{table}")).await,
+                [format!("i{table}")]
+            );
         }
         for bucket in 0..BUCKETS {
             let objects = objects(&harness, &format!("production-b{bucket}")).await;
