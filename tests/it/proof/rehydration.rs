@@ -130,7 +130,7 @@ fn large() -> String {
             format!("f{i}"),
             &format!(
                 "runtime: nodejs22.x, handler: main.handler, role: \"arn:aws:iam::123456789012:role/api\", alias: live, \
-                 code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}, env: [{{ name: T, valueFrom: {{ objectRef: \
+                 code: {{ s3: {{ bucket: {ARTIFACTS}, key: api.zip }} }}, env: [{{ name: ORDERS, valueFrom: {{ objectRef: \
                  {{ kind: Table, name: t{table}, field: arn }} }} }}]"
             ),
         );
