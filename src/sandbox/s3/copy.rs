@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use winterbaume_core::protocol::percent_decode;
 use winterbaume_core::{MockRequest, MockResponse, MockService};
 
-use super::{S3, failed, path_of};
+use super::{S3, failed, place};
 
 const SOURCE: &str = "x-amz-copy-source";
 const SHA256: &str = "x-amz-checksum-sha256";
@@ -69,10 +69,8 @@ impl S3 {
             let message = "At least one of the pre-conditions you specified did not hold";
             return failed(412, "PreconditionFailed", message);
         }
-        let path = path_of(&request.uri).trim_start_matches('/');
-        // The bucket is in the path, or in the host.
-        let to_key =
-            path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
+        let place = place(bucket, &request.uri);
+        let to_key = place.split_once('/').map_or("", |(_, key)| key);
         let is_new_only = text(&request.headers, "if-none-match") == Some("*");
         if is_new_only && self.object(bucket, to_key).await.is_some() {
             let message = "At least one of the pre-conditions you specified did not hold";
@@ -91,15 +89,14 @@ impl S3 {
         if written.status != 200 {
             return written;
         }
-        let path = path_of(&request.uri).to_owned();
         let now = self.clock.now();
         let sum = text(&request.headers, ALGORITHM).map(|_| checksum(&read.body));
         let mut state = self.lock();
-        state.put_at.insert(path.clone(), now);
+        state.put_at.insert(place.clone(), now);
         let shown = sum.as_ref().map(|sum| format!("<ChecksumSHA256>{sum}</ChecksumSHA256>"));
         match sum {
-            Some(sum) => state.checksums.insert(path, sum),
-            None => state.checksums.remove(&path),
+            Some(sum) => state.checksums.insert(place, sum),
+            None => state.checksums.remove(&place),
         };
         let etag = text(&written.headers, "etag").unwrap_or(&etag);
         let body = format!(
@@ -113,21 +110,26 @@ impl S3 {
     }
 
     /// Remembers the checksum that an object was put with.
-    pub(super) fn note_checksum(&self, uri: &str, headers: &HeaderMap) {
-        let (path, sum) = (path_of(uri).to_owned(), text(headers, SHA256).map(str::to_owned));
+    pub(super) fn note_checksum(&self, place: String, headers: &HeaderMap) {
+        let sum = text(headers, SHA256).map(str::to_owned);
         let mut state = self.lock();
         match sum {
-            Some(sum) => state.checksums.insert(path, sum),
-            None => state.checksums.remove(&path),
+            Some(sum) => state.checksums.insert(place, sum),
+            None => state.checksums.remove(&place),
         };
     }
 
     /// Shows the checksum to who asks for it.
-    pub(super) fn show_checksum(&self, uri: &str, asked: &HeaderMap, response: &mut MockResponse) {
+    pub(super) fn show_checksum(
+        &self,
+        place: &str,
+        asked: &HeaderMap,
+        response: &mut MockResponse,
+    ) {
         if text(asked, MODE).is_none() {
             return;
         }
-        let sum = self.lock().checksums.get(path_of(uri)).cloned();
+        let sum = self.lock().checksums.get(place).cloned();
         let sum = sum.and_then(|sum| HeaderValue::from_str(&sum).ok());
         response.headers.extend(sum.map(|sum| (HeaderName::from_static(SHA256), sum)));
     }

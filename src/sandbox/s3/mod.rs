@@ -39,9 +39,9 @@ struct State {
     facets: BTreeMap<String, Facets>,
     /// Buckets of other accounts.
     owners: BTreeMap<String, String>,
-    /// When objects were put, by their paths: the emulator's clock is not ours.
+    /// When objects were put, by their places: the emulator's clock is not ours.
     put_at: BTreeMap<String, Timestamp>,
-    /// What objects were put or copied with, by their paths.
+    /// What objects were put or copied with, by their places.
     checksums: BTreeMap<String, String>,
 }
 
@@ -87,6 +87,13 @@ fn in_namespace(document: &str) -> String {
     let name = root[..end].find(['/', ' ']).unwrap_or(end);
     let (before, after) = document.split_at(declared + name);
     format!("{before} xmlns=\"{NAMESPACE}\"{after}")
+}
+
+/// An object's bucket and key; the bucket is in the path, or in the host.
+fn place(bucket: &str, uri: &str) -> String {
+    let path = path_of(uri).trim_start_matches('/');
+    let key = path.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
+    format!("{bucket}/{key}")
 }
 
 fn failed(status: u16, code: &str, message: &str) -> MockResponse {
@@ -142,13 +149,14 @@ impl S3 {
                 state.facets.remove(bucket);
             }
             "PutObject" => {
-                let (path, now) = (path_of(&uri).to_owned(), self.clock.now());
-                self.lock().put_at.insert(path, now);
-                self.note_checksum(&uri, &headers);
+                let (place, now) = (place(bucket, &uri), self.clock.now());
+                self.lock().put_at.insert(place.clone(), now);
+                self.note_checksum(place, &headers);
             }
             "GetObject" | "HeadObject" => {
-                self.date(path_of(&uri), &mut response);
-                self.show_checksum(&uri, &headers, &mut response);
+                let place = place(bucket, &uri);
+                self.date(&place, &mut response);
+                self.show_checksum(&place, &headers, &mut response);
             }
             "GetBucketPolicy" => {}
             _ => {
@@ -161,8 +169,8 @@ impl S3 {
     }
 
     /// Says when an object was put, by our clock.
-    fn date(&self, path: &str, response: &mut MockResponse) {
-        let Some(at) = self.lock().put_at.get(path).copied() else { return };
+    fn date(&self, place: &str, response: &mut MockResponse) {
+        let Some(at) = self.lock().put_at.get(place).copied() else { return };
         let date = DateTime::from_secs(at.as_second()).fmt(Format::HttpDate).ok();
         let date = date.and_then(|date| HeaderValue::from_str(&date).ok());
         // In place of the emulator's own.
