@@ -46,7 +46,7 @@ pub(super) fn environment_name(text: &str) -> Result<String, String> {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric());
     match is_name {
         true => Ok(text.to_owned()),
-        false => Err("a name has lower-case letters, digits and hyphens, and begins with a letter"
+        false => Err("a name has lower-case letters, digits and hyphens, at most 63, and neither begins nor ends with a hyphen"
             .to_owned()),
     }
 }

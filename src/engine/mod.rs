@@ -15,6 +15,7 @@
 //! Left to others: what to do about a resource (`kinds`), what is desired (`store`).
 
 mod backoff;
+mod backup_schedule;
 mod decide;
 mod deliver;
 mod events;
@@ -48,7 +49,6 @@ mod runner;
 mod secrets;
 mod share;
 mod sharing;
-mod tend;
 mod tracked;
 mod unwell;
 mod watch;

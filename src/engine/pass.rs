@@ -362,23 +362,10 @@ impl Pass<'_> {
         // From here on it is acted on in this form; until here a deletion goes by the one before.
         self.record.spec_digest.clone_from(&wanted.digest);
         self.inputs = inputs(&ready.desired);
-        let mut observation = match self.observe(&ready, Intent::Keep).await {
-            Ok(observation) => observation,
+        let (observation, lost) = match self.observe_to_keep(&mut ready).await? {
+            Ok(observed) => observed,
             Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
         };
-        let mut lost = None;
-        if ready.kind.holds_data() && observation.plan.steps.first().is_some_and(creates_whole) {
-            let key = &self.snapshot.key;
-            ready.desired.source = self.cx.store.data_source(&key.environment, &key.id).await?;
-            if ready.desired.source.is_some() {
-                observation = match self.observe(&ready, Intent::Keep).await {
-                    Ok(observation) => observation,
-                    Err(error) => return Ok((PassEnd::ObserveFailed(error), None)),
-                };
-            } else {
-                lost = decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired);
-            }
-        }
         if let Some(end) =
             self.settled_or_stuck(wanted, &observation, lost, ready.desired.source.is_some()).await
         {
@@ -408,6 +395,30 @@ impl Pass<'_> {
             }
             Err(error) => Ok((PassEnd::ObserveFailed(error), Some(observation))),
         }
+    }
+
+    /// Observes. A resource that holds data and has to be made is planned for by what it is restored from; where nothing
+    /// says what that is, it may be lost.
+    async fn observe_to_keep(
+        &self,
+        ready: &mut Ready,
+    ) -> Result<Result<(Observation, Option<Blocked>), AwsError>, StoreError> {
+        let observation = match self.observe(ready, Intent::Keep).await {
+            Ok(observation) => observation,
+            Err(error) => return Ok(Err(error)),
+        };
+        let is_made = observation.plan.steps.first().is_some_and(creates_whole);
+        if !ready.kind.holds_data() || !is_made {
+            return Ok(Ok((observation, None)));
+        }
+        let key = &self.snapshot.key;
+        ready.desired.source = self.cx.store.data_source(&key.environment, &key.id).await?;
+        if ready.desired.source.is_some() {
+            let again = self.observe(ready, Intent::Keep).await;
+            return Ok(again.map(|observation| (observation, None)));
+        }
+        let lost = decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired);
+        Ok(Ok((observation, lost)))
     }
 
     /// How it ends where nothing is to be written now.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, FAILING, WAITING};
+use super::backup_schedule::BackupSchedule;
 use super::deliver::Outbox;
 use super::listen::Listening;
 use super::promote::NextPromotion;
 use super::rng::Rng;
-use super::tend::Tending;
 
 /// One object.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ pub(super) struct TrackedEnvironment {
     pub outbox: Outbox,
     pub listening: Listening,
     pub next_promotion: NextPromotion,
-    pub tending: Tending,
+    pub backup_schedule: BackupSchedule,
     /// The newest release of which it was told that it waits for an approval.
     pub told_waiting: Option<u64>,
 }

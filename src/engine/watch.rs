@@ -236,7 +236,7 @@ impl Engine {
         self.see_loaded();
         for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
             self.collect_when_due(&name);
-            self.tend_when_due(&name);
+            self.run_backups(&name);
         }
         self.deliver_all();
         self.promote_all(&current);

@@ -1,6 +1,9 @@
 //! What is known of an environment's backups and of what they were good for: one record, whose fields are written by
 //! whoever has done something.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -83,16 +86,7 @@ impl Store {
 
     /// Nothing is said any more of how an environment came to be.
     pub async fn forget_rehydration(&self, environment: &str) -> Result<(), StoreError> {
-        let call = self
-            .session()
-            .dynamodb()
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(partition(environment), RECOVERY)))
-            .update_expression("REMOVE rehydration")
-            .send();
-        let written = self.session().write(Service::DynamoDb, "UpdateItem", call).await;
-        written.map(drop).map_err(|error| self.failed(error))
+        self.update(environment, "REMOVE #field", "rehydration", None).await
     }
 
     async fn note(
@@ -104,15 +98,26 @@ impl Store {
         let value = serde_dynamo::to_attribute_value(value).map_err(|source| {
             StoreError::Unreadable { what: format!("what {environment} recovers from"), source }
         })?;
+        self.update(environment, "SET #field = :value", field, Some(value)).await
+    }
+
+    async fn update(
+        &self,
+        environment: &str,
+        expression: &str,
+        field: &str,
+        value: Option<AttributeValue>,
+    ) -> Result<(), StoreError> {
+        let values = value.map(|value| HashMap::from([(":value".to_owned(), value)]));
         let call = self
             .session()
             .dynamodb()
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(partition(environment), RECOVERY)))
-            .update_expression("SET #field = :value")
+            .update_expression(expression)
             .expression_attribute_names("#field", field)
-            .expression_attribute_values(":value", value)
+            .set_expression_attribute_values(values)
             .send();
         let written = self.session().write(Service::DynamoDb, "UpdateItem", call).await;
         written.map(drop).map_err(|error| self.failed(error))

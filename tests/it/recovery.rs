@@ -566,3 +566,26 @@ async fn another_vault_leaves_the_backups_of_the_first_alone() {
     let checked = trueup::engine::recovery::verify(&harness.store, session, &first, &backup);
     assert_eq!(checked.await.unwrap().problems, [""; 0]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_whose_name_somebody_else_has_now_is_neither_backed_up_nor_filled() {
+    use trueup::engine::recovery::{Restoring, prepare_restore};
+    let mut harness = shop().await;
+    let first = backed_up(&harness).await;
+    harness.stop().await;
+    let s3 = harness.session.s3();
+    let theirs = "a.txt";
+    s3.delete_object().bucket("production-assets").key(theirs).send().await.unwrap();
+    harness.sandbox.give_away("production-assets", "999999999999");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let backup = backed_up(&harness).await;
+    assert_ne!(backup.id, first.id);
+    let lacking: Vec<_> = backup.lacking.iter().map(|lacking| lacking.object.as_str()).collect();
+    assert_eq!(lacking, ["Bucket/assets"], "{:?}", backup.lacking);
+    let asked =
+        Restoring { objects: vec!["Bucket/assets".parse().unwrap()], ..Restoring::default() };
+    let sessions = sessions(&harness).await;
+    let prepared = prepare_restore(&harness.store, &sessions, "production", &asked).await;
+    assert!(prepared.is_err(), "it is not ours");
+    assert!(!objects(&harness, "production-assets").await.contains_key(theirs), "nothing came");
+}

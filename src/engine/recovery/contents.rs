@@ -2,6 +2,8 @@
 //!
 //! Guarantees:
 //! - A copy is of the content that was listed, and of no later one; what lies in the vault is never written over.
+//! - A bucket of the environment is read and written only while it is the account's own: its name may have been taken by
+//!   somebody else. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
 //! - What comes back is held against the checksum that S3 made of it, and never overwrites what is there, however
 //!   shortly before it came.
 //!
@@ -35,10 +37,11 @@ const TRIES_MAX: u32 = 3;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An object as it is.
-struct Head {
+pub(super) struct Head {
     etag: String,
     bytes: u64,
-    sha256: Option<String>,
+    /// As S3 writes it, where S3 made one.
+    pub sha256: Option<String>,
 }
 
 /// What the vault has already.
@@ -57,7 +60,8 @@ pub(super) async fn back_up(
     vault: &Vault,
     known: &Known<'_>,
 ) -> Result<Result<Vec<Item>, String>, RecoveryError> {
-    let listed = list(source, bucket, "", OBJECTS_MAX).await?;
+    let owner = source.account_id().await?;
+    let listed = list(source, bucket, "", OBJECTS_MAX, Some(&owner)).await?;
     if listed.len() > OBJECTS_MAX {
         return Ok(Err(format!(
             "it has more than {OBJECTS_MAX} objects; replicate it instead (spec.replication)"
@@ -66,8 +70,8 @@ pub(super) async fn back_up(
     if let Some(large) = listed.iter().find(|object| object.bytes > OBJECT_BYTES_MAX) {
         return Ok(Err(format!("its object {} is larger than 5 GB", large.key)));
     }
-    let copies =
-        stream::iter(listed).map(|object| back_up_one(source, bucket, vault, known, object));
+    let copies = stream::iter(listed)
+        .map(|object| back_up_one(source, (bucket, &owner), vault, known, object));
     let mut items = Vec::new();
     let mut copies = copies.buffer_unordered(COPIED_AT_ONCE);
     while let Some(copied) = copies.try_next().await? {
@@ -83,7 +87,7 @@ pub(super) async fn back_up(
 /// `None` where the object was deleted meanwhile.
 async fn back_up_one(
     source: &Session,
-    bucket: &str,
+    (bucket, owner): (&str, &str),
     vault: &Vault,
     known: &Known<'_>,
     mut object: Listed,
@@ -110,6 +114,7 @@ async fn back_up_one(
         let call = || {
             from(&vault.session, bucket, &object.key, None)
                 .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", object.etag))
+                .expected_source_bucket_owner(owner)
                 .bucket(&vault.bucket)
                 .key(&data)
         };
@@ -187,7 +192,7 @@ pub(super) async fn restore_package(
         return Ok(false);
     }
     let data = vault.data(&package.key);
-    match into(destination, vault, &data, bucket, key).await {
+    match into(destination, vault, &data, (bucket, None), key).await {
         Ok(_) => Ok(true),
         Err(error) if error.code == "PreconditionFailed" => Ok(false),
         Err(error) if error.code == "NoSuchKey" => {
@@ -217,12 +222,13 @@ pub(super) async fn restore(
 ) -> Result<Restored, RecoveryError> {
     let mut items = items(vault, id, backed_up).await?;
     let all = items.len();
-    let live = list(destination, bucket, "", usize::MAX).await?;
+    let owner = destination.account_id().await?;
+    let live = list(destination, bucket, "", usize::MAX, Some(&owner)).await?;
     let live: BTreeSet<&str> = live.iter().map(|object| object.key.as_str()).collect();
     items.retain(|item| !live.contains(item.key.as_str()));
     let object = backed_up.object.as_str();
     let copies = stream::iter(items)
-        .map(|item| restore_one(destination, bucket, vault, (id, object), item))
+        .map(|item| restore_one(destination, (bucket, &owner), vault, (id, object), item))
         .buffer_unordered(COPIED_AT_ONCE);
     let made: Vec<bool> = copies.try_collect().await?;
     let copied = made.iter().filter(|was_missing| **was_missing).count();
@@ -232,7 +238,7 @@ pub(super) async fn restore(
 /// Returns whether the object was missing.
 async fn restore_one(
     destination: &Session,
-    bucket: &str,
+    (bucket, owner): (&str, &str),
     vault: &Vault,
     (id, object): (&str, &str),
     item: Item,
@@ -243,7 +249,7 @@ async fn restore_one(
         how: how.to_owned(),
     };
     let data = vault.data(&item.copy);
-    match into(destination, vault, &data, bucket, &item.key).await {
+    match into(destination, vault, &data, (bucket, Some(owner)), &item.key).await {
         Ok(sha256) => match (&item.sha256, &sha256) {
             (Some(then), Some(now)) if then != now => Err(damaged("it is not what was backed up")),
             _ => Ok(true),
@@ -270,7 +276,23 @@ pub(super) async fn items(
     })
 }
 
-async fn head(session: &Session, bucket: &str, key: &str) -> Result<Option<Head>, AwsError> {
+/// Whether a bucket is there; one of another account's is an error.
+pub(super) async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool, AwsError> {
+    let owner = session.account_id().await?;
+    let found = session
+        .read(Service::S3, "HeadBucket", || {
+            session.s3().head_bucket().bucket(bucket).expected_bucket_owner(&owner).send()
+        })
+        .await
+        .absent("NotFound")?;
+    Ok(found.is_some())
+}
+
+pub(super) async fn head(
+    session: &Session,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<Head>, AwsError> {
     let place =
         S3Location { bucket: bucket.to_owned(), key: key.to_owned(), ..S3Location::default() };
     head_of(session, &place).await
@@ -310,11 +332,16 @@ async fn into(
     session: &Session,
     vault: &Vault,
     data: &str,
-    bucket: &str,
+    (bucket, owner): (&str, Option<&str>),
     key: &str,
 ) -> Result<Option<String>, AwsError> {
-    let call =
-        || from(session, &vault.bucket, data, None).if_none_match("*").bucket(bucket).key(key);
+    let call = || {
+        from(session, &vault.bucket, data, None)
+            .if_none_match("*")
+            .bucket(bucket)
+            .set_expected_bucket_owner(owner.map(str::to_owned))
+            .key(key)
+    };
     copied(session, call).await
 }
 

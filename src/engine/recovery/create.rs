@@ -4,21 +4,23 @@
 //! it is no backup. Nothing of the environment is changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::SignedDuration;
+use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use super::RecoveryError;
 use super::contents::{self, Known};
 use super::manifest::{
     Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at,
     table_backup_name,
 };
-use super::tables;
 use super::vault::Vault;
+use super::{LOOK_EVERY, RecoveryError};
 use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::engine::release::{Current, current, own_session, packages_in, spec_of};
+use crate::kinds::table::backups::{self, Found};
 use crate::kinds::{S3Location, kind};
 use crate::model::ObjectId;
 use crate::store::{Export, StatusRecord, Store};
@@ -27,6 +29,9 @@ use crate::store::{Export, StatusRecord, Store};
 const AT_ONCE: usize = 8;
 /// What an earlier try has left is not collected within this time.
 const RESUMED_WITHIN: SignedDuration = SignedDuration::from_hours(22);
+/// A table's backup becomes ready "within minutes":
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateBackup.html>.
+const READY_WITHIN: Duration = Duration::from_secs(3600);
 /// Lines of one file of records: some megabytes.
 const LINES_MAX: usize = 2_000;
 
@@ -62,7 +67,7 @@ pub async fn back_up(
     let tables = work.tables(&data, &mut lacking).await?;
     let buckets = work.buckets(&data, &mut lacking).await?;
     for table in &tables {
-        tables::until_ready(&session, &table.backup_arn).await?;
+        until_ready(&session, &table.backup_arn).await?;
     }
     let export = store.export(environment).await?;
     let packages = work.packages(&mut lacking).await?;
@@ -144,13 +149,11 @@ impl Work<'_> {
         data: &[Data],
         lacking: &mut Vec<Lacking>,
     ) -> Result<Vec<TableCopy>, RecoveryError> {
-        let made = tables::all(self.session, None).await?;
+        let made = backups::all(self.session, None).await?;
         let (session, name, made) = (self.session, &self.name, &made);
         let tables = data.iter().filter(|data| &*data.id.kind == "Table");
         let made: Vec<_> = tables
-            .map(|table| async move {
-                (table, tables::back_up(session, table.name(), name, made).await)
-            })
+            .map(|table| async move { (table, made_once(session, table.name(), name, made).await) })
             .collect();
         let mut made = stream::iter(made).buffered(AT_ONCE);
         let mut copies = Vec::new();
@@ -163,10 +166,10 @@ impl Work<'_> {
                     at: found.at,
                 }),
                 // What concerns one is no reason to leave the others without a backup.
-                Err(RecoveryError::Aws(error)) if is_of_one(&error) => {
+                Err(error) if is_of_one(&error) => {
                     lacking.push(lack(&table.id, error.to_string()));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(copies)
@@ -286,6 +289,34 @@ async fn packages_of_all(
         }
     }
     Ok(packages)
+}
+
+/// Backs a table up, unless an earlier try has.
+async fn made_once(
+    session: &Session,
+    table: &str,
+    name: &str,
+    made: &[Found],
+) -> Result<Found, AwsError> {
+    match made.iter().find(|found| found.name == name && found.table == table) {
+        Some(made) => Ok(made.clone()),
+        None => backups::make(session, table, name).await,
+    }
+}
+
+/// Waits until a table's backup can be restored from.
+async fn until_ready(session: &Session, arn: &str) -> Result<(), RecoveryError> {
+    let begun = Instant::now();
+    while backups::is_ready(session, arn).await? != Some(true) {
+        if begun.elapsed() > READY_WITHIN {
+            let message = format!(
+                "the backup {arn} is not ready after an hour; see what DynamoDB says of it"
+            );
+            return Err(RecoveryError::Unfinished(message));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// A failure that says something of one resource, and nothing of the others.

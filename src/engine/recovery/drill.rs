@@ -5,21 +5,19 @@
 //! the next one.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::rehydrate::{Done, Told, Wish, prepare};
+use super::rehydrate::{Done, Told, Wish, prepare, tell_of_stuck};
 use super::vault::{Vault, delete_versions};
-use super::{Plan, RecoveryError};
+use super::{LOOK_EVERY, Plan, RecoveryError};
 use crate::aws::Sessions;
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::store::{Cause, NewRelease, Rehydration, Store};
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SUFFIX: &str = "-drill";
 /// As Kubernetes' names.
 const NAME_MAX: usize = 63;
@@ -62,7 +60,7 @@ pub async fn drill(
     let is_resumed = |e: &Rehydration| is_ours && e.backup == id && e.ended_at.is_none();
     if !earlier.as_ref().is_some_and(is_resumed) {
         if is_there {
-            remove(store, sessions, &scratch, author).await?;
+            remove(store, sessions, &scratch, author, told).await?;
         }
         store.forget_rehydration(&scratch).await?;
     }
@@ -76,7 +74,7 @@ pub async fn drill(
     let over =
         Rehydration { backup: backup_id, begun_at, ended_at: Some(ended_at), scratch_of: None };
     store.note_drill(&backup.environment, &over).await?;
-    remove(store, sessions, &scratch, author).await?;
+    remove(store, sessions, &scratch, author, told).await?;
     Ok(Drilled { environment: scratch, done, plan: prepared.plan })
 }
 
@@ -86,6 +84,7 @@ async fn remove(
     sessions: &Sessions,
     scratch: &str,
     author: &str,
+    told: &(dyn Fn(Told<'_>) + Sync),
 ) -> Result<(), RecoveryError> {
     let now = current(store, scratch).await?;
     let spec = spec_of(&now.objects).unwrap_or_default();
@@ -113,6 +112,7 @@ async fn remove(
     if kept.len() < now.objects.len() {
         store.record(scratch, now.head.as_ref(), now.release.as_ref(), new(kept)).await?;
     }
+    let mut stuck = BTreeSet::new();
     loop {
         let mut left = store.statuses(scratch).await?;
         left.retain(|id, _| !is_environment(id));
@@ -121,6 +121,7 @@ async fn remove(
         }
         for status in left.into_values() {
             let status = status?;
+            tell_of_stuck(&status.id(), &status, &mut stuck, told);
             // A bucket goes only without objects, and what still runs may write some. Only what the rehearsal was to
             // delete is emptied.
             if scratch_buckets.contains(&status.id()) && status.created_at.is_some() {

@@ -20,20 +20,23 @@ mod plan;
 mod prune;
 mod rehydrate;
 mod restore;
-mod tables;
 mod vault;
 mod verify;
+
+use std::time::Duration;
 
 pub use contents::Restored;
 pub use create::back_up;
 pub use drill::{Drilled, drill, scratch_of};
 pub use error::RecoveryError;
-pub use manifest::{Backup, Lacking, begun_at, expired, id_of};
+pub use manifest::{Backup, Lacking, id_of};
 pub use objectives::{Judged, Measured, Point, measure, minutes};
 pub use plan::Plan;
 pub use prune::{Pruned, delete, in_use, prune, sweep};
 pub use rehydrate::{Done, Prepared, Told, Wish, prepare};
 pub use restore::{PreparedRestore, Restoration, Restoring, prepare_restore};
-pub use tables::Restorable;
 pub use vault::Vault;
 pub use verify::{Checked, verify};
+
+/// The pause between two observations of what AWS or the daemon works on.
+const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::manifest::Backup;
-use super::{RecoveryError, Vault, tables};
+use super::{RecoveryError, Vault};
 use crate::aws::{Session, Sessions};
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment::Recovery;
 use crate::kinds::kind;
+use crate::kinds::table::backups;
 use crate::model::{ConditionStatus, ObjectId};
 use crate::store::{Recoveries, Rehydration, Store};
 
@@ -105,7 +106,7 @@ async fn restorable(
         }
     }
     let asked = stream::iter(named).map(|(id, name)| async move {
-        let between = tables::restorable(session, &name).await?;
+        let between = backups::restorable(session, &name).await?;
         Ok::<_, RecoveryError>(between.map(|between| (id, between.latest)))
     });
     let found: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;

@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use tracing::info;
 
+use super::RecoveryError;
 use super::contents;
-use super::manifest::{Backup, backup_of, begun_at};
+use super::manifest::{Backup, backup_of, begun_at, expired};
 use super::vault::Vault;
-use super::{RecoveryError, expired, tables};
 use crate::aws::Session;
 use crate::kinds::environment::BackupPolicy;
+use crate::kinds::table::backups;
 use crate::model::DataSource;
 use crate::store::Store;
 
@@ -76,7 +77,7 @@ pub async fn delete(
         vault.put_manifest(&Backup { deleting: true, ..backup.clone() }.sealed()).await?;
     }
     for table in &backup.tables {
-        tables::delete(session, &table.backup_arn).await?;
+        backups::delete(session, &table.backup_arn).await?;
     }
     vault.delete_folder(&backup.id).await
 }
@@ -151,7 +152,7 @@ pub async fn sweep(
         pruned.copies = unused.len();
     }
     let tag = vault.tag(&store.id().await?);
-    for found in tables::all(session, None).await? {
+    for found in backups::all(session, None).await? {
         let of = backup_of(environment, &tag, &found.name).filter(|id| begun_at(id).is_some());
         let Some(id) = of.filter(|_| is_old(found.at)) else { continue };
         let is_named = match known.get(id) {
@@ -160,7 +161,7 @@ pub async fn sweep(
             None => false,
         };
         if !is_named {
-            tables::delete(session, &found.arn).await?;
+            backups::delete(session, &found.arn).await?;
             pruned.tables += 1;
         }
     }

@@ -16,14 +16,14 @@ use super::contents::{self, Restored};
 use super::manifest::{Backup, BucketCopy};
 use super::plan::{self, Plan};
 use super::vault::Vault;
-use super::{RecoveryError, tables};
+use super::{LOOK_EVERY, RecoveryError};
 use crate::aws::{Session, Sessions};
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::kinds::table::backups;
 use crate::model::{ConditionStatus, Object, ObjectId, condition_type};
 use crate::store::{Cause, NewRelease, Recoveries, Rehydration, StatusRecord, Store};
 
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Without a daemon for so long, a person is told.
 const DAEMON_WITHIN: Duration = Duration::from_secs(60);
 
@@ -144,7 +144,7 @@ impl Prepared {
         for table in self.backup.tables.iter().filter(|_| wish.at.is_some()) {
             let at = wish.at.unwrap_or_default();
             let name = table.arn.rsplit('/').next().unwrap_or_default();
-            let between = tables::restorable(&session, name).await?;
+            let between = backups::restorable(&session, name).await?;
             let is_kept = between.is_some_and(|b| b.earliest <= at && at <= b.latest);
             if !is_kept {
                 let kept = match between {

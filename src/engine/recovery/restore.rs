@@ -5,7 +5,6 @@
 //! change of the environment, so it may be killed at any point and asked for again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::sleep;
@@ -14,14 +13,13 @@ use super::contents;
 use super::manifest::Backup;
 use super::rehydrate::{Told, tell_of_stuck};
 use super::vault::Vault;
-use super::{RecoveryError, tables};
-use crate::aws::{Absent, Service, Session, Sessions};
+use super::{LOOK_EVERY, RecoveryError};
+use crate::aws::{Session, Sessions};
 use crate::engine::release::{Current, current, merged, own_session, spec_of, submit};
 use crate::kinds::kind;
+use crate::kinds::table::backups;
 use crate::model::{DataSource, Object, ObjectId, condition_type};
 use crate::store::{Cause, Head, NewRelease, Store};
-
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -150,8 +148,8 @@ impl PreparedRestore {
             };
             let is_bucket = &*id.kind == "Bucket";
             let is_there = match is_bucket {
-                true => bucket_exists(&self.session, &name).await?,
-                false => tables::exists(&self.session, &name).await?,
+                true => contents::bucket_exists(&self.session, &name).await?,
+                false => backups::exists(&self.session, &name).await?,
             };
             // It was made, and whoever filled it was interrupted.
             let pending = store.data_source(&self.environment, &id).await?;
@@ -198,7 +196,7 @@ impl PreparedRestore {
         }
         if also_of_dynamodb && &*id.kind == "Table" {
             // Right before its deletion, where it had point-in-time recovery.
-            let kept = tables::of_deleted(&self.session, name).await?;
+            let kept = backups::of_deleted(&self.session, name).await?;
             if let Some(kept) = kept.filter(|k| found.as_ref().is_none_or(|(at, _)| *at < k.at)) {
                 found = Some((kept.at, DataSource::TableBackup { arn: kept.arn }));
             }
@@ -256,7 +254,7 @@ impl PreparedRestore {
         table: &str,
         at: Option<Timestamp>,
     ) -> Result<Restoration, RecoveryError> {
-        let Some(between) = tables::restorable(&self.session, table).await? else {
+        let Some(between) = backups::restorable(&self.session, table).await? else {
             return Err(RecoveryError::Refused(format!(
                 "{id} is gone or has no point-in-time recovery; name a backup with --from"
             )));
@@ -316,7 +314,7 @@ impl PreparedRestore {
                     continue;
                 }
                 if let DataSource::Contents { backup } = &restoration.source {
-                    if !bucket_exists(&self.session, &status.aws_name).await? {
+                    if !contents::bucket_exists(&self.session, &status.aws_name).await? {
                         continue;
                     }
                     self.fill(id, backup, &status.aws_name, told).await?;
@@ -363,12 +361,4 @@ impl PreparedRestore {
         submit(store, &self.environment, &self.current, new).await?;
         Ok(())
     }
-}
-
-async fn bucket_exists(session: &Session, bucket: &str) -> Result<bool, RecoveryError> {
-    let found = session
-        .read(Service::S3, "HeadBucket", || session.s3().head_bucket().bucket(bucket).send())
-        .await
-        .absent("NotFound")?;
-    Ok(found.is_some())
 }

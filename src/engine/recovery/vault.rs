@@ -255,7 +255,7 @@ impl Vault {
 
     /// Every file under a folder of the environment's.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<Listed>, RecoveryError> {
-        Ok(list(&self.session, &self.bucket, folder, usize::MAX).await?)
+        Ok(list(&self.session, &self.bucket, folder, usize::MAX, None).await?)
     }
 
     /// Every file under `data/`.
@@ -296,12 +296,14 @@ pub(super) async fn delete(
     Ok(())
 }
 
-/// The objects of a bucket under a prefix; one more than `most` where there are more.
+/// The objects of a bucket under a prefix; more than `most` where there are more. Refused where the bucket is not the
+/// owner's.
 pub(super) async fn list(
     session: &Session,
     bucket: &str,
     prefix: &str,
     most: usize,
+    owner: Option<&str>,
 ) -> Result<Vec<Listed>, AwsError> {
     let mut listed = Vec::new();
     let mut next = None;
@@ -309,6 +311,7 @@ pub(super) async fn list(
         let page = session
             .read(Service::S3, "ListObjectsV2", || {
                 let call = session.s3().list_objects_v2().bucket(bucket).prefix(prefix);
+                let call = call.set_expected_bucket_owner(owner.map(str::to_owned));
                 call.set_continuation_token(next.clone()).send()
             })
             .await?;
@@ -331,13 +334,19 @@ pub(super) async fn list(
     Err(AwsError::new(Class::Invalid, Service::S3, "ListObjectsV2", message))
 }
 
-/// Deletes every version of every object of a bucket.
+/// Deletes every version of every object of a bucket of the account's own.
 pub(super) async fn delete_versions(session: &Session, bucket: &str) -> Result<(), RecoveryError> {
+    let owner = session.account_id().await?;
     let incomplete = |e| AwsError::incomplete(Service::S3, "DeleteObjects", &e);
     for _ in 0..PAGES_MAX {
         let page = session
             .read(Service::S3, "ListObjectVersions", || {
-                session.s3().list_object_versions().bucket(bucket).send()
+                session
+                    .s3()
+                    .list_object_versions()
+                    .bucket(bucket)
+                    .expected_bucket_owner(&owner)
+                    .send()
             })
             .await
             .absent("NoSuchBucket")?;
@@ -355,7 +364,8 @@ pub(super) async fn delete_versions(session: &Session, bucket: &str) -> Result<(
         }
         let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let delete = delete.map_err(incomplete)?;
-        let call = session.s3().delete_objects().bucket(bucket).delete(delete).send();
+        let call = session.s3().delete_objects().bucket(bucket).expected_bucket_owner(&owner);
+        let call = call.delete(delete).send();
         refused(&session.write(Service::S3, "DeleteObjects", call).await?)?;
     }
     Ok(())

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_s3::types::ChecksumMode;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::RecoveryError;
 use super::contents;
 use super::manifest::{Backup, Item};
 use super::vault::Vault;
-use super::{RecoveryError, tables};
-use crate::aws::{Absent, AwsError, Service, Session};
+use crate::aws::{AwsError, Session};
+use crate::kinds::table::backups;
 use crate::store::Store;
 
 const AT_ONCE: usize = 32;
@@ -65,7 +65,7 @@ pub async fn verify(
     }
     for table in &backup.tables {
         checked.tables += 1;
-        if tables::is_ready(session, &table.backup_arn).await? != Some(true) {
+        if backups::is_ready(session, &table.backup_arn).await? != Some(true) {
             let problem =
                 format!("DynamoDB has no backup {} of {}", table.backup_arn, table.object);
             checked.problems.push(problem);
@@ -113,15 +113,7 @@ async fn wrong(
         Some(_) => {}
     }
     let Some(expected) = &item.sha256 else { return Ok(None) };
-    let head = vault
-        .session
-        .read(Service::S3, "HeadObject", || {
-            let head = vault.session.s3().head_object().bucket(&vault.bucket).key(&copy);
-            head.checksum_mode(ChecksumMode::Enabled).send()
-        })
-        .await
-        .absent("NotFound")?;
-    let is_altered =
-        head.is_none_or(|head| head.checksum_sha256().is_some_and(|sum| sum != expected));
+    let found = contents::head(&vault.session, &vault.bucket, &copy).await?;
+    let is_altered = found.is_none_or(|found| found.sha256.is_some_and(|sum| sum != *expected));
     Ok(is_altered.then(|| format!("the copy of {} is not what was backed up", item.key)))
 }

@@ -7,6 +7,7 @@
 //! settings, updates, creates), and execution stops at the first that AWS is still busy with.
 
 mod apply;
+pub mod backups;
 mod facets;
 mod index;
 mod last_backup;

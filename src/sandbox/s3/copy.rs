@@ -44,6 +44,10 @@ impl S3 {
         let Some((from, key)) = source.split_once('/') else {
             return failed(400, "InvalidArgument", "Invalid copy source");
         };
+        let owner = request.headers.get("x-amz-source-expected-bucket-owner");
+        if self.is_not_of(from, owner) {
+            return failed(403, "AccessDenied", "Access Denied");
+        }
         let (from, to) = {
             let state = self.lock();
             (state.buckets.get(from).cloned(), state.buckets.get(bucket).cloned())

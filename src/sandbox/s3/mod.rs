@@ -186,7 +186,11 @@ impl S3 {
     /// Whether the request names another owner than the bucket's:
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>.
     fn is_of_another(&self, bucket: &str, headers: &HeaderMap) -> bool {
-        let Some(expected) = headers.get("x-amz-expected-bucket-owner") else { return false };
+        self.is_not_of(bucket, headers.get("x-amz-expected-bucket-owner"))
+    }
+
+    fn is_not_of(&self, bucket: &str, expected: Option<&HeaderValue>) -> bool {
+        let Some(expected) = expected else { return false };
         let state = self.lock();
         let owner = state.owners.get(bucket).map_or(ACCOUNT_ID, String::as_str);
         expected.as_bytes() != owner.as_bytes()

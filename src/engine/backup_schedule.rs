@@ -1,5 +1,5 @@
-//! Tends the recovery of environments beside the loop: makes backups when they are due, deletes old ones, and measures
-//! whether the objectives hold.
+//! Makes backups by the schedules of environments, beside the loop; deletes old ones, and measures whether the recovery
+//! objectives hold.
 //!
 //! Guarantees: one thing at a time for each environment, and only under its lease. A backup that was begun is gone on
 //! with, also by the next daemon. While an environment is being built again, nothing is backed up or deleted.
@@ -21,22 +21,22 @@ use crate::kinds::environment::{self, BackupPolicy, EnvironmentSpec};
 use crate::model::{ConditionStatus, ObjectId, ObjectKey};
 use crate::store::{BegunBackup, EventKind, Recoveries, Rehydration};
 
-const TEND_EVERY: Duration = Duration::from_secs(60);
+const CHECK_EVERY: Duration = Duration::from_secs(60);
 /// Every manifest of the vault is read for it.
 const MEASURE_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Every listing of the vault is read for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(20 * 3600);
 /// Objects are made first.
-const TEND_FIRST_AFTER: Duration = Duration::from_secs(30);
+const CHECK_FIRST_AFTER: Duration = Duration::from_secs(30);
 /// A backup that could not be made within this time is begun anew.
 const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(20);
 /// An environment is built again within this time.
 const BUILT_WITHIN: SignedDuration = SignedDuration::from_hours(48);
 const NAMED_MAX: usize = 5;
 
-/// When an environment's recovery is tended next.
+/// When an environment's backups are looked after next.
 #[derive(Debug, Default)]
-pub(super) struct Tending {
+pub(super) struct BackupSchedule {
     at: Option<Instant>,
     swept_at: Option<Instant>,
     measured_at: Option<Instant>,
@@ -44,8 +44,8 @@ pub(super) struct Tending {
 }
 
 impl Engine {
-    /// Tends the recovery of an environment whose lease is held, once a minute.
-    pub(super) fn tend_when_due(&mut self, name: &Arc<str>) {
+    /// Makes the backup that is due of an environment whose lease is held; asked once a minute.
+    pub(super) fn run_backups(&mut self, name: &Arc<str>) {
         let now = Instant::now();
         let Some(environment) = self.world.environments.get(name).filter(|e| e.is_loaded()) else {
             return;
@@ -55,20 +55,20 @@ impl Engine {
         if spec.recovery.is_none() || environment.is_leaving {
             return;
         }
-        let tending = &mut self.environment(name).tending;
-        let at = *tending.at.get_or_insert(now + TEND_FIRST_AFTER);
-        let is_busy = tending.under_way.as_ref().is_some_and(|task| !task.is_finished());
+        let schedule = &mut self.environment(name).backup_schedule;
+        let at = *schedule.at.get_or_insert(now + CHECK_FIRST_AFTER);
+        let is_busy = schedule.under_way.as_ref().is_some_and(|task| !task.is_finished());
         if now < at || is_busy {
             return;
         }
-        tending.at = Some(now + TEND_EVERY);
-        let sweeps = tending.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
+        schedule.at = Some(now + CHECK_EVERY);
+        let sweeps = schedule.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
         if sweeps {
-            tending.swept_at = Some(now);
+            schedule.swept_at = Some(now);
         }
-        let measures = tending.measured_at.is_none_or(|at| now - at >= MEASURE_EVERY);
+        let measures = schedule.measured_at.is_none_or(|at| now - at >= MEASURE_EVERY);
         if measures {
-            tending.measured_at = Some(now);
+            schedule.measured_at = Some(now);
         }
         let work = Work {
             cx: Arc::clone(&self.cx),
@@ -85,9 +85,9 @@ impl Engine {
         while self.collecting.try_join_next().is_some() {}
         let task = self.collecting.spawn(async move {
             // Whoever has the environment next goes on.
-            let _ = lease_end.during(work.tend()).await;
+            let _ = lease_end.during(work.run()).await;
         });
-        self.environment(name).tending.under_way = Some(task);
+        self.environment(name).backup_schedule.under_way = Some(task);
     }
 }
 
@@ -130,9 +130,9 @@ struct Work {
 }
 
 impl Work {
-    async fn tend(&self) {
+    async fn run(&self) {
         let (name, metrics) = (&*self.key.environment, &self.cx.metrics.recovery);
-        if let Err(error) = self.back_up_when_due().await {
+        if let Err(error) = self.back_up_if_due().await {
             metrics.backed_up(name, "failed");
             self.tell(EventKind::Warning, "BackupFailed", &error.to_string()).await;
         }
@@ -155,7 +155,7 @@ impl Work {
         }
     }
 
-    async fn back_up_when_due(&self) -> Result<(), RecoveryError> {
+    async fn back_up_if_due(&self) -> Result<(), RecoveryError> {
         let (cx, name) = (&self.cx, &*self.key.environment);
         let policy = self.spec.recovery.as_ref().and_then(|recovery| recovery.backups.as_ref());
         let Some(policy) = policy else { return Ok(()) };

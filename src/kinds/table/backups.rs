@@ -1,24 +1,18 @@
-//! DynamoDB's own backups of tables: made by name, so that one that was begun is found again; listed and deleted.
-
-use std::time::Duration;
+//! DynamoDB's own backups of tables: made by name, so that one that was begun is found again; listed and deleted. Decides
+//! nothing.
 
 use aws_sdk_dynamodb::types::{BackupStatus, BackupTypeFilter};
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
 
-use super::RecoveryError;
 use crate::aws::{Absent, AwsError, Service, Session};
 
-/// AWS: backups are ready "within minutes".
-const READY_WITHIN: Duration = Duration::from_secs(3600);
-const ASK_EVERY: Duration = Duration::from_secs(5);
 /// Pages of one listing of backups.
 const PAGES_MAX: usize = 1_000;
 const BACKUP_NOT_FOUND: &str = "BackupNotFoundException";
 
 /// A backup that DynamoDB has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub struct Found {
     pub arn: String,
     pub name: String,
     pub table: String,
@@ -32,16 +26,8 @@ pub struct Restorable {
     pub latest: Timestamp,
 }
 
-/// Backs a table up, unless there is a backup of that name among those that were made. It is not ready yet.
-pub(super) async fn back_up(
-    session: &Session,
-    table: &str,
-    name: &str,
-    made: &[Found],
-) -> Result<Found, RecoveryError> {
-    if let Some(made) = made.iter().find(|found| found.name == name && found.table == table) {
-        return Ok(made.clone());
-    }
+/// Backs a table up. The backup is not ready yet, and a second one may have the same name.
+pub async fn make(session: &Session, table: &str, name: &str) -> Result<Found, AwsError> {
     let call = session.dynamodb().create_backup().table_name(table).backup_name(name).send();
     let made = session.write(Service::DynamoDb, "CreateBackup", call).await?;
     let details = AwsError::required(Service::DynamoDb, "CreateBackup", made.backup_details)?;
@@ -53,25 +39,8 @@ pub(super) async fn back_up(
     })
 }
 
-/// Waits until a backup can be restored from.
-pub(super) async fn until_ready(session: &Session, arn: &str) -> Result<(), RecoveryError> {
-    let begun = Instant::now();
-    loop {
-        if is_ready(session, arn).await? == Some(true) {
-            return Ok(());
-        }
-        if begun.elapsed() > READY_WITHIN {
-            let message = format!(
-                "the backup {arn} is not ready after an hour; see what DynamoDB says of it"
-            );
-            return Err(RecoveryError::Unfinished(message));
-        }
-        sleep(ASK_EVERY).await;
-    }
-}
-
 /// Whether a backup can be restored from; `None` where there is none.
-pub(super) async fn is_ready(session: &Session, arn: &str) -> Result<Option<bool>, AwsError> {
+pub async fn is_ready(session: &Session, arn: &str) -> Result<Option<bool>, AwsError> {
     let described = session
         .read(Service::DynamoDb, "DescribeBackup", || {
             session.dynamodb().describe_backup().backup_arn(arn).send()
@@ -83,7 +52,7 @@ pub(super) async fn is_ready(session: &Session, arn: &str) -> Result<Option<bool
 }
 
 /// The backups of a table that somebody made, or of all tables.
-pub(super) async fn all(session: &Session, table: Option<&str>) -> Result<Vec<Found>, AwsError> {
+pub async fn all(session: &Session, table: Option<&str>) -> Result<Vec<Found>, AwsError> {
     listed(session, table, BackupTypeFilter::User).await
 }
 
@@ -126,14 +95,14 @@ async fn listed(
 /// The backup that DynamoDB itself keeps of a table that was deleted while it could be restored to any point in time:
 /// the state right before its deletion, for 35 days.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BackupDetails.html>
-pub(super) async fn of_deleted(session: &Session, table: &str) -> Result<Option<Found>, AwsError> {
+pub async fn of_deleted(session: &Session, table: &str) -> Result<Option<Found>, AwsError> {
     let mut found = listed(session, Some(table), BackupTypeFilter::System).await?;
     found.sort_by_key(|found| found.at);
     Ok(found.pop())
 }
 
 /// Whether a table is there.
-pub(super) async fn exists(session: &Session, table: &str) -> Result<bool, AwsError> {
+pub async fn exists(session: &Session, table: &str) -> Result<bool, AwsError> {
     let described = session
         .read(Service::DynamoDb, "DescribeTable", || {
             session.dynamodb().describe_table().table_name(table).send()
@@ -144,17 +113,14 @@ pub(super) async fn exists(session: &Session, table: &str) -> Result<bool, AwsEr
 }
 
 /// Deletes a backup. One that is gone is no error.
-pub(super) async fn delete(session: &Session, arn: &str) -> Result<(), AwsError> {
+pub async fn delete(session: &Session, arn: &str) -> Result<(), AwsError> {
     let call = session.dynamodb().delete_backup().backup_arn(arn).send();
     session.write(Service::DynamoDb, "DeleteBackup", call).await.absent(BACKUP_NOT_FOUND)?;
     Ok(())
 }
 
 /// Between which times a table can be restored to any second; `None` where it cannot, or is not there.
-pub(super) async fn restorable(
-    session: &Session,
-    table: &str,
-) -> Result<Option<Restorable>, AwsError> {
+pub async fn restorable(session: &Session, table: &str) -> Result<Option<Restorable>, AwsError> {
     let described = session
         .read(Service::DynamoDb, "DescribeContinuousBackups", || {
             session.dynamodb().describe_continuous_backups().table_name(table).send()
