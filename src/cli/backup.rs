@@ -186,7 +186,7 @@ async fn check(connected: &Connected, args: &VerifyArgs) -> Result<(), CliError>
         say!("damaged  {problem}");
     }
     say!(
-        "checked {}: {} records, {} packages, {} tables, {} objects; damaged: {}",
+        "checked {}; records: {}, packages: {}, tables: {}, objects of buckets: {}; damaged: {}",
         backup.id,
         checked.records,
         checked.packages,

@@ -67,8 +67,8 @@ pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(
     let author = args.provenance.release(Cause::Apply, &[]).author;
     let work = prepared.carry_out(&connected.store, &connected.sessions, &author, &tell);
     let done = tokio::time::timeout(args.timeout, work).await.map_err(|_| {
-        CliError::Undecided(format!(
-            "{} is not whole after {}; ask again to go on",
+        CliError::refused(format!(
+            "{0} is not whole after {1}; ask again to go on, and see what it waits for with `trueup get {0}`",
             prepared.environment,
             minutes(args.timeout)
         ))

@@ -150,6 +150,7 @@ impl Work {
             }
             Ok(None) => {}
             Err(error) => {
+                metrics.unmeasured(name);
                 warn!(environment = name, %error, "the recovery objectives could not be measured");
             }
         }

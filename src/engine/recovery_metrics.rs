@@ -50,7 +50,7 @@ impl RecoveryMetrics {
             met: IntGaugeVec::new(
                 Opts::new(
                     "trueup_recovery_objectives_met",
-                    "1 where the environment could be brought back as it promises, 0 where not; absent until rehearsed",
+                    "1 where the environment could be brought back as it promises, 0 where not; absent while nobody knows",
                 ),
                 &["environment"],
             )?,
@@ -131,6 +131,11 @@ impl RecoveryMetrics {
                 let _ = self.met.remove_label_values(&[environment]);
             }
         }
+    }
+
+    /// Nobody knows at present whether the objectives hold; the recovery points are still what they were.
+    pub fn unmeasured(&self, environment: &str) {
+        let _ = self.met.remove_label_values(&[environment]);
     }
 
     /// Takes away what is shown of objects that are not shown any more.
