@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures in a row that open the breaker.
-const FAILURES_MAX: u32 = 10;
+/// The calls that are looked at: the last ones.
+const LOOKED_AT: u32 = 20;
+/// So many of them have failed when the breaker opens: half.
+const FAILURES_MAX: u32 = LOOKED_AT / 2;
 /// How long it stays open before one call is let through: a third of a lease, so that a short outage of DynamoDB
 /// does not cost the leases.
 const OPEN_FOR: Duration = Duration::from_secs(5);
@@ -18,7 +20,8 @@ pub struct Breaker {
 
 #[derive(Debug, Default)]
 struct State {
-    failures: u32,
+    /// How the last calls ended, the newest in the lowest bit: 1 for a failure.
+    ended: u32,
     open_until: Option<Instant>,
 }
 
@@ -39,11 +42,12 @@ impl Breaker {
     /// Counts how a call ended. Returns whether that has closed the breaker.
     pub fn record(&self, failed: bool) -> bool {
         let mut state = self.lock();
-        if !failed {
-            return std::mem::take(&mut *state).open_until.is_some();
+        if !failed && state.open_until.is_some() {
+            *state = State::default();
+            return true;
         }
-        state.failures = state.failures.saturating_add(1);
-        if state.failures >= FAILURES_MAX {
+        state.ended = (state.ended << 1 | u32::from(failed)) & ((1 << LOOKED_AT) - 1);
+        if failed && state.ended.count_ones() >= FAILURES_MAX {
             state.open_until = Some(Instant::now() + OPEN_FOR);
         }
         false
@@ -64,7 +68,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_opens_after_failures_in_a_row_and_closes_on_a_success() {
+    async fn it_opens_when_half_of_the_calls_fail_and_not_before() {
+        let opens_with = |one_failure_in: u32| {
+            let breaker = Breaker::default();
+            (0..10 * LOOKED_AT).any(|call| {
+                breaker.record(call % one_failure_in == 0);
+                breaker.is_open()
+            })
+        };
+        assert!(opens_with(1) && opens_with(2), "every call, every other call");
+        assert!(!opens_with(3) && !opens_with(10), "every third call, every tenth");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_lets_one_call_through_at_a_time_and_closes_on_a_success() {
         let breaker = Breaker::default();
         for _ in 0..FAILURES_MAX {
             assert!(breaker.admits());

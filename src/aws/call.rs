@@ -12,6 +12,7 @@ use tracing::{Instrument, field, trace_span};
 use super::error::{AwsError, Class};
 use super::service::Service;
 use super::session::Session;
+use super::slot::Slot;
 
 /// The target of the spans of single calls, for traces: no log has them.
 pub const CALL_SPANS: &str = "trueup_calls";
@@ -79,8 +80,12 @@ impl Session {
             return Err(AwsError::paused(service, operation));
         }
         let asked = Instant::now();
-        limiter.take().await;
+        if !limiter.try_take() {
+            let _waiting = self.slot().map(Slot::wait);
+            limiter.take().await;
+        }
         let begun = Instant::now();
+        let _calling = self.slot().map(Slot::call);
         if let Some(metrics) = self.metrics() {
             let waited = (begun - asked).as_secs_f64();
             metrics.limiter_wait_seconds.with_label_values(&[service.name()]).observe(waited);

@@ -102,9 +102,15 @@ impl AwsError {
 
     /// The breaker is open: nothing was sent.
     pub(super) fn paused(service: Service, operation: &'static str) -> Self {
-        let message = "calls are paused after repeated failures";
+        let message =
+            "calls to it are paused: half of the last ones failed. One is tried every 5 s";
         let code = CALLS_PAUSED.to_owned();
         Self { code, ..Self::new(Class::Transient, service, operation, message) }
+    }
+
+    /// One word for conditions: the class's, or that nothing was sent because the breaker is open.
+    pub fn reason(&self) -> &'static str {
+        if self.is_paused() { CALLS_PAUSED } else { self.class.reason() }
     }
 
     /// Whether nothing was sent because the breaker is open.

@@ -78,6 +78,11 @@ impl Guards {
         }
     }
 
+    /// The services whose calls are paused.
+    pub(super) fn paused(&self) -> impl Iterator<Item = Service> {
+        Service::ALL.into_iter().filter(|service| self.breaker(*service).is_open())
+    }
+
     pub(super) fn breaker(&self, service: Service) -> &Breaker {
         let breakers = &self.breakers;
         match service {

@@ -26,6 +26,7 @@ mod rate_limit;
 mod reply;
 mod service;
 mod session;
+mod slot;
 pub mod tags;
 
 pub use call::{Absent, CALL_SPANS};
@@ -34,3 +35,4 @@ pub use metrics::AwsMetrics;
 pub use partition::partition;
 pub use service::Service;
 pub use session::{CALL_TIMEOUT, Connection, Session, Sessions, Target};
+pub use slot::Slot;

@@ -170,26 +170,35 @@ impl RateLimiter {
         pace
     }
 
+    /// Takes one call's worth, if there is one and nobody waits for it.
+    pub fn try_take(&self) -> bool {
+        self.state.try_lock().is_ok_and(|mut state| self.spend(&mut state).is_ok())
+    }
+
     /// Waits for one call's worth.
     pub async fn take(&self) {
+        // The lock is held on purpose: those behind keep their order.
         let mut state = self.state.lock().await;
-        loop {
-            let now = Instant::now();
-            let per_second = self.rate(now);
-            let earned = (now - state.filled).as_secs_f64() * per_second;
-            // A share of the burst, and one call at least.
-            let burst = (self.burst / self.sharers.count()).max(1.0);
-            state.tokens = (state.tokens + earned).min(burst);
-            state.filled = now;
-            if state.tokens >= 1.0 {
-                state.tokens -= 1.0;
-                return;
-            }
-            let missing = (1.0 - state.tokens) / per_second;
+        while let Err(missing) = self.spend(&mut state) {
             // At least a tick of the timer: rounding must not make this a loop without a pause.
-            // The lock is held on purpose: those behind keep their order.
-            tokio::time::sleep(Duration::from_secs_f64(missing).max(TICK)).await;
+            tokio::time::sleep(missing.max(TICK)).await;
         }
+    }
+
+    /// Takes one call's worth, or says for how long there is none.
+    fn spend(&self, state: &mut State) -> Result<(), Duration> {
+        let now = Instant::now();
+        let per_second = self.rate(now);
+        let earned = (now - state.filled).as_secs_f64() * per_second;
+        // A share of the burst, and one call at least.
+        let burst = (self.burst / self.sharers.count()).max(1.0);
+        state.tokens = (state.tokens + earned).min(burst);
+        state.filled = now;
+        if state.tokens < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - state.tokens) / per_second));
+        }
+        state.tokens -= 1.0;
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ use super::owner::BucketOwner;
 use super::rate_limit::Sharers;
 use super::reply::ReplyCheck;
 use super::service::Service;
+use super::slot::Slot;
 use crate::model::Clock;
 use crate::web::{Web, network};
 
@@ -119,6 +120,19 @@ impl Sessions {
         Arc::clone(&self.closed)
     }
 
+    /// Services whose calls are paused by their breakers, with the region and, where it is named, the account.
+    pub async fn paused(&self) -> Vec<String> {
+        let guards = self.guards.lock().await;
+        let paused = guards.iter().flat_map(|((account, region, _), guards)| {
+            let account = account.as_ref().map(|account| format!(" of {account}"));
+            let place = format!("{region}{}", account.unwrap_or_default());
+            guards.paused().map(move |service| format!("{} in {place}", service.name()))
+        });
+        let mut paused: Vec<_> = paused.collect();
+        paused.sort();
+        paused
+    }
+
     /// So many daemons work on the same accounts: each has its part of the quotas.
     pub fn divide_quotas(&self, daemons: usize) {
         self.sharers.set(daemons);
@@ -189,7 +203,11 @@ impl Sessions {
 
 /// The clients of one account, region and role. Cheap to clone.
 #[derive(Clone)]
-pub struct Session(Arc<Inner>);
+pub struct Session {
+    inner: Arc<Inner>,
+    /// The work that the calls are made for, where somebody gives places out.
+    slot: Option<Slot>,
+}
 
 struct Inner {
     region: String,
@@ -245,68 +263,78 @@ impl Session {
             sts: client!(aws_sdk_sts),
         };
         let endpoint = config.endpoint_url().map(str::to_owned);
-        Self(Arc::new(Inner { region, endpoint, clients, guards, web, metrics, account }))
+        let inner = Arc::new(Inner { region, endpoint, clients, guards, web, metrics, account });
+        Self { inner, slot: None }
+    }
+
+    /// The same for one piece of work: the slot knows while that only waits for a limit.
+    pub fn working_in(self, slot: Slot) -> Self {
+        Self { slot: Some(slot), ..self }
+    }
+
+    pub(super) fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()
     }
 
     pub fn region(&self) -> &str {
-        &self.0.region
+        &self.inner.region
     }
 
     /// Where the calls to a service go, for people.
     pub(super) fn place(&self, service: Service) -> String {
         let aws = || format!("{} in {}", service.name(), self.region());
-        self.0.endpoint.clone().unwrap_or_else(aws)
+        self.inner.endpoint.clone().unwrap_or_else(aws)
     }
 
     pub fn lambda(&self) -> &aws_sdk_lambda::Client {
-        &self.0.clients.lambda
+        &self.inner.clients.lambda
     }
 
     pub fn amplify(&self) -> &aws_sdk_amplify::Client {
-        &self.0.clients.amplify
+        &self.inner.clients.amplify
     }
 
     pub fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {
-        &self.0.clients.cloudwatch
+        &self.inner.clients.cloudwatch
     }
 
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
-        &self.0.clients.dynamodb
+        &self.inner.clients.dynamodb
     }
 
     pub fn s3(&self) -> &aws_sdk_s3::Client {
-        &self.0.clients.s3
+        &self.inner.clients.s3
     }
 
     pub fn secretsmanager(&self) -> &aws_sdk_secretsmanager::Client {
-        &self.0.clients.secretsmanager
+        &self.inner.clients.secretsmanager
     }
 
     pub fn ssm(&self) -> &aws_sdk_ssm::Client {
-        &self.0.clients.ssm
+        &self.inner.clients.ssm
     }
 
     /// What is not AWS is reached by this.
     pub fn web(&self) -> &dyn Web {
-        &*self.0.web
+        &*self.inner.web
     }
 
     pub(super) fn guards(&self) -> &Guards {
-        &self.0.guards
+        &self.inner.guards
     }
 
     pub(super) fn metrics(&self) -> Option<&AwsMetrics> {
-        self.0.metrics.as_ref()
+        self.inner.metrics.as_ref()
     }
 
     /// The account that the credentials belong to; asked once.
     pub async fn account_id(&self) -> Result<String, AwsError> {
         let ask = || async {
             let read = self.read(Service::Sts, "GetCallerIdentity", || {
-                self.0.clients.sts.get_caller_identity().send()
+                self.inner.clients.sts.get_caller_identity().send()
             });
             Ok(read.await?.account().unwrap_or_default().to_owned())
         };
-        self.0.account.get_or_try_init(ask).await.cloned()
+        self.inner.account.get_or_try_init(ask).await.cloned()
     }
 }

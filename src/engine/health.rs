@@ -19,7 +19,10 @@ pub struct Health(Arc<HealthState>);
 
 struct HealthState {
     started: Instant,
-    store_ok: AtomicBool,
+    /// What was wrong with the last read of the store.
+    store: Mutex<Result<(), String>>,
+    /// Services whose calls are paused, with where.
+    paused: Mutex<Vec<String>>,
     loaded: AtomicBool,
     /// Milliseconds after `started`.
     last_watch_ms: AtomicU64,
@@ -34,7 +37,8 @@ impl Default for HealthState {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            store_ok: AtomicBool::new(false),
+            store: Mutex::new(Err("it was not read yet".to_owned())),
+            paused: Mutex::default(),
             loaded: AtomicBool::new(false),
             last_watch_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -61,15 +65,24 @@ impl Health {
             if ok { Ok(()) } else { Err(otherwise.to_owned()) }
         };
         let mut checks = self.live();
-        let store = self.0.store_ok.load(Ordering::Relaxed);
-        checks.push(("store".to_owned(), check(store, "the last read of the store failed")));
+        let store = locked(&self.0.store).clone();
+        checks.push((
+            "store".to_owned(),
+            store.map_err(|why| format!("the last read of the store failed: {why}")),
+        ));
         let loaded = self.0.loaded.load(Ordering::Relaxed);
         checks.push(("releases".to_owned(), check(loaded, "the releases are not loaded yet")));
-        let (own, all, members) = *self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, all, members) = *locked(&self.0.shares);
         checks.push((format!("leases: {own} of {all} environments, members: {members}"), Ok(())));
+        // One service that is down is no reason to restart or to leave out a daemon: the others go on.
+        let paused = locked(&self.0.paused);
+        let breakers = if paused.is_empty() { "closed".to_owned() } else { paused.join(", ") };
+        let open = if paused.is_empty() { "" } else { "open for " };
+        checks.push((format!("breakers: {open}{breakers}"), Ok(())));
+        drop(paused);
         let stopping = self.0.stopping.load(Ordering::Relaxed);
         checks.push(("shutdown".to_owned(), check(!stopping, "shutting down")));
-        let stopped = self.stopped();
+        let stopped = locked(&self.0.stopped);
         checks.extend(
             stopped.iter().map(|(name, why)| (format!("environment/{name}"), Err(why.clone()))),
         );
@@ -82,8 +95,13 @@ impl Health {
         self.0.last_watch_ms.store(now, Ordering::Relaxed);
     }
 
-    pub(super) fn set_store_ok(&self, ok: bool) {
-        self.0.store_ok.store(ok, Ordering::Relaxed);
+    /// How the last read of the store ended.
+    pub(super) fn set_store(&self, ended: Result<(), String>) {
+        *locked(&self.0.store) = ended;
+    }
+
+    pub(super) fn set_paused(&self, services: Vec<String>) {
+        *locked(&self.0.paused) = services;
     }
 
     pub(super) fn set_loaded(&self) {
@@ -92,24 +110,23 @@ impl Health {
 
     /// An environment's records are damaged: nothing is done there.
     pub(super) fn set_stopped(&self, environment: &str, why: String) {
-        self.stopped().insert(environment.to_owned(), why);
+        locked(&self.0.stopped).insert(environment.to_owned(), why);
     }
 
     pub(super) fn set_followed(&self, environment: &str) {
-        self.stopped().remove(environment);
+        locked(&self.0.stopped).remove(environment);
     }
 
     pub(super) fn set_shares(&self, own: usize, all: usize, members: usize) {
-        // Three numbers are whole.
-        *self.0.shares.lock().unwrap_or_else(PoisonError::into_inner) = (own, all, members);
-    }
-
-    fn stopped(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        // Texts alone: a panic elsewhere leaves them whole.
-        self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+        *locked(&self.0.shares) = (own, all, members);
     }
 
     pub(super) fn set_stopping(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Texts and numbers: a panic elsewhere leaves them whole.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

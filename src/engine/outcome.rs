@@ -48,9 +48,7 @@ impl PassEnd {
             {
                 None
             }
-            Self::ObserveFailed(e) | Self::WriteFailed(e) => {
-                Some((e.class.reason(), e.to_string()))
-            }
+            Self::ObserveFailed(e) | Self::WriteFailed(e) => Some((e.reason(), e.to_string())),
             _ => None,
         }
     }
@@ -104,12 +102,12 @@ pub fn set_conditions(
         }
         PassEnd::Blocked(b) => (False, False, True, b.reason, b.message.clone()),
         PassEnd::ObserveFailed(e) if !e.class.is_terminal() => {
-            (Unknown, True, False, e.class.reason(), e.to_string())
+            (Unknown, True, False, e.reason(), e.to_string())
         }
         PassEnd::ObserveFailed(e) | PassEnd::WriteFailed(e) => {
             let terminal = e.class.is_terminal();
             let (reconciling, stalled) = if terminal { (False, True) } else { (True, False) };
-            (False, reconciling, stalled, e.class.reason(), e.to_string())
+            (False, reconciling, stalled, e.reason(), e.to_string())
         }
     };
     set(condition_type::READY, ready, reason, &message);

@@ -17,7 +17,7 @@ use super::prepare::{Subject, aws_name, inputs, misplaced, unresolved};
 use super::repeats::Repeats;
 use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
-use crate::aws::{AwsError, Session, Sessions};
+use crate::aws::{AwsError, Session, Sessions, Slot};
 use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
 use crate::model::{
@@ -68,6 +68,8 @@ pub struct Snapshot {
     pub is_unsure: bool,
     pub epoch: u64,
     pub lease_end: LeaseEnd,
+    /// Knows while the pass only waits for a limit.
+    pub slot: Slot,
 }
 
 /// When the object is worth another pass.
@@ -478,7 +480,7 @@ impl Pass<'_> {
     /// What an observation needs, the account checked against the environment's.
     pub(super) async fn desired(&mut self, object: &Object) -> Result<Ready, Refusal> {
         let target = self.snapshot.environment.target();
-        let session = self.cx.sessions.get(&target).await?;
+        let session = self.cx.sessions.get(&target).await?.working_in(self.snapshot.slot.clone());
         let account_id = session.account_id().await?;
         if let Some(blocked) = decide::wrong_account(&self.snapshot.environment, &account_id) {
             return Err(Refusal::Blocked(blocked));

@@ -6,8 +6,9 @@
 //!   meanwhile is kept.
 //! - Edits are given out before resyncs, but a resync that has been ready for [`AGED_AFTER`] goes
 //!   first, every other time, so that a storm of edits does not hide drift.
+//! - Keys of a lane that is closed stay where they are, and hold up nobody else.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::time::Duration;
 
@@ -23,39 +24,71 @@ pub enum Priority {
     Edit,
 }
 
+/// What the queue holds.
+pub trait Key: Clone + Eq + Hash + Ord {
+    /// Keys that wait for the same limits.
+    type Lane: Clone + Ord;
+
+    fn lane(&self) -> Self::Lane;
+}
+
 #[derive(Debug)]
-pub struct Queue<K> {
+pub struct Queue<K: Key> {
     /// What waits for its time.
     pending: HashMap<K, (Instant, Priority)>,
     by_time: BTreeSet<(Instant, K)>,
-    /// What can be given out, with the time since when.
-    ready: HashMap<K, (Instant, Priority)>,
-    edits: VecDeque<K>,
-    resyncs: VecDeque<K>,
+    /// What can be given out.
+    ready: HashMap<K, Ready>,
+    lanes: BTreeMap<K::Lane, Lane<K>>,
     active: HashSet<K>,
     aged_last: bool,
+    turns: u64,
 }
 
-impl<K> Default for Queue<K> {
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    /// Its place among all that are ready.
+    turn: u64,
+    since: Instant,
+    priority: Priority,
+}
+
+/// What is ready in one lane, by its turn. An entry whose turn is not the key's any more is stale.
+#[derive(Debug)]
+struct Lane<K> {
+    edits: VecDeque<(u64, K)>,
+    resyncs: VecDeque<(u64, K)>,
+}
+
+impl<K> Lane<K> {
+    fn list(&mut self, priority: Priority) -> &mut VecDeque<(u64, K)> {
+        match priority {
+            Priority::Edit => &mut self.edits,
+            Priority::Resync => &mut self.resyncs,
+        }
+    }
+}
+
+impl<K: Key> Default for Queue<K> {
     fn default() -> Self {
         Self {
             pending: HashMap::new(),
             by_time: BTreeSet::new(),
             ready: HashMap::new(),
-            edits: VecDeque::new(),
-            resyncs: VecDeque::new(),
+            lanes: BTreeMap::new(),
             active: HashSet::new(),
             aged_last: false,
+            turns: 0,
         }
     }
 }
 
-impl<K: Clone + Eq + Hash + Ord> Queue<K> {
+impl<K: Key> Queue<K> {
     pub fn add(&mut self, key: K, at: Instant, priority: Priority) {
-        if let Some((_, before)) = self.ready.get_mut(&key) {
-            if priority > *before {
-                *before = priority;
-                self.edits.push_back(key);
+        if let Some(before) = self.ready.get(&key) {
+            if priority > before.priority {
+                let since = before.since;
+                self.line_up(key, since, priority);
             }
             return;
         }
@@ -70,45 +103,62 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         self.pending.insert(key, (at, priority));
     }
 
-    /// The next key to work on, which is then active until [`Queue::done`].
-    pub fn pop(&mut self, now: Instant) -> Option<K> {
+    /// Puts a key last in its lane.
+    fn line_up(&mut self, key: K, since: Instant, priority: Priority) {
+        self.turns += 1;
+        let turn = self.turns;
+        self.ready.insert(key.clone(), Ready { turn, since, priority });
+        let lane = self.lanes.entry(key.lane());
+        let lane =
+            lane.or_insert_with(|| Lane { edits: VecDeque::new(), resyncs: VecDeque::new() });
+        lane.list(priority).push_back((turn, key));
+    }
+
+    /// The next key to work on, which is then active until [`Queue::done`]. Only open lanes give something.
+    pub fn pop(&mut self, now: Instant, is_open: impl Fn(&K::Lane) -> bool) -> Option<K> {
         self.ripen(now);
-        // A key that was raised to an edit leaves a stale entry behind.
-        while self.resyncs.front().is_some_and(|key| {
-            self.ready.get(key).is_none_or(|(_, priority)| *priority != Priority::Resync)
-        }) {
-            self.resyncs.pop_front();
-        }
-        let aged = self.resyncs.front().is_some_and(|key| {
-            self.ready.get(key).is_some_and(|(since, _)| now.duration_since(*since) > AGED_AFTER)
-        });
-        let from_resyncs = aged && !self.aged_last;
-        let key = if from_resyncs {
-            self.take(Priority::Resync).or_else(|| self.take(Priority::Edit))
-        } else {
-            self.take(Priority::Edit).or_else(|| self.take(Priority::Resync))
-        }?;
+        let edit = self.first(Priority::Edit, &is_open);
+        let resync = self.first(Priority::Resync, &is_open);
+        let is_aged = |ready: &Ready| now.duration_since(ready.since) > AGED_AFTER;
+        let from_resyncs = !self.aged_last && resync.as_ref().is_some_and(|(r, _)| is_aged(r));
+        let (ready, key) = if from_resyncs { resync.or(edit) } else { edit.or(resync) }?;
         self.aged_last = from_resyncs;
+        self.ready.remove(&key);
+        if let Some(lane) = self.lanes.get_mut(&key.lane()) {
+            lane.list(ready.priority).pop_front();
+            if lane.edits.is_empty() && lane.resyncs.is_empty() {
+                self.lanes.remove(&key.lane());
+            }
+        }
         self.active.insert(key.clone());
         Some(key)
     }
 
-    fn take(&mut self, priority: Priority) -> Option<K> {
-        let list = match priority {
-            Priority::Edit => &mut self.edits,
-            Priority::Resync => &mut self.resyncs,
-        };
-        // A key whose priority was raised stands in both lists; the lower entry is stale.
-        while let Some(key) = list.pop_front() {
-            if self.ready.get(&key).is_some_and(|(_, p)| *p == priority) {
-                self.ready.remove(&key);
-                return Some(key);
+    /// Whose turn it is among the open lanes.
+    fn first(
+        &mut self,
+        priority: Priority,
+        is_open: &impl Fn(&K::Lane) -> bool,
+    ) -> Option<(Ready, K)> {
+        let mut first: Option<(Ready, K)> = None;
+        for (_, lane) in self.lanes.iter_mut().filter(|(lane, _)| is_open(lane)) {
+            let list = lane.list(priority);
+            while let Some((turn, key)) = list.front() {
+                match self.ready.get(key).filter(|ready| ready.turn == *turn) {
+                    None => list.pop_front(),
+                    Some(ready) => {
+                        if first.as_ref().is_none_or(|(first, _)| ready.turn < first.turn) {
+                            first = Some((*ready, key.clone()));
+                        }
+                        break;
+                    }
+                };
             }
         }
-        None
+        first
     }
 
-    /// Moves what is due to the ready lists; what is active waits until it is done.
+    /// Makes ready what is due; what is active waits until it is done.
     fn ripen(&mut self, now: Instant) {
         let mut held = Vec::new();
         while let Some((at, key)) = self.by_time.first().cloned() {
@@ -121,11 +171,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
                 continue;
             }
             if let Some((_, priority)) = self.pending.remove(&key) {
-                self.ready.insert(key.clone(), (now, priority));
-                match priority {
-                    Priority::Edit => self.edits.push_back(key),
-                    Priority::Resync => self.resyncs.push_back(key),
-                }
+                self.line_up(key, now, priority);
             }
         }
         self.by_time.extend(held);
@@ -171,9 +217,21 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
 mod tests {
     use super::*;
 
+    impl Key for &'static str {
+        type Lane = char;
+
+        fn lane(&self) -> char {
+            self.chars().next().unwrap()
+        }
+    }
+
+    fn any(_: &char) -> bool {
+        true
+    }
+
     fn drain(queue: &mut Queue<&'static str>, now: Instant) -> Vec<&'static str> {
         let mut out = Vec::new();
-        while let Some(key) = queue.pop(now) {
+        while let Some(key) = queue.pop(now, any) {
             queue.done(&key);
             out.push(key);
         }
@@ -197,7 +255,7 @@ mod tests {
             queue.add(key, now, Priority::Resync);
         }
         queue.add("e1", now, Priority::Edit);
-        assert_eq!(queue.pop(now), Some("e1"));
+        assert_eq!(queue.pop(now, any), Some("e1"));
         queue.add("r2", now, Priority::Edit);
         assert_eq!(drain(&mut queue, now), ["r2", "r1"]);
     }
@@ -205,13 +263,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_storm_of_edits_does_not_starve_a_resync() {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
-        queue.add(0, now, Priority::Resync);
-        queue.pop(now - Duration::from_secs(1));
-        for edit in 1..100 {
+        queue.add("resync", now, Priority::Resync);
+        // One more edit waits than is taken.
+        queue.add("edit of before", now, Priority::Edit);
+        assert_eq!(queue.pop(now, any), Some("edit of before"));
+        for second in 1..100 {
+            let edit = ["edit of an even second", "edit of an odd second"][second % 2];
             queue.add(edit, now, Priority::Edit);
             now += Duration::from_secs(1);
-            if queue.pop(now) == Some(0) {
-                assert!(edit > 10, "not before it has aged");
+            let given = queue.pop(now, any).unwrap();
+            queue.done(&given);
+            if given == "resync" {
+                assert!(second > 10, "not before it has aged");
                 return;
             }
         }
@@ -222,11 +285,25 @@ mod tests {
     async fn an_active_key_is_not_given_out_twice_but_remembers_what_came() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.add("a", now, Priority::Edit);
-        assert_eq!(queue.pop(now), Some("a"));
+        assert_eq!(queue.pop(now, any), Some("a"));
         queue.add("a", now, Priority::Edit);
-        assert_eq!(queue.pop(now), None);
+        assert_eq!(queue.pop(now, any), None);
         assert_eq!(queue.next_due(), None);
         queue.done(&"a");
-        assert_eq!(queue.pop(now), Some("a"));
+        assert_eq!(queue.pop(now, any), Some("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_lane_keeps_its_keys_in_their_order_and_holds_up_nobody() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        for key in ["a1", "a2", "b1"] {
+            queue.add(key, now, Priority::Resync);
+        }
+        queue.add("a2", now, Priority::Edit);
+        let but_a = |lane: &char| *lane != 'a';
+        assert_eq!(queue.pop(now, but_a), Some("b1"));
+        assert_eq!(queue.pop(now, but_a), None);
+        assert_eq!((queue.depth(), queue.next_due()), (2, None));
+        assert_eq!(drain(&mut queue, now), ["a2", "a1"]);
     }
 }

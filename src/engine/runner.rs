@@ -1,9 +1,10 @@
 //! The loop: watches the heads, keeps the leases, gives work out and takes it back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use super::members::Members;
 use super::metrics::EngineMetrics;
 use super::notify::{Notifier, Outgoing};
 use super::pass::{Context, Learned, Next, Report, Snapshot, pass};
-use super::queue::{Priority, Queue};
+use super::queue::{Key, Priority, Queue};
 use super::repeats::Repeats;
 use super::rng::Rng;
 use super::secrets::Secrets;
@@ -24,7 +25,7 @@ use super::sharing::Sharing;
 use super::tracked::{TrackedEnvironment, TrackedObject};
 use super::watch::{Answer, Asked};
 use super::world::{EnvironmentState, World};
-use crate::aws::Sessions;
+use crate::aws::{Sessions, Slot};
 use crate::model::{ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{StatusRecord, Store, StoreError};
 
@@ -68,6 +69,8 @@ impl Config {
 /// Source: `LeaseDuration` of k8s.io/client-go/tools/leaderelection.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 
+/// Passes of one kind in one account and region that wait for a limit at once: enough for the limit to be used.
+const WAITING_MAX: usize = 4;
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
 /// However short the interval: what fails is not asked more often than this in the end.
@@ -76,6 +79,15 @@ const OUTAGE_LONGEST: Duration = Duration::from_secs(30);
 pub(super) const GO_ON_WITHIN: Duration = Duration::from_secs(5);
 /// The longest that giving the leases back may take, all together.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Objects of one kind and environment: their calls have the same limits.
+impl Key for ObjectKey {
+    type Lane = (Arc<str>, Arc<str>);
+
+    fn lane(&self) -> Self::Lane {
+        (Arc::clone(&self.environment), Arc::clone(&self.id.kind))
+    }
+}
 
 /// A pass under way.
 pub(super) struct Running {
@@ -87,6 +99,8 @@ pub(super) struct Running {
     pub(super) digest: Option<String>,
     /// The lease that it works under.
     pub(super) epoch: u64,
+    /// Whether it only waits for a limit.
+    slot: Slot,
 }
 
 /// The engine. One loop owns it; passes run beside it and report back.
@@ -101,6 +115,8 @@ pub struct Engine {
     pub(super) followed: HashMap<Arc<str>, TrackedEnvironment>,
     /// Passes under way, by task.
     pub(super) running: HashMap<tokio::task::Id, Running>,
+    /// Told when one of them begins or ends to wait for a limit.
+    slots: Arc<Notify>,
     /// Collections under way: nobody waits for them, and they end with the daemon.
     pub(super) collecting: JoinSet<()>,
     pub(super) notifier: Notifier,
@@ -163,6 +179,7 @@ impl Engine {
             outgoing: Some(outgoing),
             rng,
             running: HashMap::new(),
+            slots: Arc::default(),
             passes: 0,
             objects: Objects::default(),
             asked: Asked::default(),
@@ -189,7 +206,7 @@ impl Engine {
         while !self.is_stopped(given_up_at) {
             self.health.turned();
             self.dispatch(&mut workers);
-            let due = self.queue.next_due().filter(|_| workers.len() < self.config.concurrency);
+            let due = self.queue.next_due().filter(|_| self.has_room());
             tokio::select! {
                 biased;
                 () = stop.cancelled(), if !self.is_stopping => {
@@ -198,6 +215,7 @@ impl Engine {
                 }
                 Some(done) = workers.join_next_with_id() => self.complete(done),
                 answer = self.asked.next() => self.answered(answer),
+                () = self.slots.notified() => {}
                 () = &mut closed => {
                     closed.set(breakers.notified());
                     closed.as_mut().enable();
@@ -252,8 +270,14 @@ impl Engine {
     /// Starts passes while there is work and room.
     fn dispatch(&mut self, workers: &mut JoinSet<Report>) {
         let now = Instant::now();
-        while workers.len() < self.config.concurrency {
-            let Some(key) = self.queue.pop(now) else {
+        while self.has_room() {
+            let full = self.full_lanes();
+            let environments = &self.world.environments;
+            let is_full = |(name, kind): &(Arc<str>, Arc<str>)| {
+                let place = environments.get(name).map(|environment| &environment.place);
+                place.is_some_and(|place| full.contains(&(Arc::clone(place), Arc::clone(kind))))
+            };
+            let Some(key) = self.queue.pop(now, |lane| !is_full(lane)) else {
                 break;
             };
             let Some(snapshot) = self.snapshot(&key) else {
@@ -279,7 +303,7 @@ impl Engine {
                 pass = self.passes,
             );
             let (cx, timeout) = (self.cx.clone(), self.config.pass_timeout);
-            let epoch = snapshot.epoch;
+            let (epoch, slot) = (snapshot.epoch, snapshot.slot.clone());
             let digest = snapshot.wanted.as_ref().map(|wanted| wanted.digest.clone());
             let work = async move {
                 let timed = tokio::time::timeout(timeout, Box::pin(pass(&cx, &snapshot)));
@@ -299,8 +323,8 @@ impl Engine {
                 }
             };
             let task = workers.spawn(work.instrument(span));
-            self.running
-                .insert(task.id(), Running { pass: self.passes, key, since: now, digest, epoch });
+            let running = Running { pass: self.passes, key, since: now, digest, epoch, slot };
+            self.running.insert(task.id(), running);
         }
         self.cx.metrics.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
         self.observe_running();
@@ -348,7 +372,27 @@ impl Engine {
             is_unsure: self.tracked.get(key).is_some_and(|object| object.is_unsure),
             epoch: environment.lease.epoch,
             lease_end: environment.lease_end.clone(),
+            slot: Slot::new(Arc::clone(&self.slots)),
         })
+    }
+
+    /// Another pass may be started: one that only waits for a limit takes nobody's place.
+    fn has_room(&self) -> bool {
+        let at_work = self.running.values().filter(|running| !running.slot.is_waiting());
+        at_work.count() < self.config.concurrency
+    }
+
+    /// Places and kinds of which enough passes wait for a limit: another one would wait behind them. What waits in
+    /// the queue instead is given out by its priority.
+    fn full_lanes(&self) -> BTreeSet<(Arc<str>, Arc<str>)> {
+        let mut waiting = BTreeMap::new();
+        for running in self.running.values().filter(|running| running.slot.is_waiting()) {
+            if let Some(environment) = self.world.get(&running.key) {
+                let lane = (Arc::clone(&environment.place), Arc::clone(&running.key.id.kind));
+                *waiting.entry(lane).or_insert(0) += 1;
+            }
+        }
+        waiting.into_iter().filter(|(_, n)| *n >= WAITING_MAX).map(|(lane, _)| lane).collect()
     }
 
     /// Objects that refer to this one in the form in which they were last acted on: those that are

@@ -136,10 +136,12 @@ impl Engine {
             return;
         }
         let (store, is_first) = (self.cx.store.clone(), self.named.is_none());
+        let (sessions, health) = (self.cx.sessions.clone(), self.health.clone());
         let beat = self.members.next_beat(self.cx.clock.now());
         // Where this daemon is alone and has all, nobody gives anything back in between.
         let with_others = beat.is_some() || self.members.live().len() > 1 || self.misses_some();
         self.asked.tasks.spawn(async move {
+            health.set_paused(sessions.paused().await);
             let look = look(&store, is_first, beat, with_others);
             Answer::Heads(tokio::time::timeout(HEADS_TIMEOUT, look).await.ok())
         });
@@ -176,7 +178,7 @@ impl Engine {
     fn follow_all(&mut self, look: Option<Result<Look, StoreError>>) {
         let failed = match look {
             Some(Ok(look)) => {
-                self.health.set_store_ok(true);
+                self.health.set_store(Ok(()));
                 if std::mem::take(&mut self.asked.heads_failed) {
                     for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
                         self.give_time(&name);
@@ -196,11 +198,11 @@ impl Engine {
             Some(Err(error)) => error.to_string(),
             None => format!("no answer within {} s", HEADS_TIMEOUT.as_secs()),
         };
-        self.health.set_store_ok(false);
+        warn!(error = failed, "the heads cannot be read");
+        self.health.set_store(Err(failed));
         self.asked.heads_failed = true;
         self.cx.metrics.store_errors.inc();
         self.members.beat_failed();
-        warn!(error = failed, "the heads cannot be read");
     }
 
     fn follow_each(&mut self, heads: Heads) {
@@ -486,7 +488,9 @@ impl Engine {
             let key = ObjectKey { environment: Arc::clone(name), id };
             // A new release is a new chance.
             self.track(&key).reset();
-            self.enqueue(key, now, Priority::Edit);
+            let was_done = self.world.get(&key).is_some_and(|e| e.was_carried_out(&key.id));
+            let priority = if was_done { Priority::Resync } else { Priority::Edit };
+            self.enqueue(key, now, priority);
         }
         self.forget_unused();
         Ok(())

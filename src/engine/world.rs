@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::follow::Objects;
 use super::lease::LeaseEnd;
+use crate::aws::Target;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
 use crate::store::{Head, Lease, Release, Rollout, StatusRecord, StoreError};
@@ -37,6 +38,8 @@ pub struct TakenOut {
 pub struct EnvironmentState {
     pub head: Head,
     pub spec: Arc<EnvironmentSpec>,
+    /// Where its calls go: environments with the same place share AWS's quotas.
+    pub place: Arc<str>,
     pub lease: Lease,
     /// Shared with the passes that rely on the lease.
     pub lease_end: LeaseEnd,
@@ -83,6 +86,7 @@ impl EnvironmentState {
             released_at: None,
             commit: String::new(),
             spec: Arc::default(),
+            place: Arc::default(),
             objects: BTreeMap::new(),
             taken_out: BTreeMap::new(),
             statuses,
@@ -143,6 +147,9 @@ impl EnvironmentState {
         self.looked_at.retain(|id, _| objects.contains_key(id));
         self.objects = objects;
         self.taken_out = taken_out;
+        let Target { account_id, region, endpoint_url, .. } = spec.target();
+        let place = [account_id, region, endpoint_url].map(Option::unwrap_or_default);
+        self.place = place.join(" ").into();
         self.spec = Arc::new(spec);
         self.head = head;
         self.released_at = Some(release.created_at);
@@ -159,6 +166,12 @@ impl EnvironmentState {
     pub fn ids(&self) -> BTreeSet<ObjectId> {
         let known = self.objects.keys().chain(self.statuses.keys());
         known.chain(&self.unreadable).cloned().collect()
+    }
+
+    /// The resource was seen to be as the release wants it, be it by another daemon.
+    pub fn was_carried_out(&self, id: &ObjectId) -> bool {
+        let done = self.statuses.get(id).map(|status| status.synced_generation);
+        self.objects.get(id).is_some_and(|wanted| done >= Some(wanted.generation))
     }
 
     /// When somebody last asked for another try of an object.

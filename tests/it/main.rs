@@ -29,6 +29,7 @@ mod gc;
 mod harm;
 mod house;
 mod kit;
+mod limits;
 mod manifests;
 mod more_harm;
 mod ownership;
