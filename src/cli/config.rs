@@ -132,6 +132,7 @@ impl Settings {
         Home {
             table: table.unwrap_or_else(|| TABLE_DEFAULT.to_owned()),
             region: self.shared.region.clone().filter(|_| !has_region),
+            keys: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::aws::{AwsMetrics, Connection, Sessions};
 use crate::engine::release::{self, Current};
 use crate::model::Clock;
-use crate::store::{StatusRecord, Store};
+use crate::store::{SigningKeys, StatusRecord, Store};
 
 use super::CliError;
 use super::config::Settings;
@@ -16,6 +16,8 @@ pub struct Home {
     pub table: String,
     /// The SDK's own configuration decides where it is `None`.
     pub region: Option<String>,
+    /// What releases are signed with.
+    pub keys: Option<SigningKeys>,
 }
 
 impl Home {
@@ -38,7 +40,7 @@ impl Connected {
     /// By the standard AWS configuration: environment variables, profile, instance role.
     pub async fn new(home: &Home) -> Result<Self, CliError> {
         let connection = Connection { region: home.region.clone(), ..Connection::default() };
-        Self::through(&connection, &home.table, Clock::system(), None).await
+        Self::through(&connection, home, Clock::system(), None).await
     }
 
     /// The same, to a store that this version of trueup understands.
@@ -51,12 +53,13 @@ impl Connected {
     /// By a given connection, as to an embedded AWS.
     pub async fn through(
         connection: &Connection,
-        table: &str,
+        home: &Home,
         clock: Clock,
         metrics: Option<AwsMetrics>,
     ) -> Result<Self, CliError> {
         let sessions = Sessions::new(connection, clock, metrics).await;
-        let store = Store::new(sessions.home().await?, table, clock);
+        let store = Store::new(sessions.home().await?, &*home.table, clock);
+        let store = store.with_keys(home.keys.clone());
         Ok(Self { sessions, store })
     }
 

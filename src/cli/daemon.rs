@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,7 +18,7 @@ use super::{CliError, Connected, Home};
 use crate::aws::{AwsMetrics, Class, Connection};
 use crate::engine::{Config, Engine, EngineMetrics, Health};
 use crate::model::{Clock, parse_duration};
-use crate::server;
+use crate::server::{self, Access};
 use crate::store::StoreError;
 
 #[derive(Debug, Args)]
@@ -25,6 +26,16 @@ pub(super) struct RunArgs {
     /// Where health and metrics are served, as 127.0.0.1:8080, or :8080 on every address.
     #[arg(long, env = "TRUEUP_HTTP", default_value = "127.0.0.1:8080", value_parser = address)]
     http: SocketAddr,
+    /// A certificate as PEM, with those that lead to its root: the endpoints speak TLS. Renewed files are read
+    /// within half a minute.
+    #[arg(long, requires = "http_tls_key", value_name = "FILE")]
+    http_tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, as PEM.
+    #[arg(long, requires = "http_tls_cert", value_name = "FILE")]
+    http_tls_key: Option<PathBuf>,
+    /// A token: without `Authorization: Bearer TOKEN`, the endpoints say no more than whether all is well.
+    #[arg(long, value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
     /// Objects worked on at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -52,6 +63,9 @@ pub(super) struct RunArgs {
     /// Where a trace of each pass is sent by OTLP over HTTP, as http://127.0.0.1:4318; nowhere without it.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
+    /// Take signed releases only, in every environment, whatever the store says.
+    #[arg(long)]
+    require_signature: bool,
     /// How many times AWS's default quotas the account has: calls are paced under them.
     #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
     quota_scale: f64,
@@ -96,12 +110,19 @@ pub(super) async fn run(args: RunArgs, home: &Home) -> Result<(), CliError> {
     config.concurrency = usize::from(args.concurrency);
     config.object_metrics_max = args.object_metrics_max;
     config.lease_for = args.lease_duration;
+    config.requires_signature = args.require_signature;
+    if config.requires_signature && home.keys.is_none() {
+        return Err(CliError::usage("--require-signature needs keys: add --signing-key-file FILE"));
+    }
+    let pair = args.http_tls_cert.as_deref().zip(args.http_tls_key.as_deref());
+    let access = Access::read(pair, args.http_token_file.as_deref())
+        .map_err(|error| CliError::refused(error.to_string()))?;
     let connection = Connection {
         quota_scale: Some(args.quota_scale),
         region: home.region.clone(),
         ..Connection::default()
     };
-    let started = Daemon::start(&connection, &home.table, args.http, config, stop.clone());
+    let started = Daemon::start(&connection, home, (args.http, access), config, stop.clone());
     // What hangs at the start holds nothing up.
     let started = tokio::select! {
         biased;
@@ -136,8 +157,8 @@ impl Daemon {
     /// Binds the port, opens the store, and starts. Fails at once where a person has to act.
     pub async fn start(
         connection: &Connection,
-        table: &str,
-        http: SocketAddr,
+        home: &Home,
+        (http, access): (SocketAddr, Access),
         config: Config,
         stop: CancellationToken,
     ) -> Result<Self, CliError> {
@@ -148,16 +169,22 @@ impl Daemon {
         let metrics = EngineMetrics::register(&registry).map_err(names)?;
         let listener = server::bind(http).await.map_err(|e| CliError::refused(e.to_string()))?;
         let clock = Clock::system();
-        let connected = Connected::through(connection, table, clock, Some(aws_metrics)).await?;
+        let connected = Connected::through(connection, home, clock, Some(aws_metrics)).await?;
         let health = Health::default();
         let server_stop = CancellationToken::new();
         // Probes are answered while the store is waited for.
         EngineMetrics::register_lease_owner(&registry, &config.owner).map_err(names)?;
         let exemplars = metrics.exemplars.clone();
-        let served =
-            server::serve(listener, health.clone(), registry, exemplars, server_stop.clone());
+        let served = server::serve(
+            listener,
+            health.clone(),
+            registry,
+            exemplars,
+            access,
+            server_stop.clone(),
+        );
         let server = tokio::spawn(served);
-        info!(%http, table, "health and metrics are served");
+        info!(%http, table = home.table, "health and metrics are served");
         let engine = open(&connected, &config, &metrics, &health, &stop).await?;
         Ok(Self { server, engine: tokio::spawn(engine.run(stop)), server_stop })
     }

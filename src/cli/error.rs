@@ -9,7 +9,7 @@ use crate::engine::release::{MoveError, Refused, TransferError};
 use crate::manifest::package::PackageError;
 use crate::manifest::{Problems, SourceError};
 use crate::model::ObjectId;
-use crate::store::StoreError;
+use crate::store::{KeysError, StoreError};
 
 /// Why a verb failed. What is printed of it says what to do next.
 #[derive(Debug, Error)]
@@ -58,6 +58,12 @@ pub enum CliError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+impl From<KeysError> for CliError {
+    fn from(error: KeysError) -> Self {
+        Self::refused(error.to_string())
+    }
 }
 
 impl From<MoveError> for CliError {

@@ -10,7 +10,7 @@ use super::labels::Labels;
 use super::out::{self, note, say};
 use super::selector::Selector;
 use super::show::{self, Output, age, brief, table};
-use super::{CliError, Connected, members, recovery, watching};
+use super::{CliError, Connected, health, members, recovery, watching};
 use crate::kinds::environment;
 use crate::model::{ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Hold, Lease, StatusRecord, StoreError};
@@ -23,8 +23,8 @@ const HOLDS_SHOWN: usize = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
-    /// One environment, all where it is not given; `members`, the daemons and what each has; or `recovery`, whether
-    /// environments could be brought back as they promise.
+    /// One environment, all where it is not given; `members`, the daemons and what each has; `health`, whether
+    /// environments work; or `recovery`, whether they could be brought back as they promise.
     environment: Option<String>,
     /// A kind (Function, functions, fn), or one object as Function/api.
     object: Option<Selector>,
@@ -45,6 +45,9 @@ pub(super) struct GetArgs {
 pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
     if args.environment.as_deref() == Some(members::MEMBERS) && args.object.is_none() {
         return members::run(connected, &args.output).await;
+    }
+    if args.environment.as_deref() == Some(health::HEALTH) && args.object.is_none() {
+        return health::run(connected, &args.output).await;
     }
     if args.environment.as_deref() == Some(recovery::RECOVERY) && args.object.is_none() {
         return recovery::run(connected, &args.output).await;

@@ -26,6 +26,7 @@ mod events;
 mod explain;
 mod gc;
 mod get;
+mod health;
 mod history;
 mod init;
 mod jsonpath;
@@ -71,6 +72,7 @@ use config::Settings;
 
 use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::has_hidden;
+use crate::store::SigningKeys;
 
 /// Keeps AWS deployments true to their manifests.
 #[derive(Debug, Parser)]
@@ -82,6 +84,9 @@ pub struct Cli {
     /// The AWS region of that table; an environment names its own.
     #[arg(long, global = true, env = "AWS_REGION")]
     region: Option<String>,
+    /// Keys that releases are signed with and checked by, one a line: the first signs, all are accepted.
+    #[arg(long, global = true, env = "TRUEUP_SIGNING_KEY_FILE", value_name = "FILE")]
+    signing_key_file: Option<PathBuf>,
     /// Colours: on a terminal, always or never.
     #[arg(
         long,
@@ -285,7 +290,8 @@ impl Cli {
     }
 
     async fn dispatch(self) -> Result<ExitCode, CliError> {
-        let home = Home { table: self.table, region: self.region };
+        let keys = self.signing_key_file.as_deref().map(SigningKeys::read).transpose()?;
+        let home = Home { table: self.table, region: self.region, keys };
         let connect = || Connected::open(&home);
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,

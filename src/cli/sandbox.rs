@@ -18,13 +18,14 @@ use super::log::{LogFormat, log_to_stderr};
 use super::out::say;
 use super::provenance::ProvenanceArgs;
 use super::show::{brief, table};
-use super::{CliError, Connected};
+use super::{CliError, Connected, Home};
 use crate::aws::{Class, Connection, Service};
 use crate::engine::Config;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::{Clock, SecretRef, condition_type, secret_references};
 use crate::sandbox::{Behaviour, Fault, Load, Sandbox};
+use crate::server::Access;
 use serde::Deserialize;
 
 #[derive(Debug, Args)]
@@ -137,14 +138,16 @@ async fn with_daemon(
 ) -> Result<(), CliError> {
     // Pages are those of the network.
     let connection = Connection { web: None, ..sandbox.connection() };
-    let connected = Connected::through(&connection, table_name, Clock::system(), None).await?;
+    let home = Home { table: table_name.to_owned(), region: None, keys: None };
+    let connected = Connected::through(&connection, &home, Clock::system(), None).await?;
     let set = samples(args)?;
     connected.store.init().await?;
     prepare(&connected, &set).await?;
     apply_set(&connected, &set, &ProvenanceArgs::default()).await?;
     let config = Config::new(lease_owner(None), rand::random());
     let engine_stop = stop.child_token();
-    let daemon = Daemon::start(&connection, table_name, args.http, config, engine_stop).await?;
+    let http = (args.http, Access::default());
+    let daemon = Daemon::start(&connection, &home, http, config, engine_stop).await?;
     say!("daemon on http://{}\n", args.http);
     let mut account = Account::new(&connected, &set);
     let told = async {

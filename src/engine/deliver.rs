@@ -221,7 +221,8 @@ impl Engine {
                     let state =
                         object_state(id, wanted.generation, status, is_changed, order, began_at);
                     let shifting = if is_changed { shifting(wanted) } else { Shifting::default() };
-                    ObjectState { shifting, ..state }
+                    let is_optional = e.spec.tolerates_optional() && wanted.object.is_optional();
+                    ObjectState { shifting, is_optional, ..state }
                 })
                 .collect();
             let watched = e.watched();

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::lease::{LeaseEnd, Moment};
 use crate::aws::{AwsError, Class, Service};
+use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
 use crate::store::{
     Head, Lease, ReconcileRequest, Release, Renewal, Rollout, StatusRecord, Store, StoreError,
@@ -174,13 +175,27 @@ impl Follower {
         Moment::now(self.store.clock())
     }
 
-    /// Reads a moved head's release; only objects that are new to this daemon are fetched.
-    pub async fn load(&self, name: &str, head: Head) -> Result<News, StoreError> {
+    /// Reads a moved head's release; only objects that are new to this daemon are fetched. A release that has to be
+    /// signed, by what was followed until now or by its own Environment, is taken only from somebody with a key.
+    pub async fn load(&self, name: &str, head: Head, is_signed: bool) -> Result<News, StoreError> {
         let release = self.store.current(&head).await?;
+        if is_signed {
+            self.store.check_signature(name, &release).await?;
+        }
         let kept = release.objects.iter().map(|e| e.digest.clone());
         let left = release.left.iter().map(|l| l.digest.clone());
         self.fetch(name, &kept.chain(left).collect()).await?;
+        if !is_signed && self.asks_for_signature(&release) {
+            self.store.check_signature(name, &release).await?;
+        }
         Ok(News::Loaded { head, release: Box::new(release) })
+    }
+
+    fn asks_for_signature(&self, release: &Release) -> bool {
+        let mut entries = release.objects.iter();
+        let environment = entries.find(|entry| entry.kind == environment::NAME);
+        let object = environment.and_then(|entry| self.objects.get(&entry.digest));
+        Store::requires_signature(object.as_deref().into_iter())
     }
 
     /// Fetches while nobody else renews the lease.

@@ -44,6 +44,8 @@ pub fn publish(
                 }
             }
         }
+        let degraded = i64::try_from(environment.degraded().count()).unwrap_or(i64::MAX);
+        metrics.degraded.with_label_values(&[&**name]).set(degraded);
         metrics.unwell.publish(name, environment, objects_max);
         for kind in crate::kinds::kinds() {
             let of_kind = || environment.objects.keys().filter(|id| *id.kind == *kind.name());

@@ -95,7 +95,7 @@ impl Engine {
 }
 
 /// Asks where the environment lives, and nowhere else: a probe or a hook in another account would be somebody's.
-async fn in_its_account(
+pub(super) async fn in_its_account(
     cx: &Context,
     target: &Target,
     question: &Question,

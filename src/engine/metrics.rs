@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
+use super::probing::ProbeMetrics;
 use super::recovery_metrics::RecoveryMetrics;
 use super::rollout_metrics::RolloutMetrics;
 use super::unwell::Unwell;
@@ -46,6 +47,8 @@ pub struct EngineMetrics {
     pub oldest_drift: GaugeVec,
     pub released: GaugeVec,
     pub recovery: RecoveryMetrics,
+    pub probes: ProbeMetrics,
+    pub degraded: IntGaugeVec,
     pub rollout: RolloutMetrics,
     pub notifications: IntCounterVec,
     pub lease_held: IntGaugeVec,
@@ -198,6 +201,12 @@ impl EngineMetrics {
                 "Failed reads and writes of the store",
             )?,
             recovery: RecoveryMetrics::register(registry)?,
+            probes: ProbeMetrics::register(registry)?,
+            degraded: gauges(
+                "trueup_environment_degraded",
+                "Optional objects of the environment that are not ready",
+                &["environment"],
+            )?,
             unwell: Unwell::register(registry)?,
             queue_by_environment: gauges(
                 "trueup_queue_depth",
@@ -235,6 +244,7 @@ impl EngineMetrics {
         registry.register(Box::new(m.oldest_observation))?;
         registry.register(Box::new(m.oldest_drift))?;
         registry.register(Box::new(m.released))?;
+        registry.register(Box::new(m.degraded))?;
         registry.register(Box::new(m.notifications))?;
         registry.register(Box::new(m.lease_held))?;
         registry.register(Box::new(m.members))?;
@@ -288,6 +298,7 @@ impl EngineMetrics {
                 let _ = gauge.remove_label_values(&[name, kind.name()]);
             }
         }
+        let _ = self.degraded.remove_label_values(&[name]);
         self.unwell.forget(name);
         self.recovery.forget(name);
         self.rollout.forget(name);

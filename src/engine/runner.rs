@@ -44,6 +44,8 @@ pub struct Config {
     pub drain_for: Duration,
     /// An environment with more objects shows none of them in the metrics.
     pub object_metrics_max: usize,
+    /// Takes signed releases only, whatever their Environments say.
+    pub requires_signature: bool,
     /// Names this daemon among others: no two processes have the same.
     pub owner: String,
     /// Seeds all jitter.
@@ -59,6 +61,7 @@ impl Config {
             pass_timeout: Duration::from_secs(300),
             drain_for: Duration::from_secs(20),
             object_metrics_max: 5_000,
+            requires_signature: false,
             owner: owner.into(),
             seed,
         }

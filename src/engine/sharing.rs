@@ -271,6 +271,7 @@ impl Engine {
         // Whoever takes over plans anew.
         self.environment(name).outbox = Outbox::default();
         self.environment(name).listening = Listening::default();
+        self.forget_probes(name);
         self.cx.metrics.forget_environment(name);
         self.cx.metrics.lease_held.with_label_values(&[&**name]).set(0);
     }

@@ -9,6 +9,7 @@ use super::backoff::{Backoff, FAILING, WAITING};
 use super::backup_schedule::BackupSchedule;
 use super::deliver::Outbox;
 use super::listen::Listening;
+use super::probing::Probing;
 use super::promote::NextPromotion;
 use super::rng::Rng;
 
@@ -65,6 +66,9 @@ pub(super) struct TrackedEnvironment {
     pub listening: Listening,
     pub next_promotion: NextPromotion,
     pub backup_schedule: BackupSchedule,
+    pub probing: Probing,
+    /// The release that was loaded last takes only signed ones after it.
+    pub requires_signature: bool,
     /// The newest release of which it was told that it waits for an approval.
     pub told_waiting: Option<u64>,
 }

@@ -16,6 +16,7 @@ use super::gauges::publish;
 use super::listen::Heard;
 use super::metrics::ENVIRONMENTS_MAX;
 use super::pass::Context;
+use super::probing::Probed;
 use super::promote::Tried;
 use super::queue::Priority;
 use super::release::{Collected, MoveError, collect_garbage, garbage};
@@ -69,6 +70,10 @@ pub(super) enum Answer {
     Heard(Heard),
     /// A promotion was tried.
     Promoted(Tried),
+    /// A page was probed.
+    Probed(Probed),
+    /// The store was told of an environment's health; `false` where it could not be.
+    HealthTold(Arc<str>, bool),
     /// Something was told to the store, and nobody waits for it.
     Told,
 }
@@ -170,6 +175,8 @@ impl Engine {
             Answer::Delivered(delivered) => self.delivered(delivered),
             Answer::Heard(heard) => self.heard(heard),
             Answer::Promoted(tried) => self.tried_to_promote(tried),
+            Answer::Probed(probed) => self.probed(probed),
+            Answer::HealthTold(name, is_recorded) => self.told_health(&name, is_recorded),
             Answer::Told => {}
         }
     }
@@ -239,6 +246,7 @@ impl Engine {
         for name in self.world.environments.keys().cloned().collect::<Vec<_>>() {
             self.collect_when_due(&name);
             self.run_backups(&name);
+            self.probe(&name);
         }
         self.deliver_all();
         self.promote_all(&current);
@@ -316,8 +324,11 @@ impl Engine {
     fn ask_for_release(&mut self, name: Arc<str>, epoch: u64, head: Head) {
         if self.asked.releases.insert(Arc::clone(&name)) {
             let follower = self.follower();
+            // What was followed last decides who may change it, whatever comes says.
+            let is_signed =
+                self.config.requires_signature || self.environment(&name).requires_signature;
             self.asked.tasks.spawn(async move {
-                let news = follower.load(&name, head).await;
+                let news = follower.load(&name, head, is_signed).await;
                 Answer::Release(Followed { environment: name, epoch: Some(epoch), news })
             });
         }
@@ -478,6 +489,7 @@ impl Engine {
         let changed = environment.load(head, release, &self.objects)?;
         info!(environment = %name, release = release.number, changed = changed.len(), "release loaded");
         let (spec, commit) = (Arc::clone(&environment.spec), environment.commit.clone());
+        self.environment(name).requires_signature = spec.require_signature == Some(true);
         let told = spec.notifications.as_deref().unwrap_or_default();
         self.notifier.follow(name, told, spec.target(), (release.number, &commit));
         self.environment(name).troubled.reset();

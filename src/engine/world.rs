@@ -11,7 +11,9 @@ use super::follow::Objects;
 use super::lease::LeaseEnd;
 use crate::aws::Target;
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::model::{Object, ObjectFieldRef, ObjectId, ObjectKey, object_references};
+use crate::model::{
+    Object, ObjectFieldRef, ObjectId, ObjectKey, condition_type, object_references,
+};
 use crate::store::{Head, Lease, Release, Rollout, StatusRecord, StoreError};
 
 /// An object as the current release has it.
@@ -179,6 +181,16 @@ impl EnvironmentState {
         let request = self.head.reconcile.as_ref()?;
         let is_meant = request.object.as_ref().is_none_or(|object| *object == id.to_string());
         is_meant.then_some(request.at)
+    }
+
+    /// Objects that the environment does without, at present.
+    pub fn degraded(&self) -> impl Iterator<Item = &ObjectId> {
+        let is_ready = |id: &ObjectId| {
+            let status = self.statuses.get(id);
+            status.is_some_and(|status| status.conditions.is_true(condition_type::READY))
+        };
+        let optional = self.objects.iter().filter(|(_, wanted)| wanted.object.is_optional());
+        optional.map(|(id, _)| id).filter(move |id| !is_ready(id))
     }
 
     pub fn dependents(&self, id: &ObjectId) -> impl Iterator<Item = &ObjectId> {

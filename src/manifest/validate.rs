@@ -165,12 +165,13 @@ fn aws_name(kind: &dyn AnyKind, object: &Object) -> String {
 }
 
 fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
-    const KNOWN: [&str; 5] = [
+    const KNOWN: [&str; 6] = [
         annotation::ADOPT,
         annotation::ADOPT_FROM,
         annotation::SUSPEND,
         annotation::ALLOW_REPLACE,
         annotation::LAST_BACKUP,
+        annotation::CRITICALITY,
     ];
     let mut problems = Vec::new();
     for (name, value) in &object.metadata.annotations {
@@ -198,6 +199,11 @@ fn check_annotations(set: &Set, index: usize, object: &Object) -> Vec<Problem> {
                 problem.help =
                     Some("it is the value of the resource's tag trueup.dev/uid".to_owned());
                 problems.push(problem);
+            }
+        } else if name == annotation::CRITICALITY {
+            if value != "optional" && value != "required" {
+                let title = format!("`{name}` is \"optional\" or \"required\"");
+                problems.push(set.problem(index, &pointer, title));
             }
         } else if value != "true" && value != "false" {
             let title = format!("`{name}` is \"true\" or \"false\"");

@@ -14,6 +14,10 @@ pub mod condition_type {
     pub const STALLED: &str = "Stalled";
     /// False lists the fields in which the live resource differs from the declared one.
     pub const SYNCED: &str = "Synced";
+    /// Of an environment: its pages answer as they have to.
+    pub const HEALTHY: &str = "Healthy";
+    /// Of an environment: it does without objects that it marks as optional.
+    pub const DEGRADED: &str = "Degraded";
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -23,6 +23,8 @@ pub mod annotation {
     pub const SUSPEND: &str = "trueup.dev/suspend";
     /// `"false"`: a table that leaves an environment with `spec.recovery` is deleted without a last backup.
     pub const LAST_BACKUP: &str = "trueup.dev/last-backup";
+    /// `"optional"`: where the object fails, its environment is degraded, and its release does not fail.
+    pub const CRITICALITY: &str = "trueup.dev/criticality";
     /// `"true"`: a change that AWS cannot make in place may delete and create the resource
     /// again. Never honoured for tables and buckets: data is not replaced.
     pub const ALLOW_REPLACE: &str = "trueup.dev/allow-replace";
@@ -114,6 +116,11 @@ impl Object {
     /// The manifest says no to what an annotation switches.
     pub fn denies(&self, annotation: &str) -> bool {
         self.metadata.annotations.get(annotation).map(String::as_str) == Some("false")
+    }
+
+    /// Its environment does without it where it fails.
+    pub fn is_optional(&self) -> bool {
+        self.metadata.annotations.get(annotation::CRITICALITY).is_some_and(|c| c == "optional")
     }
 
     /// The object's content address. Nothing that the store adds takes part in it.

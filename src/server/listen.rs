@@ -10,11 +10,14 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
+
+use super::access::Tls;
 
 /// Open connections: probes and scrapers need a handful.
 const CONNECTIONS_MAX: usize = 64;
@@ -29,7 +32,12 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` is cancelled, and then what is being answered.
-pub(super) async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    mut tls: Option<Tls>,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -51,7 +59,17 @@ pub(super) async fn serve(listener: TcpListener, app: Router, stop: Cancellation
                 oldest.abort();
             }
         }
-        let answered = connections.spawn(answer(stream, app.clone(), stop.clone()));
+        let (app, stop) = (app.clone(), stop.clone());
+        let answered = match tls.as_mut().map(Tls::acceptor) {
+            None => connections.spawn(answer(stream, app, stop)),
+            Some(acceptor) => connections.spawn(async move {
+                match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => answer(stream, app, stop).await,
+                    Ok(Err(error)) => debug!(%error, "a client did not agree on TLS"),
+                    Err(_) => debug!("a client took too long to agree on TLS"),
+                }
+            }),
+        };
         open.push_back(answered.abort_handle());
     }
     connections.close();
@@ -59,7 +77,7 @@ pub(super) async fn serve(listener: TcpListener, app: Router, stop: Cancellation
 }
 
 /// Answers the requests of one connection.
-async fn answer(stream: TcpStream, app: Router, stop: CancellationToken) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, app: Router, stop: CancellationToken) {
     let service = TowerToHyperService::new(app);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -86,13 +104,14 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn served() -> (std::net::SocketAddr, CancellationToken) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let app = Router::new().route("/livez", get(|| async { "ok" }));
-        tokio::spawn(serve(listener, app, stop.clone()));
+        tokio::spawn(serve(listener, app, None, stop.clone()));
         (address, stop)
     }
 

@@ -40,6 +40,16 @@ pub enum StoreError {
     Missing { what: String },
     #[error("{what} is damaged: {how}; restore it from a backup of the table")]
     Damaged { what: String, how: String },
+    #[error(
+        "release {number} of {environment} is not taken: {why}. Apply it with --signing-key-file, or find out who \
+         writes the table"
+    )]
+    Unsigned { environment: String, number: u64, why: String },
+    #[error(
+        "{environment} takes signed releases only (`requireSignature`), and there is no key; nothing was recorded. \
+         Give the file with --signing-key-file"
+    )]
+    NoKey { environment: String },
     #[error(transparent)]
     Aws(AwsError),
 }
@@ -54,6 +64,7 @@ impl StoreError {
                 | Self::Missing { .. }
                 | Self::Damaged { .. }
                 | Self::NoSuchRelease { .. }
+                | Self::Unsigned { .. }
         )
     }
 

@@ -32,6 +32,7 @@ mod error;
 mod event;
 mod flap_guard;
 mod head;
+mod health;
 mod item;
 mod lease;
 mod member;
@@ -39,6 +40,7 @@ mod record;
 mod recovery;
 mod release;
 mod rollout;
+mod signature;
 mod source;
 mod status;
 mod table;
@@ -49,11 +51,13 @@ pub use error::StoreError;
 pub use event::{EventKind, EventRecord};
 pub use flap_guard::{CarriedOut, FlapGuard};
 pub use head::{Decision, DecisionRequest, Head, Hold, Quarantine, ReconcileRequest};
+pub use health::{HealthRecord, PageHealth};
 pub use lease::{Lease, Renewal};
 pub use member::Member;
 pub use recovery::{BegunBackup, Recoveries, Rehydration};
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
+pub use signature::{KeysError, SigningKeys};
 pub use status::{Phase, StatusRecord, Statuses};
 pub use transfer::Export;
 pub use verify::{Finding, Mend, Verified};
@@ -70,11 +74,13 @@ pub struct Store {
     session: Session,
     table: String,
     clock: Clock,
+    /// What releases are signed with.
+    keys: Option<SigningKeys>,
 }
 
 impl Store {
     pub fn new(session: Session, table: impl Into<String>, clock: Clock) -> Self {
-        Self { session, table: table.into(), clock }
+        Self { session, table: table.into(), clock, keys: None }
     }
 
     pub fn table(&self) -> &str {

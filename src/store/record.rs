@@ -89,8 +89,13 @@ impl Store {
         approved_by: &str,
         holds: &[Hold],
     ) -> Result<Release, StoreError> {
+        if proposed.signature.is_some() {
+            // Who approves signs what they saw, and no forgery of it.
+            self.check_signature(&head.environment, &proposed).await?;
+        }
         let (approved_by, created_at) = (Some(approved_by.to_owned()), self.clock.now());
         let release = Release { approved_by, created_at, ..proposed }.sealed();
+        let release = self.signed(&head.environment, release).await?;
         let moved = moved_to(&head.environment, Some(head), &release, holds);
         self.move_head(&head.environment, &in_pages(&release), &moved, Some(head)).await?;
         Ok(release)
@@ -111,7 +116,11 @@ impl Store {
         })?;
         let carried = before.iter().flat_map(|release| &release.left).map(Left::id).collect();
         let remaining = self.with_status(environment, &carried).await?;
-        Ok(assemble(number, before, new, &remaining, self.clock.now()))
+        if self.keys.is_none() && Self::requires_signature(new.objects.iter()) {
+            return Err(StoreError::NoKey { environment: environment.to_owned() });
+        }
+        let release = assemble(number, before, new, &remaining, self.clock.now());
+        self.signed(environment, release).await
     }
 
     /// Writes the objects and pages that the store does not have, and returns the release as its
@@ -352,6 +361,7 @@ fn assemble(
         left: left(number, before, new, remaining, now),
         left_pages: Vec::new(),
         seal: String::new(),
+        signature: None,
     }
     .sealed()
 }

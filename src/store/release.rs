@@ -122,6 +122,9 @@ pub struct Release {
     pub left_pages: Vec<String>,
     /// The digest of all the rest, with both lists whole: what was lost or altered is no release.
     pub seal: String,
+    /// By somebody with a key, over the seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl Release {
@@ -132,7 +135,7 @@ impl Release {
 
     fn seal_of(&self) -> String {
         let (pages, left_pages) = (Vec::new(), Vec::new());
-        digest_of(&Self { pages, left_pages, seal: String::new(), ..self.clone() })
+        digest_of(&Self { pages, left_pages, seal: String::new(), signature: None, ..self.clone() })
     }
 
     /// The release, if its list is what its digest says.
@@ -172,6 +175,7 @@ impl Release {
             left: Vec::new(),
             left_pages: Vec::new(),
             seal: String::new(),
+            signature: None,
         }
     }
 }

@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::head::{HEADS, Head};
+use super::health::HEALTH;
 use super::item::{Item, item, read};
 use super::recovery::RECOVERY;
 use super::release::{
-    Page, Release, SpecItem, object_of, page_key, partition, release_key, spec_key,
+    Page, RELEASE_PREFIX, Release, SpecItem, object_of, page_key, partition, release_key, spec_key,
 };
 use super::source::SOURCE_PREFIX;
 use super::{Finding, Mend, Phase, Rollout, StatusRecord, Store, StoreError, Verified};
@@ -55,7 +56,7 @@ impl Store {
             }
             let mut lines = vec![line(item(HEADS, environment, &now)?)?];
             for (sk, record) in records {
-                if !sk.starts_with(SOURCE_PREFIX) && sk != RECOVERY {
+                if !sk.starts_with(SOURCE_PREFIX) && sk != RECOVERY && sk != HEALTH {
                     lines.push(line(record)?);
                 }
             }
@@ -122,7 +123,12 @@ impl Store {
             )));
         }
         let items = items.into_iter().map(|item| restarted(environment, item, empty));
-        self.put_all(items.collect::<Result<_, _>>()?).await?;
+        let mut items = items.collect::<Result<Vec<_>, _>>()?;
+        // A signature is of one store: who builds the environment again signs for it.
+        for item in items.iter_mut().filter(|item| is_release(item)) {
+            *item = self.signed_again(environment, std::mem::take(item)).await?;
+        }
+        self.put_all(items).await?;
         // Who has an environment built again wants it to be written to.
         let pointed = Head { suspended: false, ..read::<Head>(head)? };
         let head = item(HEADS, environment, &pointed)?;
@@ -164,6 +170,10 @@ fn is_under(item: &Item, pk: &str, sk: &str) -> bool {
         item.get(field).and_then(|v| v.as_s().ok()).is_some_and(|v| v == text)
     };
     is("pk", pk) && is("sk", sk)
+}
+
+fn is_release(item: &Item) -> bool {
+    item.get("sk").and_then(|sk| sk.as_s().ok()).is_some_and(|sk| sk.starts_with(RELEASE_PREFIX))
 }
 
 /// A record as DynamoDB writes it, with its attributes in order.
@@ -208,6 +218,12 @@ fn restarted(
 }
 
 impl Store {
+    async fn signed_again(&self, environment: &str, record: Item) -> Result<Item, StoreError> {
+        let release: Release = read(record)?;
+        let sk = release_key(release.number);
+        item(&partition(environment), &sk, &self.signed(environment, release).await?)
+    }
+
     /// Puts what was taken out into a scratch table, checks every record there as the daemon reads it, and deletes the
     /// table again.
     pub async fn in_scratch(

@@ -19,7 +19,7 @@ use trueup::manifest::{Problems, Scope, Set, Source, Sources, load};
 use trueup::model::{Clock, ConditionStatus, Object, ObjectId, condition_type};
 use trueup::sandbox::{Behaviour, Call, REGION, Sandbox};
 use trueup::store::{
-    Cause, Entry, EventRecord, NewRelease, Release, StatusRecord, Store, StoreError,
+    Cause, Entry, EventRecord, NewRelease, Release, SigningKeys, StatusRecord, Store, StoreError,
 };
 
 use crate::kit::ungranted;
@@ -50,6 +50,8 @@ pub struct Harness {
     pub watch_every: Duration,
     /// How long the leases of a daemon that is started last.
     pub lease_for: Duration,
+    /// What daemons check releases by.
+    pub keys: Option<SigningKeys>,
 }
 
 /// One daemon. Dropped, it ends as by SIGKILL.
@@ -124,6 +126,7 @@ impl Harness {
             daemons: 0,
             watch_every: Duration::from_secs(1),
             lease_for: LEASE_DURATION,
+            keys: None,
         }
     }
 
@@ -148,12 +151,13 @@ impl Harness {
         let (metrics, seen) = (EngineMetrics::register(&registry).unwrap(), health.clone());
         let clock = Clock::starting_at(self.store.clock().now() + ahead);
         let connection = self.sandbox.connection_as(caller);
+        let keys = self.keys.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             // A process of its own has sessions of its own.
             let sessions = Sessions::new(&connection, clock, None).await;
-            let store = Store::new(sessions.home().await.unwrap(), TABLE, clock);
+            let store = Store::new(sessions.home().await.unwrap(), TABLE, clock).with_keys(keys);
             let open = || {
                 let (config, store) = (config.clone(), store.clone());
                 Engine::new(config, store, sessions.clone(), metrics.clone(), seen.clone())

@@ -146,7 +146,11 @@ fn metrics(expression: &str) -> BTreeSet<String> {
 fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
     let folder = tempfile::tempdir().unwrap();
     let recovery = "recovery: { rpo: 24h, backups: { bucket: artifacts, prefix: vault/, schedule: \"0 * * * *\" } }";
-    let quick = format!("reconcile: {{ interval: 1s }}\n  {recovery}");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The page that is probed is the daemon's own.
+    let health =
+        format!("health: {{ interval: 5s, probes: [{{ url: \"http://{port}/livez\" }}] }}");
+    let quick = format!("reconcile: {{ interval: 1s }}\n  {recovery}\n  {health}");
     let manifests = MANIFESTS.replace("reconcile: { interval: 10s }", &quick);
     assert_ne!(manifests, MANIFESTS);
     let manifests = shop_folder(folder.path(), &manifests);
@@ -156,7 +160,6 @@ fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
     for fault in ["s3:PutBucketVersioning=denied", "dynamodb:DescribeTable=throttle*2"] {
         aws.sandbox.faults().inject(fault.parse::<Fault>().unwrap().of("a"));
     }
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let daemon = aws.replica_on("a", &port.to_string(), &[]);
     let Some(prometheus) = Prometheus::of(&format!("http://{port}")) else { return };
     prometheus.until("an object waits", "trueup_object_condition{condition=\"Stalled\"}");
@@ -173,6 +176,10 @@ fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
         prometheus.until("repairs are summed up", &record);
     }
     prometheus.until("the recovery is measured", "trueup_recovery_objectives_met");
+    prometheus.until("its page is probed", "trueup_environment_healthy == 1");
+    let jsonpath = "jsonpath={.items[0].conditions[0].type}={.items[0].conditions[0].status}";
+    let health = aws.trueup(&["get", "health", "-o", jsonpath]);
+    assert_eq!(String::from_utf8_lossy(&health.stdout).trim(), "Healthy=True");
     prometheus.until("calls were throttled", "trueup_aws_throttles_total > 0");
     prometheus.until("a rate can be taken", "rate(trueup_aws_requests_total[1m]) > 0");
     let mut missing = BTreeSet::new();

@@ -342,7 +342,8 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
     if let Some((reason, message)) = failed_by_signals(rollout, seen, asks) {
         return fail(rollout, reason, message, seen.policy, now);
     }
-    let counted = || seen.objects.iter().filter(|object| !object.was_unwell);
+    let is_late = now >= later(rollout.deadline, longest_answer(asks));
+    let counted = || seen.objects.iter().filter(|object| !object.is_left_out(is_late));
     let since = rollout.stages.last().map_or(now, |passed| passed.since);
     let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
     let failed: Vec<_> =
@@ -426,13 +427,10 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
 
 /// Not everything is ready: that is all right until the deadline, and for a person to know.
 fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp) {
-    let open: Vec<_> = seen
-        .objects
-        .iter()
-        .filter(|object| !object.was_unwell && object.progress != Progress::Ready)
-        .collect();
-    let asking: Vec<_> =
-        open.iter().copied().filter(|o| matches!(o.progress, Progress::Asks(_))).collect();
+    let is_open = |o: &&ObjectState| !o.is_left_out(false) && o.progress != Progress::Ready;
+    let open: Vec<_> = seen.objects.iter().filter(is_open).collect();
+    let is_asking = |o: &&ObjectState| matches!(o.progress, Progress::Asks(_)) && !o.is_optional;
+    let asking: Vec<_> = open.iter().copied().filter(is_asking).collect();
     if !asking.is_empty() {
         return stop(rollout, "ConfirmationNeeded", named(&asking), now);
     }
@@ -440,6 +438,7 @@ fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Ti
     if is_restoring || now < later(rollout.deadline, longest_answer(asks)) {
         return;
     }
+    let open: Vec<_> = open.into_iter().filter(|object| !object.is_optional).collect();
     let unknown = unknown(seen, asks);
     if !unknown.is_empty() {
         return stop(rollout, "SignalsUnreadable", unknown.join("; "), now);

@@ -52,7 +52,18 @@ pub struct ObjectState {
     pub next_version: Option<ReadyVersion>,
     /// AWS restores its data, for as long as that takes.
     pub is_restoring: bool,
+    /// The release succeeds without it where it fails.
+    pub is_optional: bool,
     pub progress: Progress,
+}
+
+impl ObjectState {
+    /// It does not count for the release: it was so before, or is optional and failed, or comes too late.
+    pub fn is_left_out(&self, is_late: bool) -> bool {
+        let is_failed = matches!(self.progress, Progress::Failed(_));
+        let is_missed = is_late && !self.is_restoring && self.progress != Progress::Ready;
+        self.was_unwell || self.is_optional && (is_failed || is_missed)
+    }
 }
 
 #[cfg(test)]
@@ -69,6 +80,7 @@ impl ObjectState {
             aws_name: "shop-api".to_owned(),
             next_version: None,
             is_restoring: false,
+            is_optional: false,
             progress,
         }
     }
@@ -102,6 +114,7 @@ pub fn object_state(
             .filter(|status| status.observed_generation >= generation)
             .and_then(|status| status.next_version.clone()),
         is_restoring: status.is_some_and(|status| status.source.is_some()),
+        is_optional: false,
         progress: progress(generation, status),
     }
 }

@@ -105,10 +105,12 @@ pub(super) fn named(objects: &[&ObjectState]) -> String {
 
 /// Objects that do not count, for the message of a success.
 pub(super) fn left_out(objects: &[ObjectState]) -> String {
-    let unwell: Vec<_> =
-        objects.iter().filter(|o| o.was_unwell && o.progress != Progress::Ready).collect();
-    if unwell.is_empty() {
-        return String::new();
-    }
-    format!("not counted, as it was so before: {}", named(&unwell))
+    let open = || objects.iter().filter(|object| object.progress != Progress::Ready);
+    let unwell: Vec<_> = open().filter(|object| object.was_unwell).collect();
+    let optional: Vec<_> =
+        open().filter(|object| !object.was_unwell && object.is_optional).collect();
+    let told = [("not counted, as it was so before", unwell), ("degraded, without", optional)];
+    let told = told.iter().filter(|(_, objects)| !objects.is_empty());
+    let told = told.map(|(what, objects)| format!("{what}: {}", named(objects)));
+    told.collect::<Vec<_>>().join("; ")
 }

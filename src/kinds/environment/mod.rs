@@ -2,11 +2,13 @@
 //!
 //! It stands for no AWS resource: it is read by the engine, never planned for.
 
+mod health;
 mod notifications;
 mod promotion;
 mod recovery;
 mod windows;
 
+pub use health::{HealthPolicy, HttpCheck};
 pub use notifications::{GitHub, Notification, SlackChannel, Topic, Webhook};
 pub use promotion::{Approval, Promotion};
 pub use recovery::{BackupPolicy, RPO_MIN, RTO_MIN, Recovery};
@@ -24,7 +26,7 @@ use serde_json::Value;
 use crate::aws::{Target, tags};
 use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
-use crate::signals::{Call, CallTarget, Expected};
+use crate::signals::Call;
 
 pub const NAME: &str = "Environment";
 
@@ -65,6 +67,8 @@ pub struct EnvironmentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// Who is told of releases, drift and trouble. At most 10.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +85,10 @@ pub struct EnvironmentSpec {
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected: Option<bool>,
+    /// Nothing is done but what a release says that somebody with a signing key has made: who can only write the
+    /// table changes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_signature: Option<bool>,
     /// Tags of every resource of the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 20))]
@@ -169,6 +177,19 @@ pub struct RolloutPolicy {
     #[schemars(length(max = 10))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub checks: Option<Vec<HttpCheck>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_objects: Option<OptionalObjects>,
+}
+
+/// What a release does with objects that carry the annotation `trueup.dev/criticality: optional` and fail, or are not
+/// ready at its deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OptionalObjects {
+    /// It succeeds without them; the environment is `Degraded`.
+    #[default]
+    Tolerate,
+    /// They fail it, as every other object does.
+    Require,
 }
 
 /// What an alarm that cannot be read means, or one that does not exist.
@@ -180,28 +201,6 @@ pub enum UnreadableAlarms {
     /// Nothing: the release goes on.
     Ignore,
 }
-
-/// A page, and what it has to answer. It fails a release when it fails three times in a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpCheck {
-    #[schemars(regex(pattern = r"^https?://\S+$"), length(max = 2000))]
-    pub url: String,
-    /// The status; any of 200 to 299 where it is not given. Redirects are not followed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 100, max = 599))]
-    pub status: Option<u16>,
-    /// A text in the first MiB of the body. `{commit}` stands for the commit that the release was applied from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1000))]
-    pub contains: Option<String>,
-    /// How long it may take, as `10s`, which it is where it is not given; 1s to 60s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<String>,
-}
-
-const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-const CHECK_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RollbackPolicy {
@@ -272,25 +271,21 @@ impl EnvironmentSpec {
         policy.unwrap_or_default() == UnreadableAlarms::Wait
     }
 
-    /// The checks of a release.
+    /// The pages that a release has to leave well: its own checks, and what is probed all the time.
     pub fn checks(&self, commit: &str) -> Vec<Call> {
         let checks = self.rollout.iter().filter_map(|rollout| rollout.checks.as_deref()).flatten();
-        let filled = |text: &String| text.replace("{commit}", commit);
-        checks
-            .map(|check| Call {
-                target: CallTarget::Page { url: check.url.clone(), body: None },
-                expected: Expected {
-                    status: check.status,
-                    contains: check.contains.as_ref().map(filled),
-                    matches: Vec::new(),
-                },
-                timeout: check
-                    .timeout
-                    .as_deref()
-                    .and_then(|text| parse_duration(text).ok())
-                    .unwrap_or(CHECK_TIMEOUT_DEFAULT),
-            })
-            .collect()
+        checks.map(|check| check.call(commit)).chain(self.probes()).collect()
+    }
+
+    /// What is probed all the time.
+    pub fn probes(&self) -> Vec<Call> {
+        self.health.iter().flat_map(|health| health.calls(self.urls.as_ref())).collect()
+    }
+
+    /// What an object that is marked as optional means to a release.
+    pub fn tolerates_optional(&self) -> bool {
+        let policy = self.rollout.as_ref().and_then(|rollout| rollout.optional_objects);
+        policy.unwrap_or_default() == OptionalObjects::Tolerate
     }
 
     /// How many resources a release may delete at once, where the environment has so many objects.
@@ -353,16 +348,15 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
         }
     }
     problems.extend(spec.recovery.iter().flat_map(Recovery::problems));
-    problems.extend(rollout.checks.iter().flatten().enumerate().filter_map(|(i, check)| {
-        let at = format!("rollout.checks[{i}].timeout");
-        match parse_duration(check.timeout.as_deref()?) {
-            Err(message) => Some(SpecProblem::new(at, message)),
-            Ok(timeout) if timeout < INTERVAL_MIN || timeout > CHECK_TIMEOUT_MAX => {
-                Some(SpecProblem::new(at, "a check takes 1s to 60s"))
-            }
-            Ok(_) => None,
-        }
-    }));
+    problems.extend(
+        rollout
+            .checks
+            .iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(i, check)| check.problem(&format!("rollout.checks[{i}]"))),
+    );
+    problems.extend(spec.health.iter().flat_map(|health| health.problems(spec.urls.as_ref())));
     problems.extend(notifications::validate(spec.notifications.as_deref().unwrap_or_default()));
     problems.extend(spec.windows.iter().flat_map(windows::validate));
     problems.extend(spec.promotion.iter().flat_map(promotion::validate));

@@ -1,0 +1,191 @@
+//! `trueup get health`: whether environments work, and what they do without.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::get::{Row, environment_rows};
+use super::out::{note, say};
+use super::show::{self, Output, age, table};
+use super::{CliError, Connected};
+use crate::kinds::environment::{self, EnvironmentSpec};
+use crate::model::{ConditionStatus, condition_type};
+use crate::store::{Head, HealthRecord};
+
+/// The word that stands where an environment's name would.
+pub(super) const HEALTH: &str = "health";
+
+/// How an environment is, in its two conditions.
+struct Health {
+    environment: String,
+    /// Pages are probed.
+    is_probed: bool,
+    /// A daemon is at it: what it said last still counts.
+    is_followed: bool,
+    record: HealthRecord,
+    /// Optional objects that are not ready, with why.
+    missing: Vec<String>,
+    optional: usize,
+}
+
+pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), CliError> {
+    let mut rows = Vec::new();
+    for (environment, head) in connected.store.heads_and_lost().await? {
+        let found = match head {
+            Ok(head) => of_environment(connected, &head).await,
+            Err(error) => Err(error.into()),
+        };
+        match found {
+            Ok(health) => rows.push(health),
+            Err(error) => note!("warning: {environment}: {error}"),
+        }
+    }
+    let now = connected.store.clock().now();
+    match output {
+        Output::Json => say!("{}", show::json(&list(&rows))),
+        Output::Yaml => say!("{}", show::yaml(&list(&rows))),
+        Output::JsonPath(template) => say!("{}", template.fill(&list(&rows))),
+        Output::Name => {
+            for row in &rows {
+                say!("{}", row.environment);
+            }
+        }
+        Output::Table | Output::Wide if rows.is_empty() => {
+            note!("nothing found; `trueup apply` records environments");
+        }
+        Output::Table => say!("{}", printed(&rows, now)),
+        Output::Wide => say!("{}\n\n{}", printed(&rows, now), pages(&rows, now)),
+    }
+    Ok(())
+}
+
+async fn of_environment(connected: &Connected, head: &Head) -> Result<Health, CliError> {
+    let name = &head.environment;
+    let rows = environment_rows(connected, head).await?;
+    let release = connected.store.current(head).await?;
+    let digests = release.objects.iter().map(|entry| entry.digest.clone()).collect();
+    let objects = connected.store.objects(name, &digests).await?;
+    let mut spec = EnvironmentSpec::default();
+    let mut optional = BTreeSet::new();
+    for object in objects.values() {
+        if object.kind == environment::NAME {
+            spec = EnvironmentSpec::deserialize(&*object.spec).map_err(|error| {
+                CliError::refused(format!("{name}: its Environment cannot be read: {error}"))
+            })?;
+        } else if object.is_optional() {
+            optional.insert(object.id());
+        }
+    }
+    let is_missing = |row: &&Row| {
+        let is_ready = row.is_current() && row.condition(condition_type::READY) == "True";
+        !row.leaves && optional.contains(&row.entry.id()) && !is_ready
+    };
+    let missing = rows.iter().filter(is_missing);
+    let missing = missing.map(|row| format!("{}: {}", row.entry.id(), row.message())).collect();
+    let is_probed = !spec.probes().is_empty();
+    let record = if is_probed { connected.store.health(name).await? } else { None };
+    Ok(Health {
+        environment: name.clone(),
+        is_probed,
+        is_followed: rows.iter().any(|row| row.is_followed),
+        record: record.unwrap_or_default(),
+        missing,
+        optional: optional.len(),
+    })
+}
+
+impl Health {
+    /// The condition `Healthy`; `None` where nothing is probed.
+    fn healthy(&self) -> Option<(ConditionStatus, &str, &str)> {
+        if !self.is_probed {
+            return None;
+        }
+        if !self.is_followed {
+            return Some((ConditionStatus::Unknown, "NotFollowed", "no daemon probes it"));
+        }
+        let condition = self.record.conditions.get(condition_type::HEALTHY);
+        let unknown = (ConditionStatus::Unknown, "NotProbed", "not probed often enough yet");
+        Some(condition.map_or(unknown, |c| (c.status, c.reason.as_str(), c.message.as_str())))
+    }
+
+    /// The condition `Degraded`; `None` where no object is optional.
+    fn degraded(&self) -> Option<ConditionStatus> {
+        let is_degraded = !self.missing.is_empty();
+        let status = if is_degraded { ConditionStatus::True } else { ConditionStatus::False };
+        (self.optional > 0).then_some(status)
+    }
+
+    fn message(&self) -> String {
+        let unwell = self.healthy().filter(|(status, ..)| *status != ConditionStatus::True);
+        let unwell = unwell.map(|(_, reason, message)| format!("{reason}: {message}"));
+        let missing = self.missing.iter().map(|missing| format!("does without {missing}"));
+        unwell.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn printed(rows: &[Health], now: Timestamp) -> String {
+    let word = |status: Option<ConditionStatus>| match status {
+        Some(status) => format!("{status:?}"),
+        None => "-".to_owned(),
+    };
+    let cells = |row: &Health| {
+        let since = row.record.conditions.get(condition_type::HEALTHY);
+        let since = since.filter(|_| row.is_probed && row.is_followed);
+        vec![
+            row.environment.clone(),
+            word(row.healthy().map(|(status, ..)| status)),
+            since.map_or_else(|| "-".to_owned(), |c| age(c.last_transition_time, now)),
+            word(row.degraded()),
+            row.message(),
+        ]
+    };
+    let header = ["ENVIRONMENT", "HEALTHY", "SINCE", "DEGRADED", "MESSAGE"];
+    table(&header, rows.iter().map(cells).collect())
+}
+
+fn pages(rows: &[Health], now: Timestamp) -> String {
+    let mut cells = Vec::new();
+    for row in rows.iter().filter(|row| row.is_probed && row.is_followed) {
+        for page in &row.record.pages {
+            cells.push(vec![
+                row.environment.clone(),
+                page.url.clone(),
+                format!("{:?}", page.healthy),
+                age(page.since, now),
+                page.message.clone(),
+            ]);
+        }
+    }
+    table(&["ENVIRONMENT", "PAGE", "HEALTHY", "SINCE", "MESSAGE"], cells)
+}
+
+fn list(rows: &[Health]) -> Value {
+    let item = |row: &Health| {
+        let mut conditions = Vec::new();
+        if let Some((status, reason, message)) = row.healthy() {
+            conditions.push(json!({
+                "type": condition_type::HEALTHY,
+                "status": status,
+                "reason": reason,
+                "message": message,
+            }));
+        }
+        if let Some(status) = row.degraded() {
+            let is_degraded = status == ConditionStatus::True;
+            conditions.push(json!({
+                "type": condition_type::DEGRADED,
+                "status": status,
+                "reason": if is_degraded { "OptionalNotReady" } else { "OptionalReady" },
+                "message": row.missing.join("; "),
+            }));
+        }
+        json!({
+            "environment": row.environment,
+            "conditions": conditions,
+            "pages": row.record.pages,
+        })
+    };
+    json!({ "items": rows.iter().map(item).collect::<Vec<_>>() })
+}
