@@ -11,7 +11,7 @@ use prometheus::Registry;
 use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use trueup::aws::{Session, Sessions};
+use trueup::aws::{Connection, Session, Sessions};
 use trueup::engine::{Config, Engine, EngineMetrics, Health, LEASE_DURATION};
 use trueup::kinds::environment::EnvironmentSpec;
 use trueup::manifest::package::package;
@@ -52,6 +52,8 @@ pub struct Harness {
     pub lease_for: Duration,
     /// What daemons check releases by.
     pub keys: Option<SigningKeys>,
+    /// How many times AWS's quotas daemons take.
+    pub quota_scale: Option<f64>,
 }
 
 /// One daemon. Dropped, it ends as by SIGKILL.
@@ -127,6 +129,7 @@ impl Harness {
             watch_every: Duration::from_secs(1),
             lease_for: LEASE_DURATION,
             keys: None,
+            quota_scale: None,
         }
     }
 
@@ -150,7 +153,8 @@ impl Harness {
         let (registry, health) = (Registry::new(), Health::default());
         let (metrics, seen) = (EngineMetrics::register(&registry).unwrap(), health.clone());
         let clock = Clock::starting_at(self.store.clock().now() + ahead);
-        let connection = self.sandbox.connection_as(caller);
+        let quota_scale = self.quota_scale;
+        let connection = Connection { quota_scale, ..self.sandbox.connection_as(caller) };
         let keys = self.keys.clone();
         let stop = CancellationToken::new();
         let stopped = stop.clone();

@@ -5,6 +5,7 @@
 //! kinds on the embedded AWS under virtual time; `specs` holds what the worlds are made of, `live` what
 //! AWS holds.
 
+mod crowd;
 mod live;
 mod scenario;
 pub mod seeds;
@@ -27,6 +28,7 @@ mod rollouts;
 mod secrets;
 mod simulation;
 mod single_fault;
+mod soak;
 mod stale;
 mod transition;
 mod unobserved;
