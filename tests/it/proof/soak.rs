@@ -160,9 +160,10 @@ async fn soak(seed: u64, size: Size, reference: &Live) -> End {
         }
     }
     assert!(crowd.harness.sandbox.faults().struck() > 0, "AWS never failed");
+    crowd.step().await;
+    // What people want in the end, and what somebody does against it.
     crowd.apply(1024).await;
     by_hand(&mut crowd, size).await;
-    crowd.step().await;
     crowd.harness.sandbox.faults().clear();
     crowd.harness.sandbox.faults().let_go();
     crowd.start_all();
