@@ -41,8 +41,8 @@ pub enum StoreError {
     #[error("{what} is damaged: {how}; restore it from a backup of the table")]
     Damaged { what: String, how: String },
     #[error(
-        "release {number} of {environment} is not taken: {why}. Apply it with --signing-key-file, or find out who \
-         writes the table"
+        "release {number} of {environment} is not taken: {why}. Who applies and every daemon need \
+         --signing-key-file; where they have it, find out who writes the table"
     )]
     Unsigned { environment: String, number: u64, why: String },
     #[error(
