@@ -18,6 +18,13 @@ pub struct Breaker {
     state: Mutex<State>,
 }
 
+/// A call that may be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// It finds out whether the service is back.
+    is_probe: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// How the last calls ended, the newest in the lowest bit: 1 for a failure.
@@ -26,25 +33,31 @@ struct State {
 }
 
 impl Breaker {
-    /// Whether a call may be made now. After the pause, one caller is let through at a time.
-    pub fn admits(&self) -> bool {
+    /// Whether a call may be made now. After the pause, one caller is let through at a time: what comes of its call
+    /// decides.
+    pub fn admits(&self) -> Option<Admitted> {
         let mut state = self.lock();
         match state.open_until {
-            Some(until) if Instant::now() < until => false,
+            Some(until) if Instant::now() < until => None,
             Some(_) => {
                 state.open_until = Some(Instant::now() + OPEN_FOR);
-                true
+                Some(Admitted { is_probe: true })
             }
-            None => true,
+            None => Some(Admitted { is_probe: false }),
         }
     }
 
     /// Counts how a call ended. Returns whether that has closed the breaker.
-    pub fn record(&self, failed: bool) -> bool {
+    pub fn record(&self, admitted: Admitted, failed: bool) -> bool {
         let mut state = self.lock();
-        if !failed && state.open_until.is_some() {
-            *state = State::default();
-            return true;
+        if state.open_until.is_some() {
+            // What was sent before it opened says nothing new.
+            if admitted.is_probe && !failed {
+                *state = State::default();
+            } else if admitted.is_probe {
+                state.open_until = Some(Instant::now() + OPEN_FOR);
+            }
+            return admitted.is_probe && !failed;
         }
         state.ended = (state.ended << 1 | u32::from(failed)) & ((1 << LOOKED_AT) - 1);
         if failed && state.ended.count_ones() >= FAILURES_MAX {
@@ -72,7 +85,8 @@ mod tests {
         let opens_with = |one_failure_in: u32| {
             let breaker = Breaker::default();
             (0..10 * LOOKED_AT).any(|call| {
-                breaker.record(call % one_failure_in == 0);
+                let admitted = breaker.admits().unwrap();
+                breaker.record(admitted, call % one_failure_in == 0);
                 breaker.is_open()
             })
         };
@@ -81,18 +95,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_lets_one_call_through_at_a_time_and_closes_on_a_success() {
+    async fn it_lets_one_call_through_at_a_time_and_closes_on_its_success_alone() {
         let breaker = Breaker::default();
+        let early = breaker.admits().unwrap();
         for _ in 0..FAILURES_MAX {
-            assert!(breaker.admits());
-            breaker.record(true);
+            let admitted = breaker.admits().unwrap();
+            breaker.record(admitted, true);
         }
-        assert!(!breaker.admits(), "open");
+        assert!(breaker.admits().is_none(), "open");
+        assert!(!breaker.record(early, false) && breaker.is_open(), "sent before it opened");
         tokio::time::advance(OPEN_FOR).await;
-        assert!(breaker.admits(), "one probe");
-        assert!(!breaker.admits(), "but only one");
-        assert!(breaker.record(false), "it closes");
-        assert!(breaker.admits() && !breaker.is_open());
-        assert!(!breaker.record(false), "it was closed");
+        let probe = breaker.admits().expect("one probe");
+        assert!(breaker.admits().is_none(), "but only one");
+        assert!(!breaker.record(probe, true) && breaker.is_open(), "it is not back");
+        tokio::time::advance(OPEN_FOR).await;
+        let probe = breaker.admits().expect("another probe");
+        assert!(breaker.record(probe, false), "it closes");
+        assert!(!breaker.is_open());
+        let admitted = breaker.admits().unwrap();
+        assert!(!breaker.record(admitted, false), "it was closed");
     }
 }

@@ -76,9 +76,9 @@ impl Session {
     {
         let limiter = self.guards().limiter(service, operation);
         let breaker = self.guards().breaker(service);
-        if !breaker.admits() {
+        let Some(admitted) = breaker.admits() else {
             return Err(AwsError::paused(service, operation));
-        }
+        };
         let asked = Instant::now();
         if !limiter.try_take() {
             let _waiting = self.slot().map(Slot::wait);
@@ -114,7 +114,7 @@ impl Session {
         // How long a function runs is its own making: it says nothing of Lambda.
         let is_of_service = operation != "Invoke";
         let failed = is_of_service && matches!(&result, Err(e) if e.class.is_outage());
-        if breaker.record(failed) {
+        if breaker.record(admitted, failed) {
             self.guards().closed.notify_waiters();
         }
         self.observe(service, operation, begun, result.as_ref().err(), breaker.is_open());

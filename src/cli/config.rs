@@ -133,6 +133,7 @@ impl Settings {
             table: table.unwrap_or_else(|| TABLE_DEFAULT.to_owned()),
             region: self.shared.region.clone().filter(|_| !has_region),
             keys: None,
+            builds_on_signed: false,
         }
     }
 

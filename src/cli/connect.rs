@@ -18,6 +18,8 @@ pub struct Home {
     pub region: Option<String>,
     /// What releases are signed with.
     pub keys: Option<SigningKeys>,
+    /// Nothing is taken over from a release that is not signed.
+    pub builds_on_signed: bool,
 }
 
 impl Home {
@@ -59,7 +61,7 @@ impl Connected {
     ) -> Result<Self, CliError> {
         let sessions = Sessions::new(connection, clock, metrics).await;
         let store = Store::new(sessions.home().await?, &*home.table, clock);
-        let store = store.with_keys(home.keys.clone());
+        let store = store.with_keys(home.keys.clone(), home.builds_on_signed);
         Ok(Self { sessions, store })
     }
 

@@ -65,7 +65,7 @@ pub(super) struct RunArgs {
     otlp_endpoint: Option<String>,
     /// Take signed releases only, in every environment, whatever the store says.
     #[arg(long)]
-    require_signature: bool,
+    pub(super) require_signature: bool,
     /// How many times AWS's default quotas the account has: calls are paced under them.
     #[arg(long, default_value_t = 1.0, value_parser = positive, value_name = "TIMES")]
     quota_scale: f64,

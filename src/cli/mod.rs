@@ -291,7 +291,12 @@ impl Cli {
 
     async fn dispatch(self) -> Result<ExitCode, CliError> {
         let keys = self.signing_key_file.as_deref().map(SigningKeys::read).transpose()?;
-        let home = Home { table: self.table, region: self.region, keys };
+        // A person signs what they see; what is not signed may be anybody's. The daemon goes by its own flag.
+        let builds_on_signed = match &self.verb {
+            Verb::Run(args) => args.require_signature,
+            _ => keys.is_some(),
+        };
+        let home = Home { table: self.table, region: self.region, keys, builds_on_signed };
         let connect = || Connected::open(&home);
         match self.verb {
             Verb::Validate(args) => validate::run(&args)?,

@@ -138,7 +138,8 @@ async fn with_daemon(
 ) -> Result<(), CliError> {
     // Pages are those of the network.
     let connection = Connection { web: None, ..sandbox.connection() };
-    let home = Home { table: table_name.to_owned(), region: None, keys: None };
+    let (table, builds_on_signed) = (table_name.to_owned(), false);
+    let home = Home { table, region: None, keys: None, builds_on_signed };
     let connected = Connected::through(&connection, &home, Clock::system(), None).await?;
     let set = samples(args)?;
     connected.store.init().await?;

@@ -192,10 +192,14 @@ impl Follower {
     }
 
     fn asks_for_signature(&self, release: &Release) -> bool {
-        let mut entries = release.objects.iter();
-        let environment = entries.find(|entry| entry.kind == environment::NAME);
-        let object = environment.and_then(|entry| self.objects.get(&entry.digest));
-        Store::requires_signature(object.as_deref().into_iter())
+        let entries = release.objects.iter().map(|entry| (&entry.kind, &entry.digest));
+        // Who takes the Environment out needs a key as well.
+        let left = release.left.iter().map(|left| (&left.kind, &left.digest));
+        let is_environment = |(kind, _): &(&String, &String)| *kind == environment::NAME;
+        let found = entries.chain(left).filter(is_environment);
+        found
+            .filter_map(|(_, digest)| self.objects.get(digest))
+            .any(|object| Store::requires_signature(std::iter::once(&*object)))
     }
 
     /// Fetches while nobody else renews the lease.

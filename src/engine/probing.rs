@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
@@ -26,15 +27,16 @@ pub(super) struct Probing {
     pages: BTreeMap<String, Page>,
     /// What was told to the store last.
     told: Vec<PageHealth>,
-    /// It is being told.
-    is_telling: bool,
+    /// It is being told, until then at most.
+    telling_until: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Page {
     standing: Standing,
     next_at: Option<Instant>,
-    is_under_way: bool,
+    /// Until when an answer is waited for.
+    under_way_until: Option<Instant>,
 }
 
 /// Whether a page answers.
@@ -57,6 +59,12 @@ impl Default for Standing {
 }
 
 impl Standing {
+    /// Nobody could ask. After as many misses in a row as wrong answers would have to be, nobody knows.
+    fn miss(&mut self, why: String, policy: &HealthPolicy, at: Timestamp) {
+        self.message = why;
+        self.count(ConditionStatus::Unknown, policy.failure_threshold(), at);
+    }
+
     /// Counts an answer. It turns once enough of them in a row say so.
     fn hear(&mut self, answer: Result<(), String>, policy: &HealthPolicy, at: Timestamp) {
         let (found, threshold) = match answer {
@@ -66,6 +74,10 @@ impl Standing {
                 (ConditionStatus::False, policy.failure_threshold())
             }
         };
+        self.count(found, threshold, at);
+    }
+
+    fn count(&mut self, found: ConditionStatus, threshold: u32, at: Timestamp) {
         self.run = if self.last == found { self.run.saturating_add(1) } else { 1 };
         self.last = found;
         if self.healthy != found && self.run >= threshold {
@@ -73,6 +85,9 @@ impl Standing {
         }
     }
 }
+
+/// How long an answer may take beside its own timeout, and the store.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// An answer of a page.
 pub(super) struct Probed {
@@ -145,9 +160,11 @@ fn judge(pages: &[PageHealth]) -> (ConditionStatus, &'static str, String) {
     if !wrong.is_empty() {
         return (ConditionStatus::False, "Unhealthy", wrong.join("; "));
     }
-    let unknown: Vec<_> = is(ConditionStatus::Unknown).map(|page| page.url.as_str()).collect();
+    let unknown: Vec<_> = is(ConditionStatus::Unknown)
+        .map(|page| format!("{} {}", page.url, page.message).trim_end().to_owned())
+        .collect();
     if !unknown.is_empty() {
-        let message = format!("not probed often enough yet: {}", unknown.join(", "));
+        let message = format!("not known of {}", unknown.join("; "));
         return (ConditionStatus::Unknown, "NotProbed", message);
     }
     (ConditionStatus::True, "Healthy", format!("{} pages answer", pages.len()))
@@ -161,8 +178,8 @@ impl Probing {
             healthy: page.standing.healthy,
             since: page.standing.since.unwrap_or(Timestamp::UNIX_EPOCH),
             message: match page.standing.healthy {
-                ConditionStatus::False => page.standing.message.clone(),
-                _ => String::new(),
+                ConditionStatus::True => String::new(),
+                _ => page.standing.message.clone(),
             },
         };
         self.pages.iter().map(page).collect()
@@ -198,8 +215,9 @@ impl Engine {
         let mut due = Vec::new();
         for (url, call) in calls {
             let page = pages.entry(url.clone()).or_default();
-            if !page.is_under_way && page.next_at.is_none_or(|at| at <= now) {
-                page.is_under_way = true;
+            let is_under_way = page.under_way_until.is_some_and(|until| now < until);
+            if !is_under_way && page.next_at.is_none_or(|at| at <= now) {
+                page.under_way_until = Some(now + call.timeout + ANSWER_WITHIN);
                 page.next_at = Some(now + interval);
                 due.push((url, call));
             }
@@ -226,37 +244,44 @@ impl Engine {
         let metrics = self.cx.metrics.probes.clone();
         let probing = &mut self.environment(&name).probing;
         let Some(page) = probing.pages.get_mut(&url) else { return };
-        page.is_under_way = false;
+        page.under_way_until = None;
         if !is_ours {
             return;
         }
-        let answer = match result {
-            Ok(()) => Ok(()),
-            Err(Failure::Unexpected(why)) => Err(why),
+        let labels = [&*name, url.as_str()];
+        match result {
             // It was not asked: that says nothing of the page.
             Err(Failure::Unknown(why)) => {
-                return warn!(environment = %name, url, why, "a page cannot be probed");
+                warn!(environment = %name, url, why, "a page cannot be probed");
+                metrics.forget_page(&name, &url);
+                page.standing.miss(why, &policy, at);
             }
-        };
-        let labels = [&*name, url.as_str()];
-        metrics.up.with_label_values(&labels).set(i64::from(answer.is_ok()));
-        metrics.seconds.with_label_values(&labels).set(seconds);
-        page.standing.hear(answer, &policy, at);
+            result => {
+                let answer = result.map_err(|failure| failure.to_string());
+                metrics.up.with_label_values(&labels).set(i64::from(answer.is_ok()));
+                metrics.seconds.with_label_values(&labels).set(seconds);
+                page.standing.hear(answer, &policy, at);
+            }
+        }
         let known = probing.known();
         let (healthy, ..) = judge(&known);
         metrics.publish(&name, healthy);
         // A daemon that took over does not know yet: what the one before it told stands until then.
-        if healthy == ConditionStatus::Unknown || probing.is_telling || probing.told == known {
+        let is_new = probing.pages.values().any(|page| page.standing.since.is_none());
+        let is_silent = is_new && healthy == ConditionStatus::Unknown;
+        let is_telling = probing.telling_until.is_some_and(|until| Instant::now() < until);
+        if is_silent || is_telling || probing.told == known {
             return;
         }
-        (probing.told, probing.is_telling) = (known.clone(), true);
+        probing.told.clone_from(&known);
+        probing.telling_until = Some(Instant::now() + ANSWER_WITHIN);
         self.tell_health(&name, epoch, release, known, at);
     }
 
     /// The store was told of an environment's health, or was not.
     pub(super) fn told_health(&mut self, name: &Arc<str>, is_recorded: bool) {
         let probing = &mut self.environment(name).probing;
-        probing.is_telling = false;
+        probing.telling_until = None;
         if !is_recorded {
             // With the next answer.
             probing.told.clear();
@@ -330,7 +355,7 @@ mod tests {
     use super::*;
     use ConditionStatus::{False, True, Unknown};
 
-    /// What answers come to: `+` is a right one, `-` a wrong one.
+    /// What answers come to: `+` is a right one, `-` a wrong one, `?` none.
     fn heard(answers: &str) -> ConditionStatus {
         let policy = HealthPolicy {
             failure_threshold: Some(3),
@@ -339,8 +364,12 @@ mod tests {
         };
         let mut standing = Standing::default();
         for answer in answers.chars() {
-            let answer = if answer == '+' { Ok(()) } else { Err("status 500".to_owned()) };
-            standing.hear(answer, &policy, Timestamp::UNIX_EPOCH);
+            let (at, why) = (Timestamp::UNIX_EPOCH, "status 500".to_owned());
+            match answer {
+                '+' => standing.hear(Ok(()), &policy, at),
+                '?' => standing.miss(why, &policy, at),
+                _ => standing.hear(Err(why), &policy, at),
+            }
         }
         standing.healthy
     }
@@ -363,6 +392,10 @@ mod tests {
             ("---+", False),
             ("---+-+", False),
             ("---++", True),
+            ("++??", True),
+            ("++???", Unknown),
+            ("---???", Unknown),
+            ("++???++", True),
         ] {
             assert_eq!(heard(answers), expected, "{answers}");
         }

@@ -126,9 +126,6 @@ impl<K: Key> Queue<K> {
         self.ready.remove(&key);
         if let Some(lane) = self.lanes.get_mut(&key.lane()) {
             lane.list(ready.priority).pop_front();
-            if lane.edits.is_empty() && lane.resyncs.is_empty() {
-                self.lanes.remove(&key.lane());
-            }
         }
         self.active.insert(key.clone());
         Some(key)
@@ -155,6 +152,7 @@ impl<K: Key> Queue<K> {
                 };
             }
         }
+        self.lanes.retain(|_, lane| !lane.edits.is_empty() || !lane.resyncs.is_empty());
         first
     }
 

@@ -218,13 +218,14 @@ impl Engine {
                 }
                 Some(done) = workers.join_next_with_id() => self.complete(done),
                 answer = self.asked.next() => self.answered(answer),
-                () = self.slots.notified() => {}
                 () = &mut closed => {
                     closed.set(breakers.notified());
                     closed.as_mut().enable();
                     self.go_on(|_| true);
                 }
                 _ = watch.tick() => self.watch(),
+                // After the leases: many passes may wait for many limits.
+                () = self.slots.notified() => {}
                 () = sleep_until(due.into_iter().chain(given_up_at).min()) => {}
             }
             if self.is_stopping {

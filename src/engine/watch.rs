@@ -404,7 +404,10 @@ impl Engine {
     fn see_loaded(&mut self) {
         let Some(named) = &self.named else { return };
         let world = &self.world.environments;
-        self.followed.retain(|name, _| named.contains(name) || world.contains_key(name));
+        self.followed.retain(|name, tracked| {
+            // Whose head is lost for a moment still takes signed releases only.
+            named.contains(name) || world.contains_key(name) || tracked.requires_signature
+        });
         let is_settled = |name| self.followed.get(name).is_some_and(|e| e.is_settled);
         if named.iter().all(is_settled) {
             self.health.set_loaded();

@@ -76,11 +76,13 @@ pub struct Store {
     clock: Clock,
     /// What releases are signed with.
     keys: Option<SigningKeys>,
+    /// Only what is signed is built upon.
+    builds_on_signed: bool,
 }
 
 impl Store {
     pub fn new(session: Session, table: impl Into<String>, clock: Clock) -> Self {
-        Self { session, table: table.into(), clock, keys: None }
+        Self { session, table: table.into(), clock, keys: None, builds_on_signed: false }
     }
 
     pub fn table(&self) -> &str {

@@ -89,8 +89,8 @@ impl Store {
         approved_by: &str,
         holds: &[Hold],
     ) -> Result<Release, StoreError> {
-        if proposed.signature.is_some() {
-            // Who approves signs what they saw, and no forgery of it.
+        if self.keys.is_some() {
+            // Who approves signs what somebody with a key proposed, and no forgery of it.
             self.check_signature(&head.environment, &proposed).await?;
         }
         let (approved_by, created_at) = (Some(approved_by.to_owned()), self.clock.now());
@@ -116,11 +116,16 @@ impl Store {
         })?;
         let carried = before.iter().flat_map(|release| &release.left).map(Left::id).collect();
         let remaining = self.with_status(environment, &carried).await?;
-        if self.keys.is_none() && Self::requires_signature(new.objects.iter()) {
-            return Err(StoreError::NoKey { environment: environment.to_owned() });
-        }
+        self.check_key(environment, &new.objects)?;
         let release = assemble(number, before, new, &remaining, self.clock.now());
-        self.signed(environment, release).await
+        // What follows from a release that nobody with a key has made is not made by one either.
+        let is_trusted = match before {
+            Some(before) if new.is_trusted && self.keys.is_some() => {
+                self.is_signed(environment, before).await?
+            }
+            _ => new.is_trusted,
+        };
+        if is_trusted { self.signed(environment, release).await } else { Ok(release) }
     }
 
     /// Writes the objects and pages that the store does not have, and returns the release as its

@@ -200,6 +200,8 @@ pub struct NewRelease {
     pub holds: Vec<Hold>,
     /// Objects whose removal, or whose form, was confirmed by name.
     pub confirmed: BTreeSet<ObjectId>,
+    /// The objects come from manifests, or from a release that somebody with a key made.
+    pub is_trusted: bool,
     /// Objects of no release that have a record all the same, with the form that they were last acted on
     /// in: they are taken out too.
     pub taken_out: BTreeMap<ObjectId, String>,
@@ -220,6 +222,7 @@ impl NewRelease {
             moves_all: false,
             holds: Vec::new(),
             confirmed: BTreeSet::new(),
+            is_trusted: true,
             taken_out: BTreeMap::new(),
         }
     }

@@ -14,6 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 use thiserror::Error;
+use tokio::sync::OnceCell;
 
 use super::release::Release;
 use super::{Store, StoreError};
@@ -44,12 +45,16 @@ pub enum KeysError {
 
 /// What releases are signed with, and checked by. Clones share it.
 #[derive(Clone)]
-pub struct SigningKeys(Arc<Vec<Vec<u8>>>);
+pub struct SigningKeys {
+    keys: Arc<Vec<Vec<u8>>>,
+    /// The store's id as this process has read it first: one that is changed later changes nothing.
+    store_id: Arc<OnceCell<String>>,
+}
 
 /// Never shows a key.
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| name_of(key))).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| name_of(key))).finish()
     }
 }
 
@@ -79,17 +84,21 @@ impl SigningKeys {
         if keys.is_empty() || keys.len() > KEYS_MAX {
             return Err(KeysError::Count { path: path.to_owned(), found: keys.len() });
         }
-        Ok(Self(Arc::new(keys)))
+        Ok(Self::new(keys))
+    }
+
+    fn new(keys: Vec<Vec<u8>>) -> Self {
+        Self { keys: Arc::new(keys), store_id: Arc::default() }
     }
 
     /// Keys of a test.
     pub fn of(keys: &[&str]) -> Self {
-        Self(Arc::new(keys.iter().map(|key| key.as_bytes().to_vec()).collect()))
+        Self::new(keys.iter().map(|key| key.as_bytes().to_vec()).collect())
     }
 
     fn sign(&self, message: &str) -> String {
         // There is always one: `read` refuses a file without.
-        let Some(key) = self.0.first() else { return String::new() };
+        let Some(key) = self.keys.first() else { return String::new() };
         let digest = mac(key, message).finalize().into_bytes();
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{SCHEME}:{}:{hex}", name_of(key))
@@ -102,7 +111,7 @@ impl SigningKeys {
         let (Some(SCHEME), Some(name), Some(hex)) = (scheme, name, hex) else {
             return Some("its signature is none that this version knows".to_owned());
         };
-        let Some(key) = self.0.iter().find(|key| name_of(key) == name) else {
+        let Some(key) = self.keys.iter().find(|key| name_of(key) == name) else {
             return Some(format!(
                 "it is signed with the key {name}, which this process was not given"
             ));
@@ -135,9 +144,39 @@ fn message(store_id: &str, environment: &str, release: &Release) -> String {
 }
 
 impl Store {
-    /// The same store, for who has keys: what is recorded is signed.
-    pub fn with_keys(self, keys: Option<SigningKeys>) -> Self {
-        Self { keys, ..self }
+    /// The same store, for who has keys: what is recorded is signed. `builds_on_signed` has it take nothing over
+    /// from a release that is not.
+    pub fn with_keys(self, keys: Option<SigningKeys>, builds_on_signed: bool) -> Self {
+        Self { keys, builds_on_signed, ..self }
+    }
+
+    /// A release may be built upon: it is signed, or nobody asks for that.
+    pub async fn trust(&self, environment: &str, release: &Release) -> Result<(), StoreError> {
+        match self.builds_on_signed {
+            true => self.check_signature(environment, release).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Fails where the objects' Environment asks for signatures, and this process has no key.
+    pub fn check_key(&self, environment: &str, objects: &[Object]) -> Result<(), StoreError> {
+        match self.keys.is_none() && Self::requires_signature(objects.iter()) {
+            true => Err(StoreError::NoKey { environment: environment.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Somebody with a key made the release.
+    pub async fn is_signed(
+        &self,
+        environment: &str,
+        release: &Release,
+    ) -> Result<bool, StoreError> {
+        match self.check_signature(environment, release).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Unsigned { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The manifest asks for signatures.
@@ -147,6 +186,10 @@ impl Store {
         spec.is_some_and(|spec| spec.require_signature == Some(true))
     }
 
+    async fn first_id(&self, keys: &SigningKeys) -> Result<String, StoreError> {
+        keys.store_id.get_or_try_init(|| async { Ok(self.id().await?.to_string()) }).await.cloned()
+    }
+
     /// The release with a signature, where there is a key.
     pub(super) async fn signed(
         &self,
@@ -154,7 +197,7 @@ impl Store {
         release: Release,
     ) -> Result<Release, StoreError> {
         let Some(keys) = &self.keys else { return Ok(Release { signature: None, ..release }) };
-        let store_id = self.id().await?;
+        let store_id = self.first_id(keys).await?;
         let signature = Some(keys.sign(&message(&store_id, environment, &release)));
         Ok(Release { signature, ..release })
     }
@@ -177,7 +220,7 @@ impl Store {
         let Some(signature) = &release.signature else {
             return Err(unsigned("it is not signed".to_owned()));
         };
-        let store_id = self.id().await?;
+        let store_id = self.first_id(keys).await?;
         match keys.refusal(&message(&store_id, environment, release), signature) {
             None => Ok(()),
             Some(why) => Err(unsigned(why)),
@@ -223,7 +266,7 @@ mod tests {
             SigningKeys::read(file.path()).map_err(|error| error.to_string())
         };
         let keys = read(&format!("# since May\n{NEW}\n\n{OLD}\n")).unwrap();
-        assert_eq!(keys.0.len(), 2);
+        assert_eq!(keys.keys.len(), 2);
         let shown = format!("{keys:?}");
         assert!(!shown.contains(NEW) && !shown.contains(OLD), "{shown}");
         assert!(read("secret\n").unwrap_err().contains("line 1"));

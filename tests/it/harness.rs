@@ -155,13 +155,14 @@ impl Harness {
         let clock = Clock::starting_at(self.store.clock().now() + ahead);
         let quota_scale = self.quota_scale;
         let connection = Connection { quota_scale, ..self.sandbox.connection_as(caller) };
-        let keys = self.keys.clone();
+        let (keys, signed_only) = (self.keys.clone(), config.requires_signature);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             // A process of its own has sessions of its own.
             let sessions = Sessions::new(&connection, clock, None).await;
-            let store = Store::new(sessions.home().await.unwrap(), TABLE, clock).with_keys(keys);
+            let store = Store::new(sessions.home().await.unwrap(), TABLE, clock)
+                .with_keys(keys, signed_only);
             let open = || {
                 let (config, store) = (config.clone(), store.clone());
                 Engine::new(config, store, sessions.clone(), metrics.clone(), seen.clone())

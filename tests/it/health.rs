@@ -121,3 +121,28 @@ async fn an_optional_object_fails_its_release_where_the_environment_says_so() {
     let release = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert!(release.message.contains("Bucket/assets"), "{}", release.message);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_object_that_comes_too_late_holds_up_nothing_that_follows() {
+    let yaml = shop()
+        .replace("rollout: { rollback: Manual }", "rollout: { progressDeadline: 60s }")
+        .replace(
+            "metadata: { name: assets, namespace: shop }",
+            "metadata: { name: assets, namespace: shop, annotations: { trueup.dev/criticality: optional } }",
+        );
+    let harness = succeeded(&yaml).await;
+    harness.put_code("web2.zip", b"site 2").await;
+    harness.sandbox.faults().inject("s3:PutBucketVersioning=throttle".parse().unwrap());
+    let begun = tokio::time::Instant::now();
+    harness.apply(&yaml.replace("Enabled", "Suspended").replace("web.zip", "web2.zip")).await;
+    let release = until_verdict(&harness, 2, Verdict::Succeeded).await;
+    assert!(
+        release.message.starts_with("degraded, without: Bucket/assets: "),
+        "{}",
+        release.message
+    );
+    assert!(begun.elapsed() > Duration::from_secs(55), "it had the time that it may take");
+    assert!(release.frontends_moved, "the frontend followed");
+    assert!(harness.sandbox.faults().struck() > 0);
+    harness.sandbox.faults().clear();
+}

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use trueup::aws::Sessions;
+use trueup::engine::release::{
+    Approving, MoveError, Rollback, approve, current_or_head, roll_back, submit,
+};
 use trueup::store::{SigningKeys, Store, StoreError};
 
-use crate::harness::{Harness, TABLE, shop};
+use crate::harness::{Harness, TABLE, parse, release, shop};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "another key of somebody who has read the docs";
@@ -24,7 +28,8 @@ fn signed_only() -> String {
 impl Harness {
     /// The same world for somebody with these keys, or with none.
     fn holds(&mut self, keys: Option<SigningKeys>) -> Store {
-        self.store = self.store.clone().with_keys(keys);
+        let builds_on_signed = keys.is_some();
+        self.store = self.store.clone().with_keys(keys, builds_on_signed);
         self.store.clone()
     }
 
@@ -32,6 +37,13 @@ impl Harness {
         let checks = self.health.ready();
         let stopped = checks.into_iter().find(|(name, _)| name == "environment/shop");
         stopped.and_then(|(_, check)| check.err())
+    }
+
+    /// As `trueup apply --prune` does: nothing is taken over from a release that is not signed.
+    async fn apply_whole(&self, yaml: &str) {
+        let current = current_or_head(&self.store, "shop").await.unwrap();
+        let new = release(parse(yaml).objects().cloned().collect());
+        submit(&self.store, "shop", &current, new).await.unwrap();
     }
 
     async fn memory(&self) -> i32 {
@@ -60,7 +72,7 @@ async fn an_environment_that_asks_for_signatures_takes_nothing_without_one() {
     // Without a key, the store says so before anything is recorded.
     harness.holds(None);
     let larger = signed_only().replace("memorySize: 512", "memorySize: 1024");
-    let set = crate::harness::parse(&larger);
+    let set = parse(&larger);
     let refused = harness.record("shop", set.objects().cloned().collect()).await.unwrap_err();
     assert!(matches!(refused, StoreError::NoKey { .. }), "{refused}");
     // Who leaves the demand out of what is applied is refused by the daemon.
@@ -73,14 +85,14 @@ async fn an_environment_that_asks_for_signatures_takes_nothing_without_one() {
     assert_eq!((harness.memory().await, harness.mutations()), (512, vec![]));
     // Another key is none.
     harness.holds(keys(&[OTHER]));
-    harness.apply(&larger).await;
+    harness.apply_whole(&larger).await;
     tokio::time::sleep(Duration::from_secs(120)).await;
     let why = harness.stopped().unwrap();
     assert!(why.contains("which this process was not given"), "{why}");
     assert_eq!(harness.memory().await, 512);
     // With the key it goes on.
     harness.holds(keys(&[KEY]));
-    harness.apply(&larger.replace("1024", "2048")).await;
+    harness.apply_whole(&larger.replace("1024", "2048")).await;
     harness.until_ready("shop").await;
     assert_eq!((harness.memory().await, harness.stopped()), (2048, None));
 }
@@ -112,8 +124,76 @@ async fn a_new_key_takes_over_while_the_old_one_is_still_accepted() {
     harness.stop().await;
     harness.keys = keys(&[OTHER, KEY]);
     harness.start().await;
-    harness.holds(keys(&[OTHER]));
+    harness.holds(keys(&[OTHER, KEY]));
     harness.apply(&signed_only().replace("memorySize: 512", "memorySize: 1024")).await;
     harness.until_ready("shop").await;
     assert_eq!(harness.memory().await, 1024);
+    // What is signed with the new one needs the old one no more.
+    harness.stop().await;
+    harness.keys = keys(&[OTHER]);
+    harness.holds(keys(&[OTHER]));
+    harness.start().await;
+    harness.apply(&signed_only()).await;
+    harness.until_ready("shop").await;
+    assert_eq!((harness.memory().await, harness.stopped()), (512, None));
+}
+
+/// Releases 1 and 3 are signed; 2 was put into the table by somebody without a key.
+async fn with_a_forged_release() -> (Harness, Sessions) {
+    let mut harness = signed_shop().await;
+    harness.holds(None);
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    harness.holds(keys(&[KEY]));
+    harness.apply_whole(&signed_only().replace("memorySize: 512", "memorySize: 2048")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(harness.memory().await, 2048);
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    (harness, sessions)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_a_key_does_not_sign_what_somebody_without_one_made() {
+    let (mut harness, sessions) = with_a_forged_release().await;
+    let current = current_or_head(&harness.store, "shop").await.unwrap();
+    let head = current.head.clone().unwrap();
+    let back = |to| Rollback { to: Some(to), ..Rollback::default() };
+    let new = || release(Vec::new());
+    let (store, forged) = (harness.store.clone(), back(2));
+    let refused = roll_back(&store, &sessions, &head, &current, forged, new()).await.unwrap_err();
+    assert!(matches!(refused, MoveError::Store(StoreError::Unsigned { .. })), "{refused}");
+    roll_back(&store, &sessions, &head, &current, back(1), new()).await.unwrap();
+    harness.until_ready("shop").await;
+    assert_eq!(harness.memory().await, 512, "what is signed may be gone back to");
+
+    // A daemon with a key and without the flag: what follows from an unsigned release stays unsigned.
+    let lenient = store.clone().with_keys(keys(&[KEY]), false);
+    let head = lenient.head("shop").await.unwrap().unwrap();
+    let forged = lenient.release("shop", 2).await.unwrap();
+    let objects = parse(&signed_only()).objects().cloned().collect();
+    let recorded = lenient.record("shop", Some(&head), Some(&forged), release(objects)).await;
+    assert_eq!(recorded.unwrap().signature, None);
+    harness.holds(None);
+    harness.until("it is stopped", || async { harness.stopped().is_some() }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approver_signs_only_what_somebody_with_a_key_proposed() {
+    let mut harness = signed_shop().await;
+    harness.apply_whole(&signed_only().replace("rollout:", "approval: Required\n  rollout:")).await;
+    harness.until_ready("shop").await;
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    let sly = shop().replace("memorySize: 512", "memorySize: 1024");
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let before = harness.store.release("shop", head.release).await.unwrap();
+    let keyless = harness.holds(None);
+    let new = release(parse(&sly).objects().cloned().collect());
+    let proposed = keyless.propose("shop", &head, Some(&before), new).await.unwrap();
+    let asked =
+        Approving { release: proposed.number, by: "grace", said: "grace", overrides_window: false };
+    let holder = harness.holds(keys(&[KEY]));
+    let refused = approve(&holder, &sessions, "shop", asked).await.unwrap_err();
+    assert!(matches!(refused, MoveError::Store(StoreError::Unsigned { .. })), "{refused}");
+    let refused = approve(&keyless, &sessions, "shop", asked).await.unwrap_err();
+    assert!(matches!(refused, MoveError::Store(StoreError::NoKey { .. })), "{refused}");
+    assert_eq!(harness.store.head("shop").await.unwrap().unwrap().release, head.release);
 }

@@ -34,6 +34,7 @@ pub async fn submit(
     current: &Current,
     new: NewRelease,
 ) -> Result<Submitted, StoreError> {
+    store.check_key(environment, &current.objects)?;
     let before = current.release.as_ref();
     let Some(head) = current.head.as_ref().filter(|_| needs_approval(current)) else {
         let release = store.record(environment, current.head.as_ref(), before, new).await?;
@@ -96,6 +97,8 @@ pub async fn approve(
     }
     let digests = proposed.objects.iter().map(|entry| entry.digest.clone()).collect();
     let objects: Vec<_> = store.objects(environment, &digests).await?.into_values().collect();
+    store.check_key(environment, &current.objects)?;
+    store.check_key(environment, &objects)?;
     check_needs(sessions, environment, &current.objects, &objects).await?;
     let mut holds = head.holds_after_apply();
     // What was quarantined was let through by who proposed it: nobody else could.

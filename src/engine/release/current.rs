@@ -25,6 +25,7 @@ pub async fn current(store: &Store, environment: &str) -> Result<Current, StoreE
         return Ok(Current::default());
     };
     let release = store.current(&head).await?;
+    store.trust(environment, &release).await?;
     let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
     let objects = store.objects(environment, &digests).await?;
     let mut confirmed = BTreeSet::new();

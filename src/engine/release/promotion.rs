@@ -26,6 +26,8 @@ pub struct Promoting<'a> {
 /// A promotion that nothing is against.
 pub struct PlannedPromotion {
     pub promotion: Promotion,
+    /// Somebody with a key made the release that is promoted.
+    is_trusted: bool,
     /// What the other environment is now.
     pub current: Current,
     /// What is promoted.
@@ -94,6 +96,7 @@ pub async fn plan_promotion(
         }
     }
     Ok(PlannedPromotion {
+        is_trusted: store.is_signed(from, release).await?,
         promotion,
         source: Promoted { environment: from.to_owned(), release: release.number },
         author: release.author.clone(),
@@ -113,7 +116,8 @@ pub async fn carry_out_promotion(
     planned: PlannedPromotion,
     new: NewRelease,
 ) -> Result<Submitted, MoveError> {
-    let PlannedPromotion { promotion, current, source, is_whole, ours, theirs, .. } = planned;
+    let PlannedPromotion { promotion, is_trusted, current, source, is_whole, ours, theirs, .. } =
+        planned;
     let target = theirs.target();
     copy_all(sessions, &ours.target(), (to, &target), &promotion.copies).await?;
     check_needs(sessions, to, &current.objects, &promotion.objects).await?;
@@ -122,6 +126,7 @@ pub async fn carry_out_promotion(
         holds: current.head.as_ref().map(|head| head.holds_after_apply()).unwrap_or_default(),
         promoted: Some(source).filter(|_| is_whole),
         objects: promotion.objects,
+        is_trusted,
         ..new
     };
     Ok(submit(store, to, &current, new).await?)

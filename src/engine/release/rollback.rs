@@ -71,7 +71,10 @@ pub async fn roll_back(
             earlier(head, &history).ok_or(Refused::NothingEarlier { environment })?
         }
     };
+    store.check_key(environment, &current.objects)?;
     let target = store.release(environment, to).await?;
+    store.trust(environment, &target).await?;
+    let is_trusted = store.is_signed(environment, &target).await?;
     if let Some(damage) = current.damage.as_ref().filter(|_| !asked.only.is_empty()) {
         // What the others are is not known.
         let (environment, why) = (environment.clone(), damage.to_string());
@@ -112,6 +115,7 @@ pub async fn roll_back(
         objects,
         confirmed: confirmed.iter().cloned().collect::<BTreeSet<_>>(),
         holds: if is_same { head.holds.clone() } else { head.holds_after_rollback(None) },
+        is_trusted,
         ..new
     };
     let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
@@ -161,7 +165,10 @@ pub async fn undo(
     let current = current(store, environment).await?;
     let head = current.head.clone().filter(|head| head.release == failed.release);
     let head = head.ok_or_else(moved)?;
+    store.check_key(environment, &current.objects)?;
     let target = store.release(environment, to).await?;
+    store.trust(environment, &target).await?;
+    let is_trusted = store.is_signed(environment, &target).await?;
     let mut objects = objects_of(store, environment, &target).await?;
     // However much the failed release has brought, it goes.
     let of_this_release = Confirmed { deletions: Confirmed::ANY_NUMBER, ..Confirmed::default() };
@@ -192,6 +199,7 @@ pub async fn undo(
         message,
         moves_all: moves_all(&current.objects, &objects),
         holds: head.holds_after_rollback(Some(quarantine)),
+        is_trusted,
         ..NewRelease::new(Cause::Rollback(to), objects)
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)

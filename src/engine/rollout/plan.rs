@@ -343,7 +343,14 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
         return fail(rollout, reason, message, seen.policy, now);
     }
     let is_late = now >= later(rollout.deadline, longest_answer(asks));
-    let counted = || seen.objects.iter().filter(|object| !object.is_left_out(is_late));
+    // What a stage before did without is not waited for again.
+    let stage = rollout.stage();
+    let is_missed = |object: &ObjectState| match stage {
+        Stage::Checking => true,
+        Stage::Second => is_late || !object.is_second,
+        _ => is_late,
+    };
+    let counted = || seen.objects.iter().filter(|object| !object.is_left_out(is_missed(object)));
     let since = rollout.stages.last().map_or(now, |passed| passed.since);
     let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
     let failed: Vec<_> =
@@ -417,7 +424,13 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
         Stage::First | Stage::Second if all_ready => {
             succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
         }
-        Stage::First if first_is_ready => enter(rollout, Stage::Second, now),
+        Stage::First if first_is_ready => {
+            if is_late {
+                // The others waited for what is done without.
+                rollout.deadline = later(now, seen.policy.progress_deadline);
+            }
+            enter(rollout, Stage::Second, now);
+        }
         Stage::First | Stage::Second if is_retried => {}
         Stage::First | Stage::Second | Stage::Checking => {
             wait_or_give_up(rollout, seen, asks, now);
@@ -438,7 +451,7 @@ fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Ti
     if is_restoring || now < later(rollout.deadline, longest_answer(asks)) {
         return;
     }
-    let open: Vec<_> = open.into_iter().filter(|object| !object.is_optional).collect();
+    let open: Vec<_> = open.into_iter().filter(|object| !object.is_left_out(true)).collect();
     let unknown = unknown(seen, asks);
     if !unknown.is_empty() {
         return stop(rollout, "SignalsUnreadable", unknown.join("; "), now);

@@ -58,11 +58,13 @@ pub struct ObjectState {
 }
 
 impl ObjectState {
-    /// It does not count for the release: it was so before, or is optional and failed, or comes too late.
+    /// It does not count for the release: it was so before, or is optional and failed, or comes too late. A version
+    /// that has to prove itself counts all the same: once its release is over, it would get every request.
     pub fn is_left_out(&self, is_late: bool) -> bool {
         let is_failed = matches!(self.progress, Progress::Failed(_));
         let is_missed = is_late && !self.is_restoring && self.progress != Progress::Ready;
-        self.was_unwell || self.is_optional && (is_failed || is_missed)
+        let is_dispensable = self.is_optional && !self.shifting.is_gradual();
+        self.was_unwell || is_dispensable && (is_failed || is_missed)
     }
 }
 
@@ -275,5 +277,33 @@ mod tests {
             let waits = waits_for_second(order, &id, is_changed, status, began_at);
             assert_eq!(waits, expected, "{order:?} {kind} {is_changed} {is_known}");
         }
+    }
+
+    #[test]
+    fn an_optional_object_counts_while_it_may_come_and_where_its_version_has_to_prove_itself() {
+        use std::time::Duration;
+
+        use crate::kinds::ShiftStep;
+        let optional = |progress| ObjectState {
+            is_optional: true,
+            ..ObjectState::sample("Function/api", progress)
+        };
+        let waiting = || Progress::Waiting("busy".to_owned());
+        let failed = || Progress::Failed("denied".to_owned());
+        for (progress, is_late, expected) in [
+            (Progress::Ready, true, false),
+            (waiting(), false, false),
+            (waiting(), true, true),
+            (failed(), false, true),
+        ] {
+            let object = optional(progress);
+            assert_eq!(object.is_left_out(is_late), expected, "{object:?} late: {is_late}");
+            let steps = vec![ShiftStep { weight: 10, pause: Duration::ZERO }];
+            let gradual = Shifting { steps, ..Shifting::default() };
+            let object = ObjectState { shifting: gradual, ..object };
+            assert!(!object.is_left_out(is_late), "{object:?} late: {is_late}");
+        }
+        let restoring = ObjectState { is_restoring: true, ..optional(waiting()) };
+        assert!(!restoring.is_left_out(true), "AWS takes as long as it takes");
     }
 }

@@ -131,6 +131,16 @@ impl HealthPolicy {
         }
         for (i, probe) in self.probes.iter().flatten().enumerate() {
             let at = format!("health.probes[{i}]");
+            let earlier = self.probes.iter().flatten().take(i);
+            if earlier.clone().any(|other| other.url == probe.url) {
+                let problem = SpecProblem::new(format!("{at}.url"), "the page is probed twice");
+                problems.push(problem.help("one probe has all that the page has to answer"));
+            }
+            let host = probe.url.split('/').nth(2).unwrap_or_default();
+            if host.contains('@') {
+                let message = "the address has credentials, and it is shown in metrics and events";
+                problems.push(SpecProblem::new(format!("{at}.url"), message));
+            }
             problems.extend(probe.problem(&at));
             if probe.contains.as_ref().is_some_and(|text| text.contains(COMMIT)) {
                 let message = format!(

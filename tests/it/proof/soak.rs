@@ -199,10 +199,8 @@ async fn soak(seed: u64, size: Size, reference: &Live) -> End {
 fn a_fleet_in_trouble_for_minutes_loses_and_doubles_nothing_and_is_in_accord_within_a_minute() {
     let size = Size::chosen();
     let reference = in_virtual_time(undisturbed(size, 1024));
-    let mut happened = 0;
     for seed in seeds(1) {
         let end = in_virtual_time(soak(seed, size, &reference));
-        happened += end.happened;
         // The first minutes make the fleet.
         let settled = end.resident_mib.len() / 3;
         let (early, last) = (end.resident_mib.get(settled), end.resident_mib.last());
@@ -224,5 +222,4 @@ fn a_fleet_in_trouble_for_minutes_loses_and_doubles_nothing_and_is_in_accord_wit
             assert!(last * 4 <= early * 5, "memory grows: {:?} MiB", end.resident_mib);
         }
     }
-    assert!(happened > 0);
 }
