@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::out::{note, say};
-use super::show::{self, Output, age, table};
+use super::out::{self, note, say};
+use super::show::{Output, age, table};
 use super::vault::{VaultArgs, chosen};
 use super::{CliError, Connected};
 use crate::engine::recovery::{Backup, back_up, delete, id_of, in_use, sweep, verify};
@@ -132,19 +132,14 @@ async fn list(connected: &Connected, args: &ListArgs) -> Result<(), CliError> {
         rows.push(Row { id, backup, state, message });
     }
     let now = connected.store.clock().now();
-    match &args.output {
-        Output::Json => say!("{}", show::json(&items(&rows))),
-        Output::Yaml => say!("{}", show::yaml(&items(&rows))),
-        Output::JsonPath(template) => say!("{}", template.fill(&items(&rows))),
-        Output::Name => {
-            for row in &rows {
-                say!("{}", row.id);
-            }
-        }
-        Output::Table | Output::Wide if rows.is_empty() => {
-            note!("there is no backup of {} in {}", args.environment, vault.place());
-        }
-        Output::Table | Output::Wide => say!("{}", printed(&rows, now)),
+    if let Some(text) =
+        args.output.for_scripts(|| items(&rows), || rows.iter().map(|row| row.id.clone()).collect())
+    {
+        out::lines(&text)?;
+    } else if rows.is_empty() {
+        note!("there is no backup of {} in {}", args.environment, vault.place());
+    } else {
+        say!("{}", printed(&rows, now));
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::get::{Row, environment_rows};
-use super::out::{note, say};
-use super::show::{self, Output, age, table};
+use super::out::{self, note, say};
+use super::show::{Output, age, table};
 use super::{CliError, Connected};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{ConditionStatus, condition_type};
@@ -43,20 +43,17 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
         }
     }
     let now = connected.store.clock().now();
-    match output {
-        Output::Json => say!("{}", show::json(&list(&rows))),
-        Output::Yaml => say!("{}", show::yaml(&list(&rows))),
-        Output::JsonPath(template) => say!("{}", template.fill(&list(&rows))),
-        Output::Name => {
-            for row in &rows {
-                say!("{}", row.environment);
-            }
+    if let Some(text) = output
+        .for_scripts(|| list(&rows), || rows.iter().map(|row| row.environment.clone()).collect())
+    {
+        out::lines(&text)?;
+    } else if rows.is_empty() {
+        note!("nothing found; `trueup apply` records environments");
+    } else {
+        say!("{}", printed(&rows, now));
+        if matches!(output, Output::Wide) {
+            say!("\n{}", pages(&rows, now));
         }
-        Output::Table | Output::Wide if rows.is_empty() => {
-            note!("nothing found; `trueup apply` records environments");
-        }
-        Output::Table => say!("{}", printed(&rows, now)),
-        Output::Wide => say!("{}\n\n{}", printed(&rows, now), pages(&rows, now)),
     }
     Ok(())
 }
@@ -153,7 +150,7 @@ fn pages(rows: &[Health], now: Timestamp) -> String {
                 row.environment.clone(),
                 page.url.clone(),
                 format!("{:?}", page.healthy),
-                age(page.since, now),
+                page.since.map_or_else(|| "-".to_owned(), |since| age(since, now)),
                 page.message.clone(),
             ]);
         }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::out::{note, say};
-use super::show::{self, Output, age, table};
+use super::out::{self, note, say};
+use super::show::{Output, age, table};
 use super::{CliError, Connected};
 use crate::store::{Lease, Member};
 
@@ -27,19 +27,15 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
     };
     let rows: Vec<(Member, Vec<Lease>)> =
         members.into_iter().map(|member| (member.clone(), has(&member))).collect();
-    match output {
-        Output::Json => say!("{}", show::json(&list(&rows, now))),
-        Output::Yaml => say!("{}", show::yaml(&list(&rows, now))),
-        Output::JsonPath(template) => say!("{}", template.fill(&list(&rows, now))),
-        Output::Name => {
-            for (member, _) in &rows {
-                say!("{}", member.owner);
-            }
-        }
-        Output::Table | Output::Wide if rows.is_empty() => {
-            note!("no daemon runs; start one with `trueup run`");
-        }
-        Output::Table | Output::Wide => say!("{}", print(&rows, now)),
+    if let Some(text) = output.for_scripts(
+        || list(&rows, now),
+        || rows.iter().map(|(member, _)| member.owner.clone()).collect(),
+    ) {
+        out::lines(&text)?;
+    } else if rows.is_empty() {
+        note!("no daemon runs; start one with `trueup run`");
+    } else {
+        say!("{}", print(&rows, now));
     }
     Ok(())
 }

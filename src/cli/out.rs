@@ -57,6 +57,11 @@ pub(super) fn line(text: Arguments<'_>) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }
 
+/// Prints lines; none where there are none.
+pub(super) fn lines(text: &str) -> Result<(), CliError> {
+    if text.is_empty() { Ok(()) } else { line(format_args!("{text}")) }
+}
+
 /// Prints a text that has its own line ends.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     write(&visible(text))

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::out::{note, say};
-use super::show::{self, Output, age, table};
+use super::out::{self, note, say};
+use super::show::{Output, age, table};
 use super::{CliError, Connected};
 use crate::engine::recovery::{Judged, Measured, measure, minutes};
 use crate::model::ConditionStatus;
@@ -36,22 +36,19 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
             Err(error) => note!("warning: {environment}: {error}"),
         }
     }
-    match output {
-        Output::Json => say!("{}", show::json(&list(&rows))),
-        Output::Yaml => say!("{}", show::yaml(&list(&rows))),
-        Output::JsonPath(template) => say!("{}", template.fill(&list(&rows))),
-        Output::Name => {
-            for row in &rows {
-                say!("{}", row.environment);
-            }
+    if let Some(text) = output
+        .for_scripts(|| list(&rows), || rows.iter().map(|row| row.environment.clone()).collect())
+    {
+        out::lines(&text)?;
+    } else if rows.is_empty() {
+        note!(
+            "no environment has `spec.recovery`; `trueup explain Environment.recovery` says what it is"
+        );
+    } else {
+        say!("{}", printed(&rows, now));
+        if matches!(output, Output::Wide) {
+            say!("\n{}", points(&rows, now));
         }
-        Output::Table | Output::Wide if rows.is_empty() => {
-            note!(
-                "no environment has `spec.recovery`; `trueup explain Environment.recovery` says what it is"
-            );
-        }
-        Output::Table => say!("{}", printed(&rows, now)),
-        Output::Wide => say!("{}\n\n{}", printed(&rows, now), points(&rows, now)),
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::jsonpath::Template;
 
@@ -20,6 +21,23 @@ pub(super) enum Output {
     Yaml,
     Name,
     JsonPath(Template),
+}
+
+impl Output {
+    /// What scripts read: a value in the form that was asked for, or names, one a line. `None` where people read.
+    pub(super) fn for_scripts(
+        &self,
+        value: impl FnOnce() -> Value,
+        names: impl FnOnce() -> Vec<String>,
+    ) -> Option<String> {
+        Some(match self {
+            Self::Json => json(&value()),
+            Self::Yaml => yaml(&value()),
+            Self::JsonPath(template) => template.fill(&value()),
+            Self::Name => names().join("\n"),
+            Self::Table | Self::Wide => return None,
+        })
+    }
 }
 
 impl FromStr for Output {

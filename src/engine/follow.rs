@@ -177,15 +177,20 @@ impl Follower {
 
     /// Reads a moved head's release; only objects that are new to this daemon are fetched. A release that has to be
     /// signed, by what was followed until now or by its own Environment, is taken only from somebody with a key.
-    pub async fn load(&self, name: &str, head: Head, is_signed: bool) -> Result<News, StoreError> {
+    pub async fn load(
+        &self,
+        name: &str,
+        head: Head,
+        must_be_signed: bool,
+    ) -> Result<News, StoreError> {
         let release = self.store.current(&head).await?;
-        if is_signed {
+        if must_be_signed {
             self.store.check_signature(name, &release).await?;
         }
         let kept = release.objects.iter().map(|e| e.digest.clone());
         let left = release.left.iter().map(|l| l.digest.clone());
         self.fetch(name, &kept.chain(left).collect()).await?;
-        if !is_signed && self.asks_for_signature(&release) {
+        if !must_be_signed && self.asks_for_signature(&release) {
             self.store.check_signature(name, &release).await?;
         }
         Ok(News::Loaded { head, release: Box::new(release) })

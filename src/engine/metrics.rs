@@ -10,7 +10,7 @@ use prometheus::{
 };
 
 use super::exemplars::{Exemplar, Exemplars, PASS_ERRORS, PASS_SECONDS};
-use super::probing::ProbeMetrics;
+use super::probe_metrics::ProbeMetrics;
 use super::recovery_metrics::RecoveryMetrics;
 use super::rollout_metrics::RolloutMetrics;
 use super::unwell::Unwell;

@@ -35,6 +35,7 @@ mod pass;
 mod patience;
 mod prepare;
 mod preview;
+mod probe_metrics;
 mod probing;
 mod promote;
 mod queue;

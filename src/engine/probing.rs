@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus::{GaugeVec, IntGaugeVec, Opts, Registry};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -99,59 +98,6 @@ pub(super) struct Probed {
     result: Result<(), Failure>,
 }
 
-/// Whether pages answer. Clones share it.
-#[derive(Clone)]
-pub struct ProbeMetrics {
-    healthy: IntGaugeVec,
-    up: IntGaugeVec,
-    seconds: GaugeVec,
-}
-
-impl ProbeMetrics {
-    /// Fails only where a registry already has the names.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let page = ["environment", "url"];
-        let healthy = "1 where every page that is probed answers as it has to, 0 where one does not; absent while nobody knows";
-        let metrics = Self {
-            healthy: IntGaugeVec::new(
-                Opts::new("trueup_environment_healthy", healthy),
-                &["environment"],
-            )?,
-            up: IntGaugeVec::new(
-                Opts::new("trueup_probe_success", "1 where the last answer of a page was right"),
-                &page,
-            )?,
-            seconds: GaugeVec::new(
-                Opts::new(
-                    "trueup_probe_duration_seconds",
-                    "How long the last answer of a page took",
-                ),
-                &page,
-            )?,
-        };
-        registry.register(Box::new(metrics.healthy.clone()))?;
-        registry.register(Box::new(metrics.up.clone()))?;
-        registry.register(Box::new(metrics.seconds.clone()))?;
-        Ok(metrics)
-    }
-
-    fn forget_page(&self, environment: &str, url: &str) {
-        // Fails where the gauge was never set.
-        let _ = self.up.remove_label_values(&[environment, url]);
-        let _ = self.seconds.remove_label_values(&[environment, url]);
-    }
-
-    fn publish(&self, environment: &str, healthy: ConditionStatus) {
-        match healthy {
-            ConditionStatus::True => self.healthy.with_label_values(&[environment]).set(1),
-            ConditionStatus::False => self.healthy.with_label_values(&[environment]).set(0),
-            ConditionStatus::Unknown => {
-                let _ = self.healthy.remove_label_values(&[environment]);
-            }
-        }
-    }
-}
-
 /// The condition `Healthy` of some pages.
 fn judge(pages: &[PageHealth]) -> (ConditionStatus, &'static str, String) {
     let is = |status: ConditionStatus| pages.iter().filter(move |page| page.healthy == status);
@@ -161,25 +107,26 @@ fn judge(pages: &[PageHealth]) -> (ConditionStatus, &'static str, String) {
         return (ConditionStatus::False, "Unhealthy", wrong.join("; "));
     }
     let unknown: Vec<_> = is(ConditionStatus::Unknown)
-        .map(|page| format!("{} {}", page.url, page.message).trim_end().to_owned())
+        .map(|page| format!("{}: {}", page.url, page.message))
         .collect();
     if !unknown.is_empty() {
-        let message = format!("not known of {}", unknown.join("; "));
+        let message = format!("nobody can tell whether it answers: {}", unknown.join("; "));
         return (ConditionStatus::Unknown, "NotProbed", message);
     }
-    (ConditionStatus::True, "Healthy", format!("{} pages answer", pages.len()))
+    (ConditionStatus::True, "Healthy", "every page answers".to_owned())
 }
 
 impl Probing {
-    /// What is known of each page, once something is.
+    /// What is known of each page.
     fn known(&self) -> Vec<PageHealth> {
         let page = |(url, page): (&String, &Page)| PageHealth {
             url: url.clone(),
             healthy: page.standing.healthy,
-            since: page.standing.since.unwrap_or(Timestamp::UNIX_EPOCH),
-            message: match page.standing.healthy {
-                ConditionStatus::True => String::new(),
-                _ => page.standing.message.clone(),
+            since: page.standing.since,
+            message: match (page.standing.healthy, page.standing.message.as_str()) {
+                (ConditionStatus::True, _) => String::new(),
+                (_, "") => "not probed often enough yet".to_owned(),
+                (_, message) => message.to_owned(),
             },
         };
         self.pages.iter().map(page).collect()
@@ -248,7 +195,6 @@ impl Engine {
         if !is_ours {
             return;
         }
-        let labels = [&*name, url.as_str()];
         match result {
             // It was not asked: that says nothing of the page.
             Err(Failure::Unknown(why)) => {
@@ -258,8 +204,7 @@ impl Engine {
             }
             result => {
                 let answer = result.map_err(|failure| failure.to_string());
-                metrics.up.with_label_values(&labels).set(i64::from(answer.is_ok()));
-                metrics.seconds.with_label_values(&labels).set(seconds);
+                metrics.answered(&name, &url, answer.is_ok(), seconds);
                 page.standing.hear(answer, &policy, at);
             }
         }

@@ -325,10 +325,10 @@ impl Engine {
         if self.asked.releases.insert(Arc::clone(&name)) {
             let follower = self.follower();
             // What was followed last decides who may change it, whatever comes says.
-            let is_signed =
+            let must_be_signed =
                 self.config.requires_signature || self.environment(&name).requires_signature;
             self.asked.tasks.spawn(async move {
-                let news = follower.load(&name, head, is_signed).await;
+                let news = follower.load(&name, head, must_be_signed).await;
                 Answer::Release(Followed { environment: name, epoch: Some(epoch), news })
             });
         }

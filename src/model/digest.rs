@@ -1,5 +1,6 @@
 //! Content addresses: SHA-256 over a canonical JSON text.
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -7,6 +8,15 @@ use sha2::{Digest, Sha256};
 /// The lower-case hex SHA-256 of some bytes.
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// The HMAC-SHA-256 of a text. A key may be of any length: <https://www.rfc-editor.org/rfc/rfc2104#section-3>.
+pub fn hmac_sha256(key: &[u8], text: &str) -> Hmac<Sha256> {
+    #[allow(clippy::expect_used)]
+    // It fails for lengths that HMAC does not take, and there are none.
+    let mut mac = Hmac::new_from_slice(key).expect("a key of any length");
+    mac.update(text.as_bytes());
+    mac
 }
 
 /// JSON with the keys of every object sorted, so that equal values have equal texts.

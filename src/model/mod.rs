@@ -22,7 +22,7 @@ pub use clock::{Clock, parse_duration};
 pub use common::{Common, DeletionPolicy};
 pub use condition::{Condition, ConditionStatus, Conditions, condition_type};
 pub use data_source::DataSource;
-pub use digest::{canonical_json, digest_of, sha256_hex};
+pub use digest::{canonical_json, digest_of, hmac_sha256, sha256_hex};
 pub use evidence::{Counts, Evidence, Finding, Guard, Interval};
 pub use job::StartedJob;
 pub use object::{API_VERSION, Metadata, Object, ObjectId, ObjectKey, annotation};

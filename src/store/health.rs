@@ -28,8 +28,9 @@ pub struct PageHealth {
     pub url: String,
     /// Whether it answers as it has to; Unknown until that is sure.
     pub healthy: ConditionStatus,
-    /// Since when.
-    pub since: Timestamp,
+    /// Since when; `None` until it is sure for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// What is wrong; empty where nothing is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

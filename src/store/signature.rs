@@ -10,16 +10,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Mac;
 use serde::Deserialize;
-use sha2::Sha256;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
 use super::release::Release;
 use super::{Store, StoreError};
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::model::{Object, sha256_hex};
+use crate::model::{Object, hmac_sha256, sha256_hex};
 
 /// Names the way of signing, so that another one may follow.
 const SCHEME: &str = "hmac-sha256";
@@ -99,16 +98,15 @@ impl SigningKeys {
     fn sign(&self, message: &str) -> String {
         // There is always one: `read` refuses a file without.
         let Some(key) = self.keys.first() else { return String::new() };
-        let digest = mac(key, message).finalize().into_bytes();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{SCHEME}:{}:{hex}", name_of(key))
+        let digest = hmac_sha256(key, message).finalize().into_bytes();
+        format!("{SCHEME}:{}:{}", name_of(key), hex::encode(digest))
     }
 
     /// Why a signature does not hold; `None` where it does.
     fn refusal(&self, message: &str, signature: &str) -> Option<String> {
         let mut parts = signature.splitn(3, ':');
-        let (scheme, name, hex) = (parts.next(), parts.next(), parts.next());
-        let (Some(SCHEME), Some(name), Some(hex)) = (scheme, name, hex) else {
+        let (scheme, name, digest) = (parts.next(), parts.next(), parts.next());
+        let (Some(SCHEME), Some(name), Some(digest)) = (scheme, name, digest) else {
             return Some("its signature is none that this version knows".to_owned());
         };
         let Some(key) = self.keys.iter().find(|key| name_of(key) == name) else {
@@ -116,25 +114,11 @@ impl SigningKeys {
                 "it is signed with the key {name}, which this process was not given"
             ));
         };
-        let digest = bytes_of(hex);
-        let holds = digest.is_some_and(|digest| mac(key, message).verify_slice(&digest).is_ok());
+        let holds = hex::decode(digest)
+            .is_ok_and(|digest| hmac_sha256(key, message).verify_slice(&digest).is_ok());
         (!holds)
             .then(|| "its signature is not of this release: it was forged or altered".to_owned())
     }
-}
-
-fn mac(key: &[u8], message: &str) -> Hmac<Sha256> {
-    // HMAC takes keys of every length: RFC 2104.
-    #[allow(clippy::expect_used)]
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
-    mac.update(message.as_bytes());
-    mac
-}
-
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    let is_hex = hex.len().is_multiple_of(2) && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let byte = |at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
-    is_hex.then(|| (0..hex.len()).step_by(2).map(byte).collect())?
 }
 
 /// What is signed. No part has a line break.

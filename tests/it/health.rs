@@ -74,7 +74,7 @@ async fn an_environment_is_unhealthy_after_wrong_answers_in_a_row_and_healthy_ag
     tokio::time::sleep(Duration::from_secs(15)).await;
     assert_eq!((healthy(&harness).await, gauge()), (Some(ConditionStatus::True), Some(1.0)));
     let again = told(&harness).await;
-    assert_eq!(again[1..], [(EventKind::Normal, "1 pages answer".to_owned())]);
+    assert_eq!(again[1..], [(EventKind::Normal, "every page answers".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn an_optional_object_that_fails_degrades_its_environment_and_not_its_rele
     let (harness, _) = without_bucket("{}").await;
     let release = until_verdict(&harness, 2, Verdict::Succeeded).await;
     assert!(
-        release.message.starts_with("degraded, without: Bucket/assets: "),
+        release.message.starts_with("the environment is degraded, without: Bucket/assets: "),
         "{}",
         release.message
     );
@@ -137,7 +137,7 @@ async fn an_optional_object_that_comes_too_late_holds_up_nothing_that_follows() 
     harness.apply(&yaml.replace("Enabled", "Suspended").replace("web.zip", "web2.zip")).await;
     let release = until_verdict(&harness, 2, Verdict::Succeeded).await;
     assert!(
-        release.message.starts_with("degraded, without: Bucket/assets: "),
+        release.message.starts_with("the environment is degraded, without: Bucket/assets: "),
         "{}",
         release.message
     );

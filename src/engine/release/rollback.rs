@@ -71,10 +71,7 @@ pub async fn roll_back(
             earlier(head, &history).ok_or(Refused::NothingEarlier { environment })?
         }
     };
-    store.check_key(environment, &current.objects)?;
-    let target = store.release(environment, to).await?;
-    store.trust(environment, &target).await?;
-    let is_trusted = store.is_signed(environment, &target).await?;
+    let (target, is_trusted) = target(store, environment, current, to).await?;
     if let Some(damage) = current.damage.as_ref().filter(|_| !asked.only.is_empty()) {
         // What the others are is not known.
         let (environment, why) = (environment.clone(), damage.to_string());
@@ -123,6 +120,20 @@ pub async fn roll_back(
     Ok(RolledBack::Moved { to, release: release.number, held })
 }
 
+/// The release to go back to, and whether somebody with a key made it.
+async fn target(
+    store: &Store,
+    environment: &str,
+    current: &Current,
+    to: u64,
+) -> Result<(Release, bool), StoreError> {
+    store.check_key(environment, &current.objects)?;
+    let target = store.release(environment, to).await?;
+    store.trust(environment, &target).await?;
+    let is_trusted = store.is_signed(environment, &target).await?;
+    Ok((target, is_trusted))
+}
+
 /// The current objects, of which only some are as the earlier release has them, or gone as there.
 fn narrowed(
     environment: &str,
@@ -165,10 +176,7 @@ pub async fn undo(
     let current = current(store, environment).await?;
     let head = current.head.clone().filter(|head| head.release == failed.release);
     let head = head.ok_or_else(moved)?;
-    store.check_key(environment, &current.objects)?;
-    let target = store.release(environment, to).await?;
-    store.trust(environment, &target).await?;
-    let is_trusted = store.is_signed(environment, &target).await?;
+    let (target, is_trusted) = target(store, environment, &current, to).await?;
     let mut objects = objects_of(store, environment, &target).await?;
     // However much the failed release has brought, it goes.
     let of_this_release = Confirmed { deletions: Confirmed::ANY_NUMBER, ..Confirmed::default() };

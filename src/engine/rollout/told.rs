@@ -109,7 +109,10 @@ pub(super) fn left_out(objects: &[ObjectState]) -> String {
     let unwell: Vec<_> = open().filter(|object| object.was_unwell).collect();
     let optional: Vec<_> =
         open().filter(|object| !object.was_unwell && object.is_optional).collect();
-    let told = [("not counted, as it was so before", unwell), ("degraded, without", optional)];
+    let told = [
+        ("not counted, as it was so before", unwell),
+        ("the environment is degraded, without", optional),
+    ];
     let told = told.iter().filter(|(_, objects)| !objects.is_empty());
     let told = told.map(|(what, objects)| format!("{what}: {}", named(objects)));
     told.collect::<Vec<_>>().join("; ")
