@@ -115,6 +115,9 @@ impl Health {
     }
 
     fn message(&self) -> String {
+        if !self.is_probed && self.optional == 0 {
+            return "nothing is probed; `trueup explain Environment.health` says how".to_owned();
+        }
         let unwell = self.healthy().filter(|(status, ..)| *status != ConditionStatus::True);
         let unwell = unwell.map(|(_, reason, message)| format!("{reason}: {message}"));
         let missing = self.missing.iter().map(|missing| format!("does without {missing}"));
