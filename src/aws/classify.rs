@@ -107,6 +107,10 @@ pub(super) fn classify(
         | "BackupNotFoundException"
         | "404" => Class::NotFound,
         "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
+        // A scalable target that was registered just now is not everywhere yet:
+        // https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html.
+        "ObjectNotFoundException" if service == Service::AutoScaling => Class::NotReady,
+        "ConcurrentUpdateException" => Class::Conflict,
         // In DynamoDB too many operations at once, and sometimes a limit that no waiting lifts.
         "LimitExceededException" if service == Service::DynamoDb && !says(&LIMITS) => {
             Class::NotReady

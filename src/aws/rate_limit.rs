@@ -49,6 +49,7 @@ pub enum Quota {
     LambdaGetFunction,
     LambdaControl,
     Amplify,
+    AutoScaling,
     CloudWatch,
     DynamoDbTags,
     DynamoDbTagging,
@@ -64,6 +65,7 @@ impl Quota {
             (Service::Lambda, "GetFunction") => Self::LambdaGetFunction,
             (Service::Lambda, _) => Self::LambdaControl,
             (Service::Amplify, _) => Self::Amplify,
+            (Service::AutoScaling, _) => Self::AutoScaling,
             (Service::CloudWatch, _) => Self::CloudWatch,
             (Service::DynamoDb, "ListTagsOfResource" | "DescribeContinuousBackups") => {
                 Self::DynamoDbTags
@@ -128,6 +130,9 @@ impl RateLimiter {
             Quota::LambdaControl => (12.0, 12.0),
             // https://docs.aws.amazon.com/general/latest/gr/amplify.html
             Quota::Amplify => (10.0, 20.0),
+            // All its calls share one rate, and AWS says no number:
+            // https://repost.aws/knowledge-center/autoscaling-api-calls-throttled.
+            Quota::AutoScaling => (10.0, 20.0),
             // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html: DescribeAlarms
             // takes nine a second, GetMetricData 50.
             Quota::CloudWatch => (6.0, 6.0),

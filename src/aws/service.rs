@@ -7,6 +7,7 @@ use std::fmt;
 pub enum Service {
     Lambda,
     Amplify,
+    AutoScaling,
     CloudWatch,
     DynamoDb,
     S3,
@@ -16,9 +17,10 @@ pub enum Service {
 }
 
 impl Service {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Lambda,
         Self::Amplify,
+        Self::AutoScaling,
         Self::CloudWatch,
         Self::DynamoDb,
         Self::S3,
@@ -32,6 +34,7 @@ impl Service {
         match self {
             Self::Lambda => "lambda",
             Self::Amplify => "amplify",
+            Self::AutoScaling => "application-autoscaling",
             Self::CloudWatch => "cloudwatch",
             Self::DynamoDb => "dynamodb",
             Self::S3 => "s3",

@@ -223,6 +223,7 @@ struct Inner {
 struct Clients {
     lambda: aws_sdk_lambda::Client,
     amplify: aws_sdk_amplify::Client,
+    auto_scaling: aws_sdk_applicationautoscaling::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
@@ -255,6 +256,7 @@ impl Session {
         let clients = Clients {
             lambda: client!(aws_sdk_lambda),
             amplify: client!(aws_sdk_amplify),
+            auto_scaling: client!(aws_sdk_applicationautoscaling),
             cloudwatch: client!(aws_sdk_cloudwatch),
             dynamodb: client!(aws_sdk_dynamodb),
             s3: aws_sdk_s3::Client::from_conf(s3),
@@ -292,6 +294,10 @@ impl Session {
 
     pub fn amplify(&self) -> &aws_sdk_amplify::Client {
         &self.inner.clients.amplify
+    }
+
+    pub fn auto_scaling(&self) -> &aws_sdk_applicationautoscaling::Client {
+        &self.inner.clients.auto_scaling
     }
 
     pub fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {

@@ -385,6 +385,7 @@ impl Pass<'_> {
         desired.create_begun = self.record.phase.create_begun();
         desired.job.clone_from(&self.record.job);
         desired.published.clone_from(&self.record.published);
+        desired.versions.clone_from(&self.record.versions);
         match self.observe(&ready, Intent::Keep).await {
             Ok(again) => {
                 let end = match (&again.plan.blocked, &again.plan.waiting) {

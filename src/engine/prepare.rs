@@ -120,6 +120,7 @@ impl Subject<'_> {
             physical_id: self.status.and_then(|s| s.physical_id.clone()),
             job: self.status.and_then(|s| s.job.clone()),
             published: self.status.and_then(|s| s.published.clone()),
+            versions: self.status.map(|s| s.versions.clone()).unwrap_or_default(),
             weight: self.weight.clone(),
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),

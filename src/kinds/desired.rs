@@ -75,6 +75,8 @@ pub struct Desired<S> {
     pub job: Option<StartedJob>,
     /// The version that was published last.
     pub published: Option<String>,
+    /// Every version that trueup published and that is not gone, as far as is recorded.
+    pub versions: Vec<String>,
     /// The part of the requests that a new version may have; `None` where it gets all at once.
     pub weight: Option<Part>,
     /// When somebody last asked for another try.
@@ -115,6 +117,7 @@ impl<S> Desired<S> {
             physical_id: self.physical_id,
             job: self.job,
             published: self.published,
+            versions: self.versions,
             weight: self.weight,
             asked_at: self.asked_at,
             resolved: self.resolved,
@@ -378,6 +381,7 @@ impl<S: DeserializeOwned> Desired<S> {
             physical_id: None,
             job: None,
             published: None,
+            versions: Vec::new(),
             weight: None,
             asked_at: None,
             resolved: Resolved::default(),

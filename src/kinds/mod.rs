@@ -28,6 +28,7 @@ pub mod bucket;
 pub mod environment;
 pub mod frontend;
 pub mod function;
+pub mod scaling;
 pub mod table;
 
 pub use any_kind::{AnyKind, AnyStep, Intent, Observation};

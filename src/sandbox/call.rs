@@ -74,14 +74,22 @@ fn caller(headers: &HeaderMap) -> String {
     scope.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// DynamoDB, Secrets Manager and SSM name the operation in a header.
+/// DynamoDB, Application Auto Scaling, Secrets Manager and SSM name the operation in a header.
 fn target(request: &MockRequest) -> (String, String) {
     let target = request.headers.get("x-amz-target").and_then(|t| t.to_str().ok());
     let operation = target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned();
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let named = ["TableName", "TargetTableName", "BackupArn", "SecretId", "Name", "ResourceArn"]
-        .iter()
-        .find_map(|f| body[f].as_str());
+    let named = [
+        "TableName",
+        "TargetTableName",
+        "BackupArn",
+        "SecretId",
+        "Name",
+        "ResourceArn",
+        "ResourceId",
+    ]
+    .iter()
+    .find_map(|f| body[f].as_str());
     (operation, named.unwrap_or_default().to_owned())
 }
 

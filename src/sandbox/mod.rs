@@ -3,8 +3,8 @@
 //! It stands in two places: in process, as the SDK's HTTP client ([`Sandbox::connection`]), and on
 //! a loopback port, for every other AWS client ([`Sandbox::serve`]).
 //!
-//! DynamoDB, S3, STS, Secrets Manager and SSM are the `winterbaume` crates'. Lambda, Amplify and CloudWatch are
-//! ours, since what matters to an operator is what those two do over time: states, jobs, versions,
+//! DynamoDB, S3, STS, Secrets Manager and SSM are the `winterbaume` crates'. Lambda, Amplify, CloudWatch and
+//! Application Auto Scaling are ours, since what matters to an operator is what those do over time: states, jobs, versions,
 //! pages. Around all of it stand the call log, the faults, the latency and DynamoDB's own busy states
 //! (`router`). Each rule of behaviour cites the AWS page that it follows.
 //!
@@ -29,6 +29,7 @@ mod pages;
 mod rest;
 mod router;
 mod s3;
+mod scaling;
 mod uri;
 
 pub use call::{Call, CallLog};

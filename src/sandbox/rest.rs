@@ -43,6 +43,13 @@ const LAMBDA: &[Route] = &[
     ("GET", "/2021-10-31/functions/*/url", "GetFunctionUrlConfig"),
     ("PUT", "/2021-10-31/functions/*/url", "UpdateFunctionUrlConfig"),
     ("DELETE", "/2021-10-31/functions/*/url", "DeleteFunctionUrlConfig"),
+    ("PUT", "/2019-09-30/functions/*/provisioned-concurrency", "PutProvisionedConcurrencyConfig"),
+    ("GET", "/2019-09-30/functions/*/provisioned-concurrency", "GetProvisionedConcurrencyConfig"),
+    (
+        "DELETE",
+        "/2019-09-30/functions/*/provisioned-concurrency",
+        "DeleteProvisionedConcurrencyConfig",
+    ),
     ("GET", "/2017-03-31/tags/*", "ListTags"),
     ("POST", "/2017-03-31/tags/*", "TagResource"),
     ("DELETE", "/2017-03-31/tags/*", "UntagResource"),
@@ -78,6 +85,9 @@ const AMPLIFY: &[Route] = &[
 /// A request's operation, and the first part of its path.
 pub(super) fn operation(service: &str, request: &MockRequest) -> (&'static str, String) {
     let (operation, parts) = matched(service, request);
+    // One path reads one of them, and with this query all.
+    let lists = operation == "GetProvisionedConcurrencyConfig" && request.uri.contains("List=ALL");
+    let operation = if lists { "ListProvisionedConcurrencyConfigs" } else { operation };
     (operation, parts.into_iter().next().unwrap_or_default())
 }
 

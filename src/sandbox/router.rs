@@ -22,6 +22,7 @@ use super::intrusion::Intrusions;
 use super::lag::Lag;
 use super::lambda::Lambda;
 use super::s3::S3;
+use super::scaling::Scaling;
 use super::uri::path_of;
 use crate::model::Clock;
 
@@ -40,6 +41,7 @@ pub(super) struct Router {
     dynamodb: DynamoDb,
     pub lambda: Lambda,
     amplify: Amplify,
+    scaling: Scaling,
     pub cloudwatch: Arc<CloudWatch>,
     sts: StsService,
     secretsmanager: SecretsManagerService,
@@ -74,6 +76,7 @@ impl Router {
             ),
             cloudwatch,
             amplify: Amplify::new(behaviour.busy_for, clock, Arc::clone(&s3)),
+            scaling: Scaling::new(clock),
             s3,
             sts: StsService::new(),
             secretsmanager: SecretsManagerService::new(),
@@ -184,6 +187,9 @@ impl Router {
             "dynamodb" => self.dynamodb.handle(call, request).await,
             "lambda" => self.lambda.handle(call, &request).await,
             "amplify" => self.amplify.handle(call, &request).await,
+            "application-autoscaling" => {
+                self.scaling.handle(call, &request, (&self.dynamodb, &self.lambda)).await
+            }
             "cloudwatch" => self.cloudwatch.handle(call, &request),
             "sts" => self.sts.handle(request).await,
             "secretsmanager" => self.secretsmanager.handle(request).await,

@@ -111,7 +111,7 @@ fn planning_is_pure() {
 }
 
 /// Where a service's SDK may be named and a session's client of it be called.
-const CALLERS: [(&str, &[&str]); 8] = [
+const CALLERS: [(&str, &[&str]); 9] = [
     (
         "lambda",
         &[
@@ -125,6 +125,10 @@ const CALLERS: [(&str, &[&str]); 8] = [
             // A probe of a version, and a hook.
             "signals/call.rs",
         ],
+    ),
+    (
+        "applicationautoscaling",
+        &["kinds/scaling/apply.rs", "kinds/scaling/mod.rs", "kinds/scaling/observe.rs"],
     ),
     ("cloudwatch", &["signals/alarms.rs", "signals/traffic.rs"]),
     (

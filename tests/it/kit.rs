@@ -281,11 +281,16 @@ fn action_of(service: &str, operation: &str) -> Option<String> {
 
 /// What is granted because of a call that is named otherwise.
 /// Sources: the service authorization reference, and the pages of the calls.
-const BESIDES: [(&str, &str); 9] = [
+const BESIDES: [(&str, &str); 13] = [
     ("dynamodb:Scan", "a restore of a table, which reads and writes it"),
     ("s3:GetObjectTagging", "CopyObject, which takes the tags along"),
     ("s3:PutObjectTagging", "CopyObject, which takes the tags along"),
     ("iam:PassRole", "a function's, a frontend's or a replication's role"),
+    // https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html.
+    ("iam:CreateServiceLinkedRole", "the first RegisterScalableTarget of an account"),
+    ("cloudwatch:PutMetricAlarm", "PutScalingPolicy, whose alarms are made for the caller"),
+    ("cloudwatch:DeleteAlarms", "the end of a policy, whose alarms go with it"),
+    ("lambda:GetProvisionedConcurrencyConfig", "RegisterScalableTarget of a version"),
     ("s3:GetObjectVersion", "GetObject and HeadObject of a version"),
     ("s3:DeleteObjectVersion", "DeleteObject of a version"),
     ("s3:TagResource", "CreateBucket with tags"),
@@ -313,6 +318,7 @@ fn called() -> BTreeSet<String> {
             for service in [
                 "lambda",
                 "amplify",
+                "application-autoscaling",
                 "cloudwatch",
                 "dynamodb",
                 "s3",

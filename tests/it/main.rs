@@ -42,6 +42,7 @@ mod python;
 mod recovery;
 mod releases;
 mod replicas;
+mod scaling;
 mod shifting;
 mod signing;
 mod store_verify;

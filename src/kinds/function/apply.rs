@@ -6,6 +6,7 @@ use aws_sdk_lambda::operation::publish_version::PublishVersionOutput;
 use aws_sdk_lambda::types as aws;
 
 use super::compare::{CODE_TAG, Settings, code_tag};
+use super::concurrency;
 use super::configuration::{self, architectures};
 use super::plan::FunctionStep;
 use super::shift::{Move, Publication};
@@ -37,6 +38,14 @@ pub(super) async fn apply(
         }
         FunctionStep::Move(wanted) => move_alias(session, name, wanted).await?,
         FunctionStep::Facet(of, facet) => return facet.take(session, of).await,
+        FunctionStep::Provision { version, executions } => {
+            concurrency::put(session, name, version, *executions).await?;
+            return Ok(Outcome::in_progress());
+        }
+        FunctionStep::Unprovision(qualifier) => {
+            concurrency::delete(session, name, qualifier).await?
+        }
+        FunctionStep::Scale(step) => return step.take(session).await,
         FunctionStep::AddPermission(of, wanted) => statements::add(session, of, wanted).await?,
         FunctionStep::RemovePermission(of, id) => statements::remove(session, of, id).await?,
         FunctionStep::Tag(arn, tags) => tag(session, arn, tags.clone()).await?,

@@ -16,6 +16,7 @@ use crate::plan::{Blocked, Shape};
 
 use super::observe::LiveFunction;
 use super::permission;
+use super::provisioned;
 use super::spec::*;
 
 pub(super) static SHAPE: LazyLock<Shape> =
@@ -65,6 +66,9 @@ pub(super) fn compare(
     seen["aliasDescription"] = json!("");
     for (field, facet) in &live.facets {
         seen[field] = facet.words.clone();
+    }
+    if let Some(provisioned) = provisioned::seen(desired, live) {
+        seen[provisioned::FIELD] = provisioned;
     }
     settle_cors(&mut declared, &mut seen);
     settle_vpc(&mut declared, &seen);

@@ -15,11 +15,13 @@
 
 mod apply;
 mod compare;
+mod concurrency;
 mod configuration;
 mod facets;
 mod observe;
 mod permission;
 mod plan;
+mod provisioned;
 mod qualifier;
 mod rollout;
 mod shift;
@@ -73,6 +75,8 @@ impl Kind for Function {
         ("snapStart", r#"{"applyOn": "None"}"#),
         ("kmsKeyArn", r#""""#),
         ("reservedConcurrency", "-1"),
+        ("provisionedConcurrency", "{}"),
+        ("provisionedConcurrency.autoScaling", "{}"),
         ("recursiveLoop", r#""Terminate""#),
         ("aliasDescription", r#""""#),
         ("async", "{}"),
@@ -138,8 +142,8 @@ impl Kind for Function {
         plan::plan(desired, live)
     }
 
-    fn plan_deletion(_: &Desired<FunctionSpec>, _: &LiveFunction) -> Plan<FunctionStep> {
-        plan::plan_deletion()
+    fn plan_deletion(_: &Desired<FunctionSpec>, live: &LiveFunction) -> Plan<FunctionStep> {
+        plan::plan_deletion(live)
     }
 
     async fn apply(

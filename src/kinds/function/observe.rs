@@ -6,9 +6,11 @@ use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types as aws;
 use serde_json::json;
 
+use super::concurrency;
 use super::configuration::{self, variables};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION};
 use super::permission::{self, Statement};
+use super::provisioned::{LiveConcurrency, ProvisioningState};
 use super::qualifier::{self, Leftover};
 use super::spec::*;
 use super::statements;
@@ -36,9 +38,13 @@ pub struct LiveFunction {
     pub alias: Option<LiveAlias>,
     /// An alias is declared and is not there yet.
     pub awaits_alias: bool,
+    /// Executions are declared: a new version has none at first.
+    pub awaits_provisioning: bool,
     pub url: Option<String>,
     /// The declared facets that have calls of their own, by their fields.
     pub facets: SeenFacets<FunctionRef>,
+    /// What is provisioned of its versions, where the manifest speaks of that.
+    pub concurrency: Option<LiveConcurrency>,
     /// What is on qualifiers that are not declared any more.
     pub leftovers: Vec<Leftover>,
     /// What Lambda is still doing, where it is.
@@ -97,7 +103,13 @@ impl Live for LiveFunction {
     fn next_version(&self) -> Option<ReadyVersion> {
         let alias = self.alias.as_ref()?;
         let next = alias.next.as_ref()?;
-        let is_ready = !next.is_pending && next.failure.is_none() && self.busy.is_none();
+        // Its executions are there before its first request.
+        let is_provisioned = !self.awaits_provisioning
+            || self.concurrency.as_ref().is_some_and(|live| {
+                live.configs.get(&next.version).is_some_and(|c| c.state == ProvisioningState::Ready)
+            });
+        let is_prepared = !next.is_pending && next.failure.is_none() && self.busy.is_none();
+        let is_ready = is_prepared && is_provisioned;
         // AWS's parts are from 0 to 1.
         let percent = alias.weights.get(&next.version).map_or(0.0, |part| (part * 100.0).round());
         is_ready.then(|| ReadyVersion {
@@ -147,6 +159,7 @@ pub(super) async fn observe(
         busy: busy(configuration),
         failure: failure(configuration),
         unknown_state: unknown_state(configuration),
+        awaits_provisioning: asked.provisioned_concurrency.as_ref().is_some_and(|p| !p.is_none()),
         ..LiveFunction::default()
     };
     let declared = json!(asked);
@@ -176,6 +189,9 @@ pub(super) async fn observe(
         let read = statements::read(session, &of).await;
         live.permissions = or_unread(read, "permissions", &mut live.unread)?;
     }
+    let mut unread = std::mem::take(&mut live.unread);
+    live.concurrency = concurrency::read(session, desired, &live, &mut unread).await?;
+    live.unread = unread;
     for qualifier in qualifier::left_behind(desired, &live.tags) {
         let of = FunctionRef { qualifier, ..of.clone() };
         live.leftovers.push(leftover(session, desired, of).await?);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds::scaling::ScalingStep;
 use crate::kinds::{Desired, FacetStep, push_facets, split_off};
 use crate::model::Segment;
 use crate::plan::{Blocked, Change, Plan, Verb};
@@ -10,6 +11,7 @@ use super::compare::{SHAPE, Settings, compare};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
 use super::observe::LiveFunction;
 use super::permission;
+use super::provisioned::{self, Provisioning};
 use super::qualifier::{self, Removals};
 use super::shift::{self, Move, Publication};
 use super::spec::*;
@@ -33,6 +35,14 @@ pub enum FunctionStep {
     Move(Move),
     /// On a qualifier, where the facet belongs to one.
     Facet(FunctionRef, FacetStep<FunctionRef>),
+    /// So many executions of a version are kept ready.
+    Provision {
+        version: String,
+        executions: i32,
+    },
+    /// Of a version, or of an alias.
+    Unprovision(String),
+    Scale(ScalingStep),
     AddPermission(FunctionRef, Permission),
     RemovePermission(FunctionRef, String),
     /// The function's ARN, and its tags.
@@ -75,12 +85,17 @@ pub(super) fn plan(
     let wanted_tags = compared.tags(&desired.tags);
     let effective = compared.effective;
     let mut changes = compared.changes;
+    let provisioning = Provisioning::of(desired, seen.concurrency.as_ref(), &effective);
+    if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
+        provisioning.keep(&alias.version, &mut changes);
+    }
     let opening = changes.iter().filter(|change| permission::opens(change));
     let blocked = desired.unasked(opening, &SHAPE);
     let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
     let blocked =
         blocked.or_else(|| shift::ungradual(desired, &changes).filter(|_| live.is_some()));
     let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
+    let blocked = blocked.or_else(|| provisioning.as_ref().and_then(Provisioning::blocked));
     let mut plan = Plan { blocked, ..Plan::default() };
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
     let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
@@ -154,14 +169,27 @@ pub(super) fn plan(
     }
     push_facets(&mut plan, [RESERVATION, RECURSION], &seen.facets, &effective, &mut changes, step);
     push_settings(&mut plan, &mut changes, &settings, seen);
+    let provisioned = split_off(&mut changes, &[provisioned::FIELD]);
     // Whoever ignores the alias moves it.
-    if !keeps_alias {
-        shift::push_release(&mut plan, desired, seen, moved);
-    }
+    let is_moving = !keeps_alias
+        && shift::push_release(
+            &mut plan,
+            desired,
+            seen,
+            (moved, &provisioned),
+            provisioning.as_ref(),
+        );
     if !hangs_on_something {
         push_qualified(&mut plan, &mut changes);
     }
     removals.push_moving(&mut plan);
+    if let Some(provisioning) = &provisioning {
+        // Where the alias is about to move, its next version is seen to first.
+        if let Some(alias) = seen.alias.as_ref().filter(|_| !is_moving) {
+            provisioning.push(&mut plan, &alias.version, provisioned);
+        }
+        provisioning.push_left_over(&mut plan, seen);
+    }
     if plan.steps.is_empty()
         && let Some(failure) = &seen.failure
     {
@@ -320,8 +348,9 @@ fn push_permissions(
     }
 }
 
-pub(super) fn plan_deletion() -> Plan<FunctionStep> {
+pub(super) fn plan_deletion(live: &LiveFunction) -> Plan<FunctionStep> {
     let mut plan = Plan::default();
+    provisioned::push_deletions(&mut plan, live);
     plan.push_whole(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
     plan
 }
@@ -731,7 +760,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_function_goes_as_a_whole() {
-        let plan = plan_deletion();
+        let plan = plan_deletion(&LiveFunction::default());
         assert_eq!(plan.outline(), ["Delete function"]);
         assert_eq!(plan.steps[0].call, FunctionStep::Delete);
     }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::observe::{LiveAlias, LiveFunction, NextVersion};
 use super::plan::{CODE, CONFIGURATION, FunctionStep};
+use super::provisioned::Provisioning;
 use super::spec::FunctionSpec;
 use crate::kinds::Desired;
 use crate::model::Part;
@@ -111,23 +112,29 @@ pub(super) fn push_unwanted(
     plan.push(Verb::Update, what, vec![change], FunctionStep::Move(step)).stands_alone();
 }
 
-/// The alias follows what the function is, or is about to be.
+/// The alias follows what the function is, or is about to be. What is provisioned for a first version is told with
+/// it. Returns whether the alias has to move.
 pub(super) fn push_release(
     plan: &mut Plan<FunctionStep>,
     desired: &Desired<FunctionSpec>,
     seen: &LiveFunction,
-    moved: Option<Change>,
-) {
-    let Some(name) = &desired.spec.alias else { return };
+    (moved, provisioned): (Option<Change>, &[Change]),
+    provisioning: Option<&Provisioning>,
+) -> bool {
+    let Some(name) = &desired.spec.alias else { return false };
     let is_about_to_change = plan.steps.iter().any(|step| {
         matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
     });
     if seen.alias.is_some() && moved.is_none() && !is_about_to_change {
-        return;
+        return false;
     }
     if let (Some(part), Some(alias)) = (&desired.weight, &seen.alias) {
-        return push_gradual(plan, name, seen, alias, is_about_to_change, part, moved);
+        let shift = Shift { name, alias, is_about_to_change, part, provisioning };
+        push_gradual(plan, seen, &shift, moved);
+        return true;
     }
+    let is_first = seen.alias.is_none();
+    let changes = moved.into_iter().chain(provisioned.iter().filter(|_| is_first).cloned());
     let verb = if seen.alias.is_some() { Verb::Update } else { Verb::Create };
     let step = FunctionStep::Publish(Publication {
         alias: name.clone(),
@@ -135,20 +142,28 @@ pub(super) fn push_release(
         code_sha256: seen.code_sha256.clone(),
         revision: seen.revision.clone(),
     });
-    plan.push(verb, format!("alias {name} to a new version"), Vec::from_iter(moved), step);
+    plan.push(verb, format!("alias {name} to a new version"), changes.collect(), step);
+    true
+}
+
+/// A shift that goes step by step.
+struct Shift<'a> {
+    name: &'a str,
+    alias: &'a LiveAlias,
+    is_about_to_change: bool,
+    part: &'a Part,
+    provisioning: Option<&'a Provisioning<'a>>,
 }
 
 /// One step of a shift: the version is published, waited for, given its part, and at last everything.
 fn push_gradual(
     plan: &mut Plan<FunctionStep>,
-    name: &str,
     seen: &LiveFunction,
-    alias: &LiveAlias,
-    is_about_to_change: bool,
-    given: &Part,
+    shift: &Shift,
     moved: Option<Change>,
 ) {
-    let Some(next) = next(alias, is_about_to_change) else {
+    let Shift { name, alias, part: given, .. } = *shift;
+    let Some(next) = next(alias, shift.is_about_to_change) else {
         let step = FunctionStep::PublishVersion {
             code_sha256: seen.code_sha256.clone(),
             revision: seen.revision.clone(),
@@ -165,6 +180,13 @@ fn push_gradual(
         let message = format!("AWS prepares: version {version}");
         plan.waiting = Some(Waiting { reason: "Preparing", message });
         return;
+    }
+    if let Some(provisioning) = shift.provisioning {
+        let steps = plan.steps.len();
+        provisioning.push_next(plan, version);
+        if plan.steps.len() > steps || plan.waiting.is_some() || plan.blocked.is_some() {
+            return;
+        }
     }
     // What another version was given is not its.
     let weight = if given.version.as_ref() == Some(version) { given.percent } else { 0 };

@@ -5,6 +5,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::provisioned::{self, ProvisionedConcurrency};
 use super::rollout::FunctionRollout;
 use crate::kinds::{EnvVar, S3Location, SpecProblem};
 use crate::model::Common;
@@ -88,6 +89,9 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub reserved_concurrency: Option<i32>,
+    /// Executions that are kept ready for the alias's version, fixed or following their use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provisioned_concurrency: Option<ProvisionedConcurrency>,
     /// What Lambda does when it detects that the function invokes itself in a loop, as by a queue or a bucket:
     /// Terminate stops the loop, Allow lets it go on.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -434,6 +438,7 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
         problems.push(SpecProblem::new("layers", message));
     }
     problems.extend(check_code(spec));
+    problems.extend(provisioned::validate(spec));
     problems.extend(check_env(spec.env.as_deref().unwrap_or_default()));
     let mut seen = Vec::new();
     for (i, permission) in spec.permissions.iter().flatten().enumerate() {

@@ -40,7 +40,10 @@ pub(super) async fn collect(
 }
 
 /// Every version that some alias of the function sends requests to.
-async fn named_by_aliases(session: &Session, name: &str) -> Result<BTreeSet<String>, AwsError> {
+pub(super) async fn named_by_aliases(
+    session: &Session,
+    name: &str,
+) -> Result<BTreeSet<String>, AwsError> {
     let (mut named, mut next) = (BTreeSet::new(), None);
     for _ in 0..PAGES_MAX {
         let page = session.read(Service::Lambda, "ListAliases", || {

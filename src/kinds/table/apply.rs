@@ -35,6 +35,7 @@ pub(super) async fn apply(
             Ok(Outcome::in_progress())
         }
         TableStep::Facet(of, facet) => facet.take(session, of).await,
+        TableStep::Scale(step) => step.take(session).await,
         TableStep::Tag(arn, wanted) => {
             let call =
                 session.dynamodb().tag_resource().resource_arn(arn).set_tags(Some(tags(wanted)?));

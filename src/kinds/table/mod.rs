@@ -15,6 +15,7 @@ mod losses;
 mod observe;
 mod plan;
 mod resource_policy;
+mod scaling;
 mod settings;
 mod spec;
 
@@ -55,6 +56,10 @@ impl Kind for Table {
         ("resourcePolicy", "{}"),
         ("contributorInsights", r#"{"enabled": false}"#),
         ("encryption", r#"{"type": "AWS_OWNED"}"#),
+        ("autoScaling", "{}"),
+        ("autoScaling.readCapacity", "{}"),
+        ("autoScaling.writeCapacity", "{}"),
+        ("autoScaling.indexes", "[]"),
         ("tableClass", r#""STANDARD""#),
         ("deletionProtection", "false"),
         ("onDemandThroughput", r#"{"maxReadRequestUnits": -1, "maxWriteRequestUnits": -1}"#),

@@ -7,9 +7,11 @@ use aws_sdk_dynamodb::types as aws;
 use serde_json::json;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::kinds::scaling::Targets;
 use crate::kinds::{Desired, Live, SeenFacets, UnknownWord, Unread, or_unread, read_facets, word};
 
 use super::facets::{FACETS, TableRef};
+use super::scaling;
 use super::settings::{SETTINGS, on_demand_of};
 use super::spec::*;
 
@@ -36,6 +38,8 @@ pub struct LiveTable {
     pub is_protected: bool,
     /// The declared facets, by their fields.
     pub facets: SeenFacets<TableRef>,
+    /// Which of its capacities are scaled, as far as that is asked for.
+    pub scaling: Targets,
     pub unread: Unread,
 }
 
@@ -97,6 +101,7 @@ pub(super) async fn observe(
     if let None | Some(aws::TableStatus::Active | aws::TableStatus::Updating) = status {
         facets.extend(read_facets(session, &of, &FACETS, is_declared, &mut unread).await?);
     }
+    let scaling = scaling::observe(session, desired, &spec, &mut unread).await?;
     Ok(Some(LiveTable {
         spec,
         of: Arc::new(of),
@@ -107,6 +112,7 @@ pub(super) async fn observe(
         failure,
         is_protected,
         facets,
+        scaling,
         unread,
     }))
 }
@@ -326,6 +332,7 @@ impl LiveTable {
             failure: None,
             is_protected,
             facets,
+            scaling: Targets::new(),
             unread: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::kinds::scaling::{ScalingStep, Targets};
 use crate::kinds::{
     AnyFacet, Desired, FacetStep, LiveSide, SeenFacets, comparable, policy, push_facets, readable,
     split_off,
@@ -18,6 +19,7 @@ use super::facets::{FACETS, TableRef};
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
 use super::last_backup;
 use super::observe::LiveTable;
+use super::scaling::{self, Owned, ScalingPlan};
 use super::settings::SETTINGS;
 use super::spec::*;
 
@@ -34,6 +36,7 @@ pub enum TableStep {
     UpdateIndex(String, IndexUpdate),
     CreateIndex(Box<GlobalIndex>),
     Facet(Arc<TableRef>, FacetStep<TableRef>),
+    Scale(ScalingStep),
     /// The table's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
     /// Its name. The table goes once it can be restored from.
@@ -59,16 +62,19 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     };
     let by_meaning = |value| policy::by_meaning(value, "resourcePolicy");
     let declared = by_meaning(comparable(&normalized(&desired.spec), &desired.tags));
-    let seen = by_meaning(words(live, &desired.spec));
+    let seen = by_meaning(words(live, desired));
     let mut compared = desired.compare(declared, LiveSide::Resource(&seen), &SHAPE);
     if let Some(policy) = compared.effective.get_mut("resourcePolicy").filter(|p| p.is_string()) {
         // It was one text to be compared by its meaning.
         *policy = json!(desired.spec.resource_policy);
     }
-    let want = match core(&compared.effective) {
+    let mut want = match core(&compared.effective) {
         Ok(want) => want,
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
+    let owned = Owned::new(desired, &live.spec, &live.scaling);
+    owned.keep(&mut compared.changes);
+    owned.settle(&mut want);
     let is_on_demand =
         want.billing_mode().or(live.spec.billing_mode()) == Some(BillingMode::PayPerRequest);
     let effective = compared.effective.clone();
@@ -113,6 +119,9 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         .or_else(|| desired.unasked_policy("resourcePolicy", live_policy))
         .or_else(|| stays_off(&desired.ignore, &seen, &changes));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
+    let mut scaling_plan =
+        ScalingPlan::new(desired, &live.spec, &effective, &live.scaling, &mut changes);
+    scaling_plan.push_ending(&mut plan);
     let step = |step| TableStep::Facet(Arc::clone(&live.of), step);
     // What protects comes first, and no step waits for another that AWS may refuse.
     push_facets(&mut plan, FACETS, &live.facets, &effective, &mut changes, step);
@@ -131,12 +140,15 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     push_billing(&mut plan, &want, index_plan.throughputs(), billing);
     push(&mut plan, settings);
     index_plan.push_updates(&mut plan, &want);
+    scaling_plan.push_beginning(&mut plan);
+    scaling::push_beyond(&mut plan, &owned);
     index_plan.push_creations(&mut plan);
     plan
 }
 
 /// What was read, in the words of the spec. Warm throughput above what is asked for is as asked for.
-fn words(live: &LiveTable, declared: &TableSpec) -> Value {
+fn words(live: &LiveTable, desired: &Desired<TableSpec>) -> Value {
+    let declared = &desired.spec;
     let mut seen = comparable(&normalized(&as_asked_for(&live.spec, declared)), &live.tags);
     for (field, facet) in &live.facets {
         seen[field] = facet.words.clone();
@@ -145,6 +157,9 @@ fn words(live: &LiveTable, declared: &TableSpec) -> Value {
         && let Ok(warm) = WarmThroughput::deserialize(&seen["warmThroughput"])
     {
         seen["warmThroughput"] = json!(warm.at_most(floor));
+    }
+    if let Some(scaling) = scaling::words(desired, &live.spec, &live.scaling) {
+        seen[scaling::FIELD] = scaling;
     }
     seen
 }
@@ -177,6 +192,8 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let mut given = compared.changes;
     split_off(&mut given, &["tags"]);
     let mut later = split_off(&mut given, &FACETS.map(|facet| facet.field()));
+    let nobody = Targets::new();
+    let mut scaling_plan = ScalingPlan::new(desired, spec, &declared, &nobody, &mut given);
     plan.push_whole(Verb::Create, "table", given, create);
     let metered = spec.global_secondary_indexes.iter().flatten().find(|i| i.throughput.is_some());
     if let (None, Some(index)) = (&spec.billing, metered) {
@@ -192,6 +209,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let of = Arc::new(TableRef::unseen(&desired.aws_name));
     let step = |step| TableStep::Facet(Arc::clone(&of), step);
     push_facets(&mut plan, FACETS, &SeenFacets::new(), &declared, &mut later, step);
+    scaling_plan.push_beginning(&mut plan);
     plan
 }
 
@@ -300,6 +318,7 @@ pub(super) fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> P
         );
     }
     let mut plan = Plan::default();
+    scaling::push_deletions(&mut plan, desired, &live.scaling);
     if desired.keeps_last_backup {
         let id = live.of.described.table_id().unwrap_or_default();
         let name = last_backup::name_of(&desired.aws_name, id);

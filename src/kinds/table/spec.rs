@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::scaling::{self, TableScaling};
 use crate::kinds::SpecProblem;
 use crate::model::Common;
 
@@ -59,6 +60,10 @@ pub struct TableSpec {
     pub resource_policy: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contributor_insights: Option<ContributorInsights>,
+    /// How provisioned capacity follows its use. What is scaled is not compared with the declared throughput, which
+    /// a new table begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scaling: Option<TableScaling>,
 }
 
 /// Which keys are asked for most and which are throttled, measured in CloudWatch.
@@ -406,6 +411,7 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
     problems.extend(check_types_agree(&attributes));
     problems.extend(check_projected(spec));
     problems.extend(check_index_names(spec));
+    problems.extend(scaling::validate(spec));
     problems.extend(check_capacity(spec));
     if spec.local_secondary_indexes.as_ref().is_some_and(|l| !l.is_empty())
         && spec.sort_key.is_none()

@@ -7,14 +7,15 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::configuration::{defaults, merge};
+use super::provisioned::Provisioned;
 use super::{Answer, Code, Refusal, invalid, missing};
 use crate::model::{Clock, sha256_hex};
 
 pub(super) struct Function {
     pub name: String,
     pub arn: String,
-    clock: Clock,
-    busy_for: Duration,
+    pub(super) clock: Clock,
+    pub(super) busy_for: Duration,
     /// `$LATEST`, as GetFunctionConfiguration shows it but for the states.
     latest: Map<String, Value>,
     image: Option<String>,
@@ -28,6 +29,7 @@ pub(super) struct Function {
     pub(super) policies: BTreeMap<String, Vec<Value>>,
     pub(super) urls: BTreeMap<String, Value>,
     pub(super) async_settings: BTreeMap<String, Value>,
+    pub(super) provisioned: BTreeMap<String, Provisioned>,
     pending_until: Instant,
     updating_until: Instant,
     revision: u64,
@@ -55,6 +57,7 @@ impl Function {
             policies: BTreeMap::new(),
             urls: BTreeMap::new(),
             async_settings: BTreeMap::new(),
+            provisioned: BTreeMap::new(),
             pending_until: now + busy_for,
             updating_until: now,
             revision: 0,
@@ -251,6 +254,10 @@ impl Function {
         });
         let weights = &body["RoutingConfig"]["AdditionalVersionWeights"];
         if weights.as_object().is_some_and(|weights| !weights.is_empty()) {
+            if self.provisioned.contains_key(name) {
+                let message = "Alias with weights can not be used with Provisioned Concurrency";
+                return Err(invalid(message.to_owned()));
+            }
             alias["RoutingConfig"] = body["RoutingConfig"].clone();
         }
         Ok(alias)
@@ -271,6 +278,7 @@ impl Function {
             extras.remove(name);
         }
         self.policies.remove(name);
+        self.provisioned.remove(name);
         Ok((204, Value::Null))
     }
 
@@ -288,6 +296,7 @@ impl Function {
         let index = version.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
         let found = index.and_then(|index| self.versions.get_mut(index)).filter(|v| v.is_some());
         *found.ok_or_else(|| missing(&format!("{}:{version}", self.arn)))? = None;
+        self.provisioned.remove(version);
         Ok((200, json!({})))
     }
 

@@ -13,6 +13,7 @@ mod configuration;
 mod extras;
 mod function;
 mod invoke;
+mod provisioned;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,6 +129,12 @@ impl Lambda {
             | "GetFunctionUrlConfig"
             | "UpdateFunctionUrlConfig"
             | "DeleteFunctionUrlConfig" => self.with(asked, |f| f.url(&call.operation, asked)),
+            "PutProvisionedConcurrencyConfig"
+            | "GetProvisionedConcurrencyConfig"
+            | "DeleteProvisionedConcurrencyConfig"
+            | "ListProvisionedConcurrencyConfigs" => {
+                self.with(asked, |f| f.provisioned(&call.operation, asked))
+            }
             "ListTags" | "TagResource" | "UntagResource" => {
                 self.with(asked, |f| Ok(f.tags(&call.operation, asked)))
             }

@@ -102,6 +102,7 @@ async fn function(sandbox: &Sandbox, name: &str) -> Value {
         found["Aliases"][alias]["AliasDescription"] = description;
         qualifiers.push(alias.to_owned());
     }
+    found["Executions"] = executions(sandbox, name).await;
     for qualifier in qualifiers {
         let at =
             if qualifier.is_empty() { String::new() } else { format!("?Qualifier={qualifier}") };
@@ -124,6 +125,30 @@ async fn function(sandbox: &Sandbox, name: &str) -> Value {
         }
     }
     found
+}
+
+/// What is provisioned and scaled of a function's versions, but for their numbers: the version of the alias `live`
+/// is `live`.
+async fn executions(sandbox: &Sandbox, name: &str) -> Value {
+    let alias = get(sandbox, "lambda", &format!("/2015-03-31/functions/{name}/aliases/live")).await;
+    let version = alias.and_then(|alias| alias["FunctionVersion"].as_str().map(str::to_owned));
+    let path = format!("/2019-09-30/functions/{name}/provisioned-concurrency?List=ALL");
+    let all = get(sandbox, "lambda", &path).await.unwrap();
+    let times = [
+        "LastModified",
+        "AvailableProvisionedConcurrentExecutions",
+        "AllocatedProvisionedConcurrentExecutions",
+        "Status",
+    ];
+    let configs = all["ProvisionedConcurrencyConfigs"].as_array().unwrap().iter();
+    let found = json!({
+        "Configs": configs.map(|one| without(one.clone(), &times)).collect::<Vec<_>>(),
+        "Scaling": scaling(sandbox, "lambda", &format!("function:{name}")).await,
+    });
+    let version = version.unwrap_or_default();
+    let found =
+        found.to_string().replace(&format!(":{name}:{version}\""), &format!(":{name}:live\""));
+    serde_json::from_str(&found).unwrap()
 }
 
 /// Lists that AWS keeps in the order of the writes.
@@ -170,8 +195,34 @@ async fn table(sandbox: &Sandbox, name: &str) -> Value {
     table["Policy"] = policy.map_or(Value::Null, |found| found["Policy"].clone());
     let insights = dynamodb(sandbox, "DescribeContributorInsights", named.clone()).await.unwrap();
     table["Insights"] = without(insights, &["TableName"]);
+    table["Scaling"] = scaling(sandbox, "dynamodb", &format!("table/{name}")).await;
     table["Recovery"] = if is_on { recovery["RecoveryPeriodInDays"].clone() } else { json!("off") };
     table
+}
+
+/// Everything that scales a resource or a part of it.
+async fn scaling(sandbox: &Sandbox, namespace: &str, resource: &str) -> Value {
+    let mut found = json!({});
+    for (operation, list) in [
+        ("DescribeScalableTargets", "ScalableTargets"),
+        ("DescribeScalingPolicies", "ScalingPolicies"),
+        ("DescribeScheduledActions", "ScheduledActions"),
+    ] {
+        let target = format!("AnyScaleFrontendService.{operation}");
+        let asked = json!({ "ServiceNamespace": namespace }).to_string();
+        let service = "application-autoscaling";
+        let (_, reply) = sandbox.ask(service, "POST", "/", &target, &asked).await;
+        let reply: Value = serde_json::from_str(&reply).unwrap();
+        let is_its = |one: &&Value| {
+            let of = one["ResourceId"].as_str().unwrap();
+            of.strip_prefix(resource)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':']))
+        };
+        let times = ["CreationTime", "PolicyARN", "ScheduledActionARN", "ScalableTargetARN"];
+        let all = reply[list].as_array().unwrap().iter().filter(is_its);
+        found[list] = all.map(|one| without(one.clone(), &times)).collect();
+    }
+    found
 }
 
 const FACETS: [&str; 17] = [

@@ -93,9 +93,14 @@ pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Requ
         .filter_map(|tag| tag.split_once("<Tag>").map(|(_, rest)| format!("<Tag>{rest}")))
         .collect();
     let others: String = tags.iter().filter(|tag| !tag.contains(">team<")).cloned().collect();
+    let alias = format!("/2015-03-31/functions/{name}/aliases/live");
+    let (_, alias) = harness.sandbox.ask("lambda", "GET", &alias, "", "").await;
+    let alias: Value = serde_json::from_str(&alias).unwrap_or_default();
+    let version = alias["FunctionVersion"].as_str().unwrap_or_default();
     let fill = |text: &str, encode: bool| {
         let arn = if encode { arn.replace(':', "%3A").replace('/', "%2F") } else { arn.clone() };
         let text = text.replace("{name}", &name).replace("{app}", &app).replace("{arn}", &arn);
+        let text = text.replace("{version}", version);
         text.replace("{tags}", &tags.concat()).replace("{other tags}", &others)
     };
     for request in requests {
@@ -106,6 +111,9 @@ pub async fn by_hand(harness: &Harness, kind: &str, name: &str, requests: &[Requ
         };
         let (path, target) = match request.service {
             "dynamodb" => ("/".to_owned(), format!("DynamoDB_20120810.{}", request.path)),
+            "application-autoscaling" => {
+                ("/".to_owned(), format!("AnyScaleFrontendService.{}", request.path))
+            }
             _ => (fill(request.path, true), String::new()),
         };
         let (service, method) = (request.service, request.method);

@@ -6,7 +6,7 @@ import sys
 import botocore.loaders
 
 LOADER = botocore.loaders.Loader()
-SERVICES = ["amplify", "cloudwatch", "dynamodb", "lambda", "s3", "secretsmanager", "ssm", "sts"]
+SERVICES = ["amplify", "application-autoscaling", "cloudwatch", "dynamodb", "lambda", "s3", "secretsmanager", "ssm", "sts"]
 
 
 def bare(value):

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::scaling::{self, Scaled};
 use super::{Proof, Request, Row, ours, rest, with};
 use crate::harness::ARTIFACTS;
 
@@ -81,6 +82,7 @@ fn full() -> Value {
             "snapStart": {"applyOn": "None"},
             "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/a",
             "reservedConcurrency": 5,
+            "provisionedConcurrency": {},
             "recursiveLoop": "Allow",
             "aliasDescription": "what is served",
             "async": {
@@ -155,6 +157,12 @@ fn variants() -> Vec<(&'static str, Value)> {
             "other async settings",
             json!({"async": {"maximumRetryAttempts": 0, "maximumEventAgeInSeconds": 60, "onSuccess": "arn:aws:sqs:us-east-1:123456789012:other", "onFailure": "arn:aws:sqs:us-east-1:123456789012:done"}, "reservedConcurrency": 0, "tags": {"team": "other"}}),
         ),
+        ("provisioned", json!({"provisionedConcurrency": {"executions": 2}})),
+        (
+            "scaled",
+            json!({"provisionedConcurrency": {"autoScaling": scaling::declared(2)}, "memorySize": 256}),
+        ),
+        ("scaled otherwise", json!({"provisionedConcurrency": {"autoScaling": scaling::other(2)}})),
         ("an image", image.clone()),
         (
             "an image with other settings",
@@ -171,7 +179,8 @@ fn rows() -> Vec<Row> {
     let pinned = json!({"code": {"s3": {"bucket": ARTIFACTS, "key": "api.zip", "sha256": digest}}});
     let other_code =
         || rest("lambda", "PUT", CODE, json!({"S3Bucket": ARTIFACTS, "S3Key": "api-2.zip"}));
-    vec![
+    let mut rows = executions();
+    rows.extend([
         configure("description", "description", json!({"Description": "by hand"})),
         configure("runtime", "runtime", json!({"Runtime": "nodejs20.x"})),
         configure("handler", "handler", json!({"Handler": "other.handler"})),
@@ -235,7 +244,33 @@ fn rows() -> Vec<Row> {
         Row::new("code.image", "code.image", rest("lambda", "PUT", CODE, json!({"ImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/api:2"}))).on(&image),
         Row::new("tags.*", "tags.team", rest("lambda", "POST", "/2017-03-31/tags/{arn}", json!({"Tags": {"team": "by hand"}}))),
         Row::new("tags.*", "tags.team", rest("lambda", "DELETE", "/2017-03-31/tags/{arn}?tagKeys=team", Value::Null)),
-    ]
+    ]);
+    rows
+}
+
+/// What is kept ready of the alias's version.
+fn executions() -> Vec<Row> {
+    let scaled = Scaled {
+        field: "provisionedConcurrency.autoScaling",
+        named: "provisionedConcurrency.autoScaling",
+        namespace: "lambda",
+        resource: "function:{name}:{version}",
+        dimension: "lambda:function:ProvisionedConcurrency",
+        metric: "LambdaProvisionedConcurrencyUtilization",
+        whole: 1.0,
+        capacity: 2,
+    };
+    let mut rows =
+        scaled.rows(&json!({"provisionedConcurrency": {"autoScaling": scaling::declared(2)}}));
+    let fixed = json!({"provisionedConcurrency": {"executions": 2}});
+    let path = "/2019-09-30/functions/{name}/provisioned-concurrency?Qualifier={version}";
+    let field = "provisionedConcurrency.executions";
+    for (method, body) in
+        [("PUT", json!({"ProvisionedConcurrentExecutions": 4})), ("DELETE", Value::Null)]
+    {
+        rows.push(Row::new(field, field, rest("lambda", method, path, body)).on(&fixed));
+    }
+    rows
 }
 
 pub fn proof() -> Proof {

@@ -5,12 +5,13 @@ mod bucket;
 mod bucket_copies;
 mod frontend;
 mod function;
+mod scaling;
 mod table;
 
 use serde_json::{Value, json};
 
-/// A request of somebody who works on AWS by hand. `{name}`, `{app}` and `{arn}` stand for the
-/// resource's.
+/// A request of somebody who works on AWS by hand. `{name}`, `{app}`, `{arn}` and `{version}` stand for
+/// the resource's, and for the version of its alias `live`.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub service: &'static str,

@@ -1,0 +1,424 @@
+//! Executions that Lambda keeps ready: of which versions, how many, and who sets their number. Pure.
+//!
+//! They belong to a *version*, not to the alias: Lambda shares no requests of an alias that has provisioned
+//! concurrency of its own (hashicorp/terraform, issue 24957), so that a rollout step by step would be refused. With
+//! a rollout, the next version gets its executions before its first request; without one, and in a rollback, the
+//! alias moves at once and the executions follow. A version that no alias names any more loses them: only one that
+//! trueup published itself.
+//!
+//! A scaled number is the scaler's: no value of it is drift.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::compare::SHAPE;
+use super::observe::LiveFunction;
+use super::plan::FunctionStep;
+use super::spec::{FunctionSpec, SnapStartOn};
+use crate::kinds::scaling::{
+    self, AutoScaling, Dimension, Place, ScalingStep, Target, Targets, Units,
+};
+use crate::kinds::{Desired, SpecProblem};
+use crate::model::Path;
+use crate::plan::{Blocked, Change, Plan, Verb, Waiting, diff};
+
+pub(super) const FIELD: &str = "provisionedConcurrency";
+
+/// Executions that are kept ready for the alias's version; `{}` keeps none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisionedConcurrency {
+    /// How many. Where they are scaled, a function's first version begins with so many, or with minCapacity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub executions: Option<i32>,
+    /// How their number follows their use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scaling: Option<AutoScaling>,
+}
+
+impl ProvisionedConcurrency {
+    fn scaling(&self) -> Option<&AutoScaling> {
+        self.auto_scaling.as_ref().filter(|scaling| !scaling.is_none())
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.executions.is_none() && self.scaling().is_none()
+    }
+
+    /// What a version begins with.
+    fn first(&self) -> i32 {
+        let least = self.scaling().and_then(|scaling| scaling.min_capacity);
+        self.executions.or(least).unwrap_or_default().max(1)
+    }
+}
+
+/// What is provisioned for one version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveProvisioned {
+    pub executions: i32,
+    pub state: ProvisioningState,
+    pub modified_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProvisioningState {
+    Ready,
+    InProgress,
+    /// With Lambda's reason.
+    Failed(String),
+    /// A word that this version does not know.
+    Unknown(String),
+}
+
+/// What is provisioned for a function, where its manifest speaks of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveConcurrency {
+    /// By qualifier: a version's number, or an alias.
+    pub configs: BTreeMap<String, LiveProvisioned>,
+    /// Which of them are scaled.
+    pub targets: Targets,
+    /// The versions that some alias of the function names. Read where any may have to lose its executions.
+    pub named: BTreeSet<String>,
+}
+
+impl LiveConcurrency {
+    fn target<'a>(&'a self, function: &str, version: &str) -> Option<&'a scaling::LiveTarget> {
+        self.targets.get(&Target::of_version(function, version))
+    }
+
+    /// Versions that trueup published, that have executions or a scaler, and that are not in use.
+    pub fn left_over(&self, function: &str, published: &[String], in_use: &[&str]) -> Vec<String> {
+        let is_left = |version: &&String| {
+            let has_any =
+                self.configs.contains_key(*version) || self.target(function, version).is_some();
+            has_any && !in_use.contains(&version.as_str()) && !self.named.contains(*version)
+        };
+        published.iter().filter(is_left).cloned().collect()
+    }
+}
+
+/// Whether what the manifest says, or said when something of it may have been written, has to be read.
+pub(super) fn is_managed(desired: &Desired<FunctionSpec>) -> bool {
+    desired.declares(&json!(desired.spec), FIELD)
+        || desired.earlier().any(|spec| !spec[FIELD].is_null())
+}
+
+/// The versions of the alias that are in use: its own, those with a part of its requests, and the next one.
+pub(super) fn in_use(live: &LiveFunction) -> Vec<&str> {
+    let Some(alias) = &live.alias else { return Vec::new() };
+    let next = alias.next.iter().map(|next| next.version.as_str());
+    let weighted = alias.weights.keys().map(String::as_str);
+    std::iter::once(alias.version.as_str()).chain(weighted).chain(next).collect()
+}
+
+pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
+    let Some(provisioned) = spec.provisioned_concurrency.as_ref().filter(|p| !p.is_none()) else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    let mut refuse = |message: String, help: &str| {
+        problems.push(SpecProblem::new(FIELD, message).help(help));
+    };
+    if spec.alias.is_none() {
+        let message =
+            "executions are provisioned for a published version, and nothing is published";
+        refuse(message.to_owned(), "add alias to spec");
+    }
+    // https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html.
+    if spec.snap_start.as_ref().is_some_and(|snap| snap.apply_on != SnapStartOn::None) {
+        let message = "Lambda provisions no executions for a function with SnapStart";
+        refuse(message.to_owned(), "take snapStart out, or provisionedConcurrency");
+    }
+    // https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html.
+    let most = provisioned.scaling().map_or(provisioned.executions, |scaling| scaling.max_capacity);
+    let reserved = spec.reserved_concurrency.filter(|reserved| *reserved >= 0);
+    if let (Some(most), Some(reserved)) = (most, reserved)
+        && most > reserved
+    {
+        let message =
+            format!("{most} executions are provisioned, and reservedConcurrency is {reserved}");
+        refuse(message, "raise reservedConcurrency: two versions are provisioned during a rollout");
+    }
+    if let Some(scaling) = &provisioned.auto_scaling {
+        let at = format!("{FIELD}.autoScaling");
+        problems.extend(scaling::check(&at, scaling, &Units::LAMBDA));
+    }
+    problems
+}
+
+/// What one version has, in the words of the manifest.
+fn words(desired: &Desired<FunctionSpec>, live: &LiveConcurrency, version: &str) -> Value {
+    let declared = scaling_of(&json!(desired.spec)).unwrap_or_default();
+    let earlier = desired.earlier().filter_map(scaling_of).filter(|before| *before != declared);
+    let mut words = json!({});
+    if let Some(config) = live.configs.get(version) {
+        words["executions"] = json!(config.executions);
+    }
+    if let Some(target) = live.target(&desired.aws_name, version) {
+        let earlier: Vec<_> = earlier.collect();
+        words["autoScaling"] = target.words(Dimension::Executions, &declared, &earlier);
+    }
+    words
+}
+
+fn scaling_of(spec: &Value) -> Option<AutoScaling> {
+    AutoScaling::deserialize(&spec[FIELD]["autoScaling"]).ok()
+}
+
+/// What the alias's version has; `None` where the manifest says nothing of it.
+pub(super) fn seen(desired: &Desired<FunctionSpec>, live: &LiveFunction) -> Option<Value> {
+    let concurrency = live.concurrency.as_ref()?;
+    let alias = live.alias.as_ref();
+    Some(alias.map_or(json!({}), |alias| words(desired, concurrency, &alias.version)))
+}
+
+/// The executions of one function as they shall be.
+pub(super) struct Provisioning<'a> {
+    desired: &'a Desired<FunctionSpec>,
+    live: &'a LiveConcurrency,
+    /// With what was added by hand and is not declared.
+    wanted: ProvisionedConcurrency,
+    is_declared: bool,
+}
+
+impl<'a> Provisioning<'a> {
+    /// `None` where the manifest says nothing of it.
+    pub fn of(
+        desired: &'a Desired<FunctionSpec>,
+        live: Option<&'a LiveConcurrency>,
+        effective: &Value,
+    ) -> Option<Self> {
+        let is_declared = desired.declares(&json!(desired.spec), FIELD);
+        let wanted = ProvisionedConcurrency::deserialize(&effective[FIELD]).unwrap_or_default();
+        let is_ignored = desired.ignore.iter().any(|path| path.to_string() == FIELD);
+        live.filter(|_| !is_ignored).map(|live| Self { desired, live, wanted, is_declared })
+    }
+
+    /// The number is a scaler's, or will be.
+    fn is_scaled(&self, version: &str) -> bool {
+        let declared = self.desired.spec.provisioned_concurrency.as_ref();
+        let is_ended = declared.is_none_or(|declared| {
+            declared.is_none() || declared.auto_scaling.as_ref().is_some_and(AutoScaling::is_none)
+        });
+        let is_live = self.live.target(&self.desired.aws_name, version).is_some();
+        self.wanted.scaling().is_some() || is_live && !is_ended
+    }
+
+    /// Takes out the changes of what the scaler of the alias's version has set.
+    pub fn keep(&self, version: &str, changes: &mut Vec<Change>) {
+        let is_there = self.live.configs.contains_key(version)
+            || self.live.target(&self.desired.aws_name, version).is_some();
+        if self.is_scaled(version) && is_there {
+            changes.retain(|change| change.path != executions_path());
+        }
+    }
+
+    /// Adds the steps by which a version comes to have what is wanted. What it waits for, and why it cannot go on, is
+    /// said in the plan.
+    pub fn push(&self, plan: &mut Plan<FunctionStep>, version: &str, changes: Vec<Change>) {
+        let name = &self.desired.aws_name;
+        if self.wanted.is_none() {
+            if self.is_declared {
+                self.push_removal(plan, version, changes);
+            }
+            return;
+        }
+        let config = self.live.configs.get(version);
+        let is_there = config.is_some() || self.live.target(name, version).is_some();
+        let (scaled, mut fixed): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.path != executions_path());
+        let differs = match (self.is_scaled(version), config) {
+            (true, _) => !is_there,
+            (false, config) => config.map(|config| config.executions) != self.wanted.executions,
+        };
+        if let Some(LiveProvisioned { state: ProvisioningState::Failed(why), .. }) = config
+            && !differs
+            && !self.is_asked_again(config)
+        {
+            plan.blocked.get_or_insert(failed(version, why));
+            return;
+        }
+        if differs || self.is_asked_again(config) {
+            let (executions, live) =
+                (self.first(version), config.map(|config| json!(config.executions)));
+            if fixed.is_empty() {
+                let desired = Some(json!(executions));
+                fixed.push(Change { path: executions_path(), live, desired });
+            }
+            let what = format!("{executions} executions for version {version}");
+            let verb = if config.is_some() { Verb::Update } else { Verb::Create };
+            let step = FunctionStep::Provision { version: version.to_owned(), executions };
+            plan.push(verb, what, fixed, step).stands_alone();
+        }
+        let place = Place { path: scaling_path(), target: Target::of_version(name, version) };
+        let wanted = self.wanted.auto_scaling.as_ref().map(|scaling| json!(scaling));
+        let targets = &self.live.targets;
+        scaling::push(plan, &place, wanted.as_ref(), targets, &scaled, FunctionStep::Scale);
+        self.push_beyond(plan, version);
+        self.wait(plan, version, config);
+    }
+
+    /// What the next version lacks, compared as the alias's own.
+    pub fn push_next(&self, plan: &mut Plan<FunctionStep>, version: &str) {
+        let mut wanted = json!(self.wanted);
+        if self.is_scaled(version)
+            && let Value::Object(wanted) = &mut wanted
+        {
+            wanted.remove("executions");
+        }
+        let (wanted, seen) =
+            (json!({ FIELD: wanted }), json!({ FIELD: words(self.desired, self.live, version) }));
+        let changes = diff(&wanted, &seen, &SHAPE);
+        self.push(plan, version, changes);
+    }
+
+    /// A version that takes over from a scaled one begins with as many as that has.
+    fn first(&self, version: &str) -> i32 {
+        let others = self.live.configs.iter().filter(|(other, _)| *other != version);
+        let most = others.map(|(_, config)| config.executions).max().unwrap_or_default();
+        match self.wanted.scaling() {
+            Some(scaling) => {
+                let bounds =
+                    (scaling.min_capacity.unwrap_or(1), scaling.max_capacity.unwrap_or(i32::MAX));
+                self.wanted.first().max(most).min(bounds.1).max(bounds.0).max(1)
+            }
+            None => self.wanted.first(),
+        }
+    }
+
+    /// Somebody asked for another try since it failed.
+    fn is_asked_again(&self, config: Option<&LiveProvisioned>) -> bool {
+        let Some(config) = config else { return false };
+        let is_failed = matches!(config.state, ProvisioningState::Failed(_));
+        is_failed
+            && matches!((self.desired.asked_at, config.modified_at), (Some(asked), Some(at)) if asked > at)
+    }
+
+    fn push_removal(&self, plan: &mut Plan<FunctionStep>, version: &str, changes: Vec<Change>) {
+        let name = &self.desired.aws_name;
+        let mut changes = Some(changes);
+        if self.live.target(name, version).is_some() {
+            let step =
+                FunctionStep::Scale(ScalingStep::Deregister(Target::of_version(name, version)));
+            let what = format!("auto scaling of version {version}");
+            plan.push(Verb::Delete, what, changes.take().unwrap_or_default(), step).stands_alone();
+        }
+        if self.live.configs.contains_key(version) {
+            let what = format!("provisioned executions of version {version}");
+            let step = FunctionStep::Unprovision(version.to_owned());
+            plan.push(Verb::Delete, what, changes.take().unwrap_or_default(), step).stands_alone();
+        }
+    }
+
+    /// Brings back a number that somebody has set beyond the bounds of its scaler.
+    fn push_beyond(&self, plan: &mut Plan<FunctionStep>, version: &str) {
+        let target = Target::of_version(&self.desired.aws_name, version);
+        let (config, live) = (self.live.configs.get(version), self.live.targets.get(&target));
+        let (Some(config), Some(live), Some(_)) = (config, live, self.wanted.scaling()) else {
+            return;
+        };
+        let is_registered = plan.steps.iter().any(|step| {
+            matches!(&step.call, FunctionStep::Scale(ScalingStep::Register(of, ..)) if *of == target)
+        });
+        if (live.min..=live.max).contains(&config.executions) || is_registered {
+            return;
+        }
+        let change = Change {
+            path: executions_path(),
+            live: Some(json!(config.executions)),
+            desired: Some(json!(format!("{} to {} by auto scaling", live.min, live.max))),
+        };
+        plan.changes.push(change.clone());
+        let step =
+            FunctionStep::Scale(ScalingStep::Register(target, Some(live.min), Some(live.max)));
+        let what = format!("executions of version {version} within their bounds");
+        plan.push(Verb::Update, what, vec![change], step).stands_alone();
+    }
+
+    fn wait(&self, plan: &mut Plan<FunctionStep>, version: &str, config: Option<&LiveProvisioned>) {
+        match config.map(|config| (config.executions, &config.state)) {
+            Some((executions, ProvisioningState::InProgress)) => {
+                let message =
+                    format!("AWS prepares: {executions} executions for version {version}");
+                plan.waiting.get_or_insert(Waiting { reason: "Preparing", message });
+            }
+            Some((_, ProvisioningState::Unknown(word))) => {
+                let message = format!(
+                    "Lambda says that the provisioned executions of version {version} are `{word}`, which this \
+                     version of trueup does not know; upgrade trueup"
+                );
+                plan.blocked.get_or_insert(Blocked { reason: "UnknownState", message });
+            }
+            _ => {}
+        }
+    }
+
+    /// What versions keep that are not in use any more, and what an alias has of its own where none shall be.
+    pub fn push_left_over(&self, plan: &mut Plan<FunctionStep>, live: &LiveFunction) {
+        if !self.is_declared {
+            return;
+        }
+        for version in
+            self.live.left_over(&self.desired.aws_name, &self.desired.versions, &in_use(live))
+        {
+            self.push_removal(plan, &version, vec![no_longer(&version)]);
+        }
+        if let (true, Some(alias)) = (self.wanted.is_none(), &self.desired.spec.alias) {
+            self.push_removal(plan, alias, vec![no_longer(alias)]);
+        }
+        // What is taken away is a difference, too.
+        let gone = plan.steps.iter().flat_map(|step| &step.changes);
+        let gone: Vec<_> = gone.filter(|change| change.path.root() == FIELD).cloned().collect();
+        let unsaid = gone.into_iter().filter(|change| !plan.changes.contains(change));
+        plan.changes.extend(unsaid.collect::<Vec<_>>());
+    }
+
+    /// Executions of the alias itself stand in the way of those of its versions.
+    pub fn blocked(&self) -> Option<Blocked> {
+        let alias = self.desired.spec.alias.as_ref()?;
+        let has_own = self.live.configs.contains_key(alias) && !self.wanted.is_none();
+        let message = format!(
+            "the alias {alias} has provisioned concurrency of its own, and Lambda shares no requests of such an \
+             alias. Nothing was written. trueup provisions the alias's version instead: take the alias's away with \
+             `aws lambda delete-provisioned-concurrency-config --function-name {} --qualifier {alias}`",
+            self.desired.aws_name
+        );
+        has_own.then_some(Blocked { reason: "NotPlannable", message })
+    }
+}
+
+/// The scalers of every version go before the function: its executions go with it.
+pub(super) fn push_deletions(plan: &mut Plan<FunctionStep>, live: &LiveFunction) {
+    let targets = live.concurrency.iter().flat_map(|live| live.targets.keys());
+    for target in targets {
+        let what = format!("auto scaling of {}", target.resource);
+        let step = FunctionStep::Scale(ScalingStep::Deregister(target.clone()));
+        plan.push(Verb::Delete, what, Vec::new(), step).stands_alone();
+    }
+}
+
+fn no_longer(qualifier: &str) -> Change {
+    let what = format!("executions for {qualifier}");
+    Change { path: Path::default().field(FIELD), live: Some(json!(what)), desired: None }
+}
+
+fn failed(version: &str, why: &str) -> Blocked {
+    let message = format!(
+        "Lambda could not provision executions for version {version}: {why}. Mend the function, or what the account \
+         allows; `trueup reconcile` tries again"
+    );
+    Blocked { reason: "ProvisioningFailed", message }
+}
+
+fn executions_path() -> Path {
+    Path::default().field(FIELD).field("executions")
+}
+
+fn scaling_path() -> Path {
+    Path::default().field(FIELD).field("autoScaling")
+}
