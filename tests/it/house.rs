@@ -117,6 +117,7 @@ const CALLERS: [(&str, &[&str]); 9] = [
         &[
             "kinds/function/observe.rs",
             "kinds/function/apply.rs",
+            "kinds/function/concurrency.rs",
             "kinds/function/configuration.rs",
             "kinds/function/facets.rs",
             "kinds/function/statements.rs",

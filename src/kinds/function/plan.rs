@@ -85,7 +85,7 @@ pub(super) fn plan(
     let wanted_tags = compared.tags(&desired.tags);
     let effective = compared.effective;
     let mut changes = compared.changes;
-    let provisioning = Provisioning::of(desired, seen.concurrency.as_ref(), &effective);
+    let provisioning = Provisioning::of(desired, seen.concurrency.as_ref(), &settings.spec);
     if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
         provisioning.keep(&alias.version, &mut changes);
     }

@@ -191,10 +191,10 @@ impl<'a> Provisioning<'a> {
     pub fn of(
         desired: &'a Desired<FunctionSpec>,
         live: Option<&'a LiveConcurrency>,
-        effective: &Value,
+        effective: &FunctionSpec,
     ) -> Option<Self> {
         let is_declared = desired.declares(&json!(desired.spec), FIELD);
-        let wanted = ProvisionedConcurrency::deserialize(&effective[FIELD]).unwrap_or_default();
+        let wanted = effective.provisioned_concurrency.clone().unwrap_or_default();
         let is_ignored = desired.ignore.iter().any(|path| path.to_string() == FIELD);
         live.filter(|_| !is_ignored).map(|live| Self { desired, live, wanted, is_declared })
     }
@@ -256,9 +256,8 @@ impl<'a> Provisioning<'a> {
             plan.push(verb, what, fixed, step).stands_alone();
         }
         let place = Place { path: scaling_path(), target: Target::of_version(name, version) };
-        let wanted = self.wanted.auto_scaling.as_ref().map(|scaling| json!(scaling));
-        let targets = &self.live.targets;
-        scaling::push(plan, &place, wanted.as_ref(), targets, &scaled, FunctionStep::Scale);
+        let (wanted, targets) = (self.wanted.auto_scaling.as_ref(), &self.live.targets);
+        scaling::push(plan, &place, wanted, targets, &scaled, FunctionStep::Scale);
         self.push_beyond(plan, version);
         self.wait(plan, version, config);
     }

@@ -1,18 +1,15 @@
 //! What to do so that a capacity is scaled as declared. Pure.
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::Target;
 use super::observe::{LiveAction, LivePolicy, LiveTarget, Targets};
 use super::spec::{AutoScaling, ScheduledAction};
 use crate::model::{Path, Segment};
-use crate::plan::{Blocked, Change, Plan, Verb};
+use crate::plan::{Change, Plan, Verb};
 
 /// One call to Application Auto Scaling.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScalingStep {
-    /// With its bounds. The capacity is brought between them.
+    /// With the bounds that change, the least first. The capacity is brought between them.
     Register(Target, Option<i32>, Option<i32>),
     /// Holds the utilization at its target, by the policy that was seen or by a new one.
     Follow(Target, Box<AutoScaling>, Option<LivePolicy>),
@@ -31,6 +28,9 @@ pub struct Place {
     pub path: Path,
     pub target: Target,
 }
+
+const MIN: &str = "minCapacity";
+const MAX: &str = "maxCapacity";
 
 /// The fields of a policy.
 const POLICY: [&str; 4] =
@@ -70,7 +70,7 @@ impl Place {
 pub fn push<S>(
     plan: &mut Plan<S>,
     place: &Place,
-    wanted: Option<&Value>,
+    wanted: Option<&AutoScaling>,
     live: &Targets,
     changes: &[Change],
     step: impl Fn(ScalingStep) -> S,
@@ -80,16 +80,6 @@ pub fn push<S>(
     if touching.is_empty() {
         return;
     }
-    let wanted = wanted.filter(|wanted| !wanted.is_null()).map(AutoScaling::deserialize);
-    let wanted = match wanted.transpose() {
-        Ok(wanted) => wanted.unwrap_or_default(),
-        Err(error) => {
-            let message =
-                format!("{} cannot be read back: {error}; nothing was written", place.path);
-            plan.blocked.get_or_insert(Blocked { reason: "NotPlannable", message });
-            return;
-        }
-    };
     let live = live.get(&place.target);
     let pick = |is_meant: &dyn Fn(&Touches) -> bool| -> Vec<Change> {
         let picked = touching.iter().filter(|(touches, _)| is_meant(touches));
@@ -99,27 +89,21 @@ pub fn push<S>(
         plan.push(verb, what, changes, step(call)).stands_alone();
     };
     let (name, target) = (place.name(), &place.target);
-    if wanted.is_none() {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_none()) else {
         if live.is_some() {
-            let all = pick(&|_| true);
-            add(
-                Verb::Delete,
-                format!("auto scaling of {name}"),
-                all,
-                ScalingStep::Deregister(target.clone()),
-            );
+            let (what, all) = (format!("auto scaling of {name}"), pick(&|_| true));
+            add(Verb::Delete, what, all, ScalingStep::Deregister(target.clone()));
         }
         return;
-    }
-    let is_bound = |field: &str| field == "minCapacity" || field == "maxCapacity";
+    };
     let bounds = pick(&|touches| match touches {
         Touches::Whole => true,
-        Touches::Field(field) => is_bound(field),
+        Touches::Field(field) => *field == MIN || *field == MAX,
         Touches::Action(_) => false,
     });
     if live.is_none() || !bounds.is_empty() {
         let verb = if live.is_some() { Verb::Update } else { Verb::Create };
-        let call = ScalingStep::Register(target.clone(), wanted.min_capacity, wanted.max_capacity);
+        let call = register(place, wanted, live, &bounds);
         add(verb, format!("auto scaling of {name}"), bounds, call);
     }
     let nothing = LiveTarget::default();
@@ -128,7 +112,7 @@ pub fn push<S>(
         pick(&|touches| matches!(touches, Touches::Field(field) if POLICY.contains(field)));
     let is_new = live.is_none();
     if is_new || !of_policy.is_empty() {
-        follow(&mut add, &name, target, &wanted, seen, of_policy);
+        follow(&mut add, &name, target, wanted, seen, of_policy);
     }
     let action = |name: &str| {
         pick(&|touches| match touches {
@@ -137,7 +121,29 @@ pub fn push<S>(
             Touches::Whole => false,
         })
     };
-    schedule(&mut add, &name, target, &wanted, seen, (is_new, &action));
+    schedule(&mut add, &name, target, wanted, seen, (is_new, &action));
+}
+
+/// Only the bound that differs: the other one may be what a scheduled action has set.
+fn register(
+    place: &Place,
+    wanted: &AutoScaling,
+    live: Option<&LiveTarget>,
+    changes: &[Change],
+) -> ScalingStep {
+    let differs = |bound: &str| {
+        let mut touched = changes.iter().filter_map(|change| place.touched(change));
+        touched.any(|touches| match touches {
+            Touches::Field(field) => field == bound,
+            _ => true,
+        })
+    };
+    let (min, max) = (wanted.min_capacity, wanted.max_capacity);
+    let (sent_min, sent_max) = (min.filter(|_| differs(MIN)), max.filter(|_| differs(MAX)));
+    let crosses =
+        live.is_none_or(|live| sent_min.unwrap_or(live.min) > sent_max.unwrap_or(live.max));
+    let (min, max) = if crosses { (min, max) } else { (sent_min, sent_max) };
+    ScalingStep::Register(place.target.clone(), min, max)
 }
 
 fn follow(
@@ -191,5 +197,130 @@ fn schedule(
             let call = ScalingStep::Unschedule(target.clone(), live.clone());
             add(Verb::Delete, format!("scheduled action {live} of {name}"), changes, call);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::Dimension;
+    use super::*;
+    use crate::plan::diff;
+
+    fn place() -> Place {
+        let path = Path::default().field("autoScaling").field("readCapacity");
+        Place { path, target: Target::of_table("orders", Dimension::TableRead) }
+    }
+
+    fn scaling(spec: Value) -> AutoScaling {
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn bounds() -> Value {
+        json!({"minCapacity": 5, "maxCapacity": 50})
+    }
+
+    /// The steps that lead from what is live to what is declared.
+    fn planned(
+        declared: Value,
+        live: Option<&LiveTarget>,
+        earlier: &[AutoScaling],
+    ) -> Plan<ScalingStep> {
+        let wanted = scaling(declared.clone());
+        let words = live.map(|live| live.words(Dimension::TableRead, &wanted, earlier));
+        let at = |inner: Value| json!({"autoScaling": {"readCapacity": inner}});
+        let shape = crate::plan::Shape::of(
+            schemars::schema_for!(crate::kinds::table::TableSpec).as_value(),
+            &[],
+        );
+        let changes = diff(&at(declared), &at(words.unwrap_or_default()), &shape);
+        let live = live.map(|live| (place().target, live.clone()));
+        let mut plan = Plan::default();
+        push(&mut plan, &place(), Some(&wanted), &live.into_iter().collect(), &changes, |step| {
+            step
+        });
+        plan
+    }
+
+    fn live(min: i32, max: i32) -> LiveTarget {
+        LiveTarget { min, max, ..LiveTarget::default() }
+    }
+
+    fn with(mut spec: Value, fields: Value) -> Value {
+        for (name, field) in fields.as_object().unwrap() {
+            spec[name] = field.clone();
+        }
+        spec
+    }
+
+    #[test]
+    fn a_capacity_is_registered_before_anything_that_needs_its_target() {
+        let night = json!({"name": "night", "schedule": "rate(1 day)", "minCapacity": 5});
+        let all = json!({"targetUtilization": 70, "scheduledActions": [night]});
+        let plan = planned(with(bounds(), all), None, &[]);
+        assert_eq!(
+            plan.outline(),
+            [
+                "Create auto scaling of readCapacity",
+                "Create scaling policy of readCapacity",
+                "Create scheduled action night of readCapacity",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_the_bound_that_differs_is_sent() {
+        let register = |min, max| ScalingStep::Register(place().target, min, max);
+        for (what, live, expected) in [
+            ("the least", live(7, 50), register(Some(5), None)),
+            ("the most", live(5, 99), register(None, Some(50))),
+            (
+                "both, where one alone would cross the other",
+                live(1, 4),
+                register(Some(5), Some(50)),
+            ),
+        ] {
+            let plan = planned(with(bounds(), json!({})), Some(&live), &[]);
+            let calls: Vec<_> = plan.steps.into_iter().map(|step| step.call).collect();
+            assert_eq!(calls, [expected], "{what}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_a_scheduled_action_sets_are_its_own() {
+        let day =
+            json!({"name": "day", "schedule": "rate(1 day)", "minCapacity": 20, "maxCapacity": 80});
+        let declared = with(bounds(), json!({"scheduledActions": [day]}));
+        let mut seen = live(20, 80);
+        let steps = |seen: &LiveTarget, earlier: &[AutoScaling]| {
+            planned(declared.clone(), Some(seen), earlier).outline()
+        };
+        // The action itself is not there.
+        let made = ["Create scheduled action day of readCapacity"];
+        assert_eq!(steps(&seen, &[]), made);
+        seen.min = 19;
+        assert_eq!(steps(&seen, &[])[0], "Update auto scaling of readCapacity", "nobody's");
+        seen.min = 20;
+        let before = [scaling(json!({"minCapacity": 20, "maxCapacity": 50}))];
+        assert_eq!(
+            steps(&seen, &before)[0],
+            "Update auto scaling of readCapacity",
+            "what was declared"
+        );
+    }
+
+    #[test]
+    fn a_target_of_zero_ends_the_policy_and_nothing_ends_the_scaling() {
+        use aws_sdk_applicationautoscaling::types::TargetTrackingScalingPolicyConfiguration;
+        let tracking =
+            TargetTrackingScalingPolicyConfiguration::builder().target_value(70.0).build().unwrap();
+        let policy = LivePolicy { name: "p".to_owned(), tracking };
+        let seen = LiveTarget { policy: Some(policy), ..live(5, 50) };
+        let plan = planned(with(bounds(), json!({"targetUtilization": 0})), Some(&seen), &[]);
+        assert_eq!(plan.outline(), ["Delete scaling policy of readCapacity"]);
+        let plan = planned(json!({}), Some(&seen), &[]);
+        assert_eq!(plan.outline(), ["Delete auto scaling of readCapacity"]);
+        assert_eq!(planned(json!({}), None, &[]).outline(), [""; 0]);
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         .or_else(|| stays_off(&desired.ignore, &seen, &changes));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     let mut scaling_plan =
-        ScalingPlan::new(desired, &live.spec, &effective, &live.scaling, &mut changes);
+        ScalingPlan::new(desired, (&live.spec, &want), &live.scaling, &mut changes);
     scaling_plan.push_ending(&mut plan);
     let step = |step| TableStep::Facet(Arc::clone(&live.of), step);
     // What protects comes first, and no step waits for another that AWS may refuse.
@@ -193,7 +193,7 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     split_off(&mut given, &["tags"]);
     let mut later = split_off(&mut given, &FACETS.map(|facet| facet.field()));
     let nobody = Targets::new();
-    let mut scaling_plan = ScalingPlan::new(desired, spec, &declared, &nobody, &mut given);
+    let mut scaling_plan = ScalingPlan::new(desired, (spec, spec), &nobody, &mut given);
     plan.push_whole(Verb::Create, "table", given, create);
     let metered = spec.global_secondary_indexes.iter().flatten().find(|i| i.throughput.is_some());
     if let (None, Some(index)) = (&spec.billing, metered) {

@@ -362,19 +362,18 @@ pub(super) struct ScalingPlan {
 impl ScalingPlan {
     pub fn new(
         desired: &Desired<TableSpec>,
-        indexes: &TableSpec,
-        effective: &Value,
+        (live, want): (&TableSpec, &TableSpec),
         targets: &Targets,
         changes: &mut Vec<Change>,
     ) -> Self {
         let changes = split_off(changes, &[FIELD]);
         let mut all = Plan::default();
-        let wanted = TableScaling::deserialize(&effective[FIELD]).unwrap_or_default();
-        for (index, side) in capacities(&index_names(indexes)) {
+        let wanted = want.auto_scaling.as_ref();
+        for (index, side) in capacities(&index_names(live)) {
             let target = side.target(&desired.aws_name, index);
             let place = Place { path: path_of(index, side), target };
-            let wanted = wanted.of(index, side).map(|wanted| json!(wanted));
-            scaling::push(&mut all, &place, wanted.as_ref(), targets, &changes, TableStep::Scale);
+            let wanted = wanted.and_then(|wanted| wanted.of(index, side));
+            scaling::push(&mut all, &place, wanted, targets, &changes, TableStep::Scale);
         }
         let is_end = |step: &crate::plan::Step<TableStep>| {
             matches!(step.call, TableStep::Scale(ScalingStep::Deregister(_)))

@@ -8,12 +8,13 @@ CALLS = {
     "lambda": [
         "CreateFunction", "UpdateFunctionConfiguration", "UpdateFunctionCode", "PublishVersion", "CreateAlias", "UpdateAlias",
         "PutFunctionConcurrency", "PutFunctionRecursionConfig", "PutFunctionEventInvokeConfig", "CreateFunctionUrlConfig", "UpdateFunctionUrlConfig",
-        "AddPermission",
+        "AddPermission", "PutProvisionedConcurrencyConfig",
     ],
     "dynamodb": [
         "CreateTable", "UpdateTable", "UpdateTimeToLive", "UpdateContinuousBackups", "TagResource",
         "PutResourcePolicy", "UpdateContributorInsights",
     ],
+    "application-autoscaling": ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"],
     "amplify": [
         "CreateApp", "UpdateApp", "CreateBranch", "UpdateBranch", "CreateDomainAssociation", "UpdateDomainAssociation",
         "StartDeployment", "StartJob",
