@@ -134,9 +134,18 @@ impl Server {
     }
 }
 
+const SCALING: &str = "  autoScaling:
+    readCapacity:
+      minCapacity: 5
+      maxCapacity: 50
+      targetUtilization: 70
+      scheduledActions:
+        - { name: day, schedule: cron(0 8 * * ? *), minCapacity: 20 }
+";
+
 /// Every facet of the kinds but versioning: moto 5.2 answers GetBucketVersioning of a new bucket with a
 /// root element that is not S3's, which the SDK refuses.
-fn manifests() -> String {
+fn manifests(scaling: &str) -> String {
     format!(
         r#"
 apiVersion: trueup.dev/v1alpha1
@@ -154,12 +163,12 @@ spec:
   partitionKey: {{ name: customerId, type: S }}
   sortKey: {{ name: orderId, type: S }}
   globalSecondaryIndexes:
-    - {{ name: byStatus, partitionKey: {{ name: status, type: S }}, projection: {{ type: ALL }} }}
-  billing: {{ mode: PAY_PER_REQUEST }}
+    - {{ name: byStatus, partitionKey: {{ name: status, type: S }}, projection: {{ type: ALL }}, throughput: {{ readCapacityUnits: 2, writeCapacityUnits: 2 }} }}
   stream: {{ enabled: true, viewType: NEW_IMAGE }}
   ttl: {{ attribute: expiresAt }}
   pointInTimeRecovery: {{ enabled: true }}
----
+  billing: {{ mode: PROVISIONED, throughput: {{ readCapacityUnits: 5, writeCapacityUnits: 5 }} }}
+{scaling}---
 apiVersion: trueup.dev/v1alpha1
 kind: Bucket
 metadata: {{ name: assets, namespace: moto }}
@@ -234,14 +243,15 @@ fn writes(registry: &Registry) -> Vec<String> {
 #[tokio::test]
 async fn they_converge_stay_quiet_and_come_back_on_moto() {
     let Some(bin) = python::bin() else { return };
-    lives_on(&Server::moto(&bin)).await;
+    lives_through(&Server::moto(&bin), SCALING, None).await;
 }
 
 #[tokio::test]
 async fn they_converge_stay_quiet_and_come_back_on_ministack() {
     let Some(bin) = python::emulators() else { return };
     let home = tempfile::tempdir().unwrap();
-    lives_on(&Server::ministack(&bin, home.path())).await;
+    // It has no Application Auto Scaling.
+    lives_through(&Server::ministack(&bin, home.path()), "", None).await;
 }
 
 /// Throttled, reset, failed, and replies that are lost after their effect.
@@ -257,14 +267,10 @@ async fn they_converge_stay_quiet_and_come_back_through_microburst() {
         {"service": "s3", "sequence": {"fail": 1, "pass": 3}, "error": {"code": "SlowDown", "status": 503}},
         {"service": "lambda", "sequence": {"fail": 1, "pass": 2}, "error": {"code": "TooManyRequestsException", "status": 429}},
     ]);
-    lives_through(&proxy, Some(&faults)).await;
+    lives_through(&proxy, SCALING, Some(&faults)).await;
 }
 
-async fn lives_on(aws: &Server) {
-    lives_through(aws, None).await;
-}
-
-async fn lives_through(aws: &Server, faults: Option<&serde_json::Value>) {
+async fn lives_through(aws: &Server, scaling: &str, faults: Option<&serde_json::Value>) {
     let registry = Registry::new();
     let aws_metrics = AwsMetrics::register(&registry).unwrap();
     let clock = Clock::system();
@@ -276,7 +282,7 @@ async fn lives_through(aws: &Server, faults: Option<&serde_json::Value>) {
     let code = zip_of_one_file();
     let put = session.s3().put_object().bucket(ARTIFACTS).key("api.zip");
     put.body(code.into()).send().await.unwrap();
-    let set = parse(&manifests());
+    let set = parse(&manifests(scaling));
     set.check_with(&[]).unwrap();
     store.record("moto", None, None, release(set.objects().cloned().collect())).await.unwrap();
     let metrics = EngineMetrics::register(&registry).unwrap();
