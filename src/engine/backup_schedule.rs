@@ -7,12 +7,15 @@
 //! Left to others: what a backup is, and what to restore (`recovery`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::Rng;
+use super::backoff::{Backoff, Policy};
 use super::pass::Context;
 use super::recovery::{Backup, RecoveryError, Vault, back_up, id_of, measure, prune, sweep};
 use super::release::own_session;
@@ -33,6 +36,9 @@ const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(20);
 /// An environment is built again within this time.
 const BUILT_WITHIN: SignedDuration = SignedDuration::from_hours(48);
 const NAMED_MAX: usize = 5;
+/// What keeps a backup from being made lasts: a bucket that is gone, a right that is missing.
+const FAILING: Policy =
+    Policy { first: Duration::from_secs(2 * 60), longest: Duration::from_secs(3600) };
 
 /// When an environment's backups are looked after next.
 #[derive(Debug, Default)]
@@ -41,6 +47,28 @@ pub(super) struct BackupSchedule {
     swept_at: Option<Instant>,
     measured_at: Option<Instant>,
     under_way: Option<tokio::task::AbortHandle>,
+    /// A backup was looked after, and what came of it is not taken in yet.
+    is_tried: bool,
+    /// It failed, last time.
+    has_failed: Arc<AtomicBool>,
+    backoff: Backoff,
+    /// Until then no backup is tried again.
+    retry_at: Option<Instant>,
+}
+
+impl BackupSchedule {
+    /// Takes in what the last try came to. Returns whether another one may be made now.
+    fn may_back_up(&mut self, now: Instant, rng: &Rng) -> bool {
+        if std::mem::take(&mut self.is_tried) {
+            self.retry_at = None;
+            match self.has_failed.load(Ordering::Relaxed) {
+                true => self.retry_at = Some(now + self.backoff.next(FAILING, rng)),
+                false => self.backoff.reset(),
+            }
+        }
+        self.is_tried = self.retry_at.is_none_or(|at| now >= at);
+        self.is_tried
+    }
 }
 
 impl Engine {
@@ -55,6 +83,7 @@ impl Engine {
         if spec.recovery.is_none() || environment.is_leaving {
             return;
         }
+        let rng = self.rng.clone();
         let schedule = &mut self.environment(name).backup_schedule;
         let at = *schedule.at.get_or_insert(now + CHECK_FIRST_AFTER);
         let is_busy = schedule.under_way.as_ref().is_some_and(|task| !task.is_finished());
@@ -62,6 +91,7 @@ impl Engine {
             return;
         }
         schedule.at = Some(now + CHECK_EVERY);
+        let backs_up = schedule.may_back_up(now, &rng);
         let sweeps = schedule.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
         if sweeps {
             schedule.swept_at = Some(now);
@@ -70,6 +100,7 @@ impl Engine {
         if measures {
             schedule.measured_at = Some(now);
         }
+        let has_failed = Arc::clone(&schedule.has_failed);
         let work = Work {
             cx: Arc::clone(&self.cx),
             key: ObjectKey {
@@ -79,8 +110,10 @@ impl Engine {
             release,
             spec,
             salt: self.rng.salt(),
+            backs_up,
             sweeps,
             measures,
+            has_failed,
         };
         while self.collecting.try_join_next().is_some() {}
         let task = self.collecting.spawn(async move {
@@ -124,17 +157,24 @@ struct Work {
     release: u64,
     spec: Arc<EnvironmentSpec>,
     salt: u32,
+    /// A backup that is due is made.
+    backs_up: bool,
     /// What belongs to no backup is collected, too.
     sweeps: bool,
     measures: bool,
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Work {
     async fn run(&self) {
         let (name, metrics) = (&*self.key.environment, &self.cx.metrics.recovery);
-        if let Err(error) = self.back_up_if_due().await {
-            metrics.backed_up(name, "failed");
-            self.tell(EventKind::Warning, "BackupFailed", &error.to_string()).await;
+        if self.backs_up {
+            let made = self.back_up_if_due().await;
+            self.has_failed.store(made.is_err(), Ordering::Relaxed);
+            if let Err(error) = made {
+                metrics.backed_up(name, "failed");
+                self.tell(EventKind::Warning, "BackupFailed", &error.to_string()).await;
+            }
         }
         if !self.measures {
             return;
@@ -220,6 +260,26 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_backup_that_fails_is_tried_less_and_less_often_until_one_is_made() {
+        let (mut schedule, rng) = (BackupSchedule::default(), Rng::seeded(13));
+        let begun = Instant::now();
+        let tried = |schedule: &mut BackupSchedule, minutes: std::ops::Range<u64>| {
+            let looked = minutes.map(|minute| begun + CHECK_EVERY * minute as u32);
+            looked.filter(|now| schedule.may_back_up(*now, &rng)).count()
+        };
+        schedule.has_failed.store(true, Ordering::Relaxed);
+        let (first_hour, a_day_later) =
+            (tried(&mut schedule, 0..60), tried(&mut schedule, 60..1440));
+        assert!((5..20).contains(&first_hour), "{first_hour}");
+        // An hour at most, half of that on average.
+        assert!((23..70).contains(&a_day_later), "{a_day_later}");
+        schedule.has_failed.store(false, Ordering::Relaxed);
+        // The last one may have failed an hour ago.
+        tried(&mut schedule, 1440..1500);
+        assert_eq!(tried(&mut schedule, 1500..1600), 100, "every minute something may be due");
     }
 
     #[test]

@@ -200,11 +200,21 @@ fn s3(request: &MockRequest, query: &Query) -> (String, String) {
             list.map_or(operations[method], |(_, operation)| *operation)
         }
         (_, true, "GET") if bucket.is_empty() => "ListBuckets",
+        (_, true, "GET") if query.get("uploads").is_some() => "ListMultipartUploads",
         (_, true, "GET") => "ListObjectsV2",
         (_, true, "HEAD") => "HeadBucket",
         (_, true, "DELETE") => "DeleteBucket",
         (_, true, "POST") if query.get("delete").is_some() => "DeleteObjects",
         (_, true, _) => "CreateBucket",
+        (_, false, "POST") if query.get("uploads").is_some() => "CreateMultipartUpload",
+        (_, false, "POST") if query.get("uploadId").is_some() => "CompleteMultipartUpload",
+        (_, false, "DELETE") if query.get("uploadId").is_some() => "AbortMultipartUpload",
+        (_, false, "PUT") if query.get("uploadId").is_some() => {
+            let is_copy = request.headers.contains_key("x-amz-copy-source");
+            if is_copy { "UploadPartCopy" } else { "UploadPart" }
+        }
+        (Some(("tagging", _)), false, "GET") => "GetObjectTagging",
+        (Some(("tagging", _)), false, "PUT") => "PutObjectTagging",
         (_, false, "GET") => "GetObject",
         (_, false, "HEAD") => "HeadObject",
         (_, false, "DELETE") => "DeleteObject",

@@ -168,6 +168,7 @@ const CALLERS: [(&str, &[&str]); 9] = [
             "engine/release/packages.rs",
             "engine/recovery/vault.rs",
             "engine/recovery/contents.rs",
+            "engine/recovery/large.rs",
         ],
     ),
     ("secretsmanager", &["engine/secrets.rs", "cli/sandbox.rs"]),

@@ -222,7 +222,11 @@ fn granted(policy: &str) -> BTreeSet<String> {
 
 /// What S3 asks for where the action is not named as the operation is.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>.
-const S3_ACTIONS: [(&str, &str); 38] = [
+const S3_ACTIONS: [(&str, &str); 42] = [
+    ("CreateMultipartUpload", "PutObject"),
+    ("UploadPartCopy", "PutObject"),
+    ("CompleteMultipartUpload", "PutObject"),
+    ("ListMultipartUploads", "ListBucketMultipartUploads"),
     ("DeleteObjects", "DeleteObject"),
     ("ListObjectVersions", "ListBucketVersions"),
     ("DeleteBucketCors", "PutBucketCORS"),

@@ -589,3 +589,55 @@ async fn a_bucket_whose_name_somebody_else_has_now_is_neither_backed_up_nor_fill
     assert!(prepared.is_err(), "it is not ours");
     assert!(!objects(&harness, "production-assets").await.contains_key(theirs), "nothing came");
 }
+
+/// S3 copies it in parts only, and parts take nothing along.
+#[tokio::test(start_paused = true)]
+async fn an_object_of_more_than_5_gb_comes_back_with_all_that_belongs_to_it() {
+    use trueup::engine::recovery::{Restoring, prepare_restore};
+    let harness = shop().await;
+    let s3 = harness.session.s3();
+    let film = s3.put_object().bucket("production-assets").key("films/summer 1.mp4");
+    let film = film.content_type("video/mp4").cache_control("max-age=60").tagging("team=a%26b");
+    // What the sandbox says of its length; it has eight of them.
+    let film = film.metadata("sandbox-bytes", "6000000000").metadata("by", "hand");
+    film.body(ByteStream::from_static(b"the film")).send().await.unwrap();
+    let faults = harness.sandbox.faults();
+    // As a crash leaves it: a part is not copied, and nobody aborts.
+    faults.inject("s3:UploadPartCopy=denied*1".parse().unwrap());
+    faults.inject("s3:AbortMultipartUpload=denied*1".parse().unwrap());
+    let first = backed_up(&harness).await;
+    let lacking: Vec<_> = first.lacking.iter().map(|lacking| lacking.object.as_str()).collect();
+    assert_eq!((lacking, faults.struck()), (vec!["Bucket/assets"], 2));
+    faults.clear();
+    let uploads = || async {
+        let listed = s3.list_multipart_uploads().bucket(VAULT).send().await.unwrap();
+        listed.uploads().len()
+    };
+    assert_eq!(uploads().await, 1, "left over");
+    faults.inject("s3:UploadPartCopy=500*1".parse().unwrap());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let backup = backed_up(&harness).await;
+    assert_eq!((backup.lacking.len(), faults.struck()), (0, 1), "a part was tried twice");
+    assert_eq!(uploads().await, 0);
+    let counts = harness.sandbox.calls().counts();
+    assert!(counts["s3:UploadPartCopy"] > 12, "6 GB in parts of 512 MiB: {counts:?}");
+
+    for key in objects(&harness, "production-assets").await.into_keys() {
+        s3.delete_object().bucket("production-assets").key(key).send().await.unwrap();
+    }
+    s3.delete_bucket().bucket("production-assets").send().await.unwrap();
+    harness.store.request_reconcile("production", None).await.unwrap();
+    harness.until_stalled("production", "Bucket/assets").await;
+    let sessions = sessions(&harness).await;
+    let prepared =
+        prepare_restore(&harness.store, &sessions, "production", &Restoring::default()).await;
+    prepared.unwrap().carry_out(&harness.store, "sre", &|_| {}).await.unwrap();
+    let get = s3.get_object().bucket("production-assets").key("films/summer 1.mp4");
+    let got = get.send().await.unwrap();
+    assert_eq!((got.content_type(), got.cache_control()), (Some("video/mp4"), Some("max-age=60")));
+    assert_eq!(got.metadata().unwrap()["by"], "hand");
+    assert_eq!(got.body.collect().await.unwrap().to_vec(), b"the film");
+    let tags = s3.get_object_tagging().bucket("production-assets").key("films/summer 1.mp4");
+    let tags = tags.send().await.unwrap();
+    assert_eq!((tags.tag_set()[0].key(), tags.tag_set()[0].value()), ("team", "a&b"));
+}

@@ -7,24 +7,23 @@
 //! - What comes back is held against the checksum that S3 made of it, and never overwrites what is there, however
 //!   shortly before it came.
 //!
-//! Left to others: earlier versions of objects, and objects of more than 5 GB, which S3 copies only in parts:
+//! Left to others: earlier versions of objects; objects of more than 5 GB, which S3 copies only in parts (`large.rs`):
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::RecoveryError;
+use super::large::{self, Destination, Source, retried};
+use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
+use super::vault::{Listed, QUOTE, Vault, list};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::kinds::S3Location;
 use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tokio::time::sleep;
-
-use super::RecoveryError;
-use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
-use super::vault::{Listed, QUOTE, Vault, list};
-use crate::aws::{Absent, AwsError, Class, Service, Session};
-use crate::kinds::S3Location;
 
 /// Copies under way at once.
 const COPIED_AT_ONCE: usize = 32;
@@ -33,8 +32,8 @@ const OBJECTS_MAX: usize = 1_000_000;
 /// The longest object that one call copies.
 const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// How often an object is tried that changes while it is copied, or that S3 fails to copy.
-const TRIES_MAX: u32 = 3;
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const TRIES_MAX: u32 = 3;
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An object as it is.
 pub(super) struct Head {
@@ -66,9 +65,6 @@ pub(super) async fn back_up(
         return Ok(Err(format!(
             "it has more than {OBJECTS_MAX} objects; replicate it instead (spec.replication)"
         )));
-    }
-    if let Some(large) = listed.iter().find(|object| object.bytes > OBJECT_BYTES_MAX) {
-        return Ok(Err(format!("its object {} is larger than 5 GB", large.key)));
     }
     let copies = stream::iter(listed)
         .map(|object| back_up_one(source, (bucket, &owner), vault, known, object));
@@ -111,14 +107,20 @@ async fn back_up_one(
         if is_there && let Some(head) = head(&vault.session, &vault.bucket, &data).await? {
             return Ok(Ok(Some(item(head.sha256))));
         }
-        let call = || {
-            from(&vault.session, bucket, &object.key, None)
-                .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", object.etag))
-                .expected_source_bucket_owner(owner)
-                .bucket(&vault.bucket)
-                .key(&data)
+        let copied = match object.bytes {
+            ..=OBJECT_BYTES_MAX => {
+                let call = || {
+                    from(&vault.session, bucket, &object.key, None)
+                        .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", object.etag))
+                        .expected_source_bucket_owner(owner)
+                        .bucket(&vault.bucket)
+                        .key(&data)
+                };
+                copied(&vault.session, call).await
+            }
+            _ => back_up_large(source, (bucket, owner), vault, &object, &data).await,
         };
-        match copied(&vault.session, call).await {
+        match copied {
             Ok(sha256) => return Ok(Ok(Some(item(sha256)))),
             // It changed or went since it was listed.
             Err(error) if ["PreconditionFailed", "NoSuchKey"].contains(&error.code.as_str()) => {
@@ -138,6 +140,21 @@ async fn back_up_one(
         }
     }
     Ok(Err(format!("its object {} changes faster than it is copied", object.key)))
+}
+
+async fn back_up_large(
+    session: &Session,
+    (bucket, owner): (&str, &str),
+    vault: &Vault,
+    object: &Listed,
+    data: &str,
+) -> Result<Option<String>, AwsError> {
+    let Listed { key, etag, bytes, .. } = object;
+    let (version, etag, owner, bytes) = (None, Some(etag.as_str()), Some(owner), *bytes);
+    let source = Source { session, bucket, key, version, etag, owner, bytes };
+    let (session, bucket, key) = (&vault.session, vault.bucket.as_str(), data);
+    let destination = Destination { session, bucket, key, owner: None, is_ours: true };
+    large::copy(source, destination).await
 }
 
 /// Copies a package to the vault. The error in the reply says why it cannot be backed up.
@@ -249,7 +266,28 @@ async fn restore_one(
         how: how.to_owned(),
     };
     let data = vault.data(&item.copy);
-    match into(destination, vault, &data, (bucket, Some(owner)), &item.key).await {
+    let copied = match item.bytes {
+        ..=OBJECT_BYTES_MAX => {
+            into(destination, vault, &data, (bucket, Some(owner)), &item.key).await
+        }
+        bytes => {
+            let (session, key) = (&vault.session, data.as_str());
+            let source = Source {
+                session,
+                bucket: &vault.bucket,
+                key,
+                version: None,
+                etag: None,
+                owner: None,
+                bytes,
+            };
+            // Others may upload there.
+            let (session, owner, is_ours) = (destination, Some(owner), false);
+            let destination = Destination { session, bucket, key: &item.key, owner, is_ours };
+            large::copy(source, destination).await
+        }
+    };
+    match copied {
         Ok(sha256) => match (&item.sha256, &sha256) {
             (Some(then), Some(now)) if then != now => Err(damaged("it is not what was backed up")),
             _ => Ok(true),
@@ -321,10 +359,14 @@ fn from(
     key: &str,
     version: Option<&str>,
 ) -> CopyObjectFluentBuilder {
-    let version = version.map(|version| format!("?versionId={version}")).unwrap_or_default();
-    let copy =
-        session.s3().copy_object().copy_source(format!("{bucket}/{}{version}", encoded(key)));
+    let copy = session.s3().copy_object().copy_source(source_of(bucket, key, version));
     copy.checksum_algorithm(ChecksumAlgorithm::Sha256)
+}
+
+/// As the header that names a copy's source has it.
+pub(super) fn source_of(bucket: &str, key: &str, version: Option<&str>) -> String {
+    let version = version.map(|version| format!("?versionId={version}")).unwrap_or_default();
+    format!("{bucket}/{}{version}", encoded(key))
 }
 
 /// Copies a file of the vault to where nothing is.
@@ -350,27 +392,12 @@ async fn copied(
     session: &Session,
     call: impl Fn() -> CopyObjectFluentBuilder,
 ) -> Result<Option<String>, AwsError> {
-    let mut tried = 1;
-    loop {
-        match session.write(Service::S3, "CopyObject", call().send()).await {
-            Ok(copied) => {
-                let result = copied.copy_object_result.as_ref();
-                return Ok(result.and_then(|r| r.checksum_sha256()).map(str::to_owned));
-            }
-            Err(error)
-                if tried < TRIES_MAX
-                    && (error.class.is_outage() || error.class == Class::Throttled) =>
-            {
-                sleep(RETRY_AFTER * tried).await;
-                tried += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    let made = retried(|| session.write(Service::S3, "CopyObject", call().send())).await?;
+    Ok(made.copy_object_result.as_ref().and_then(|r| r.checksum_sha256()).map(str::to_owned))
 }
 
 /// A key as the header that names a copy's source has it: in UTF-8, with percent signs.
-fn encoded(key: &str) -> String {
+pub(super) fn encoded(key: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
     key.bytes()
         .map(|byte| match is_plain(byte) {

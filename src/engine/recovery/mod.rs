@@ -14,6 +14,7 @@ mod contents;
 mod create;
 mod drill;
 mod error;
+mod large;
 mod manifest;
 mod objectives;
 mod plan;

@@ -8,6 +8,8 @@
 
 mod copy;
 mod facets;
+mod objects;
+mod parts;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +45,9 @@ struct State {
     put_at: BTreeMap<String, Timestamp>,
     /// What objects were put or copied with, by their places.
     checksums: BTreeMap<String, String>,
+    /// What belongs to objects beside their bytes, by their places.
+    headers: BTreeMap<String, HeaderMap>,
+    uploads: parts::Uploads,
 }
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -121,6 +126,9 @@ impl S3 {
             let message = "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.";
             return failed(409, "InvalidBucketState", message);
         }
+        if let Some(response) = self.in_parts(call, &request).await {
+            return response;
+        }
         if call.operation == "CopyObject" {
             return self.copy(bucket, &request).await;
         }
@@ -151,14 +159,22 @@ impl S3 {
             "PutObject" => {
                 let (place, now) = (place(bucket, &uri), self.clock.now());
                 self.lock().put_at.insert(place.clone(), now);
+                self.note_headers(place.clone(), &headers);
                 self.note_checksum(place, &headers);
             }
             "GetObject" | "HeadObject" => {
                 let place = place(bucket, &uri);
                 self.date(&place, &mut response);
+                let is_head = call.operation == "HeadObject";
+                self.show_headers(&place, is_head, &mut response);
                 self.show_checksum(&place, &headers, &mut response);
             }
             "GetBucketPolicy" => {}
+            "ListObjectsV2" => {
+                if let Ok(document) = std::str::from_utf8(&response.body) {
+                    response.body = in_namespace(&self.show_sizes(bucket, document)).into();
+                }
+            }
             _ => {
                 if let Ok(document) = std::str::from_utf8(&response.body) {
                     response.body = in_namespace(document).into();
