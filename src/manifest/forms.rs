@@ -29,11 +29,7 @@ const FORMS: &[(&str, &str, &str)] = &[
         "arn:aws:iam::123456789012:role/replication",
     ),
     (r"^arn:aws[a-zA-Z0-9-]*:s3:::.+$", "the ARN of a bucket", "arn:aws:s3:::shop-assets"),
-    (
-        r"^(cron|rate|at)\(.+\)$",
-        "a schedule: cron(...), rate(...) or at(...)",
-        "cron(0 8 ? * MON-FRI *)",
-    ),
+    (r"^(cron|rate)\(.+\)$", "a schedule: cron(...) or rate(...)", "cron(0 8 ? * MON-FRI *)"),
     (
         r"^[^\s:/|]([^:/|]*[^\s:/|])?$",
         "a name without `:`, `/` and `|`, and without spaces at its ends",

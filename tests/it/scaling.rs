@@ -428,3 +428,152 @@ async fn executions_of_the_alias_itself_are_asked_about() {
     harness.until_ready("shop").await;
     assert_eq!(executions(&harness).await, kept([("1", 5)]));
 }
+
+/// As SAM and Serverless leave a function: the number is somebody else's, and so are the alias's own executions.
+#[tokio::test(start_paused = true)]
+async fn an_ignored_number_is_given_once_and_never_taken_away() {
+    let ignored = "  provisionedConcurrency: { executions: 5 }\n  ignore: [provisionedConcurrency.executions]\n";
+    let harness = with_function(ignored).await;
+    assert_eq!(executions(&harness).await, kept([("1", 5)]));
+    let path = format!("{EXECUTIONS}?Qualifier=1");
+    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(written(&harness).await, [""; 0]);
+    harness.apply(&function(ignored).replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(executions(&harness).await, kept([("2", 80)]), "it goes along");
+    // All of it is somebody else's: a rollout does not wait for executions that nobody provides.
+    let left = format!("{FIVE}{STEPWISE}  ignore: [provisionedConcurrency]\n");
+    harness.apply(&function(&left).replace("memorySize: 512", "memorySize: 128")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(executions(&harness).await, kept([("2", 80)]));
+    let alias =
+        lambda(&harness, "GET", "/2015-03-31/functions/shop-api/aliases/live", Value::Null).await;
+    assert_eq!(alias["FunctionVersion"], "3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_scaler_has_set_goes_along_however_the_alias_moves() {
+    let harness = with_function(FIVE).await;
+    // The manifest says nothing of scaling, and somebody scales the version.
+    let target = json!({
+        "ServiceNamespace": "lambda", "ResourceId": "function:shop-api:1",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+    });
+    let bounds = json!({"MinCapacity": 5, "MaxCapacity": 100});
+    scaling(&harness, "RegisterScalableTarget", with(target, bounds)).await;
+    let path = format!("{EXECUTIONS}?Qualifier=1");
+    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(written(&harness).await, [""; 0]);
+    harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(scaled_versions(&harness).await, ["function:shop-api:2"]);
+    assert_eq!(executions(&harness).await, kept([("2", 80)]));
+    // And a refusal on the way costs nothing.
+    harness
+        .sandbox
+        .faults()
+        .inject("lambda:PutProvisionedConcurrencyConfig=conflict*2".parse().unwrap());
+    harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 128")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(harness.sandbox.faults().struck(), 2);
+    assert_eq!(executions(&harness).await, kept([("3", 80)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn executions_that_somebody_takes_from_a_scaler_come_back() {
+    let harness = with_function(FOLLOWING).await;
+    let path = format!("{EXECUTIONS}?Qualifier=1");
+    lambda(&harness, "DELETE", &path, Value::Null).await;
+    assert_eq!(executions(&harness).await, kept([]), "they were taken away");
+    harness.observe("shop").await;
+    harness.until_ready("shop").await;
+    assert_eq!(executions(&harness).await, kept([("1", 2)]));
+    // Where a schedule leaves none for the night, none is as it shall be.
+    let night = json!({
+        "ServiceNamespace": "lambda", "ResourceId": "function:shop-api:1",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency", "MinCapacity": 0, "MaxCapacity": 0,
+    });
+    let action = "\n      scheduledActions: [{ name: night, schedule: cron(0 20 * * ? *), minCapacity: 0, maxCapacity: 0 }]\n";
+    let scheduled = FOLLOWING
+        .replace("autoScaling: { ", "autoScaling:\n      ")
+        .replace(", ", "\n      ")
+        .replace(" }\n", action);
+    harness.apply(&function(&scheduled)).await;
+    harness.until_ready("shop").await;
+    scaling(&harness, "RegisterScalableTarget", night).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(executions(&harness).await, kept([]), "it is night");
+    assert_eq!(written(&harness).await, [""; 0]);
+}
+
+/// What stands in the way of executions stands in the way of nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_cannot_be_provisioned_is_repaired_and_moved_all_the_same() {
+    let harness = with_function("").await;
+    let path = format!("{EXECUTIONS}?Qualifier=live");
+    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 3})).await;
+    harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_stalled("shop", "Function/api").await;
+    let configuration = "/2015-03-31/functions/shop-api/configuration";
+    let live = format!("{configuration}?Qualifier=live");
+    let memory = || async {
+        lambda(&harness, "GET", &live, Value::Null).await["MemorySize"].as_i64().unwrap()
+    };
+    assert_eq!(memory().await, 256, "the alias has moved");
+    lambda(&harness, "PUT", configuration, json!({"MemorySize": 1024})).await;
+    harness.observe("shop").await;
+    harness
+        .until("it is repaired", || async {
+            let latest = lambda(&harness, "GET", configuration, Value::Null).await;
+            latest["MemorySize"] == json!(256)
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_waits_for_the_end_of_its_scalers() {
+    let harness = applied(&table(&format!("{SCALED}  deletionPolicy: Delete\n"))).await;
+    let faults = harness.sandbox.faults();
+    faults.inject("application-autoscaling:DeregisterScalableTarget=conflict*2".parse().unwrap());
+    let environment = table("").split("---").next().unwrap().to_owned();
+    harness.apply(&environment).await;
+    harness
+        .until("the table is gone", || async {
+            harness.status("shop", "Table/orders").await.is_none()
+        })
+        .await;
+    assert_eq!((faults.struck(), bounds(&harness).await), (2, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_capacity_of_an_index_is_left_alone_too_where_nobody_may_ask() {
+    let index = "  globalSecondaryIndexes:\n  - name: byDay\n    partitionKey: { name: day, type: S }\n    \
+                 projection: { type: ALL }\n    throughput: { readCapacityUnits: 1, writeCapacityUnits: 1 }\n";
+    let harness = applied(&table(index)).await;
+    let faults = harness.sandbox.faults();
+    faults.inject("application-autoscaling:*=denied".parse().unwrap());
+    set_capacity(&harness, 30, 3).await;
+    let throughput = json!({"ReadCapacityUnits": 40, "WriteCapacityUnits": 1});
+    let update = json!({"Update": {"IndexName": "byDay", "ProvisionedThroughput": throughput}});
+    dynamodb(
+        &harness,
+        "UpdateTable",
+        json!({"TableName": "shop-orders", "GlobalSecondaryIndexUpdates": [update]}),
+    )
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(written(&harness).await, [""; 0]);
+    assert!(faults.struck() > 0);
+    faults.clear();
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_that_is_ignored_is_somebody_elses() {
+    let harness = applied(&table(&format!("{SCALED}  ignore: [autoScaling]\n"))).await;
+    assert_eq!(bounds(&harness).await, Some((5, 50)), "given once");
+    scaling(&harness, "RegisterScalableTarget", with(reads(), json!({"MaxCapacity": 9}))).await;
+    set_capacity(&harness, 40, 3).await;
+    assert_eq!(written(&harness).await, [""; 0]);
+}

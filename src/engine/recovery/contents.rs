@@ -13,17 +13,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
 use super::RecoveryError;
 use super::large::{self, Destination, Source, retried};
 use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
 use super::vault::{Listed, QUOTE, Vault, list};
 use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::S3Location;
-use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use futures::stream::{self, StreamExt, TryStreamExt};
 
 /// Copies under way at once.
 const COPIED_AT_ONCE: usize = 32;
@@ -118,7 +119,13 @@ async fn back_up_one(
                 };
                 copied(&vault.session, call).await
             }
-            _ => back_up_large(source, (bucket, owner), vault, &object, &data).await,
+            _ => match back_up_large(source, (bucket, owner), vault, &object, &data).await {
+                // The rest of the backup does not wait for what takes so long.
+                Err(error) if error.class.is_outage() => {
+                    return Ok(Err(format!("its object {}: {error}", object.key)));
+                }
+                copied => copied,
+            },
         };
         match copied {
             Ok(sha256) => return Ok(Ok(Some(item(sha256)))),

@@ -3,20 +3,26 @@
 //! Guarantees:
 //! - A copy has the headers, the metadata and the tags of its source, as one made by CopyObject has.
 //! - Every part is of the content that was named, and of no later one.
-//! - A copy that cannot be finished is aborted: its parts would be paid for. What a crash leaves of one is aborted
-//!   before the next copy to the same place of the vault.
+//! - A copy that cannot be finished is aborted: its parts would be paid for. What a crash leaves of one in the vault is
+//!   aborted before the next copy to the same place, or once it is a day old.
+//!
+//! Left to others: what a crash leaves in a bucket that was being filled. Nothing tells it from what users upload.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/CopyingObjectsMPUapi.html>
 
 use std::future::Future;
+use std::time::Duration;
 
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::contents::{RETRY_AFTER, TRIES_MAX, source_of};
-use super::vault::QUOTE;
+use super::vault::{QUOTE, Vault};
 use crate::aws::{AwsError, Class, Service, Session};
 
 /// Parts of one object under way at once.
@@ -24,7 +30,12 @@ const PARTS_AT_ONCE: usize = 8;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>: a part has at most 5 GiB, an object at most
 /// 10,000 of them.
 const PARTS_MAX: u64 = 10_000;
-const PART_BYTES: u64 = 512 * 1024 * 1024;
+const PART_BYTES: u64 = 64 * 1024 * 1024;
+/// Pages of uploads that one sweep reads; a page has 1,000.
+const PAGES_MAX: usize = 20;
+/// Other calls have seconds. S3 reads a part, and may need minutes to put many together:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// What is copied: an object as it was seen.
 #[derive(Clone, Copy)]
@@ -81,6 +92,9 @@ fn ranges(bytes: u64, part_bytes: u64) -> impl Iterator<Item = (u64, u64)> {
 async fn begin(source: Source<'_>, to: Destination<'_>) -> Result<String, AwsError> {
     let seen = seen(source).await?;
     let tags = tags(source).await?;
+    // What is no date was never one that a browser read.
+    let expires =
+        seen.expires_string().and_then(|at| DateTime::from_str(at, DateTimeFormat::HttpDate).ok());
     let operation = "CreateMultipartUpload";
     let begun = retried(|| {
         let call = to.session.s3().create_multipart_upload().bucket(to.bucket).key(to.key);
@@ -92,6 +106,7 @@ async fn begin(source: Source<'_>, to: Destination<'_>) -> Result<String, AwsErr
             .set_content_encoding(seen.content_encoding.clone())
             .set_content_language(seen.content_language.clone())
             .set_content_type(seen.content_type.clone())
+            .set_expires(expires)
             .set_website_redirect_location(seen.website_redirect_location.clone())
             .set_metadata(seen.metadata.clone())
             .set_tagging(Some(tags.clone()).filter(|tags| !tags.is_empty()));
@@ -159,7 +174,11 @@ async fn part(
             .set_copy_source_if_match(source.etag.map(|etag| format!("{QUOTE}{etag}{QUOTE}")))
             .set_expected_source_bucket_owner(source.owner.map(str::to_owned))
             .set_expected_bucket_owner(to.owner.map(str::to_owned));
-        to.session.write(Service::S3, "UploadPartCopy", call.send())
+        to.session.write(
+            Service::S3,
+            "UploadPartCopy",
+            call.customize().config_override(patient()).send(),
+        )
     });
     let copied = AwsError::required(Service::S3, "UploadPartCopy", copied.await?.copy_part_result)?;
     Ok(CompletedPart::builder()
@@ -174,27 +193,68 @@ async fn finish(
     upload: &str,
     parts: CompletedMultipartUpload,
 ) -> Result<Option<String>, AwsError> {
-    let call = to.session.s3().complete_multipart_upload().bucket(to.bucket).key(to.key);
-    let call = call
-        .upload_id(upload)
-        .multipart_upload(parts)
-        .if_none_match("*")
-        .set_expected_bucket_owner(to.owner.map(str::to_owned));
-    let finished = to.session.write(Service::S3, "CompleteMultipartUpload", call.send()).await;
-    match finished {
+    let finished = retried(|| {
+        let call = to.session.s3().complete_multipart_upload().bucket(to.bucket).key(to.key);
+        let call = call
+            .upload_id(upload)
+            .multipart_upload(parts.clone())
+            .if_none_match("*")
+            .set_expected_bucket_owner(to.owner.map(str::to_owned))
+            .customize()
+            .config_override(patient());
+        to.session.write(Service::S3, "CompleteMultipartUpload", call.send())
+    });
+    match finished.await {
         Ok(finished) => Ok(finished.checksum_sha256),
+        // It may be finished all the same: the next try finds it. What is not goes.
         Err(error) => {
-            // It may be finished all the same; then there is nothing to abort.
             let _ = abort(to, upload).await;
             Err(error)
         }
     }
 }
 
+fn patient() -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build();
+    aws_sdk_s3::Config::builder().timeout_config(timeouts)
+}
+
 async fn abort(to: Destination<'_>, upload: &str) -> Result<(), AwsError> {
     let call = to.session.s3().abort_multipart_upload().bucket(to.bucket).key(to.key);
     let call = call.upload_id(upload).set_expected_bucket_owner(to.owner.map(str::to_owned));
     to.session.write(Service::S3, "AbortMultipartUpload", call.send()).await.map(drop)
+}
+
+/// Aborts what crashes have left below a folder of the vault.
+pub(super) async fn abort_old(
+    vault: &Vault,
+    is_old: impl Fn(Timestamp) -> bool,
+) -> Result<usize, AwsError> {
+    let (root, mut aborted, mut after) = (vault.data(""), 0, (None, None));
+    for _ in 0..PAGES_MAX {
+        let page = vault.session.read(Service::S3, "ListMultipartUploads", || {
+            let call =
+                vault.session.s3().list_multipart_uploads().bucket(&vault.bucket).prefix(&root);
+            let (key, upload) = after.clone();
+            call.set_key_marker(key).set_upload_id_marker(upload).send()
+        });
+        let page = page.await?;
+        for left in page.uploads() {
+            let begun = left.initiated().and_then(|at| Timestamp::from_second(at.secs()).ok());
+            if begun.is_some_and(&is_old) {
+                let (session, bucket) = (&vault.session, vault.bucket.as_str());
+                let key = left.key().unwrap_or_default();
+                let to = Destination { session, bucket, key, owner: None, is_ours: true };
+                abort(to, left.upload_id().unwrap_or_default()).await?;
+                aborted += 1;
+            }
+        }
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+        after = (page.next_key_marker, page.next_upload_id_marker);
+    }
+    Ok(aborted)
 }
 
 async fn abort_left(to: Destination<'_>) -> Result<(), AwsError> {
@@ -236,8 +296,11 @@ mod tests {
         let all = |bytes, part| ranges(bytes, part).collect::<Vec<_>>();
         assert_eq!(all(10, 4), [(0, 3), (4, 7), (8, 9)]);
         assert_eq!(all(8, 4), [(0, 3), (4, 7)]);
-        let parts = all(50 * 1024_u64.pow(4), PART_BYTES);
+        // The largest object that S3 takes.
+        let largest = 50 * 1000_u64.pow(4);
+        let parts = all(largest, PART_BYTES);
         assert!(parts.len() as u64 <= PARTS_MAX, "{}", parts.len());
-        assert_eq!(parts.last().unwrap().1, 50 * 1024_u64.pow(4) - 1);
+        assert!(parts[0].1 < 5 * 1024_u64.pow(3), "a part has 5 GiB at most");
+        assert_eq!(parts.last().unwrap().1, largest - 1);
     }
 }

@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::RecoveryError;
 use super::contents;
+use super::large;
 use super::manifest::{Backup, backup_of, begun_at, expired};
 use super::vault::Vault;
 use crate::aws::Session;
@@ -139,6 +140,10 @@ pub async fn sweep(
             }
             None => vault.delete_folder(&id).await?,
         }
+    }
+    let aborted = large::abort_old(vault, is_old).await?;
+    if aborted > 0 {
+        info!(environment, aborted, "uploads to the vault that nobody finished were aborted");
     }
     let mut pruned = Pruned::default();
     if is_certain {

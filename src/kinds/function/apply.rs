@@ -40,7 +40,6 @@ pub(super) async fn apply(
         FunctionStep::Facet(of, facet) => return facet.take(session, of).await,
         FunctionStep::Provision { version, executions } => {
             concurrency::put(session, name, version, *executions).await?;
-            return Ok(Outcome::in_progress());
         }
         FunctionStep::Unprovision(qualifier) => {
             concurrency::delete(session, name, qualifier).await?

@@ -91,7 +91,7 @@ async fn configs(
         for config in page.provisioned_concurrency_configs() {
             let qualifier = config.function_arn().and_then(|arn| arn.rsplit(':').next());
             if let Some(qualifier) = qualifier {
-                all.insert(qualifier.to_owned(), words(config));
+                all.insert(qualifier.to_owned(), words(config)?);
             }
         }
         next = page.next_marker;
@@ -103,7 +103,7 @@ async fn configs(
     Err(AwsError::new(Class::Invalid, Service::Lambda, operation, message))
 }
 
-fn words(config: &aws::ProvisionedConcurrencyConfigListItem) -> LiveProvisioned {
+fn words(config: &aws::ProvisionedConcurrencyConfigListItem) -> Result<LiveProvisioned, AwsError> {
     let why = || config.status_reason().unwrap_or("no reason given").to_owned();
     let state = match config.status() {
         Some(aws::ProvisionedConcurrencyStatusEnum::Ready) => ProvisioningState::Ready,
@@ -113,14 +113,19 @@ fn words(config: &aws::ProvisionedConcurrencyConfigListItem) -> LiveProvisioned 
         Some(aws::ProvisionedConcurrencyStatusEnum::Failed) => ProvisioningState::Failed(why()),
         Some(other) => ProvisioningState::Unknown(other.as_str().to_owned()),
     };
-    let executions = config.requested_provisioned_concurrent_executions().unwrap_or_default();
-    let modified_at = config.last_modified().and_then(time);
-    LiveProvisioned { executions, state, modified_at }
+    let (service, operation) = (Service::Lambda, "ListProvisionedConcurrencyConfigs");
+    let requested = config.requested_provisioned_concurrent_executions();
+    let executions = AwsError::required(service, operation, requested)?;
+    let modified_at = config.last_modified().map(time).transpose().map_err(|error| {
+        let message = format!("the time of a provisioned version cannot be read: {error}");
+        AwsError::new(Class::Invalid, service, operation, message)
+    })?;
+    Ok(LiveProvisioned { executions, state, modified_at })
 }
 
 /// As `2026-01-01T00:00:00+0000`.
-fn time(text: &str) -> Option<Timestamp> {
-    strtime::parse("%Y-%m-%dT%H:%M:%S%z", text).ok()?.to_timestamp().ok()
+fn time(text: &str) -> Result<Timestamp, jiff::Error> {
+    strtime::parse("%Y-%m-%dT%H:%M:%S%z", text)?.to_timestamp()
 }
 
 pub(super) async fn put(

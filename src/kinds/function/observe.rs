@@ -10,7 +10,7 @@ use super::concurrency;
 use super::configuration::{self, variables};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION};
 use super::permission::{self, Statement};
-use super::provisioned::{LiveConcurrency, ProvisioningState};
+use super::provisioned::{self, LiveConcurrency};
 use super::qualifier::{self, Leftover};
 use super::spec::*;
 use super::statements;
@@ -104,10 +104,10 @@ impl Live for LiveFunction {
         let alias = self.alias.as_ref()?;
         let next = alias.next.as_ref()?;
         // Its executions are there before its first request.
+        let concurrency = self.concurrency.as_ref();
         let is_provisioned = !self.awaits_provisioning
-            || self.concurrency.as_ref().is_some_and(|live| {
-                live.configs.get(&next.version).is_some_and(|c| c.state == ProvisioningState::Ready)
-            });
+            || alias.weights.contains_key(&next.version)
+            || concurrency.is_some_and(|live| live.is_ready(&self.name, &next.version));
         let is_prepared = !next.is_pending && next.failure.is_none() && self.busy.is_none();
         let is_ready = is_prepared && is_provisioned;
         // AWS's parts are from 0 to 1.
@@ -159,7 +159,7 @@ pub(super) async fn observe(
         busy: busy(configuration),
         failure: failure(configuration),
         unknown_state: unknown_state(configuration),
-        awaits_provisioning: asked.provisioned_concurrency.as_ref().is_some_and(|p| !p.is_none()),
+        awaits_provisioning: provisioned::is_wanted(desired),
         ..LiveFunction::default()
     };
     let declared = json!(asked);

@@ -85,7 +85,7 @@ pub(super) fn plan(
     let wanted_tags = compared.tags(&desired.tags);
     let effective = compared.effective;
     let mut changes = compared.changes;
-    let provisioning = Provisioning::of(desired, seen.concurrency.as_ref(), &settings.spec);
+    let provisioning = Provisioning::of(desired, seen, &settings.spec);
     if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
         provisioning.keep(&alias.version, &mut changes);
     }
@@ -95,7 +95,6 @@ pub(super) fn plan(
     let blocked =
         blocked.or_else(|| shift::ungradual(desired, &changes).filter(|_| live.is_some()));
     let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
-    let blocked = blocked.or_else(|| provisioning.as_ref().and_then(Provisioning::blocked));
     let mut plan = Plan { blocked, ..Plan::default() };
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
     let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
@@ -183,17 +182,14 @@ pub(super) fn plan(
         push_qualified(&mut plan, &mut changes);
     }
     removals.push_moving(&mut plan);
-    if let Some(provisioning) = &provisioning {
-        // Where the alias is about to move, its next version is seen to first.
-        if let Some(alias) = seen.alias.as_ref().filter(|_| !is_moving) {
-            provisioning.push(&mut plan, &alias.version, provisioned);
-        }
-        provisioning.push_left_over(&mut plan, seen);
-    }
-    if plan.steps.is_empty()
-        && let Some(failure) = &seen.failure
-    {
-        plan.blocked = Plan::<()>::blocked("FunctionFailed", failure.clone()).blocked;
+    // Where the alias is about to move, its next version is seen to first.
+    let provisioning = provisioning.as_ref().filter(|_| !is_moving);
+    let obstacle = provisioning.and_then(|p| p.push(&mut plan, seen, provisioned));
+    if plan.steps.is_empty() {
+        // Everything else goes on.
+        let failure =
+            seen.failure.clone().map(|message| Blocked { reason: "FunctionFailed", message });
+        plan.blocked = plan.blocked.or(failure).or(obstacle);
     }
     plan
 }

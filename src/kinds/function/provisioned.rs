@@ -20,11 +20,11 @@ use super::observe::LiveFunction;
 use super::plan::FunctionStep;
 use super::spec::{FunctionSpec, SnapStartOn};
 use crate::kinds::scaling::{
-    self, AutoScaling, Dimension, Place, ScalingStep, Target, Targets, Units,
+    self, AutoScaling, Bounds, Dimension, Place, ScalingStep, Target, Targets, Units,
 };
 use crate::kinds::{Desired, SpecProblem};
 use crate::model::Path;
-use crate::plan::{Blocked, Change, Plan, Verb, Waiting, diff};
+use crate::plan::{Blocked, Change, Plan, Verb, Waiting, complete, diff};
 
 pub(super) const FIELD: &str = "provisionedConcurrency";
 
@@ -50,7 +50,7 @@ impl ProvisionedConcurrency {
         self.executions.is_none() && self.scaling().is_none()
     }
 
-    /// What a version begins with.
+    /// What a function's first version begins with.
     fn first(&self) -> i32 {
         let least = self.scaling().and_then(|scaling| scaling.min_capacity);
         self.executions.or(least).unwrap_or_default().max(1)
@@ -87,6 +87,15 @@ pub struct LiveConcurrency {
 }
 
 impl LiveConcurrency {
+    /// A version may have its first request.
+    pub fn is_ready(&self, function: &str, version: &str) -> bool {
+        match self.configs.get(version) {
+            Some(config) => config.state == ProvisioningState::Ready,
+            // At night a schedule may leave it none.
+            None => self.target(function, version).is_some_and(|scaler| scaler.min == 0),
+        }
+    }
+
     fn target<'a>(&'a self, function: &str, version: &str) -> Option<&'a scaling::LiveTarget> {
         self.targets.get(&Target::of_version(function, version))
     }
@@ -100,6 +109,16 @@ impl LiveConcurrency {
         };
         published.iter().filter(is_left).cloned().collect()
     }
+}
+
+/// Whether the manifest asks for executions, and does not leave them to others.
+pub(super) fn is_wanted(desired: &Desired<FunctionSpec>) -> bool {
+    let declared = desired.spec.provisioned_concurrency.as_ref();
+    declared.is_some_and(|declared| !declared.is_none()) && !is_ignored(desired)
+}
+
+fn is_ignored(desired: &Desired<FunctionSpec>) -> bool {
+    desired.ignore.iter().any(|path| path.to_string() == FIELD)
 }
 
 /// Whether what the manifest says, or said when something of it may have been written, has to be read.
@@ -183,6 +202,8 @@ pub(super) struct Provisioning<'a> {
     live: &'a LiveConcurrency,
     /// With what was added by hand and is not declared.
     wanted: ProvisionedConcurrency,
+    /// The version that the alias has left, whose executions go over to the one that it points to now.
+    heir_of: Option<String>,
     is_declared: bool,
 }
 
@@ -190,13 +211,61 @@ impl<'a> Provisioning<'a> {
     /// `None` where the manifest says nothing of it.
     pub fn of(
         desired: &'a Desired<FunctionSpec>,
-        live: Option<&'a LiveConcurrency>,
+        seen: &'a LiveFunction,
         effective: &FunctionSpec,
     ) -> Option<Self> {
+        let live = seen.concurrency.as_ref().filter(|_| !is_ignored(desired))?;
         let is_declared = desired.declares(&json!(desired.spec), FIELD);
-        let wanted = effective.provisioned_concurrency.clone().unwrap_or_default();
-        let is_ignored = desired.ignore.iter().any(|path| path.to_string() == FIELD);
-        live.filter(|_| !is_ignored).map(|live| Self { desired, live, wanted, is_declared })
+        let mut wanted = effective.provisioned_concurrency.clone().unwrap_or_default();
+        // A number that is ignored, and that is not there, is the declared one.
+        let declared = desired.spec.provisioned_concurrency.as_ref();
+        wanted.executions = wanted.executions.or(declared.and_then(|declared| declared.executions));
+        let mut provisioning = Self { desired, live, wanted, heir_of: None, is_declared };
+        provisioning.inherit(seen);
+        Some(provisioning)
+    }
+
+    /// An alias that has moved to a version without executions: what somebody set on the version before, and the
+    /// manifest does not say, goes along, as it does step by step.
+    fn inherit(&mut self, seen: &LiveFunction) {
+        let Some(alias) = seen.alias.as_ref().filter(|_| is_wanted(self.desired)) else { return };
+        let name = &self.desired.aws_name;
+        let left = self.live.left_over(name, &self.desired.versions, &in_use(seen));
+        let newest = left.into_iter().max_by_key(|version| version.parse::<u64>().unwrap_or(0));
+        let Some(before) = newest.filter(|before| self.takes_over(&alias.version, before)) else {
+            return;
+        };
+        let mut declared = self.desired.spec.provisioned_concurrency.clone().unwrap_or_default();
+        let is_ignored = self.desired.ignore.contains(&executions_path());
+        declared.executions.take_if(|_| is_ignored);
+        let had = json!({ FIELD: words(self.desired, self.live, &before) });
+        let whole = match declared == ProvisionedConcurrency::default() {
+            // An empty value would ask for nothing.
+            true => had,
+            false => complete(&json!({ FIELD: declared }), &had, &SHAPE),
+        };
+        // Both sides are in the words of the manifest.
+        self.wanted =
+            ProvisionedConcurrency::deserialize(&whole[FIELD]).expect("the manifest's words");
+        self.heir_of = Some(before);
+    }
+
+    /// It has nothing yet, or not the scaler that somebody gave to the one before.
+    fn takes_over(&self, version: &str, before: &str) -> bool {
+        let name = &self.desired.aws_name;
+        let is_scaled = |version: &str| self.live.target(name, version).is_some();
+        !self.is_there(version) || is_scaled(before) && !is_scaled(version)
+    }
+
+    /// The manifest says that there are none.
+    fn wants_none(&self) -> bool {
+        self.is_declared && !is_wanted(self.desired)
+    }
+
+    /// It has executions, or a scaler that gives it some.
+    fn is_there(&self, version: &str) -> bool {
+        let scaler = self.live.target(&self.desired.aws_name, version);
+        self.live.configs.contains_key(version) || scaler.is_some_and(|scaler| scaler.min == 0)
     }
 
     /// The number is a scaler's, or will be.
@@ -211,59 +280,90 @@ impl<'a> Provisioning<'a> {
 
     /// Takes out the changes of what the scaler of the alias's version has set.
     pub fn keep(&self, version: &str, changes: &mut Vec<Change>) {
-        let is_there = self.live.configs.contains_key(version)
-            || self.live.target(&self.desired.aws_name, version).is_some();
-        if self.is_scaled(version) && is_there {
+        if self.is_scaled(version) && self.is_there(version) {
             changes.retain(|change| change.path != executions_path());
         }
     }
 
-    /// Adds the steps by which a version comes to have what is wanted. What it waits for, and why it cannot go on, is
-    /// said in the plan.
-    pub fn push(&self, plan: &mut Plan<FunctionStep>, version: &str, changes: Vec<Change>) {
-        let name = &self.desired.aws_name;
-        if self.wanted.is_none() {
-            if self.is_declared {
+    /// Adds the steps by which the alias's version comes to have what is wanted. What it waits for is said in the plan;
+    /// why it cannot go on is returned, for a plan that has nothing else to do.
+    pub fn push(
+        &self,
+        plan: &mut Plan<FunctionStep>,
+        seen: &LiveFunction,
+        changes: Vec<Change>,
+    ) -> Option<Blocked> {
+        let version = &seen.alias.as_ref().filter(|_| self.is_declared)?.version;
+        let obstacle = match (self.wants_none(), &self.heir_of) {
+            (true, _) => {
                 self.push_removal(plan, version, changes);
+                None
             }
-            return;
+            (false, Some(_)) => self.push_next(plan, version),
+            (false, None) => self.push_version(plan, version, changes),
+        };
+        self.push_left_over(plan, seen, version);
+        obstacle
+    }
+
+    fn push_version(
+        &self,
+        plan: &mut Plan<FunctionStep>,
+        version: &str,
+        changes: Vec<Change>,
+    ) -> Option<Blocked> {
+        if let Some(own) = self.own_of_alias() {
+            return Some(own);
         }
         let config = self.live.configs.get(version);
-        let is_there = config.is_some() || self.live.target(name, version).is_some();
         let (scaled, mut fixed): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.path != executions_path());
-        let differs = match (self.is_scaled(version), config) {
-            (true, _) => !is_there,
-            (false, config) => config.map(|config| config.executions) != self.wanted.executions,
-        };
+        let is_fixed = !self.is_scaled(version) && self.wanted.executions.is_some();
+        let differs = !self.is_there(version)
+            || is_fixed && config.map(|config| config.executions) != self.wanted.executions;
+        let again = self.is_asked_again(config);
         if let Some(LiveProvisioned { state: ProvisioningState::Failed(why), .. }) = config
             && !differs
-            && !self.is_asked_again(config)
+            && !again
         {
-            plan.blocked.get_or_insert(failed(version, why));
-            return;
+            return Some(failed(version, why));
         }
-        if differs || self.is_asked_again(config) {
-            let (executions, live) =
-                (self.first(version), config.map(|config| json!(config.executions)));
+        if differs || again {
+            let own = config.map(|config| config.executions).filter(|_| !is_fixed);
+            let executions = own.unwrap_or_else(|| self.first(version));
             if fixed.is_empty() {
-                let desired = Some(json!(executions));
+                let (live, desired) =
+                    (config.map(|config| json!(config.executions)), Some(json!(executions)));
                 fixed.push(Change { path: executions_path(), live, desired });
             }
             let what = format!("{executions} executions for version {version}");
             let verb = if config.is_some() { Verb::Update } else { Verb::Create };
             let step = FunctionStep::Provision { version: version.to_owned(), executions };
-            plan.push(verb, what, fixed, step).stands_alone();
+            // What scales them begins with them.
+            plan.push(verb, what, fixed, step);
         }
-        let place = Place { path: scaling_path(), target: Target::of_version(name, version) };
+        let target = Target::of_version(&self.desired.aws_name, version);
+        let place = Place { path: scaling_path(), target, begins: self.begins(version) };
         let (wanted, targets) = (self.wanted.auto_scaling.as_ref(), &self.live.targets);
         scaling::push(plan, &place, wanted, targets, &scaled, FunctionStep::Scale);
         self.push_beyond(plan, version);
-        self.wait(plan, version, config);
+        self.wait(plan, version, config)
     }
 
-    /// What the next version lacks, compared as the alias's own.
-    pub fn push_next(&self, plan: &mut Plan<FunctionStep>, version: &str) {
+    /// The bounds that a schedule has set on the version before.
+    fn begins(&self, version: &str) -> Bounds {
+        let others = self.live.targets.iter();
+        let own = Target::of_version(&self.desired.aws_name, version);
+        let declared = self.wanted.scaling().cloned().unwrap_or_default();
+        let set = others.filter(|(target, _)| **target != own);
+        set.map(|(_, live)| live.set_by_schedule(&declared)).max().unwrap_or_default()
+    }
+
+    /// What a version lacks that takes over, compared as the alias's own.
+    pub fn push_next(&self, plan: &mut Plan<FunctionStep>, version: &str) -> Option<Blocked> {
+        if !is_wanted(self.desired) {
+            return None;
+        }
         let mut wanted = json!(self.wanted);
         if self.is_scaled(version)
             && let Value::Object(wanted) = &mut wanted
@@ -273,7 +373,7 @@ impl<'a> Provisioning<'a> {
         let (wanted, seen) =
             (json!({ FIELD: wanted }), json!({ FIELD: words(self.desired, self.live, version) }));
         let changes = diff(&wanted, &seen, &SHAPE);
-        self.push(plan, version, changes);
+        self.push_version(plan, version, changes)
     }
 
     /// A version that takes over from a scaled one begins with as many as that has.
@@ -339,7 +439,12 @@ impl<'a> Provisioning<'a> {
         plan.push(Verb::Update, what, vec![change], step).stands_alone();
     }
 
-    fn wait(&self, plan: &mut Plan<FunctionStep>, version: &str, config: Option<&LiveProvisioned>) {
+    fn wait(
+        &self,
+        plan: &mut Plan<FunctionStep>,
+        version: &str,
+        config: Option<&LiveProvisioned>,
+    ) -> Option<Blocked> {
         match config.map(|config| (config.executions, &config.state)) {
             Some((executions, ProvisioningState::InProgress)) => {
                 let message =
@@ -351,23 +456,26 @@ impl<'a> Provisioning<'a> {
                     "Lambda says that the provisioned executions of version {version} are `{word}`, which this \
                      version of trueup does not know; upgrade trueup"
                 );
-                plan.blocked.get_or_insert(Blocked { reason: "UnknownState", message });
+                return Some(Blocked { reason: "UnknownState", message });
             }
             _ => {}
         }
+        None
     }
 
-    /// What versions keep that are not in use any more, and what an alias has of its own where none shall be.
-    pub fn push_left_over(&self, plan: &mut Plan<FunctionStep>, live: &LiveFunction) {
-        if !self.is_declared {
-            return;
+    /// What versions keep that are not in use any more, and what an alias has of its own where none shall be. A number
+    /// that a scaler has set goes over to the alias's version first.
+    fn push_left_over(&self, plan: &mut Plan<FunctionStep>, seen: &LiveFunction, version: &str) {
+        let name = &self.desired.aws_name;
+        let has_scaler = self.live.target(name, version).is_some();
+        let is_handed_over =
+            self.wanted.scaling().is_none() || self.is_there(version) && has_scaler;
+        for left in self.live.left_over(name, &self.desired.versions, &in_use(seen)) {
+            if is_handed_over {
+                self.push_removal(plan, &left, vec![no_longer(&left)]);
+            }
         }
-        for version in
-            self.live.left_over(&self.desired.aws_name, &self.desired.versions, &in_use(live))
-        {
-            self.push_removal(plan, &version, vec![no_longer(&version)]);
-        }
-        if let (true, Some(alias)) = (self.wanted.is_none(), &self.desired.spec.alias) {
+        if let (true, Some(alias)) = (self.wants_none(), &self.desired.spec.alias) {
             self.push_removal(plan, alias, vec![no_longer(alias)]);
         }
         // What is taken away is a difference, too.
@@ -378,16 +486,21 @@ impl<'a> Provisioning<'a> {
     }
 
     /// Executions of the alias itself stand in the way of those of its versions.
-    pub fn blocked(&self) -> Option<Blocked> {
+    fn own_of_alias(&self) -> Option<Blocked> {
         let alias = self.desired.spec.alias.as_ref()?;
-        let has_own = self.live.configs.contains_key(alias) && !self.wanted.is_none();
+        if !self.live.configs.contains_key(alias) {
+            return None;
+        }
+        let name = &self.desired.aws_name;
         let message = format!(
             "the alias {alias} has provisioned concurrency of its own, and Lambda shares no requests of such an \
-             alias. Nothing was written. trueup provisions the alias's version instead: take the alias's away with \
-             `aws lambda delete-provisioned-concurrency-config --function-name {} --qualifier {alias}`",
-            self.desired.aws_name
+             alias. trueup provisions the alias's version instead. Take the alias's away with \
+             `aws lambda delete-provisioned-concurrency-config --function-name {name} --qualifier {alias}`, and first \
+             its scaling, where it has any, with `aws application-autoscaling deregister-scalable-target \
+             --service-namespace lambda --scalable-dimension lambda:function:ProvisionedConcurrency --resource-id \
+             function:{name}:{alias}`"
         );
-        has_own.then_some(Blocked { reason: "NotPlannable", message })
+        Some(Blocked { reason: "NotPlannable", message })
     }
 }
 
@@ -397,7 +510,7 @@ pub(super) fn push_deletions(plan: &mut Plan<FunctionStep>, live: &LiveFunction)
     for target in targets {
         let what = format!("auto scaling of {}", target.resource);
         let step = FunctionStep::Scale(ScalingStep::Deregister(target.clone()));
-        plan.push(Verb::Delete, what, Vec::new(), step).stands_alone();
+        plan.push(Verb::Delete, what, Vec::new(), step);
     }
 }
 

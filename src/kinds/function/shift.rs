@@ -181,10 +181,16 @@ fn push_gradual(
         plan.waiting = Some(Waiting { reason: "Preparing", message });
         return;
     }
-    if let Some(provisioning) = shift.provisioning {
+    // Once it has requests, how many executions it has is its scaler's.
+    if let Some(provisioning) = shift.provisioning.filter(|_| !alias.weights.contains_key(version))
+    {
         let steps = plan.steps.len();
-        provisioning.push_next(plan, version);
-        if plan.steps.len() > steps || plan.waiting.is_some() || plan.blocked.is_some() {
+        let obstacle = provisioning.push_next(plan, version);
+        if obstacle.is_some() && plan.steps.is_empty() {
+            plan.blocked = plan.blocked.take().or(obstacle);
+            return;
+        }
+        if obstacle.is_some() || plan.steps.len() > steps || plan.waiting.is_some() {
             return;
         }
     }

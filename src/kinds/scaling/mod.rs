@@ -14,7 +14,7 @@ mod observe;
 mod plan;
 mod spec;
 
-pub use observe::{LiveAction, LivePolicy, LiveTarget, Targets, bounds, read};
+pub use observe::{Bounds, LiveAction, LivePolicy, LiveTarget, Targets, bounds, read};
 pub use plan::{Place, ScalingStep, push};
 pub use spec::{AutoScaling, ScheduledAction, Units, check};
 
@@ -88,6 +88,11 @@ impl Target {
 
     pub fn of_index(table: &str, index: &str, dimension: Dimension) -> Self {
         Self { resource: format!("table/{table}/index/{index}"), dimension }
+    }
+
+    /// The index that it is of.
+    pub fn index(&self) -> Option<&str> {
+        self.resource.split_once("/index/").map(|(_, index)| index)
     }
 
     pub fn of_version(function: &str, version: &str) -> Self {

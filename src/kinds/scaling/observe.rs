@@ -18,6 +18,9 @@ const RESOURCES_MAX: usize = 50;
 /// What is scaled, and how.
 pub type Targets = BTreeMap<Target, LiveTarget>;
 
+/// The least and the most, where they are set.
+pub type Bounds = (Option<i32>, Option<i32>);
+
 /// How one capacity is scaled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveTarget {
@@ -52,9 +55,7 @@ impl LiveTarget {
         declared: &AutoScaling,
         earlier: &[AutoScaling],
     ) -> Value {
-        let live_actions = self.actions.iter().map(|action| &action.words);
-        let live_actions = live_actions.map(|words| (words.min_capacity, words.max_capacity));
-        let scheduled: Vec<_> = declared.scheduled().chain(live_actions).collect();
+        let scheduled: Vec<_> = self.scheduled(declared).collect();
         let bound = |live: i32, declared: Option<i32>, of: BoundOf| {
             let is_scheduled = scheduled.iter().any(|bounds| of.scheduled(bounds) == Some(live));
             let was_declared = earlier
@@ -82,6 +83,23 @@ impl LiveTarget {
             words.retain(|_, word| !word.is_null());
         }
         words
+    }
+
+    /// The bounds that scheduled actions set, declared or live.
+    fn scheduled(&self, declared: &AutoScaling) -> impl Iterator<Item = Bounds> {
+        let live = self.actions.iter().map(|action| &action.words);
+        let live = live.map(|words| (words.min_capacity, words.max_capacity));
+        let declared: Vec<_> = declared.scheduled().collect();
+        declared.into_iter().chain(live.collect::<Vec<_>>())
+    }
+
+    /// Those of its bounds that a scheduled action has set: what takes over from it begins with them.
+    pub fn set_by_schedule(&self, declared: &AutoScaling) -> Bounds {
+        let scheduled: Vec<_> = self.scheduled(declared).collect();
+        let is_set = |live: i32, of: BoundOf| {
+            scheduled.iter().any(|bounds| of.scheduled(bounds) == Some(live)).then_some(live)
+        };
+        (is_set(self.min, BoundOf::Min), is_set(self.max, BoundOf::Max))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What to do so that a capacity is scaled as declared. Pure.
 
 use super::Target;
-use super::observe::{LiveAction, LivePolicy, LiveTarget, Targets};
+use super::observe::{Bounds, LiveAction, LivePolicy, LiveTarget, Targets};
 use super::spec::{AutoScaling, ScheduledAction};
 use crate::model::{Path, Segment};
 use crate::plan::{Change, Plan, Verb};
@@ -27,6 +27,8 @@ pub enum ScalingStep {
 pub struct Place {
     pub path: Path,
     pub target: Target,
+    /// What a new target begins with in place of the manifest's bounds.
+    pub begins: Bounds,
 }
 
 const MIN: &str = "minCapacity";
@@ -139,6 +141,10 @@ fn register(
         })
     };
     let (min, max) = (wanted.min_capacity, wanted.max_capacity);
+    if live.is_none() {
+        let (min, max) = (place.begins.0.or(min), place.begins.1.or(max));
+        return ScalingStep::Register(place.target.clone(), min, max);
+    }
     let (sent_min, sent_max) = (min.filter(|_| differs(MIN)), max.filter(|_| differs(MAX)));
     let crosses =
         live.is_none_or(|live| sent_min.unwrap_or(live.min) > sent_max.unwrap_or(live.max));
@@ -171,6 +177,17 @@ fn follow(
     }
 }
 
+/// The bounds that an action has set and sets otherwise now: they would be taken for nobody's, and go back to the
+/// manifest's until its time comes again.
+fn moved(seen: &LiveTarget, before: &ScheduledAction, now: &ScheduledAction) -> Option<Bounds> {
+    let moved = |live: i32, before: Option<i32>, now: Option<i32>| {
+        now.filter(|now| before == Some(live) && *now != live)
+    };
+    let min = moved(seen.min, before.min_capacity, now.min_capacity);
+    let max = moved(seen.max, before.max_capacity, now.max_capacity);
+    (min.is_some() || max.is_some()).then_some((min, max))
+}
+
 fn schedule(
     add: &mut impl FnMut(Verb, String, Vec<Change>, ScalingStep),
     name: &str,
@@ -186,6 +203,11 @@ fn schedule(
             continue;
         }
         let live = seen.actions.iter().find(|live| live.words.name == action.name);
+        if let Some((min, max)) = live.and_then(|live| moved(seen, &live.words, action)) {
+            let call = ScalingStep::Register(target.clone(), min, max);
+            let what = format!("auto scaling of {name} as {} has it now", action.name);
+            add(Verb::Update, what, changes.clone(), call);
+        }
         let verb = if live.is_some() { Verb::Update } else { Verb::Create };
         let call = ScalingStep::Schedule(target.clone(), action.clone(), live.cloned());
         add(verb, format!("scheduled action {} of {name}", action.name), changes, call);
@@ -210,7 +232,8 @@ mod tests {
 
     fn place() -> Place {
         let path = Path::default().field("autoScaling").field("readCapacity");
-        Place { path, target: Target::of_table("orders", Dimension::TableRead) }
+        let target = Target::of_table("orders", Dimension::TableRead);
+        Place { path, target, begins: (None, None) }
     }
 
     fn scaling(spec: Value) -> AutoScaling {
@@ -308,6 +331,19 @@ mod tests {
             "Update auto scaling of readCapacity",
             "what was declared"
         );
+    }
+
+    #[test]
+    fn an_action_that_sets_more_raises_what_it_has_set() {
+        let day = |min: i32| json!({"name": "day", "schedule": "rate(1 day)", "minCapacity": min});
+        let words = serde_json::from_value(day(20)).unwrap();
+        let actions = vec![LiveAction { words, start: None, end: None }];
+        let seen = LiveTarget { actions, ..live(20, 50) };
+        let plan =
+            planned(with(bounds(), json!({"scheduledActions": [day(30)]})), Some(&seen), &[]);
+        let calls: Vec<_> = plan.steps.into_iter().map(|step| step.call).collect();
+        assert_eq!(calls[0], ScalingStep::Register(place().target, Some(30), None));
+        assert!(matches!(calls[1], ScalingStep::Schedule(..)), "{calls:?}");
     }
 
     #[test]

@@ -45,10 +45,10 @@ pub struct AutoScaling {
 pub struct ScheduledAction {
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s:/|]([^:/|]*[^\s:/|])?$"))]
     pub name: String,
-    /// `cron(0 8 ? * MON-FRI *)`, `rate(1 day)` or `at(2026-12-24T00:00:00)`.
-    #[schemars(length(min = 1, max = 1600), regex(pattern = r"^(cron|rate|at)\(.+\)$"))]
+    /// `cron(0 8 ? * MON-FRI *)` or `rate(1 day)`. What happens once is no state that lasts.
+    #[schemars(length(min = 1, max = 1600), regex(pattern = r"^(cron|rate)\(.+\)$"))]
     pub schedule: String,
-    /// Of cron and at, as Europe/Berlin; UTC where it is not given.
+    /// Of cron, as Europe/Berlin; UTC where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +130,9 @@ pub fn check(at: &str, scaling: &AutoScaling, units: &Units) -> Vec<SpecProblem>
     if target.is_some_and(|target| target < f64::from(least) || target > f64::from(most)) {
         let message = format!("a target is from {least} to {most} percent");
         refuse(".targetUtilization", message);
+    }
+    if target.is_some_and(|target| (target * 100.0).fract().abs() > 1e-9) {
+        refuse(".targetUtilization", "a target has two decimals at most".to_owned());
     }
     let has_policy = scaling.scale_in_cooldown_seconds.is_some()
         || scaling.scale_out_cooldown_seconds.is_some()

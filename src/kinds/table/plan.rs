@@ -121,7 +121,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     let mut scaling_plan =
         ScalingPlan::new(desired, (&live.spec, &want), &live.scaling, &mut changes);
-    scaling_plan.push_ending(&mut plan);
+    scaling_plan.push_ending(&mut plan, &want);
     let step = |step| TableStep::Facet(Arc::clone(&live.of), step);
     // What protects comes first, and no step waits for another that AWS may refuse.
     push_facets(&mut plan, FACETS, &live.facets, &effective, &mut changes, step);

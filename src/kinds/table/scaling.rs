@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::plan::{SHAPE, TableStep};
 use super::spec::*;
-use crate::aws::{AwsError, Session};
+use crate::aws::{AwsError, Class, Session};
 use crate::kinds::scaling::{
     self, AutoScaling, Dimension, Place, ScalingStep, Target, Targets, Units,
 };
-use crate::kinds::{Desired, SpecProblem, Unread, or_unread, split_off};
+use crate::kinds::{Desired, SpecProblem, Unread, split_off};
 use crate::model::{Path, Segment};
-use crate::plan::{Change, Plan, Verb};
+use crate::plan::{Blocked, Change, Plan, Verb};
 
 pub(super) const FIELD: &str = "autoScaling";
 
@@ -216,31 +216,43 @@ pub(super) async fn observe(
         let table = Side::Read.target(&desired.aws_name, None);
         std::iter::once(table).chain(indexes).map(|target| target.resource).collect()
     };
-    if desired.declares(&json!(desired.spec), FIELD) {
-        let read = scaling::read(session, Dimension::TableRead, &resources(live)).await;
-        return or_unread(read, FIELD, unread);
+    // What is not known to be nobody's is not written.
+    let mut fields = differing(&desired.spec, live);
+    let is_declared = desired.declares(&json!(desired.spec), FIELD);
+    let read = match is_declared {
+        true => scaling::read(session, Dimension::TableRead, &resources(live)).await,
+        false if fields.is_empty() => return Ok(Targets::new()),
+        false => scaling::bounds(session, Dimension::TableRead, &resources(live)).await,
+    };
+    if is_declared {
+        fields.push(FIELD);
     }
-    let Some(field) = differs(&desired.spec, live) else { return Ok(Targets::new()) };
-    let read = scaling::bounds(session, Dimension::TableRead, &resources(live)).await;
-    or_unread(read, field, unread)
+    match read {
+        Err(error) if matches!(error.class, Class::Denied | Class::Invalid) => {
+            unread.extend(fields.into_iter().map(|field| (field, error.clone())));
+            Ok(Targets::new())
+        }
+        read => read,
+    }
 }
 
-/// The field in which a declared throughput is not the live one.
-fn differs(declared: &TableSpec, live: &TableSpec) -> Option<&'static str> {
+/// The fields in which a declared throughput is not the live one.
+fn differing(declared: &TableSpec, live: &TableSpec) -> Vec<&'static str> {
     let is_provisioned = live.billing_mode() == Some(BillingMode::Provisioned);
     let differs =
         |index: Option<&str>| match (throughput_of(declared, index), throughput_of(live, index)) {
             (Some(declared), Some(live)) => declared != live,
             _ => false,
         };
-    if !is_provisioned {
-        return None;
-    }
-    if differs(None) {
-        return Some("billing");
+    let mut fields = Vec::new();
+    if is_provisioned && differs(None) {
+        fields.push("billing");
     }
     let names = index_names(declared);
-    names.iter().any(|name| differs(Some(name))).then_some("globalSecondaryIndexes")
+    if is_provisioned && names.iter().any(|name| differs(Some(name))) {
+        fields.push("globalSecondaryIndexes");
+    }
+    fields
 }
 
 /// How the table is scaled, in the words of the manifest.
@@ -291,11 +303,22 @@ impl<'a> Owned<'a> {
         Self { desired, live, targets }
     }
 
+    fn is_ignored(&self, path: &Path) -> bool {
+        self.desired.ignore.iter().any(|ignored| path.0.starts_with(&ignored.0))
+    }
+
+    /// What the manifest says of scaling, where it does not leave that to others.
+    fn declared(&self) -> Option<&TableScaling> {
+        let is_ignored = self.is_ignored(&Path::default().field(FIELD));
+        self.desired.spec.auto_scaling.as_ref().filter(|_| !is_ignored)
+    }
+
     /// A capacity that is provisioned, and that its scaler sets: a live one, or a declared one that is to come. One
     /// whose scaling is to end is the manifest's again.
     fn is_scaled(&self, index: Option<&str>, side: Side) -> bool {
-        let declared = self.desired.spec.auto_scaling.as_ref();
+        let declared = self.declared();
         let is_ended = self.desired.declares(&json!(self.desired.spec), FIELD)
+            && !self.is_ignored(&Path::default().field(FIELD))
             && match declared {
                 None => true,
                 Some(all) if all.is_none() => true,
@@ -336,7 +359,7 @@ impl<'a> Owned<'a> {
     /// Capacities that somebody has set beyond the bounds of their scaler, which would bring them back only when it
     /// scales next.
     pub fn beyond(&self) -> Vec<(Change, Target, (i32, i32))> {
-        let declared = self.desired.spec.auto_scaling.as_ref();
+        let declared = self.declared();
         let beyond = self.scaled().filter_map(|(index, side, units)| {
             let target = side.target(&self.desired.aws_name, index.as_deref());
             let is_declared = declared.and_then(|all| all.of(index.as_deref(), side)).is_some();
@@ -347,7 +370,8 @@ impl<'a> Owned<'a> {
                 live: Some(json!(units)),
                 desired: Some(json!(format!("{} to {} by auto scaling", live.min, live.max))),
             };
-            (!is_within).then_some((change, target, (live.min, live.max)))
+            let is_kept = is_within || self.is_ignored(&change.path);
+            (!is_kept).then_some((change, target, (live.min, live.max)))
         });
         beyond.collect()
     }
@@ -371,7 +395,7 @@ impl ScalingPlan {
         let wanted = want.auto_scaling.as_ref();
         for (index, side) in capacities(&index_names(live)) {
             let target = side.target(&desired.aws_name, index);
-            let place = Place { path: path_of(index, side), target };
+            let place = Place { path: path_of(index, side), target, begins: (None, None) };
             let wanted = wanted.and_then(|wanted| wanted.of(index, side));
             scaling::push(&mut all, &place, wanted, targets, &changes, TableStep::Scale);
         }
@@ -394,8 +418,18 @@ impl ScalingPlan {
         }
     }
 
-    pub fn push_ending(&mut self, plan: &mut Plan<TableStep>) {
-        plan.steps.append(&mut self.ending.steps);
+    /// Before an index goes, its scaler has to.
+    pub fn push_ending(&mut self, plan: &mut Plan<TableStep>, want: &TableSpec) {
+        let stay = index_names(want);
+        for mut step in self.ending.steps.drain(..) {
+            let index = match &step.call {
+                TableStep::Scale(ScalingStep::Deregister(target)) => target.index(),
+                _ => None,
+            };
+            let goes = index.is_some_and(|index| !stay.iter().any(|stays| stays == index));
+            step.stands_alone = !goes;
+            plan.steps.push(step);
+        }
         if let Some(blocked) = self.ending.blocked.take() {
             plan.blocked.get_or_insert(blocked);
         }
@@ -422,7 +456,8 @@ pub(super) fn push_beyond(plan: &mut Plan<TableStep>, owned: &Owned) {
     }
 }
 
-/// The scalers that the manifest declares go before the table.
+/// The scalers that the manifest declares go before the table, which waits for that: once it is gone, nothing knows
+/// of them.
 pub(super) fn push_deletions(
     plan: &mut Plan<TableStep>,
     desired: &Desired<TableSpec>,
@@ -431,9 +466,16 @@ pub(super) fn push_deletions(
     if desired.spec.auto_scaling.is_none() {
         return;
     }
+    if desired.unread.iter().any(|path| path.root() == FIELD) {
+        let message = "who scales the table could not be read, and a scaler would outlive it. Nothing was deleted. \
+                       Allow application-autoscaling:DescribeScalableTargets, DescribeScalingPolicies and \
+                       DescribeScheduledActions";
+        plan.blocked = Some(Blocked { reason: "AccessDenied", message: message.to_owned() });
+        return;
+    }
     for target in live.keys() {
         let step = TableStep::Scale(ScalingStep::Deregister(target.clone()));
         let what = format!("auto scaling of {}", target.resource);
-        plan.push(Verb::Delete, what, Vec::new(), step).stands_alone();
+        plan.push(Verb::Delete, what, Vec::new(), step);
     }
 }

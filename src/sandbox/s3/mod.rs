@@ -157,6 +157,7 @@ impl S3 {
                 state.facets.remove(bucket);
             }
             "PutObject" => {
+                objects::tag(&service, &uri, &headers).await;
                 let (place, now) = (place(bucket, &uri), self.clock.now());
                 self.lock().put_at.insert(place.clone(), now);
                 self.note_headers(place.clone(), &headers);

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use winterbaume_core::MockResponse;
 use winterbaume_core::protocol::percent_decode;
+use winterbaume_core::{MockRequest, MockResponse, MockService};
+use winterbaume_s3::S3Service;
 
 use super::S3;
 use super::copy::text;
@@ -17,12 +18,13 @@ const BYTES: &str = "x-amz-meta-sandbox-bytes";
 /// A header that belongs to the object:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>.
 pub(super) fn is_of_object(name: &HeaderName) -> bool {
-    const SYSTEM: [&str; 6] = [
+    const SYSTEM: [&str; 7] = [
         "content-type",
         "cache-control",
         "content-disposition",
         "content-encoding",
         "content-language",
+        "expires",
         "x-amz-website-redirect-location",
     ];
     name.as_str().starts_with("x-amz-meta-") || SYSTEM.contains(&name.as_str())
@@ -36,6 +38,21 @@ pub(super) fn of_object(headers: &HeaderMap) -> HeaderMap {
 /// How many bytes an object is said to have.
 pub(super) fn said_bytes(headers: &HeaderMap) -> Option<u64> {
     text(headers, BYTES).and_then(|bytes| bytes.parse().ok())
+}
+
+/// Puts the tags of an upload's header on the object, which the emulator passes over.
+pub(super) async fn tag(service: &S3Service, uri: &str, headers: &HeaderMap) {
+    let Some(tags) = text(headers, "x-amz-tagging").filter(|tags| !tags.is_empty()) else { return };
+    let pairs = tags.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let shown = pairs.map(|(key, value)| {
+        let value = percent_decode(value).replace('&', "&amp;").replace('<', "&lt;");
+        format!("<Tag><Key>{}</Key><Value>{value}</Value></Tag>", percent_decode(key))
+    });
+    let body = format!("<Tagging><TagSet>{}</TagSet></Tagging>", shown.collect::<String>());
+    let path = uri.split('?').next().unwrap_or_default();
+    let uri = format!("{path}?tagging");
+    let headers = HeaderMap::new();
+    service.handle(MockRequest { method: "PUT".to_owned(), uri, headers, body: body.into() }).await;
 }
 
 impl S3 {

@@ -10,11 +10,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use winterbaume_core::{MockRequest, MockResponse, MockService};
 
 use super::copy::{checksum, text};
-use super::objects::{is_of_object, said_bytes};
+use super::objects::{is_of_object, said_bytes, tag};
 use super::{NAMESPACE, S3, failed, place};
 use crate::sandbox::call::Call;
 use crate::sandbox::uri::Query;
@@ -27,6 +28,7 @@ pub(super) struct Upload {
     place: String,
     headers: HeaderMap,
     parts: BTreeMap<u32, Bytes>,
+    begun_at: Timestamp,
 }
 
 /// The uploads by their ids.
@@ -70,6 +72,7 @@ impl S3 {
     }
 
     fn begin_upload(&self, bucket: &str, request: &MockRequest) -> MockResponse {
+        let begun_at = self.clock.now();
         let mut state = self.lock();
         if !state.buckets.contains_key(bucket) {
             return failed(404, "NoSuchBucket", "The specified bucket does not exist");
@@ -81,7 +84,7 @@ impl S3 {
         uploads.begun += 1;
         let (id, place) = (format!("upload-{}", uploads.begun), place(bucket, &request.uri));
         let key = place.split_once('/').map_or("", |(_, key)| key).to_owned();
-        uploads.all.insert(id.clone(), Upload { place, headers, parts: BTreeMap::new() });
+        uploads.all.insert(id.clone(), Upload { place, headers, parts: BTreeMap::new(), begun_at });
         let body = format!(
             "<InitiateMultipartUploadResult xmlns=\"{NAMESPACE}\"><Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
         );
@@ -140,6 +143,7 @@ impl S3 {
         if written.status != 200 {
             return written;
         }
+        tag(&service, &request.uri, &headers).await;
         let sums: Vec<u8> = parts.iter().flat_map(|part| Sha256::digest(part)).collect();
         let sum = format!("{}-{}", BASE64_STANDARD.encode(Sha256::digest(&sums)), parts.len());
         let etag = text(&written.headers, "etag").unwrap_or_default().replace('"', "&quot;");
@@ -160,7 +164,8 @@ impl S3 {
         let is_asked = |(_, upload): &(&String, &Upload)| upload.place.starts_with(&here);
         let shown = state.uploads.all.iter().filter(is_asked).map(|(id, upload)| {
             let key = upload.place.split_once('/').map_or("", |(_, key)| key);
-            format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId></Upload>")
+            let begun = upload.begun_at.strftime("%Y-%m-%dT%H:%M:%S.000Z");
+            format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{begun}</Initiated></Upload>")
         });
         let shown: String = shown.collect();
         let body = format!(
