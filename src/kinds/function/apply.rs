@@ -42,7 +42,7 @@ pub(super) async fn apply(
             concurrency::put(session, name, version, *executions).await?;
         }
         FunctionStep::Unprovision(qualifier) => {
-            concurrency::delete(session, name, qualifier).await?
+            concurrency::delete(session, name, qualifier).await?;
         }
         FunctionStep::Scale(step) => return step.take(session).await,
         FunctionStep::AddPermission(of, wanted) => statements::add(session, of, wanted).await?,

@@ -123,7 +123,7 @@ pub fn push<S>(
             Touches::Whole => false,
         })
     };
-    schedule(&mut add, &name, target, wanted, seen, (is_new, &action));
+    schedule(&mut add, &name, target, wanted, seen, (is_new, action));
 }
 
 /// Only the bound that differs: the other one may be what a scheduled action has set.
@@ -194,7 +194,7 @@ fn schedule(
     target: &Target,
     wanted: &AutoScaling,
     seen: &LiveTarget,
-    (is_new, changes_of): (bool, &dyn Fn(&str) -> Vec<Change>),
+    (is_new, changes_of): (bool, impl Fn(&str) -> Vec<Change>),
 ) {
     let wanted = wanted.scheduled_actions.as_deref().unwrap_or_default();
     for action in wanted {

@@ -130,7 +130,7 @@ impl TableScaling {
 }
 
 /// Every capacity of a table with these indexes.
-fn capacities<'a>(indexes: &'a [String]) -> impl Iterator<Item = (Option<&'a str>, Side)> {
+fn capacities(indexes: &[String]) -> impl Iterator<Item = (Option<&str>, Side)> {
     let names = std::iter::once(None).chain(indexes.iter().map(|name| Some(name.as_str())));
     names.flat_map(|index| Side::BOTH.map(|side| (index, side)))
 }

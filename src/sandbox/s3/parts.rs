@@ -144,7 +144,7 @@ impl S3 {
             return written;
         }
         tag(&service, &request.uri, &headers).await;
-        let sums: Vec<u8> = parts.iter().flat_map(|part| Sha256::digest(part)).collect();
+        let sums: Vec<u8> = parts.iter().flat_map(Sha256::digest).collect();
         let sum = format!("{}-{}", BASE64_STANDARD.encode(Sha256::digest(&sums)), parts.len());
         let etag = text(&written.headers, "etag").unwrap_or_default().replace('"', "&quot;");
         self.note_headers(place.clone(), &headers);
