@@ -27,6 +27,7 @@ mod explain;
 mod gc;
 mod get;
 mod health;
+mod healthcheck;
 mod history;
 mod init;
 mod jsonpath;
@@ -173,6 +174,8 @@ enum Verb {
     Drill(drill::DrillArgs),
     /// Check credentials, rights, the store and the daemons.
     Doctor(doctor::DoctorArgs),
+    /// Ask a daemon on this machine whether it lives, for the health checks of containers.
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Check every record of the store, and mend what can be mended.
     Store(store::StoreArgs),
     /// Run the daemon.
@@ -306,6 +309,7 @@ impl Cli {
             Verb::Completion(args) => completion::run(&args)?,
             Verb::Config(args) => self.read.settings.run(&args, &self.read.matches)?,
             Verb::Doctor(args) => doctor::run(&home, &args).await?,
+            Verb::Healthcheck(args) => healthcheck::run(&args).await?,
             Verb::Run(args) => daemon::run(args, &home).await?,
             #[cfg(feature = "sandbox")]
             Verb::Sandbox(args) => sandbox::run(args, &home.table).await?,

@@ -245,6 +245,12 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
     let (mut daemon, http) = aws.daemon();
     assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
     assert_eq!(get(&http, "/livez"), (200, "ok".to_owned()));
+    let livez = format!("{http}/livez");
+    let healthcheck = |url: &str| aws.trueup(&["healthcheck", url]);
+    let output = healthcheck(&livez);
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"ok\n".to_vec()));
+    let output = healthcheck(&format!("{http}/nothing"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("answers 404"), "{output:?}");
     let (status, ready) = get(&http, "/readyz?verbose");
     assert_eq!(status, 200);
     assert!(ready.contains("[+]store ok") && ready.ends_with("readyz check passed\n"), "{ready}");
@@ -283,6 +289,9 @@ fn the_daemon_serves_health_and_metrics_repairs_drift_and_stops_on_sigterm() {
     }
     let stderr = daemon.0.stderr.take().unwrap();
     assert!(daemon.terminate().success());
+    let output = healthcheck(&livez);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does not answer"), "{output:?}");
     let lines: Vec<_> = BufReader::new(stderr).lines().map(Result::unwrap).collect();
     for line in &lines {
         let keys = |key: &str| line.matches(&format!("\"{key}\":")).count();

@@ -377,6 +377,7 @@ async fn a_job_is_started_once_whatever_fails_after_it() {
             (&*format!("{start}=timeout"), 3),
         ] {
             let mut harness = Harness::new().await;
+            harness.look_every(Duration::from_secs(10));
             harness.put_code("api.zip", b"code").await;
             harness.put_code("web.zip", b"site").await;
             harness.apply(&yaml).await;

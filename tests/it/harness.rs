@@ -134,6 +134,12 @@ impl Harness {
     }
 
     /// Starts a daemon with a seed of its own.
+    /// How often the daemon looks at its store, where hours go by in a test; its lease lasts as much longer.
+    pub fn look_every(&mut self, watch_every: Duration) {
+        self.watch_every = watch_every;
+        self.lease_for = watch_every * 15;
+    }
+
     pub async fn start(&mut self) {
         self.start_seeded(self.daemons + 1).await;
     }

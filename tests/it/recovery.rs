@@ -89,8 +89,7 @@ pub struct Shop {
 
 pub async fn shop_of(shop: &Shop) -> Harness {
     let mut harness = Harness::far(shop.latency).await;
-    harness.watch_every = shop.watch_every;
-    harness.lease_for = shop.watch_every * 15;
+    harness.look_every(shop.watch_every);
     harness.put_code("api.zip", b"one").await;
     harness.session.s3().create_bucket().bucket(VAULT).send().await.unwrap();
     harness.apply(&manifests("production")).await;

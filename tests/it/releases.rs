@@ -188,8 +188,12 @@ async fn keys(harness: &Harness, environment: &str, prefix: &str) -> Vec<String>
 
 #[tokio::test(start_paused = true)]
 async fn what_an_apply_that_died_left_behind_is_collected_and_nothing_that_is_referred_to() {
-    let mut harness = with_shop().await;
-    // Days go by here: observing hourly is enough.
+    let mut harness = Harness::new().await;
+    // Days go by here: looking once a minute, and observing hourly, is enough.
+    harness.look_every(std::time::Duration::from_secs(60));
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.start().await;
     let shop = || shop().replace("  artifacts:", "  reconcile: { interval: 1h }\n  artifacts:");
     harness.apply(&shop().replace("512", "640")).await;
     harness.until_ready("shop").await;

@@ -354,6 +354,9 @@ async fn a_new_version_begins_with_as_many_executions_as_the_scaler_gave_the_one
     assert_eq!(scaled_versions(&harness).await, ["function:shop-api:1"]);
     let path = format!("{EXECUTIONS}?Qualifier=1");
     lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 12})).await;
+    let second = lambda(&harness, "GET", &path, Value::Null).await;
+    assert_eq!(second["Status"], "IN_PROGRESS");
+    assert_eq!(harness.not_ready("shop").await, [""; 0], "it serves meanwhile");
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(written(&harness).await, [""; 0], "the number is the scaler's");
     assert_eq!(executions(&harness).await, kept([("1", 12)]));

@@ -116,11 +116,13 @@ fn words(config: &aws::ProvisionedConcurrencyConfigListItem) -> Result<LiveProvi
     let (service, operation) = (Service::Lambda, "ListProvisionedConcurrencyConfigs");
     let requested = config.requested_provisioned_concurrent_executions();
     let executions = AwsError::required(service, operation, requested)?;
+    let available = config.available_provisioned_concurrent_executions();
+    let available = AwsError::required(service, operation, available)?;
     let modified_at = config.last_modified().map(time).transpose().map_err(|error| {
         let message = format!("the time of a provisioned version cannot be read: {error}");
         AwsError::new(Class::Invalid, service, operation, message)
     })?;
-    Ok(LiveProvisioned { executions, state, modified_at })
+    Ok(LiveProvisioned { executions, available, state, modified_at })
 }
 
 /// As `2026-01-01T00:00:00+0000`.

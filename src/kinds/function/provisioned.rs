@@ -61,6 +61,8 @@ impl ProvisionedConcurrency {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveProvisioned {
     pub executions: i32,
+    /// Of them, those that are there.
+    pub available: i32,
     pub state: ProvisioningState,
     pub modified_at: Option<Timestamp>,
 }
@@ -445,8 +447,12 @@ impl<'a> Provisioning<'a> {
         version: &str,
         config: Option<&LiveProvisioned>,
     ) -> Option<Blocked> {
-        match config.map(|config| (config.executions, &config.state)) {
-            Some((executions, ProvisioningState::InProgress)) => {
+        match config.map(|config| (config, &config.state)) {
+            // What a scaler adds to those that are there is not waited for.
+            Some((config, ProvisioningState::InProgress))
+                if config.available == 0 || !self.is_scaled(version) =>
+            {
+                let executions = config.executions;
                 let message =
                     format!("AWS prepares: {executions} executions for version {version}");
                 plan.waiting.get_or_insert(Waiting { reason: "Preparing", message });

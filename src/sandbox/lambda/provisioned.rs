@@ -16,6 +16,8 @@ use super::{Answer, Asked, Lambda, Refusal, invalid, missing};
 #[derive(Clone)]
 pub(super) struct Provisioned {
     executions: i64,
+    /// Those that stay while others come.
+    before: i64,
     ready_at: Instant,
     modified: String,
 }
@@ -74,8 +76,11 @@ impl Function {
     }
 
     pub fn provision(&mut self, qualifier: &str, executions: i64) {
+        let there = self.provisioned.get(qualifier);
+        let before = there.filter(|there| Instant::now() >= there.ready_at).map(|p| p.executions);
         let provisioned = Provisioned {
             executions,
+            before: before.unwrap_or_default().min(executions),
             ready_at: Instant::now() + self.busy_for,
             modified: self.clock.now().strftime("%Y-%m-%dT%H:%M:%S+0000").to_string(),
         };
@@ -92,7 +97,11 @@ impl Function {
             (true, true) => "FAILED",
             (true, false) => "READY",
         };
-        let there = if status == "READY" { provisioned.executions } else { 0 };
+        let there = match status {
+            "READY" => provisioned.executions,
+            "FAILED" => 0,
+            _ => provisioned.before,
+        };
         let mut shown = json!({
             "RequestedProvisionedConcurrentExecutions": provisioned.executions,
             "AvailableProvisionedConcurrentExecutions": there,

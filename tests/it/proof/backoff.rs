@@ -35,6 +35,7 @@ fn formula(within: Duration) -> u64 {
 /// One bucket that may not be made.
 async fn denied() -> Harness {
     let mut harness = world().await;
+    harness.look_every(Duration::from_secs(60));
     harness.sandbox.faults().inject("s3:CreateBucket=denied".parse().unwrap());
     let it = object("Bucket", "it", &json!({}));
     harness.apply_set(set(environment(json!({})), &[it])).await;

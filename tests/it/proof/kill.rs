@@ -8,6 +8,7 @@ use trueup::model::condition_type;
 
 use super::figure;
 use super::live::{Live, difference, live};
+use super::seeds::{is_tried, part_of};
 use super::served::Served;
 use crate::harness::{DAEMON, statuses};
 
@@ -113,9 +114,8 @@ fn the_binary_killed_at_any_call_leaves_nothing_double_or_behind() {
         .collect();
     let step = (calls.len() / 30).max(1);
     let kinds = ["stop", "stopafter"].into_iter().cycle();
-    faults.extend(
-        (0..calls.len() / step).zip(kinds).map(|(i, kind)| format!("*:*={kind}@{}", i * step)),
-    );
+    let boundaries = (0..calls.len() / step).zip(kinds).filter(|(i, _)| is_tried("killed", *i));
+    faults.extend(boundaries.map(|(i, kind)| format!("*:*={kind}@{}", i * step)));
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -132,7 +132,7 @@ fn the_binary_killed_at_any_call_leaves_nothing_double_or_behind() {
     std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(work))));
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(faults.len() >= 40);
+    assert!(faults.len() >= CREATES.len() * 2 + part_of(20) as usize, "{}", faults.len());
     figure(
         "kill -9",
         &format!(

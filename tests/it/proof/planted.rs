@@ -16,9 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 mod bugs;
+mod scaling;
 
 use super::figure;
 use bugs::{BUGS, Bug};
+use scaling::SCALING;
+
+fn all() -> impl Iterator<Item = &'static Bug> {
+    BUGS.iter().chain(&SCALING)
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,7 +32,7 @@ fn root() -> &'static Path {
 
 #[test]
 fn every_bug_can_still_be_planted() {
-    for bug in &BUGS {
+    for bug in all() {
         let text = std::fs::read_to_string(root().join("src").join(bug.file)).unwrap();
         let times = text.matches(bug.good).count();
         assert_eq!(times, 1, "{}: {:?} in {}", bug.name, bug.good, bug.file);
@@ -106,7 +112,7 @@ impl Copy {
 fn every_planted_bug_is_caught() {
     let wanted = std::env::var("PLANTED").unwrap_or_default();
     let chosen: Vec<_> =
-        BUGS.iter().filter(|bug| wanted.split(',').any(|words| bug.name.contains(words))).collect();
+        all().filter(|bug| wanted.split(',').any(|words| bug.name.contains(words))).collect();
     assert!(!chosen.is_empty(), "no bug is named so");
     let copy = Copy::new();
     let mut survivors = Vec::new();

@@ -113,6 +113,10 @@ fn other(proof: &Proof) -> Value {
             }
         }
     }
+    // Lambda provisions no executions for a function with SnapStart.
+    if spec["provisionedConcurrency"] != proof.full["provisionedConcurrency"] {
+        spec["snapStart"] = proof.full["snapStart"].clone();
+    }
     spec
 }
 

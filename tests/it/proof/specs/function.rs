@@ -157,12 +157,12 @@ fn variants() -> Vec<(&'static str, Value)> {
             "other async settings",
             json!({"async": {"maximumRetryAttempts": 0, "maximumEventAgeInSeconds": 60, "onSuccess": "arn:aws:sqs:us-east-1:123456789012:other", "onFailure": "arn:aws:sqs:us-east-1:123456789012:done"}, "reservedConcurrency": 0, "tags": {"team": "other"}}),
         ),
-        ("provisioned", json!({"provisionedConcurrency": {"executions": 2, "autoScaling": {}}})),
         (
             "scaled",
             json!({"provisionedConcurrency": {"autoScaling": scaling::declared(2)}, "memorySize": 256}),
         ),
         ("scaled otherwise", json!({"provisionedConcurrency": {"autoScaling": scaling::other(2)}})),
+        ("provisioned", json!({"provisionedConcurrency": {"executions": 2, "autoScaling": {}}})),
         ("an image", image.clone()),
         (
             "an image with other settings",
