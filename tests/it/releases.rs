@@ -5,7 +5,7 @@ use trueup::aws::Sessions;
 use trueup::engine::release::{MoveError, Refused, Rollback, current, roll_back};
 use trueup::store::{Renewal, StatusRecord, StoreError};
 
-use crate::harness::{ARTIFACTS, Harness, TABLE, parse, release, shop, statuses, with_shop};
+use crate::harness::{ARTIFACTS, Harness, TABLE, parse, release, shop, statuses};
 
 #[tokio::test(start_paused = true)]
 async fn of_two_applies_at_once_exactly_one_wins() {

@@ -144,6 +144,5 @@ pub(super) async fn put(
 pub(super) async fn delete(session: &Session, name: &str, qualifier: &str) -> Result<(), AwsError> {
     let call = session.lambda().delete_provisioned_concurrency_config().function_name(name);
     let call = call.qualifier(qualifier).send();
-    let gone = session.write(Service::Lambda, "DeleteProvisionedConcurrencyConfig", call).await;
-    gone.absent("ResourceNotFoundException").map(drop)
+    session.write(Service::Lambda, "DeleteProvisionedConcurrencyConfig", call).await.map(drop)
 }

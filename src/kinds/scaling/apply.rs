@@ -1,4 +1,5 @@
-//! Writes how capacities are scaled, one call a step. Decides nothing.
+//! Writes how capacities are scaled, one call a step. Decides nothing. What is said to be gone already is observed
+//! again.
 
 use aws_sdk_applicationautoscaling::types as aws;
 
@@ -6,11 +7,8 @@ use super::Target;
 use super::observe::{LiveAction, LivePolicy};
 use super::plan::ScalingStep;
 use super::spec::{AutoScaling, ScheduledAction};
-use crate::aws::{Absent, AwsError, Service, Session};
+use crate::aws::{AwsError, Service, Session};
 use crate::kinds::Outcome;
-
-/// What Application Auto Scaling says of what is not there.
-const NOT_FOUND: &str = "ObjectNotFoundException";
 
 impl ScalingStep {
     pub async fn take(&self, session: &Session) -> Result<Outcome, AwsError> {
@@ -101,8 +99,7 @@ async fn unfollow(session: &Session, target: &Target, name: &str) -> Result<(), 
         .service_namespace(target.dimension.namespace())
         .resource_id(&target.resource)
         .scalable_dimension(target.dimension.sdk());
-    let gone = session.write(Service::AutoScaling, "DeleteScalingPolicy", call.send()).await;
-    gone.absent(NOT_FOUND).map(drop)
+    session.write(Service::AutoScaling, "DeleteScalingPolicy", call.send()).await.map(drop)
 }
 
 /// Start and end stay as they were: AWS takes them away where they are not sent along
@@ -140,8 +137,7 @@ async fn unschedule(session: &Session, target: &Target, name: &str) -> Result<()
         .scheduled_action_name(name)
         .resource_id(&target.resource)
         .scalable_dimension(target.dimension.sdk());
-    let gone = session.write(Service::AutoScaling, "DeleteScheduledAction", call.send()).await;
-    gone.absent(NOT_FOUND).map(drop)
+    session.write(Service::AutoScaling, "DeleteScheduledAction", call.send()).await.map(drop)
 }
 
 async fn deregister(session: &Session, target: &Target) -> Result<(), AwsError> {
@@ -151,6 +147,5 @@ async fn deregister(session: &Session, target: &Target) -> Result<(), AwsError> 
         .service_namespace(target.dimension.namespace())
         .resource_id(&target.resource)
         .scalable_dimension(target.dimension.sdk());
-    let gone = session.write(Service::AutoScaling, "DeregisterScalableTarget", call.send()).await;
-    gone.absent(NOT_FOUND).map(drop)
+    session.write(Service::AutoScaling, "DeregisterScalableTarget", call.send()).await.map(drop)
 }
