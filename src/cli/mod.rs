@@ -312,7 +312,7 @@ impl Cli {
             Verb::Healthcheck(args) => healthcheck::run(&args).await?,
             Verb::Run(args) => daemon::run(args, &home).await?,
             #[cfg(feature = "sandbox")]
-            Verb::Sandbox(args) => sandbox::run(args, &home.table).await?,
+            Verb::Sandbox(args) => sandbox::run(args, home).await?,
             Verb::Init(args) => init::run(&Connected::new(&home).await?, &args).await?,
             Verb::Apply(args) => apply::run(&connect().await?, &args).await?,
             Verb::Diff(args) => return diff::run(&connect().await?, &args).await,

@@ -65,7 +65,7 @@ const OBSERVE_EVERY: Duration = Duration::from_millis(200);
 const READY_WITHIN: Duration = Duration::from_secs(300);
 const MESSAGE_CHARS_MAX: usize = 70;
 
-pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliError> {
+pub(super) async fn run(args: SandboxArgs, home: Home) -> Result<(), CliError> {
     log_to_stderr(LogFormat::Human, "error", None);
     let stop = stop_on_signal()?;
     let behaviour = Behaviour {
@@ -93,7 +93,7 @@ pub(super) async fn run(args: SandboxArgs, table_name: &str) -> Result<(), CliEr
     if args.no_daemon {
         stop.cancelled().await;
     } else {
-        with_daemon(&sandbox, &args, address, table_name, &stop).await?;
+        with_daemon(&sandbox, &args, address, home, &stop).await?;
     }
     if let Some(users) = users {
         users.abort();
@@ -133,13 +133,13 @@ async fn with_daemon(
     sandbox: &Sandbox,
     args: &SandboxArgs,
     aws: SocketAddr,
-    table_name: &str,
+    home: Home,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
     // Pages are those of the network.
     let connection = Connection { web: None, ..sandbox.connection() };
-    let (table, builds_on_signed) = (table_name.to_owned(), false);
-    let home = Home { table, region: None, keys: None, builds_on_signed };
+    // Its region is the sandbox's.
+    let home = Home { region: None, ..home };
     let connected = Connected::through(&connection, &home, Clock::system(), None).await?;
     let set = samples(args)?;
     connected.store.init().await?;

@@ -1,5 +1,6 @@
 //! `trueup wait`: returns when objects are as asked for, and fails at once when one cannot be.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -18,7 +19,7 @@ const DAEMON_STARTS_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 pub(super) struct WaitArgs {
     environment: String,
-    /// One object, as Table/orders; all where it is not given.
+    /// One object, as Table/orders; all but the optional ones where it is not given.
     #[arg(value_parser = object)]
     object: Option<ObjectId>,
     /// What to wait for: condition=Ready, condition=Synced=False, or delete.
@@ -112,8 +113,9 @@ async fn until(
     last: &mut Last,
 ) -> Result<(), CliError> {
     let (begun, mut is_told) = (Instant::now(), false);
+    let mut optional = Optional::default();
     loop {
-        let rows = match rows(connected, args).await {
+        let rows = match rows(connected, args, &mut optional).await {
             Ok(rows) => rows,
             Err(error) if error.may_pass() => {
                 if !matches!(last, Last::Trouble(_)) {
@@ -128,7 +130,7 @@ async fn until(
         // For `delete` without an object: until nothing is leaving any more.
         let concerned = |row: &&Row| match goal {
             Goal::Deleted => row.leaves || args.object.is_some(),
-            Goal::Condition(..) => !row.leaves,
+            Goal::Condition(..) => !row.leaves && !optional.ids.contains(&row.entry.id()),
         };
         if let Some(lost) = rows.iter().filter(concerned).find(|row| goal.is_lost(row)) {
             return Err(CliError::refused(format!(
@@ -140,6 +142,10 @@ async fn until(
         }
         if rows.iter().filter(concerned).all(|row| goal.is_met(row)) {
             say!("{}: {}", args.environment, args.goal);
+            let waived = rows.iter().filter(|row| !row.leaves && !concerned(row));
+            for row in waived.filter(|row| !goal.is_met(row)) {
+                note!("without {}, which is optional: {}", row.entry.id(), row.message());
+            }
             return Ok(());
         }
         let is_left_alone =
@@ -155,8 +161,26 @@ async fn until(
     }
 }
 
-async fn rows(connected: &Connected, args: &WaitArgs) -> Result<Vec<Row>, CliError> {
+/// What an environment does without, of the release that was read last.
+#[derive(Default)]
+struct Optional {
+    release: u64,
+    ids: BTreeSet<ObjectId>,
+}
+
+async fn rows(
+    connected: &Connected,
+    args: &WaitArgs,
+    optional: &mut Optional,
+) -> Result<Vec<Row>, CliError> {
     let head = connected.store.existing_head(&args.environment).await?;
+    if args.object.is_none() && optional.release != head.release {
+        let release = connected.store.current(&head).await?;
+        let digests = release.objects.iter().map(|entry| entry.digest.clone()).collect();
+        let objects = connected.store.objects(&args.environment, &digests).await?;
+        let ids = objects.values().filter(|object| object.is_optional()).map(|object| object.id());
+        *optional = Optional { release: head.release, ids: ids.collect() };
+    }
     let mut rows = environment_rows(connected, &head).await?;
     if let Some(object) = &args.object {
         rows.retain(|row| row.entry.id() == *object);

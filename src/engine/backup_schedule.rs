@@ -45,6 +45,8 @@ const FAILING: Policy =
 pub(super) struct BackupSchedule {
     at: Option<Instant>,
     swept_at: Option<Instant>,
+    /// What belongs to no backup was collected since that was asked for.
+    has_swept: Arc<AtomicBool>,
     measured_at: Option<Instant>,
     under_way: Option<tokio::task::AbortHandle>,
     /// A backup was looked after, and what came of it is not taken in yet.
@@ -92,15 +94,17 @@ impl Engine {
         }
         schedule.at = Some(now + CHECK_EVERY);
         let backs_up = schedule.may_back_up(now, &rng);
-        let sweeps = schedule.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
-        if sweeps {
+        // That is done where a backup was made.
+        if schedule.has_swept.swap(false, Ordering::Relaxed) {
             schedule.swept_at = Some(now);
         }
+        let sweeps = schedule.swept_at.is_none_or(|at| now - at > SWEEP_EVERY);
         let measures = schedule.measured_at.is_none_or(|at| now - at >= MEASURE_EVERY);
         if measures {
             schedule.measured_at = Some(now);
         }
-        let has_failed = Arc::clone(&schedule.has_failed);
+        let (has_failed, has_swept) =
+            (Arc::clone(&schedule.has_failed), Arc::clone(&schedule.has_swept));
         let work = Work {
             cx: Arc::clone(&self.cx),
             key: ObjectKey {
@@ -114,6 +118,7 @@ impl Engine {
             sweeps,
             measures,
             has_failed,
+            has_swept,
         };
         while self.collecting.try_join_next().is_some() {}
         let task = self.collecting.spawn(async move {
@@ -163,6 +168,7 @@ struct Work {
     sweeps: bool,
     measures: bool,
     has_failed: Arc<AtomicBool>,
+    has_swept: Arc<AtomicBool>,
 }
 
 impl Work {
@@ -226,6 +232,7 @@ impl Work {
         prune(&cx.store, &vault, &session, name, policy).await?;
         if self.sweeps {
             sweep(&cx.store, &vault, &session, name).await?;
+            self.has_swept.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -542,19 +542,53 @@ fn metric(http: &str, name: &str) -> Option<f64> {
     line[name.len()..].trim().parse().ok()
 }
 
+async fn client_config(aws: &Aws) -> aws_config::SdkConfig {
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .endpoint_url(&aws.url)
+        .region(aws_config::Region::new("us-east-1"))
+        .credentials_provider(aws_credential_types::Credentials::new(
+            "any", "any", None, None, "test",
+        ))
+        .load()
+        .await
+}
+
 fn delete_table(aws: &Aws, table: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&aws.url)
-            .region(aws_config::Region::new("us-east-1"))
-            .credentials_provider(aws_credential_types::Credentials::new(
-                "any", "any", None, None, "test",
-            ))
-            .load()
-            .await;
+        let config = client_config(aws).await;
         let client = aws_sdk_dynamodb::Client::new(&config);
         client.delete_table().table_name(table).send().await.unwrap();
+    });
+}
+
+/// Nobody waits for what the environment does without.
+#[test]
+fn wait_does_not_wait_for_what_is_optional_and_names_it() {
+    let root = tempfile::tempdir().unwrap();
+    let manifest = write_shop(root.path());
+    // Somebody else has a bucket of that name.
+    let optional = "---\napiVersion: trueup.dev/v1alpha1\nkind: Bucket\nmetadata: { name: extras, namespace: shop, \
+                    annotations: { trueup.dev/criticality: optional } }\nspec: {}\n";
+    std::fs::write(&manifest, format!("{SHOP}{optional}")).unwrap();
+    let aws = Aws::with(&manifest);
+    make_bucket(&aws, "shop-extras");
+    let (_daemon, _) = aws.daemon();
+    let output = aws.trueup(&["wait", "shop", "--timeout", "100s"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("without Bucket/extras, which is optional"), "{said}");
+    let output = aws.trueup(&["wait", "shop", "Bucket/extras", "--timeout", "5s"]);
+    assert_eq!(output.status.code(), Some(1), "by its name it is waited for");
+}
+
+fn make_bucket(aws: &Aws, bucket: &str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = client_config(aws).await;
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
+        let client = aws_sdk_s3::Client::from_conf(s3);
+        client.create_bucket().bucket(bucket).send().await.unwrap();
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use trueup::model::condition_type;
 
-use crate::harness::{Harness, shop};
+use crate::harness::{Harness, parse, release, shop, try_parse};
 
 async fn scaling(harness: &Harness, operation: &str, body: Value) -> Value {
     let target = format!("AnyScaleFrontendService.{operation}");
@@ -482,6 +482,192 @@ async fn what_a_scaler_has_set_goes_along_however_the_alias_moves() {
     harness.until_ready("shop").await;
     assert_eq!(harness.sandbox.faults().struck(), 2);
     assert_eq!(executions(&harness).await, kept([("3", 80)]));
+}
+
+fn version_target(version: u32) -> Value {
+    json!({
+        "ServiceNamespace": "lambda", "ResourceId": format!("function:shop-api:{version}"),
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+    })
+}
+
+/// Somebody scales version 1, whose manifest says nothing of that.
+async fn scale_by_hand(harness: &Harness, policy: Value) {
+    let bounds = json!({"MinCapacity": 5, "MaxCapacity": 100});
+    scaling(harness, "RegisterScalableTarget", with(version_target(1), bounds)).await;
+    let policy =
+        with(json!({"PolicyName": "by hand", "PolicyType": "TargetTrackingScaling"}), policy);
+    scaling(harness, "PutScalingPolicy", with(version_target(1), policy)).await;
+}
+
+/// At rest the number is the declared one, and a handover may be interrupted.
+#[tokio::test(start_paused = true)]
+async fn a_scaler_goes_along_whole_or_not_at_all() {
+    let harness = with_function(FIVE).await;
+    let tracking = json!({
+        "TargetValue": 0.6,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"},
+    });
+    scale_by_hand(&harness, json!({"TargetTrackingScalingPolicyConfiguration": tracking})).await;
+    let action = json!({
+        "ScheduledActionName": "summer", "Schedule": "rate(1 day)", "EndTime": 1_800_000_000,
+        "ScalableTargetAction": {"MaxCapacity": 100},
+    });
+    scaling(&harness, "PutScheduledAction", with(version_target(1), action)).await;
+    for fault in ["PutScalingPolicy", "PutScheduledAction"] {
+        let fault = format!("application-autoscaling:{fault}=conflict*2");
+        harness.sandbox.faults().inject(fault.parse().unwrap());
+    }
+    harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(harness.sandbox.faults().struck(), 4);
+    assert_eq!(scaled_versions(&harness).await, ["function:shop-api:2"]);
+    assert_eq!(executions(&harness).await, kept([("2", 5)]));
+    let asked = json!({"ServiceNamespace": "lambda", "ResourceId": "function:shop-api:2"});
+    let policies = scaling(&harness, "DescribeScalingPolicies", asked.clone()).await;
+    let tracking = &policies["ScalingPolicies"][0]["TargetTrackingScalingPolicyConfiguration"];
+    assert_eq!(tracking["TargetValue"], json!(0.6));
+    let actions = scaling(&harness, "DescribeScheduledActions", asked).await;
+    assert_eq!(
+        actions["ScheduledActions"][0]["EndTime"].as_f64(),
+        Some(1_800_000_000.0),
+        "{actions}"
+    );
+    assert_eq!(written(&harness).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_no_manifest_can_say_is_asked_about() {
+    let harness = with_function(FIVE).await;
+    let metric = json!({"MetricName": "Load", "Namespace": "Shop", "Statistic": "Average"});
+    let tracking = json!({"TargetValue": 7.0, "CustomizedMetricSpecification": metric});
+    scale_by_hand(&harness, json!({"TargetTrackingScalingPolicyConfiguration": tracking})).await;
+    let changed = function(FIVE).replace("memorySize: 512", "memorySize: 256");
+    harness.apply(&changed).await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "ConfirmationNeeded");
+    assert!(message.contains("by hand"), "{message}");
+    let scaled = scaled_versions(&harness).await;
+    assert!(scaled.contains(&"function:shop-api:1".to_owned()), "{scaled:?}");
+    assert_eq!(executions(&harness).await["2"], 5, "the version that serves has its own");
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let mut new = release(parse(&changed).objects().cloned().collect());
+    new.confirmed = ["Function/api".parse().unwrap()].into();
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    harness.until_ready("shop").await;
+    assert_eq!(scaled_versions(&harness).await, ["function:shop-api:2"]);
+}
+
+/// What is reserved is just enough for one version.
+#[tokio::test(start_paused = true)]
+async fn a_fixed_number_moves_where_two_do_not_fit() {
+    let tight = format!("{FIVE}  reservedConcurrency: 5\n");
+    let harness = with_function(&tight).await;
+    for memory in ["256", "128"] {
+        let to = format!("memorySize: {memory}");
+        harness.apply(&function(&tight).replace("memorySize: 512", &to)).await;
+        harness.until_ready("shop").await;
+    }
+    assert_eq!(executions(&harness).await, kept([("3", 5)]));
+    // Step by step both have to fit.
+    let problems = try_parse(&function(&format!("{tight}{STEPWISE}"))).unwrap_err().to_string();
+    assert!(problems.contains("10 executions"), "{problems}");
+    let ended = "  provisionedConcurrency: { autoScaling: {} }\n";
+    let problems = try_parse(&function(ended)).unwrap_err().to_string();
+    assert!(problems.contains("how many executions"), "{problems}");
+}
+
+/// Three do not fit: what was on its way gives way.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_version_gives_its_executions_to_the_next() {
+    let tight = format!("{FIVE}{STEPWISE}  reservedConcurrency: 10\n").replace("1m", "10m");
+    let harness = with_function(&tight).await;
+    let with_memory = |memory: &str| function(&tight).replace("memorySize: 512", memory);
+    harness.apply(&with_memory("memorySize: 256")).await;
+    harness
+        .until("the second one is provisioned", || async {
+            executions(&harness).await == kept([("1", 5), ("2", 5)])
+        })
+        .await;
+    harness.apply(&with_memory("memorySize: 128")).await;
+    harness
+        .until("the third one is, in its place", || async {
+            executions(&harness).await == kept([("1", 5), ("3", 5)])
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_right_to_list_aliases_a_function_is_repaired_all_the_same() {
+    let harness = with_function(FIVE).await;
+    harness.sandbox.faults().inject("lambda:ListAliases=denied".parse().unwrap());
+    harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
+    let configuration = "/2015-03-31/functions/shop-api/configuration?Qualifier=live";
+    harness
+        .until("the alias has moved", || async {
+            lambda(&harness, "GET", configuration, Value::Null).await["MemorySize"] == json!(256)
+        })
+        .await;
+    lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/configuration", json!({"Timeout": 77}))
+        .await;
+    harness.observe("shop").await;
+    assert!(harness.sandbox.faults().struck() > 0);
+    assert_eq!(executions(&harness).await["1"], 5, "who names it is not known");
+    harness.sandbox.faults().clear();
+    harness.observe("shop").await;
+    harness.until_ready("shop").await;
+    // The repair has published another one.
+    assert_eq!(executions(&harness).await, kept([("3", 5)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_whose_scalers_cannot_be_read_is_not_deleted() {
+    let harness = with_function(FOLLOWING).await;
+    let denied = "application-autoscaling:DescribeScalableTargets=denied";
+    harness.sandbox.faults().inject(denied.parse().unwrap());
+    let documents = shop();
+    let without: Vec<_> =
+        documents.split("---").filter(|document| !document.contains("kind: Function")).collect();
+    harness.apply(&without.join("---")).await;
+    let (reason, message) = harness.until_stalled("shop", "Function/api").await;
+    assert_eq!(reason, "AccessDenied", "{message}");
+    assert_eq!(scaled_versions(&harness).await, ["function:shop-api:1"]);
+    harness.sandbox.faults().clear();
+    harness.observe("shop").await;
+    harness
+        .until("the function is gone", || async {
+            harness.status("shop", "Function/api").await.is_none()
+        })
+        .await;
+    assert_eq!(scaled_versions(&harness).await, [""; 0]);
+}
+
+const INDEXED: &str = "  globalSecondaryIndexes:\n  - name: byDay\n    partitionKey: { name: day, type: S }\n    \
+                       projection: { type: ALL }\n    throughput: { readCapacityUnits: 5, writeCapacityUnits: 1 }\n";
+
+/// A scaler of an index that is gone would scale the next one of its name.
+#[tokio::test(start_paused = true)]
+async fn an_index_takes_its_scaler_with_it() {
+    let scaled = "  autoScaling:\n    indexes:\n    - name: byDay\n      readCapacity: { minCapacity: 5, maxCapacity: 50, targetUtilization: 70 }\n";
+    for left in [
+        "  globalSecondaryIndexes: []\n  autoScaling: { indexes: [] }\n",
+        "  globalSecondaryIndexes: []\n",
+    ] {
+        let harness = applied(&table(&format!("{INDEXED}{scaled}"))).await;
+        let targets = || async {
+            let asked = json!({"ServiceNamespace": "dynamodb"});
+            let targets = scaling(&harness, "DescribeScalableTargets", asked).await;
+            targets["ScalableTargets"].as_array().unwrap().len()
+        };
+        assert_eq!(targets().await, 1);
+        harness.apply(&table(left)).await;
+        harness.until_ready("shop").await;
+        assert_eq!(targets().await, 0, "{left}");
+        let order = harness.mutations();
+        let at = |action: &str| order.iter().rposition(|call| call.contains(action)).unwrap();
+        assert!(at("DeregisterScalableTarget") < at("UpdateTable"), "{order:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// An object as it is.
 pub(super) struct Head {
     etag: String,
-    bytes: u64,
+    pub bytes: u64,
     /// As S3 writes it, where S3 made one.
     pub sha256: Option<String>,
 }

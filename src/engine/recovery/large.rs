@@ -21,9 +21,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use super::contents::{RETRY_AFTER, TRIES_MAX, source_of};
+use super::contents::{RETRY_AFTER, TRIES_MAX, head, source_of};
 use super::vault::{QUOTE, Vault};
-use crate::aws::{AwsError, Class, Service, Session};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
 
 /// Parts of one object under way at once.
 const PARTS_AT_ONCE: usize = 8;
@@ -74,7 +74,10 @@ pub(super) async fn copy(
     }
     let upload = begin(source, destination).await?;
     match parts(source, destination, &upload).await {
-        Ok(copied) => finish(destination, &upload, copied).await,
+        Ok(copied) => match finish(destination, &upload, copied).await {
+            Ok(sha256) => Ok(sha256),
+            Err(error) => made(destination, source.bytes).await.ok_or(error),
+        },
         Err(error) => {
             // Why it failed says more than why it could not be aborted.
             let _ = abort(destination, &upload).await;
@@ -206,12 +209,17 @@ async fn finish(
     });
     match finished.await {
         Ok(finished) => Ok(finished.checksum_sha256),
-        // It may be finished all the same: the next try finds it. What is not goes.
         Err(error) => {
             let _ = abort(to, upload).await;
             Err(error)
         }
     }
+}
+
+/// A copy that was finished although the answer was lost: in the vault nobody else puts anything where it lies.
+async fn made(to: Destination<'_>, bytes: u64) -> Option<Option<String>> {
+    let there = head(to.session, to.bucket, to.key).await.ok().flatten();
+    there.filter(|there| to.is_ours && there.bytes == bytes).map(|there| there.sha256)
 }
 
 fn patient() -> aws_sdk_s3::config::Builder {
@@ -222,7 +230,8 @@ fn patient() -> aws_sdk_s3::config::Builder {
 async fn abort(to: Destination<'_>, upload: &str) -> Result<(), AwsError> {
     let call = to.session.s3().abort_multipart_upload().bucket(to.bucket).key(to.key);
     let call = call.upload_id(upload).set_expected_bucket_owner(to.owner.map(str::to_owned));
-    to.session.write(Service::S3, "AbortMultipartUpload", call.send()).await.map(drop)
+    let gone = to.session.write(Service::S3, "AbortMultipartUpload", call.send()).await;
+    gone.absent("NoSuchUpload").map(drop)
 }
 
 /// Aborts what crashes have left below a folder of the vault.

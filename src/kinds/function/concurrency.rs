@@ -43,13 +43,15 @@ pub(super) async fn read(
     }
     let in_use = provisioned::in_use(live);
     if !concurrency.left_over(&desired.aws_name, &desired.versions, &in_use).is_empty() {
-        concurrency.named = versions::named_by_aliases(session, &desired.aws_name).await?;
+        let named = versions::named_by_aliases(session, &desired.aws_name).await.map(Some);
+        let Some(named) = or_unread(named, provisioned::FIELD, unread)? else { return Ok(None) };
+        concurrency.named = named;
     }
     Ok(Some(concurrency))
 }
 
-/// What may be scaled: where scaling is declared the versions of late, otherwise those with executions that are not
-/// as declared, or that are not in use.
+/// What may be scaled, where that matters: where scaling is declared, or a version has another number than is declared,
+/// has none, or is not in use any more.
 fn scaled(
     desired: &Desired<FunctionSpec>,
     live: &LiveFunction,
@@ -60,16 +62,17 @@ fn scaled(
     let says_scaling = |spec: &serde_json::Value| !spec[field]["autoScaling"].is_null();
     let is_scaled = says_scaling(&declared) || desired.earlier().any(says_scaling);
     let fixed = declared[field]["executions"].as_i64();
-    let in_use = provisioned::in_use(live);
-    let differs = |(version, config): &(&String, &LiveProvisioned)| {
+    let (configs, in_use) = (&concurrency.configs, provisioned::in_use(live));
+    let differs = configs.iter().any(|(version, config)| {
         Some(i64::from(config.executions)) != fixed || !in_use.contains(&version.as_str())
-    };
-    let mut asked: BTreeSet<String> = match is_scaled {
-        true => concurrency.configs.keys().cloned().collect(),
-        false => concurrency.configs.iter().filter(differs).map(|(v, _)| v.clone()).collect(),
-    };
-    if is_scaled {
+    });
+    let lacks = in_use.iter().any(|version| !configs.contains_key(*version));
+    let mut asked = BTreeSet::new();
+    if is_scaled || differs || lacks {
+        asked.extend(configs.keys().cloned());
         asked.extend(in_use.into_iter().map(str::to_owned));
+    }
+    if is_scaled {
         asked.extend(desired.versions.iter().rev().take(VERSIONS_MAX).cloned());
     }
     let named = asked.iter().map(|version| Target::of_version(&desired.aws_name, version).resource);

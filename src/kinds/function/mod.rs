@@ -142,8 +142,8 @@ impl Kind for Function {
         plan::plan(desired, live)
     }
 
-    fn plan_deletion(_: &Desired<FunctionSpec>, live: &LiveFunction) -> Plan<FunctionStep> {
-        plan::plan_deletion(live)
+    fn plan_deletion(desired: &Desired<FunctionSpec>, live: &LiveFunction) -> Plan<FunctionStep> {
+        plan::plan_deletion(desired, live)
     }
 
     async fn apply(

@@ -169,6 +169,9 @@ pub(super) fn plan(
     push_facets(&mut plan, [RESERVATION, RECURSION], &seen.facets, &effective, &mut changes, step);
     push_settings(&mut plan, &mut changes, &settings, seen);
     let provisioned = split_off(&mut changes, &[provisioned::FIELD]);
+    if let Some(provisioning) = &provisioning {
+        provisioning.push_abandoned(&mut plan, seen);
+    }
     // Whoever ignores the alias moves it.
     let is_moving = !keeps_alias
         && shift::push_release(
@@ -344,9 +347,12 @@ fn push_permissions(
     }
 }
 
-pub(super) fn plan_deletion(live: &LiveFunction) -> Plan<FunctionStep> {
+pub(super) fn plan_deletion(
+    desired: &Desired<FunctionSpec>,
+    live: &LiveFunction,
+) -> Plan<FunctionStep> {
     let mut plan = Plan::default();
-    provisioned::push_deletions(&mut plan, live);
+    provisioned::push_deletions(&mut plan, desired, live);
     plan.push_whole(Verb::Delete, "function", Vec::new(), FunctionStep::Delete);
     plan
 }
@@ -756,7 +762,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_function_goes_as_a_whole() {
-        let plan = plan_deletion(&LiveFunction::default());
+        let plan = plan_deletion(
+            &Desired::sample("Function", function(json!({}))),
+            &LiveFunction::default(),
+        );
         assert_eq!(plan.outline(), ["Delete function"]);
         assert_eq!(plan.steps[0].call, FunctionStep::Delete);
     }

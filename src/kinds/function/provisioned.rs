@@ -20,11 +20,13 @@ use super::observe::LiveFunction;
 use super::plan::FunctionStep;
 use super::spec::{FunctionSpec, SnapStartOn};
 use crate::kinds::scaling::{
-    self, AutoScaling, Bounds, Dimension, Place, ScalingStep, Target, Targets, Units,
+    self, AutoScaling, Dimension, LiveTarget, Place, ScalingStep, Target, Targets, Units,
 };
 use crate::kinds::{Desired, SpecProblem};
 use crate::model::Path;
-use crate::plan::{Blocked, Change, Plan, Verb, Waiting, complete, diff};
+use crate::plan::{
+    Blocked, Change, IgnoredAbsent, Plan, Verb, Waiting, complete, diff, fill_ignored,
+};
 
 pub(super) const FIELD: &str = "provisionedConcurrency";
 
@@ -98,7 +100,7 @@ impl LiveConcurrency {
         }
     }
 
-    fn target<'a>(&'a self, function: &str, version: &str) -> Option<&'a scaling::LiveTarget> {
+    fn target(&self, function: &str, version: &str) -> Option<&LiveTarget> {
         self.targets.get(&Target::of_version(function, version))
     }
 
@@ -119,8 +121,10 @@ pub(super) fn is_wanted(desired: &Desired<FunctionSpec>) -> bool {
     declared.is_some_and(|declared| !declared.is_none()) && !is_ignored(desired)
 }
 
+/// What is ignored is given once, to a function that trueup makes.
 fn is_ignored(desired: &Desired<FunctionSpec>) -> bool {
-    desired.ignore.iter().any(|path| path.to_string() == FIELD)
+    let is_named = desired.ignore.iter().any(|path| path.to_string() == FIELD);
+    is_named && desired.create_begun.is_none()
 }
 
 /// Whether what the manifest says, or said when something of it may have been written, has to be read.
@@ -138,7 +142,9 @@ pub(super) fn in_use(live: &LiveFunction) -> Vec<&str> {
 }
 
 pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
-    let Some(provisioned) = spec.provisioned_concurrency.as_ref().filter(|p| !p.is_none()) else {
+    let is_some =
+        |declared: &&ProvisionedConcurrency| **declared != ProvisionedConcurrency::default();
+    let Some(provisioned) = spec.provisioned_concurrency.as_ref().filter(is_some) else {
         return Vec::new();
     };
     let mut problems = Vec::new();
@@ -155,15 +161,23 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
         let message = "Lambda provisions no executions for a function with SnapStart";
         refuse(message.to_owned(), "take snapStart out, or provisionedConcurrency");
     }
+    if provisioned.executions.is_none() && provisioned.scaling().is_none() {
+        let message = "without scaling it has to say how many executions there are";
+        refuse(
+            message.to_owned(),
+            "add executions, or write provisionedConcurrency: {} to keep none",
+        );
+    }
     // https://docs.aws.amazon.com/lambda/latest/dg/provisioned-concurrency.html.
-    let most = provisioned.scaling().map_or(provisioned.executions, |scaling| scaling.max_capacity);
+    let versions = if spec.rollout.is_some() || provisioned.scaling().is_some() { 2 } else { 1 };
+    let least = provisioned.first().saturating_mul(versions);
     let reserved = spec.reserved_concurrency.filter(|reserved| *reserved >= 0);
-    if let (Some(most), Some(reserved)) = (most, reserved)
-        && most > reserved
-    {
-        let message =
-            format!("{most} executions are provisioned, and reservedConcurrency is {reserved}");
-        refuse(message, "raise reservedConcurrency: two versions are provisioned during a rollout");
+    if let Some(reserved) = reserved.filter(|reserved| least > *reserved) {
+        let message = format!(
+            "a release provisions {least} executions, for {versions} versions at once, and reservedConcurrency is \
+             {reserved}"
+        );
+        refuse(message, "raise reservedConcurrency, or provision fewer");
     }
     if let Some(scaling) = &provisioned.auto_scaling {
         let at = format!("{FIELD}.autoScaling");
@@ -227,36 +241,32 @@ impl<'a> Provisioning<'a> {
         Some(provisioning)
     }
 
-    /// An alias that has moved to a version without executions: what somebody set on the version before, and the
-    /// manifest does not say, goes along, as it does step by step.
+    /// An alias that has moved: what somebody set on the version before, and the manifest does not say, goes along, as
+    /// it does step by step.
     fn inherit(&mut self, seen: &LiveFunction) {
         let Some(alias) = seen.alias.as_ref().filter(|_| is_wanted(self.desired)) else { return };
-        let name = &self.desired.aws_name;
-        let left = self.live.left_over(name, &self.desired.versions, &in_use(seen));
-        let newest = left.into_iter().max_by_key(|version| version.parse::<u64>().unwrap_or(0));
-        let Some(before) = newest.filter(|before| self.takes_over(&alias.version, before)) else {
+        let before = self.left_over(seen).into_iter().filter(|left| is_older(left, &alias.version));
+        let newest = before.max_by_key(|version| number(version));
+        let is_scaled = |version: &str| self.target(version).is_some();
+        let Some(before) = newest.filter(|b| !self.is_there(&alias.version) || is_scaled(b)) else {
             return;
         };
-        let mut declared = self.desired.spec.provisioned_concurrency.clone().unwrap_or_default();
-        let is_ignored = self.desired.ignore.contains(&executions_path());
-        declared.executions.take_if(|_| is_ignored);
         let had = json!({ FIELD: words(self.desired, self.live, &before) });
-        let whole = match declared == ProvisionedConcurrency::default() {
-            // An empty value would ask for nothing.
-            true => had,
-            false => complete(&json!({ FIELD: declared }), &had, &SHAPE),
-        };
+        let mut declared = json!({ FIELD: self.desired.spec.provisioned_concurrency });
+        fill_ignored(&mut declared, &had, &self.desired.ignore, &SHAPE, IgnoredAbsent::Kept);
+        let whole = complete(&declared, &had, &SHAPE);
         // Both sides are in the words of the manifest.
         self.wanted =
             ProvisionedConcurrency::deserialize(&whole[FIELD]).expect("the manifest's words");
         self.heir_of = Some(before);
     }
 
-    /// It has nothing yet, or not the scaler that somebody gave to the one before.
-    fn takes_over(&self, version: &str, before: &str) -> bool {
-        let name = &self.desired.aws_name;
-        let is_scaled = |version: &str| self.live.target(name, version).is_some();
-        !self.is_there(version) || is_scaled(before) && !is_scaled(version)
+    fn target(&self, version: &str) -> Option<&'a LiveTarget> {
+        self.live.target(&self.desired.aws_name, version)
+    }
+
+    fn left_over(&self, seen: &LiveFunction) -> Vec<String> {
+        self.live.left_over(&self.desired.aws_name, &self.desired.versions, &in_use(seen))
     }
 
     /// The manifest says that there are none.
@@ -264,10 +274,10 @@ impl<'a> Provisioning<'a> {
         self.is_declared && !is_wanted(self.desired)
     }
 
-    /// It has executions, or a scaler that gives it some.
+    /// It has executions, or a scaler that leaves it none for a while.
     fn is_there(&self, version: &str) -> bool {
-        let scaler = self.live.target(&self.desired.aws_name, version);
-        self.live.configs.contains_key(version) || scaler.is_some_and(|scaler| scaler.min == 0)
+        let is_at_rest = self.target(version).is_some_and(|scaler| scaler.min == 0);
+        self.live.configs.contains_key(version) || is_at_rest
     }
 
     /// The number is a scaler's, or will be.
@@ -276,8 +286,7 @@ impl<'a> Provisioning<'a> {
         let is_ended = declared.is_none_or(|declared| {
             declared.is_none() || declared.auto_scaling.as_ref().is_some_and(AutoScaling::is_none)
         });
-        let is_live = self.live.target(&self.desired.aws_name, version).is_some();
-        self.wanted.scaling().is_some() || is_live && !is_ended
+        self.wanted.scaling().is_some() || self.target(version).is_some() && !is_ended
     }
 
     /// Takes out the changes of what the scaler of the alias's version has set.
@@ -296,73 +305,42 @@ impl<'a> Provisioning<'a> {
         changes: Vec<Change>,
     ) -> Option<Blocked> {
         let version = &seen.alias.as_ref().filter(|_| self.is_declared)?.version;
-        let obstacle = match (self.wants_none(), &self.heir_of) {
-            (true, _) => {
-                self.push_removal(plan, version, changes);
-                None
-            }
-            (false, Some(_)) => self.push_next(plan, version),
-            (false, None) => self.push_version(plan, version, changes),
+        if self.wants_none() {
+            self.push_removal(plan, version, changes);
+            let alias = self.desired.spec.alias.as_deref().unwrap_or_default();
+            self.push_removal(plan, alias, vec![no_longer(alias)]);
+            return self.push_left_over(plan, &self.left_over(seen));
+        }
+        // A fixed number needs no other version: where both do not fit, the new one gets it.
+        let is_fixed = self.wanted.scaling().is_none();
+        let freed = if is_fixed { self.push_left_over(plan, &self.left_over(seen)) } else { None };
+        let steps = plan.steps.len();
+        let obstacle = match &self.heir_of {
+            Some(before) => self.push_next(plan, version, before),
+            None => self.push_version(plan, version, (changes, None)),
         };
-        self.push_left_over(plan, seen, version);
-        obstacle
+        // A scaler is there with all that it had before the one before it goes.
+        if is_fixed || obstacle.is_some() || plan.steps.len() > steps {
+            return freed.or(obstacle);
+        }
+        self.push_left_over(plan, &self.left_over(seen))
     }
 
-    fn push_version(
+    /// Versions that never served take their executions from the one that is about to.
+    pub fn push_abandoned(&self, plan: &mut Plan<FunctionStep>, seen: &LiveFunction) {
+        let Some(alias) = seen.alias.as_ref().filter(|_| self.is_declared) else { return };
+        let newer = |left: &String| !is_older(left, &alias.version);
+        let abandoned: Vec<_> = self.left_over(seen).into_iter().filter(newer).collect();
+        self.push_left_over(plan, &abandoned);
+    }
+
+    /// What a version lacks that takes over from another, compared as the alias's own.
+    pub fn push_next(
         &self,
         plan: &mut Plan<FunctionStep>,
         version: &str,
-        changes: Vec<Change>,
+        before: &str,
     ) -> Option<Blocked> {
-        if let Some(own) = self.own_of_alias() {
-            return Some(own);
-        }
-        let config = self.live.configs.get(version);
-        let (scaled, mut fixed): (Vec<_>, Vec<_>) =
-            changes.into_iter().partition(|change| change.path != executions_path());
-        let is_fixed = !self.is_scaled(version) && self.wanted.executions.is_some();
-        let differs = !self.is_there(version)
-            || is_fixed && config.map(|config| config.executions) != self.wanted.executions;
-        let again = self.is_asked_again(config);
-        if let Some(LiveProvisioned { state: ProvisioningState::Failed(why), .. }) = config
-            && !differs
-            && !again
-        {
-            return Some(failed(version, why));
-        }
-        if differs || again {
-            let own = config.map(|config| config.executions).filter(|_| !is_fixed);
-            let executions = own.unwrap_or_else(|| self.first(version));
-            if fixed.is_empty() {
-                let (live, desired) =
-                    (config.map(|config| json!(config.executions)), Some(json!(executions)));
-                fixed.push(Change { path: executions_path(), live, desired });
-            }
-            let what = format!("{executions} executions for version {version}");
-            let verb = if config.is_some() { Verb::Update } else { Verb::Create };
-            let step = FunctionStep::Provision { version: version.to_owned(), executions };
-            // What scales them begins with them.
-            plan.push(verb, what, fixed, step);
-        }
-        let target = Target::of_version(&self.desired.aws_name, version);
-        let place = Place { path: scaling_path(), target, begins: self.begins(version) };
-        let (wanted, targets) = (self.wanted.auto_scaling.as_ref(), &self.live.targets);
-        scaling::push(plan, &place, wanted, targets, &scaled, FunctionStep::Scale);
-        self.push_beyond(plan, version);
-        self.wait(plan, version, config)
-    }
-
-    /// The bounds that a schedule has set on the version before.
-    fn begins(&self, version: &str) -> Bounds {
-        let others = self.live.targets.iter();
-        let own = Target::of_version(&self.desired.aws_name, version);
-        let declared = self.wanted.scaling().cloned().unwrap_or_default();
-        let set = others.filter(|(target, _)| **target != own);
-        set.map(|(_, live)| live.set_by_schedule(&declared)).max().unwrap_or_default()
-    }
-
-    /// What a version lacks that takes over, compared as the alias's own.
-    pub fn push_next(&self, plan: &mut Plan<FunctionStep>, version: &str) -> Option<Blocked> {
         if !is_wanted(self.desired) {
             return None;
         }
@@ -375,21 +353,59 @@ impl<'a> Provisioning<'a> {
         let (wanted, seen) =
             (json!({ FIELD: wanted }), json!({ FIELD: words(self.desired, self.live, version) }));
         let changes = diff(&wanted, &seen, &SHAPE);
-        self.push_version(plan, version, changes)
+        self.push_version(plan, version, (changes, Some(before)))
     }
 
-    /// A version that takes over from a scaled one begins with as many as that has.
-    fn first(&self, version: &str) -> i32 {
-        let others = self.live.configs.iter().filter(|(other, _)| *other != version);
-        let most = others.map(|(_, config)| config.executions).max().unwrap_or_default();
-        match self.wanted.scaling() {
-            Some(scaling) => {
-                let bounds =
-                    (scaling.min_capacity.unwrap_or(1), scaling.max_capacity.unwrap_or(i32::MAX));
-                self.wanted.first().max(most).min(bounds.1).max(bounds.0).max(1)
-            }
-            None => self.wanted.first(),
+    fn push_version(
+        &self,
+        plan: &mut Plan<FunctionStep>,
+        version: &str,
+        (changes, before): (Vec<Change>, Option<&str>),
+    ) -> Option<Blocked> {
+        if let Some(own) = self.own_of_alias() {
+            return Some(own);
         }
+        let config = self.live.configs.get(version);
+        let (fixed, scaled): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.path == executions_path());
+        let is_fixed = !self.is_scaled(version) && self.wanted.executions.is_some();
+        let differs = !self.is_there(version)
+            || is_fixed && config.map(|config| config.executions) != self.wanted.executions;
+        let again = self.is_asked_again(config);
+        if let Some(LiveProvisioned { state: ProvisioningState::Failed(why), .. }) = config
+            && !differs
+            && !again
+        {
+            return Some(failed(version, why));
+        }
+        if differs || again {
+            let own = config.map(|config| config.executions).filter(|_| !is_fixed);
+            let executions = own.unwrap_or_else(|| self.first(before));
+            push_provision(plan, version, (config, executions), fixed);
+        }
+        let place = Place {
+            path: scaling_path(),
+            target: Target::of_version(&self.desired.aws_name, version),
+            before: before.and_then(|before| self.target(before)).cloned(),
+        };
+        let (wanted, targets) = (self.wanted.auto_scaling.as_ref(), &self.live.targets);
+        scaling::push(plan, &place, wanted, targets, &scaled, FunctionStep::Scale);
+        self.push_beyond(plan, version);
+        wait(plan, version, config, before.is_none() && self.is_scaled(version))
+    }
+
+    /// What a version begins with: where it is scaled, as many as the one has that it takes over from, if
+    /// there are so many.
+    fn first(&self, before: Option<&str>) -> i32 {
+        let Some(scaling) = self.wanted.scaling() else { return self.wanted.first() };
+        let had = before.and_then(|before| self.live.configs.get(before));
+        let (least, most) =
+            (scaling.min_capacity.unwrap_or(1), scaling.max_capacity.unwrap_or(i32::MAX));
+        let reserved = self.desired.spec.reserved_concurrency.filter(|reserved| *reserved >= 0);
+        let taken: i32 = self.live.configs.values().map(|config| config.executions).sum();
+        let left = reserved.map_or(i32::MAX, |reserved| reserved - taken);
+        let wanted = self.wanted.first().max(had.map_or(0, |had| had.executions));
+        wanted.min(left).min(most).max(least).max(1)
     }
 
     /// Somebody asked for another try since it failed.
@@ -403,7 +419,7 @@ impl<'a> Provisioning<'a> {
     fn push_removal(&self, plan: &mut Plan<FunctionStep>, version: &str, changes: Vec<Change>) {
         let name = &self.desired.aws_name;
         let mut changes = Some(changes);
-        if self.live.target(name, version).is_some() {
+        if self.target(version).is_some() {
             let step =
                 FunctionStep::Scale(ScalingStep::Deregister(Target::of_version(name, version)));
             let what = format!("auto scaling of version {version}");
@@ -441,54 +457,32 @@ impl<'a> Provisioning<'a> {
         plan.push(Verb::Update, what, vec![change], step).stands_alone();
     }
 
-    fn wait(
-        &self,
-        plan: &mut Plan<FunctionStep>,
-        version: &str,
-        config: Option<&LiveProvisioned>,
-    ) -> Option<Blocked> {
-        match config.map(|config| (config, &config.state)) {
-            // What a scaler adds to those that are there is not waited for.
-            Some((config, ProvisioningState::InProgress))
-                if config.available == 0 || !self.is_scaled(version) =>
-            {
-                let executions = config.executions;
-                let message =
-                    format!("AWS prepares: {executions} executions for version {version}");
-                plan.waiting.get_or_insert(Waiting { reason: "Preparing", message });
+    /// Takes away what versions keep that are not in use any more. What trueup has no word for is asked about.
+    fn push_left_over(&self, plan: &mut Plan<FunctionStep>, left: &[String]) -> Option<Blocked> {
+        let mut asked = None;
+        for version in left {
+            let foreign = self.target(version).map(|live| live.foreign.join(", "));
+            match foreign.filter(|names| !names.is_empty() && !self.desired.confirmed) {
+                Some(names) => asked = Some(self.foreign(version, &names)),
+                None => self.push_removal(plan, version, vec![no_longer(version)]),
             }
-            Some((_, ProvisioningState::Unknown(word))) => {
-                let message = format!(
-                    "Lambda says that the provisioned executions of version {version} are `{word}`, which this \
-                     version of trueup does not know; upgrade trueup"
-                );
-                return Some(Blocked { reason: "UnknownState", message });
-            }
-            _ => {}
-        }
-        None
-    }
-
-    /// What versions keep that are not in use any more, and what an alias has of its own where none shall be. A number
-    /// that a scaler has set goes over to the alias's version first.
-    fn push_left_over(&self, plan: &mut Plan<FunctionStep>, seen: &LiveFunction, version: &str) {
-        let name = &self.desired.aws_name;
-        let has_scaler = self.live.target(name, version).is_some();
-        let is_handed_over =
-            self.wanted.scaling().is_none() || self.is_there(version) && has_scaler;
-        for left in self.live.left_over(name, &self.desired.versions, &in_use(seen)) {
-            if is_handed_over {
-                self.push_removal(plan, &left, vec![no_longer(&left)]);
-            }
-        }
-        if let (true, Some(alias)) = (self.wants_none(), &self.desired.spec.alias) {
-            self.push_removal(plan, alias, vec![no_longer(alias)]);
         }
         // What is taken away is a difference, too.
         let gone = plan.steps.iter().flat_map(|step| &step.changes);
         let gone: Vec<_> = gone.filter(|change| change.path.root() == FIELD).cloned().collect();
         let unsaid = gone.into_iter().filter(|change| !plan.changes.contains(change));
         plan.changes.extend(unsaid.collect::<Vec<_>>());
+        asked
+    }
+
+    fn foreign(&self, version: &str, policies: &str) -> Blocked {
+        let message = format!(
+            "version {version} is not in use any more, and its executions are scaled by {policies}, which trueup can \
+             neither say nor take along. Make such a policy for the version that the alias names now, if you need \
+             it; then let them go with `trueup apply --confirm {}`",
+            self.desired.key.id
+        );
+        Blocked { reason: "ConfirmationNeeded", message }
     }
 
     /// Executions of the alias itself stand in the way of those of its versions.
@@ -510,8 +504,71 @@ impl<'a> Provisioning<'a> {
     }
 }
 
+/// What scales them begins with them: nothing after it is done where it is refused.
+fn push_provision(
+    plan: &mut Plan<FunctionStep>,
+    version: &str,
+    (config, executions): (Option<&LiveProvisioned>, i32),
+    mut changes: Vec<Change>,
+) {
+    if changes.is_empty() {
+        let live = config.map(|config| json!(config.executions));
+        changes.push(Change { path: executions_path(), live, desired: Some(json!(executions)) });
+    }
+    let what = format!("{executions} executions for version {version}");
+    let verb = if config.is_some() { Verb::Update } else { Verb::Create };
+    let step = FunctionStep::Provision { version: version.to_owned(), executions };
+    plan.push(verb, what, changes, step);
+}
+
+/// What a scaler adds to those of a version that serves is not waited for.
+fn wait(
+    plan: &mut Plan<FunctionStep>,
+    version: &str,
+    config: Option<&LiveProvisioned>,
+    serves_scaled: bool,
+) -> Option<Blocked> {
+    match config.map(|config| (config, &config.state)) {
+        Some((config, ProvisioningState::InProgress))
+            if config.available == 0 || !serves_scaled =>
+        {
+            let executions = config.executions;
+            let message = format!("AWS prepares: {executions} executions for version {version}");
+            plan.waiting.get_or_insert(Waiting { reason: "Preparing", message });
+        }
+        Some((_, ProvisioningState::Unknown(word))) => {
+            let message = format!(
+                "Lambda says that the provisioned executions of version {version} are `{word}`, which this version \
+                 of trueup does not know; upgrade trueup"
+            );
+            return Some(Blocked { reason: "UnknownState", message });
+        }
+        _ => {}
+    }
+    None
+}
+
+/// What is no number is no version, and older than any.
+fn number(version: &str) -> Option<u64> {
+    version.parse().ok()
+}
+
+fn is_older(version: &str, than: &str) -> bool {
+    number(version) < number(than)
+}
+
 /// The scalers of every version go before the function: its executions go with it.
-pub(super) fn push_deletions(plan: &mut Plan<FunctionStep>, live: &LiveFunction) {
+pub(super) fn push_deletions(
+    plan: &mut Plan<FunctionStep>,
+    desired: &Desired<FunctionSpec>,
+    live: &LiveFunction,
+) {
+    let declared = scaling_of(&json!(desired.spec));
+    let is_unread = desired.unread.iter().any(|path| path.root() == FIELD);
+    if declared.is_some_and(|declared| !declared.is_none()) && is_unread {
+        plan.blocked = Some(scaling::outlives("the function"));
+        return;
+    }
     let targets = live.concurrency.iter().flat_map(|live| live.targets.keys());
     for target in targets {
         let what = format!("auto scaling of {}", target.resource);

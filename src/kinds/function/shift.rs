@@ -185,7 +185,7 @@ fn push_gradual(
     if let Some(provisioning) = shift.provisioning.filter(|_| !alias.weights.contains_key(version))
     {
         let steps = plan.steps.len();
-        let obstacle = provisioning.push_next(plan, version);
+        let obstacle = provisioning.push_next(plan, version, &alias.version);
         if obstacle.is_some() && plan.steps.is_empty() {
             plan.blocked = plan.blocked.take().or(obstacle);
             return;

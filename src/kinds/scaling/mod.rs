@@ -20,6 +20,8 @@ pub use spec::{AutoScaling, ScheduledAction, Units, check};
 
 use aws_sdk_applicationautoscaling::types as aws;
 
+use crate::plan::Blocked;
+
 /// One capacity of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dimension {
@@ -71,6 +73,15 @@ impl Dimension {
             _ => 100.0,
         }
     }
+}
+
+/// Why something is not deleted whose scalers could not be read.
+pub fn outlives(what: &str) -> Blocked {
+    let message = format!(
+        "who scales {what} could not be read, and a scaler would outlive it. Nothing was deleted. Allow \
+         application-autoscaling:DescribeScalableTargets, DescribeScalingPolicies and DescribeScheduledActions"
+    );
+    Blocked { reason: "AccessDenied", message }
 }
 
 /// What is scaled.

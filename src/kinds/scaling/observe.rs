@@ -29,6 +29,8 @@ pub struct LiveTarget {
     /// The one that follows the utilization.
     pub policy: Option<LivePolicy>,
     pub actions: Vec<LiveAction>,
+    /// The names of policies that a manifest has no words for.
+    pub foreign: Vec<String>,
 }
 
 /// A policy with everything that AWS has of it.
@@ -83,6 +85,10 @@ impl LiveTarget {
             words.retain(|_, word| !word.is_null());
         }
         words
+    }
+
+    pub fn action(&self, name: &str) -> Option<&LiveAction> {
+        self.actions.iter().find(|action| action.words.name == name)
     }
 
     /// The bounds that scheduled actions set, declared or live.
@@ -208,14 +214,16 @@ pub async fn read(
 /// <https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html>.
 fn put_policy(targets: &mut Targets, policy: &aws::ScalingPolicy) {
     let Some(dimension) = dimension_of(policy.scalable_dimension()) else { return };
-    let Some(tracking) = policy.target_tracking_scaling_policy_configuration() else { return };
-    let metric = tracking.predefined_metric_specification().map(|m| m.predefined_metric_type());
     let target = Target { resource: policy.resource_id().to_owned(), dimension };
-    if let Some(live) = targets.get_mut(&target)
-        && metric == Some(&dimension.metric())
-    {
-        let (name, tracking) = (policy.policy_name().to_owned(), tracking.clone());
-        live.policy = Some(LivePolicy { name, tracking });
+    let Some(live) = targets.get_mut(&target) else { return };
+    let name = policy.policy_name().to_owned();
+    let tracking = policy.target_tracking_scaling_policy_configuration();
+    let metric = tracking.and_then(|tracking| tracking.predefined_metric_specification());
+    match (tracking, metric.map(|metric| metric.predefined_metric_type())) {
+        (Some(tracking), Some(metric)) if *metric == dimension.metric() => {
+            live.policy = Some(LivePolicy { name, tracking: tracking.clone() });
+        }
+        _ => live.foreign.push(name),
     }
 }
 

@@ -27,8 +27,8 @@ pub enum ScalingStep {
 pub struct Place {
     pub path: Path,
     pub target: Target,
-    /// What a new target begins with in place of the manifest's bounds.
-    pub begins: Bounds,
+    /// What a new target takes over from: it begins with the bounds that a schedule has set there.
+    pub before: Option<LiveTarget>,
 }
 
 const MIN: &str = "minCapacity";
@@ -123,7 +123,8 @@ pub fn push<S>(
             Touches::Whole => false,
         })
     };
-    schedule(&mut add, &name, target, wanted, seen, (is_new, action));
+    let before = place.before.as_ref();
+    schedule(&mut add, &name, target, wanted, (seen, before), (is_new, action));
 }
 
 /// Only the bound that differs: the other one may be what a scheduled action has set.
@@ -142,7 +143,11 @@ fn register(
     };
     let (min, max) = (wanted.min_capacity, wanted.max_capacity);
     if live.is_none() {
-        let (min, max) = (place.begins.0.or(min), place.begins.1.or(max));
+        let set = place.before.as_ref().map(|before| before.set_by_schedule(wanted));
+        let (least, most) = set.unwrap_or_default();
+        let (least, most) = (least.or(min), most.or(max));
+        // What crosses is of two manifests.
+        let (min, max) = if least > most { (min, max) } else { (least, most) };
         return ScalingStep::Register(place.target.clone(), min, max);
     }
     let (sent_min, sent_max) = (min.filter(|_| differs(MIN)), max.filter(|_| differs(MAX)));
@@ -193,7 +198,7 @@ fn schedule(
     name: &str,
     target: &Target,
     wanted: &AutoScaling,
-    seen: &LiveTarget,
+    (seen, before): (&LiveTarget, Option<&LiveTarget>),
     (is_new, changes_of): (bool, impl Fn(&str) -> Vec<Change>),
 ) {
     let wanted = wanted.scheduled_actions.as_deref().unwrap_or_default();
@@ -202,14 +207,16 @@ fn schedule(
         if !is_new && changes.is_empty() {
             continue;
         }
-        let live = seen.actions.iter().find(|live| live.words.name == action.name);
+        let live = seen.action(&action.name);
         if let Some((min, max)) = live.and_then(|live| moved(seen, &live.words, action)) {
             let call = ScalingStep::Register(target.clone(), min, max);
             let what = format!("auto scaling of {name} as {} has it now", action.name);
             add(Verb::Update, what, changes.clone(), call);
         }
         let verb = if live.is_some() { Verb::Update } else { Verb::Create };
-        let call = ScalingStep::Schedule(target.clone(), action.clone(), live.cloned());
+        // Since when and until when it recurs goes along.
+        let times = live.or_else(|| before.and_then(|before| before.action(&action.name)));
+        let call = ScalingStep::Schedule(target.clone(), action.clone(), times.cloned());
         add(verb, format!("scheduled action {} of {name}", action.name), changes, call);
     }
     for live in &seen.actions {
@@ -233,7 +240,7 @@ mod tests {
     fn place() -> Place {
         let path = Path::default().field("autoScaling").field("readCapacity");
         let target = Target::of_table("orders", Dimension::TableRead);
-        Place { path, target, begins: (None, None) }
+        Place { path, target, before: None }
     }
 
     fn scaling(spec: Value) -> AutoScaling {

@@ -20,7 +20,7 @@ use crate::kinds::scaling::{
 };
 use crate::kinds::{Desired, SpecProblem, Unread, split_off};
 use crate::model::{Path, Segment};
-use crate::plan::{Blocked, Change, Plan, Verb};
+use crate::plan::{Change, Plan, Verb};
 
 pub(super) const FIELD: &str = "autoScaling";
 
@@ -218,7 +218,8 @@ pub(super) async fn observe(
     };
     // What is not known to be nobody's is not written.
     let mut fields = differing(&desired.spec, live);
-    let is_declared = desired.declares(&json!(desired.spec), FIELD);
+    let is_declared = desired.declares(&json!(desired.spec), FIELD)
+        || desired.earlier().any(|spec| !spec[FIELD].is_null());
     let read = match is_declared {
         true => scaling::read(session, Dimension::TableRead, &resources(live)).await,
         false if fields.is_empty() => return Ok(Targets::new()),
@@ -262,8 +263,7 @@ pub(super) fn words(
     targets: &Targets,
 ) -> Option<Value> {
     let declared = desired.spec.auto_scaling.clone().unwrap_or_default();
-    let earlier: Vec<TableScaling> =
-        desired.earlier().filter_map(|spec| TableScaling::deserialize(&spec[FIELD]).ok()).collect();
+    let earlier = earlier(desired);
     let mut words = json!({});
     let mut indexes: Vec<Value> = Vec::new();
     for (index, side) in capacities(&index_names(live)) {
@@ -313,6 +313,11 @@ impl<'a> Owned<'a> {
         self.desired.spec.auto_scaling.as_ref().filter(|_| !is_ignored)
     }
 
+    fn declared_of(&self, index: Option<&str>, side: Side) -> Option<&AutoScaling> {
+        let is_ignored = self.is_ignored(&path_of(index, side));
+        self.declared()?.of(index, side).filter(|_| !is_ignored)
+    }
+
     /// A capacity that is provisioned, and that its scaler sets: a live one, or a declared one that is to come. One
     /// whose scaling is to end is the manifest's again.
     fn is_scaled(&self, index: Option<&str>, side: Side) -> bool {
@@ -322,10 +327,9 @@ impl<'a> Owned<'a> {
             && match declared {
                 None => true,
                 Some(all) if all.is_none() => true,
-                Some(all) => all.of(index, side).is_some_and(AutoScaling::is_none),
+                Some(_) => self.declared_of(index, side).is_some_and(AutoScaling::is_none),
             };
-        let is_declared =
-            declared.and_then(|all| all.of(index, side)).is_some_and(|one| !one.is_none());
+        let is_declared = self.declared_of(index, side).is_some_and(|one| !one.is_none());
         let is_live = self.targets.contains_key(&side.target(&self.desired.aws_name, index));
         is_declared || is_live && !is_ended
     }
@@ -359,10 +363,9 @@ impl<'a> Owned<'a> {
     /// Capacities that somebody has set beyond the bounds of their scaler, which would bring them back only when it
     /// scales next.
     pub fn beyond(&self) -> Vec<(Change, Target, (i32, i32))> {
-        let declared = self.declared();
         let beyond = self.scaled().filter_map(|(index, side, units)| {
             let target = side.target(&self.desired.aws_name, index.as_deref());
-            let is_declared = declared.and_then(|all| all.of(index.as_deref(), side)).is_some();
+            let is_declared = self.declared_of(index.as_deref(), side).is_some();
             let live = self.targets.get(&target).filter(|_| is_declared)?;
             let is_within = (i64::from(live.min)..=i64::from(live.max)).contains(&units);
             let change = Change {
@@ -395,10 +398,11 @@ impl ScalingPlan {
         let wanted = want.auto_scaling.as_ref();
         for (index, side) in capacities(&index_names(live)) {
             let target = side.target(&desired.aws_name, index);
-            let place = Place { path: path_of(index, side), target, begins: (None, None) };
+            let place = Place { path: path_of(index, side), target, before: None };
             let wanted = wanted.and_then(|wanted| wanted.of(index, side));
             scaling::push(&mut all, &place, wanted, targets, &changes, TableStep::Scale);
         }
+        push_of_lost(&mut all, desired, (live, want), targets);
         let is_end = |step: &crate::plan::Step<TableStep>| {
             matches!(step.call, TableStep::Scale(ScalingStep::Deregister(_)))
         };
@@ -410,15 +414,17 @@ impl ScalingPlan {
                 && at.len() == 3
                 && at[1] == Segment::Field("indexes".to_owned())
         };
+        // Whether an earlier manifest named it is what counts, not all that AWS has of it.
         let ended = changes.iter().filter(is_left_out);
-        let blocked = all.blocked.or_else(|| desired.unasked(ended, &SHAPE));
+        let ended: Vec<_> = ended.map(|change| Change { live: None, ..change.clone() }).collect();
+        let blocked = all.blocked.or_else(|| desired.unasked(ended.iter(), &SHAPE));
         Self {
             ending: Plan { steps: ending, blocked, ..Plan::default() },
             beginning: Plan { steps: beginning, ..Plan::default() },
         }
     }
 
-    /// Before an index goes, its scaler has to.
+    /// What ends comes first. Before an index goes, its scaler has to.
     pub fn push_ending(&mut self, plan: &mut Plan<TableStep>, want: &TableSpec) {
         let stay = index_names(want);
         for mut step in self.ending.steps.drain(..) {
@@ -438,6 +444,38 @@ impl ScalingPlan {
     pub fn push_beginning(&mut self, plan: &mut Plan<TableStep>) {
         plan.steps.append(&mut self.beginning.steps);
     }
+}
+
+/// An index that goes, and whose scaling only an earlier manifest declared: nothing would know of its scaler any more.
+fn push_of_lost(
+    plan: &mut Plan<TableStep>,
+    desired: &Desired<TableSpec>,
+    (live, want): (&TableSpec, &TableSpec),
+    targets: &Targets,
+) {
+    let stay = index_names(want);
+    let earlier = earlier(desired);
+    for (index, side) in capacities(&index_names(live)) {
+        let Some(name) = index.filter(|index| !stay.iter().any(|stays| stays == index)) else {
+            continue;
+        };
+        let target = side.target(&desired.aws_name, index);
+        let was_declared = earlier.iter().any(|scaling| scaling.of(index, side).is_some());
+        let is_pushed = plan.steps.iter().any(|step| {
+            matches!(&step.call, TableStep::Scale(ScalingStep::Deregister(of)) if *of == target)
+        });
+        if was_declared && !is_pushed && targets.contains_key(&target) {
+            let what = format!("auto scaling of index {name}");
+            let step = TableStep::Scale(ScalingStep::Deregister(target));
+            plan.push(Verb::Delete, what, Vec::new(), step);
+        }
+    }
+}
+
+/// What earlier forms of the manifest said of scaling.
+fn earlier(desired: &Desired<TableSpec>) -> Vec<TableScaling> {
+    let said = desired.earlier().filter(|spec| !spec[FIELD].is_null());
+    said.filter_map(|spec| TableScaling::deserialize(&spec[FIELD]).ok()).collect()
 }
 
 /// Brings back what somebody has set beyond its bounds.
@@ -467,10 +505,7 @@ pub(super) fn push_deletions(
         return;
     }
     if desired.unread.iter().any(|path| path.root() == FIELD) {
-        let message = "who scales the table could not be read, and a scaler would outlive it. Nothing was deleted. \
-                       Allow application-autoscaling:DescribeScalableTargets, DescribeScalingPolicies and \
-                       DescribeScheduledActions";
-        plan.blocked = Some(Blocked { reason: "AccessDenied", message: message.to_owned() });
+        plan.blocked = Some(scaling::outlives("the table"));
         return;
     }
     for target in live.keys() {

@@ -2,7 +2,7 @@
 
 use super::bugs::Bug;
 
-pub const SCALING: [Bug; 6] = [
+pub const SCALING: [Bug; 7] = [
     Bug {
         name: "what a scaler sets is drift",
         file: "kinds/table/scaling.rs",
@@ -41,8 +41,15 @@ pub const SCALING: [Bug; 6] = [
     Bug {
         name: "a number that somebody set is lost when the alias moves",
         file: "kinds/function/provisioned.rs",
-        good: "declared.executions.take_if(|_| is_ignored);",
-        bad: "let _ = is_ignored;",
+        good: "fill_ignored(&mut declared, &had, &self.desired.ignore, &SHAPE, IgnoredAbsent::Kept);",
+        bad: "let _ = (&mut declared, IgnoredAbsent::Kept);",
         caught_by: "scaling::an_ignored_number",
+    },
+    Bug {
+        name: "a scaler goes before the one that takes over is whole",
+        file: "kinds/function/provisioned.rs",
+        good: "if is_fixed || obstacle.is_some() || plan.steps.len() > steps {",
+        bad: "let _ = steps;\n        if is_fixed || obstacle.is_some() {",
+        caught_by: "scaling::a_scaler_goes_along",
     },
 ];
