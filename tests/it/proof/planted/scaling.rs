@@ -27,8 +27,8 @@ pub const SCALING: [Bug; 7] = [
     Bug {
         name: "a scaler outlives its table",
         file: "kinds/table/scaling.rs",
-        good: "        plan.push(Verb::Delete, what, Vec::new(), step);\n",
-        bad: "        plan.push(Verb::Delete, what, Vec::new(), step).stands_alone();\n",
+        good: "target.resource);\n        plan.push(Verb::Delete, what, Vec::new(), step);",
+        bad: "target.resource);\n        plan.push(Verb::Delete, what, Vec::new(), step).stands_alone();",
         caught_by: "scaling::a_table_waits",
     },
     Bug {
