@@ -255,8 +255,9 @@ fn adopting(resource: &Resource, spec: &Value) -> Value {
         let has_alias = resource.object.ends_with(['1', '3', '5', '7', '9']);
         spec = with(&spec, &json!({"alias": has_alias.then_some("live")}));
         if !has_alias {
-            // There is nothing that it would describe.
-            spec = with(&spec, &json!({"aliasDescription": null}));
+            // There is nothing that it would describe, and no version that would have executions.
+            let nothing = json!({"aliasDescription": null, "provisionedConcurrency": null});
+            spec = with(&spec, &nothing);
         }
     }
     let mut object = object(resource.kind, &resource.object, &spec);
