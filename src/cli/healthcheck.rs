@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::CliError;
 use super::out;
-use crate::web::{WebRequest, network};
+use crate::web::{WebRequest, this_machine};
 
 const ENDPOINT: &str = "http://127.0.0.1:8080/livez";
 
@@ -23,7 +23,7 @@ pub(super) struct HealthcheckArgs {
 pub(super) async fn run(args: &HealthcheckArgs) -> Result<(), CliError> {
     let timeout = Duration::from_secs(args.timeout);
     let request = WebRequest { url: args.url.clone(), body: None, headers: Vec::new(), timeout };
-    match network().send(request).await {
+    match this_machine().send(request).await {
         Ok(answer) if answer.status == 200 => out::line(format_args!("{}", answer.body.trim_end())),
         Ok(answer) => {
             let said = answer.body.trim_end();

@@ -42,8 +42,17 @@ pub trait Web: std::fmt::Debug + Send + Sync {
 
 /// The network.
 pub fn network() -> Arc<dyn Web> {
+    through(reqwest::Client::builder())
+}
+
+/// This machine: no proxy stands before it, whatever the environment says.
+pub fn this_machine() -> Arc<dyn Web> {
+    through(reqwest::Client::builder().no_proxy())
+}
+
+fn through(builder: reqwest::ClientBuilder) -> Arc<dyn Web> {
     // A check says which answer it expects: a redirect is one.
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let client = builder.redirect(reqwest::redirect::Policy::none()).build();
     Arc::new(Network(client.map_err(|error| error.to_string())))
 }
 
