@@ -234,7 +234,8 @@ async fn abort(to: Destination<'_>, upload: &str) -> Result<(), AwsError> {
     gone.absent("NoSuchUpload").map(drop)
 }
 
-/// Aborts what crashes have left below a folder of the vault.
+/// Aborts what crashes have left below a folder of the vault: [`PAGES_MAX`] pages of uploads a call, the rest by a
+/// later one.
 pub(super) async fn abort_old(
     vault: &Vault,
     is_old: impl Fn(Timestamp) -> bool,

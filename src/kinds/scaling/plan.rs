@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-/// Adds the steps for one place: its changes are taken out of `changes`, but for those that are of other places, too.
+/// Adds the steps for one place. Of `changes`, those of other places are passed over.
 /// `wanted` is the place's part of the effective spec.
 pub fn push<S>(
     plan: &mut Plan<S>,
@@ -142,17 +142,16 @@ fn register(
         })
     };
     let (min, max) = (wanted.min_capacity, wanted.max_capacity);
-    if live.is_none() {
+    let Some(live) = live else {
         let set = place.before.as_ref().map(|before| before.set_by_schedule(wanted));
         let (least, most) = set.unwrap_or_default();
         let (least, most) = (least.or(min), most.or(max));
         // What crosses is of two manifests.
         let (min, max) = if least > most { (min, max) } else { (least, most) };
         return ScalingStep::Register(place.target.clone(), min, max);
-    }
+    };
     let (sent_min, sent_max) = (min.filter(|_| differs(MIN)), max.filter(|_| differs(MAX)));
-    let crosses =
-        live.is_none_or(|live| sent_min.unwrap_or(live.min) > sent_max.unwrap_or(live.max));
+    let crosses = sent_min.unwrap_or(live.min) > sent_max.unwrap_or(live.max);
     let (min, max) = if crosses { (min, max) } else { (sent_min, sent_max) };
     ScalingStep::Register(place.target.clone(), min, max)
 }
