@@ -83,13 +83,15 @@ fn target(request: &MockRequest) -> (String, String) {
         "TableName",
         "TargetTableName",
         "BackupArn",
+        "TableArn",
         "SecretId",
         "Name",
         "ResourceArn",
         "ResourceId",
     ]
     .iter()
-    .find_map(|f| body[f].as_str());
+    .find_map(|f| body[f].as_str())
+    .or_else(|| body["TableCreationParameters"]["TableName"].as_str());
     (operation, named.unwrap_or_default().to_owned())
 }
 

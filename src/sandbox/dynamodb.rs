@@ -22,8 +22,10 @@ use winterbaume_dynamodb::DynamoDbService;
 
 use super::call::Call;
 use super::dynamodb_backups::{self as backups, Backups, SYSTEM_SUFFIX};
+use super::dynamodb_exports::{self as exports, Jobs};
 use super::dynamodb_facets::{self as facets, TableFacets};
 use super::items::Items;
+use super::s3::S3;
 use crate::model::Clock;
 
 pub(super) struct DynamoDb {
@@ -33,6 +35,8 @@ pub(super) struct DynamoDb {
     clock: Clock,
     tables: Mutex<HashMap<(String, String), Table>>,
     backups: Mutex<Backups>,
+    jobs: Mutex<Jobs>,
+    s3: Arc<S3>,
 }
 
 /// What the emulator does not know of a table.
@@ -76,7 +80,7 @@ impl Table {
 }
 
 impl DynamoDb {
-    pub fn new(busy_for: Duration, restore_for: Duration, clock: Clock) -> Self {
+    pub fn new(busy_for: Duration, restore_for: Duration, clock: Clock, s3: Arc<S3>) -> Self {
         Self {
             inner: DynamoDbService::with_backend(Arc::new(Items::new())),
             busy_for,
@@ -84,6 +88,8 @@ impl DynamoDb {
             clock,
             tables: Mutex::default(),
             backups: Mutex::default(),
+            jobs: Mutex::default(),
+            s3,
         }
     }
 
@@ -93,6 +99,10 @@ impl DynamoDb {
         let operation = call.operation.as_str();
         if facets::OPERATIONS.contains(&operation) {
             return self.facet(operation, &key, &body);
+        }
+        if exports::OPERATIONS.contains(&operation) {
+            let again = Again { headers: &request.headers, uri: &request.uri };
+            return self.job(operation, &call.region, &body, &again).await;
         }
         let refusal = self.refuse(operation, &key, &body);
         if let Some(refusal) = refusal.or_else(|| self.refuse_backup(operation, &key, &body)) {
@@ -113,7 +123,7 @@ impl DynamoDb {
         }
         match operation {
             "CreateTable" => {
-                self.create(key.clone(), &body, &response);
+                self.create(key.clone(), &body, &response, self.busy_for);
                 self.tag(&body, &again, &response).await;
             }
             "CreateBackup" => self.backed_up(&key, &response),
@@ -214,7 +224,13 @@ impl DynamoDb {
         None
     }
 
-    fn create(&self, key: (String, String), body: &Value, response: &MockResponse) {
+    fn create(
+        &self,
+        key: (String, String),
+        body: &Value,
+        response: &MockResponse,
+        takes: Duration,
+    ) {
         let response: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let arn = response["TableDescription"]["TableArn"].as_str().unwrap_or_default();
         let mut shown = Map::new();
@@ -235,7 +251,7 @@ impl DynamoDb {
             recovery_days: None,
             recoverable_since: None,
             streams: u32::from(body["StreamSpecification"]["StreamEnabled"] == true),
-            busy_until: Instant::now() + self.busy_for,
+            busy_until: Instant::now() + takes,
             status: "CREATING",
             new_index: None,
             restored: None,
@@ -436,6 +452,105 @@ impl DynamoDb {
         }
         let request = again.ask("TagResource", &json!({"ResourceArn": arn, "Tags": tags}));
         self.inner.handle(request).await;
+    }
+
+    /// Exports and imports.
+    async fn job(
+        &self,
+        operation: &str,
+        region: &str,
+        body: &Value,
+        again: &Again<'_>,
+    ) -> MockResponse {
+        let reply = |shown: Option<Value>, code: &str| match shown {
+            Some(shown) => MockResponse::json(200, shown.to_string()),
+            None => json_error_response(400, code, "Requested resource not found"),
+        };
+        let known = |jobs: &Jobs| match operation {
+            "ExportTableToPointInTime" => jobs.export("ClientToken", &body["ClientToken"]),
+            "DescribeExport" => jobs.export("ExportArn", &body["ExportArn"]),
+            "ImportTable" => jobs.import("ClientToken", &body["ClientToken"]),
+            "DescribeImport" => jobs.import("ImportArn", &body["ImportArn"]),
+            _ => Some(jobs.imports(&body["TableArn"])),
+        };
+        let shown = known(&self.lock_jobs());
+        match operation {
+            "ExportTableToPointInTime" if shown.is_none() => self.export(region, body, again).await,
+            "ImportTable" if shown.is_none() => self.import(region, body, again).await,
+            "DescribeImport" => reply(shown, "ImportNotFoundException"),
+            _ => reply(shown, "ExportNotFoundException"),
+        }
+    }
+
+    async fn export(&self, region: &str, body: &Value, again: &Again<'_>) -> MockResponse {
+        let arn = body["TableArn"].as_str().unwrap_or_default();
+        let name = arn.rsplit('/').next().unwrap_or_default().to_owned();
+        let now = self.clock.now();
+        let source = self.lock().get(&(region.to_owned(), name.clone())).cloned();
+        if let Some(refusal) = backups::refuse_point(source.as_ref(), &json!({}), now) {
+            return refusal;
+        }
+        let id = format!("{:014}-{:08x}", now.as_millisecond(), self.lock_jobs().count());
+        let items = self.items(&name, again).await;
+        let written = exports::write(&self.s3, body, &id, &items).await;
+        let ends_at = Instant::now() + self.busy_for;
+        let table_id = source.map(|table| table.id).unwrap_or_default();
+        let described = self.lock_jobs().exported(
+            (body, &format!("{arn}/export/{id}"), &table_id),
+            (&written, items.len()),
+            (now, ends_at),
+        );
+        MockResponse::json(200, described.to_string())
+    }
+
+    async fn items(&self, name: &str, again: &Again<'_>) -> Vec<Value> {
+        let (mut items, mut start) = (Vec::new(), Value::Null);
+        loop {
+            let mut ask = json!({"TableName": name});
+            if !start.is_null() {
+                ask["ExclusiveStartKey"] = start;
+            }
+            let page = self.inner.handle(again.ask("Scan", &ask)).await;
+            let page: Value = serde_json::from_slice(&page.body).unwrap_or_default();
+            items.extend(page["Items"].as_array().cloned().unwrap_or_default());
+            start = page["LastEvaluatedKey"].clone();
+            if start.is_null() {
+                return items;
+            }
+        }
+    }
+
+    async fn import(&self, region: &str, body: &Value, again: &Again<'_>) -> MockResponse {
+        if let Some(refusal) = self.lock_jobs().refuse_import() {
+            return refusal;
+        }
+        let wanted = &body["TableCreationParameters"];
+        let name = wanted["TableName"].as_str().unwrap_or_default().to_owned();
+        let created = self.inner.handle(again.ask("CreateTable", wanted)).await;
+        if created.status != 200 {
+            return created;
+        }
+        let key = (region.to_owned(), name.clone());
+        self.create(key.clone(), wanted, &created, self.restore_for);
+        let read = exports::read(&self.s3, body).await;
+        let mut put = 0;
+        for item in read.iter().flatten() {
+            let ask = json!({"TableName": name, "Item": item});
+            put += usize::from(self.inner.handle(again.ask("PutItem", &ask)).await.status == 200);
+        }
+        let table = self.lock().get(&key).cloned();
+        let (arn, id) = table.map(|table| (table.arn, table.id)).unwrap_or_default();
+        let ends_at = Instant::now() + self.restore_for;
+        let described = self.lock_jobs().imported(
+            (body, &arn, &id),
+            (read.as_ref().map(Vec::len), put),
+            (self.clock.now(), ends_at),
+        );
+        MockResponse::json(200, described.to_string())
+    }
+
+    fn lock_jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_backups(&self) -> MutexGuard<'_, Backups> {

@@ -17,6 +17,7 @@ mod client;
 mod cloudwatch;
 mod dynamodb;
 mod dynamodb_backups;
+mod dynamodb_exports;
 mod dynamodb_facets;
 mod exchange;
 mod fault;

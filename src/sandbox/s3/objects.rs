@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use winterbaume_core::protocol::percent_decode;
@@ -56,6 +57,29 @@ pub(super) async fn tag(service: &S3Service, uri: &str, headers: &HeaderMap) {
 }
 
 impl S3 {
+    /// Puts an object for another service, and returns its ETag; `None` where there is no such bucket.
+    pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Option<String> {
+        let service = self.lock().buckets.get(bucket).cloned()?;
+        let uri = format!("https://s3.amazonaws.com/{bucket}/{key}");
+        let place = super::place(bucket, &uri);
+        let (method, headers) = ("PUT".to_owned(), HeaderMap::new());
+        let response = service.handle(MockRequest { method, uri, headers, body }).await;
+        let now = self.clock.now();
+        self.lock().put_at.insert(place, now);
+        text(&response.headers, "etag").map(|etag| etag.trim_matches('"').to_owned())
+    }
+
+    /// The keys below a prefix, for another service; `None` where there is no such bucket.
+    pub async fn keys(&self, bucket: &str, prefix: &str) -> Option<Vec<String>> {
+        let service = self.lock().buckets.get(bucket).cloned()?;
+        let uri = format!("https://s3.amazonaws.com/{bucket}?list-type=2&prefix={prefix}");
+        let (method, headers, body) = ("GET".to_owned(), HeaderMap::new(), Bytes::new());
+        let response = service.handle(MockRequest { method, uri, headers, body }).await;
+        let listing = String::from_utf8_lossy(&response.body).into_owned();
+        let keys = listing.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        Some(keys.map(|(key, _)| key.to_owned()).collect())
+    }
+
     /// Remembers the headers that an object was made with.
     pub(super) fn note_headers(&self, place: String, headers: &HeaderMap) {
         self.lock().headers.insert(place, of_object(headers));

@@ -6,6 +6,7 @@
 //! AWS holds.
 
 mod crowd;
+mod large;
 mod live;
 mod scenario;
 pub mod seeds;
