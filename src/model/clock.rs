@@ -28,6 +28,7 @@ impl Clock {
         Self::From(started_at, Instant::now())
     }
 
+    /// The time now. A clock with a fixed beginning adds what has passed of tokio's time to it.
     pub fn now(&self) -> Timestamp {
         let (started_at, started) = match self {
             Self::System => return Timestamp::now(),

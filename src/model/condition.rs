@@ -20,6 +20,8 @@ pub mod condition_type {
     pub const DEGRADED: &str = "Degraded";
 }
 
+/// Whether a condition holds.
+#[expect(missing_docs, reason = "Kubernetes' words")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionStatus {
     True,
@@ -27,19 +29,24 @@ pub enum ConditionStatus {
     Unknown,
 }
 
+/// One condition of an object, in the form of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
+    /// The type, such as `Ready`. An object has one condition of each type.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Whether the condition holds; `Unknown` where nobody can tell.
     pub status: ConditionStatus,
     /// One CamelCase word, for machines.
     pub reason: String,
     /// For people.
     #[serde(default)]
     pub message: String,
+    /// The release generation of the object that the condition was found for.
     #[serde(default)]
     pub observed_generation: u64,
+    /// When the status last changed. A new reason or message does not move it.
     #[schemars(with = "String")]
     pub last_transition_time: Timestamp,
 }
@@ -50,14 +57,17 @@ pub struct Condition {
 pub struct Conditions(Vec<Condition>);
 
 impl Conditions {
+    /// The condition of a type; `None` where it was never set.
     pub fn get(&self, kind: &str) -> Option<&Condition> {
         self.0.iter().find(|c| c.kind == kind)
     }
 
+    /// Whether the condition of a type was set, and its status is `True`.
     pub fn is_true(&self, kind: &str) -> bool {
         self.get(kind).is_some_and(|c| c.status == ConditionStatus::True)
     }
 
+    /// All conditions, in the order in which they were first set.
     pub fn iter(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter()
     }

@@ -15,15 +15,19 @@ use serde::{Deserialize, Serialize};
 )]
 pub enum DataSource {
     /// A backup that DynamoDB keeps of a table.
+    #[expect(missing_docs, reason = "the ARN of that backup")]
     TableBackup { arn: String },
     /// Another table as it was at a time, or at the newest one that it can be restored to.
     PointInTime {
+        /// The table that the data come from. It is not changed.
         table_arn: String,
+        /// The time that the data come back to; `None` is the newest one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
     /// Objects of a bucket in a backup of the environment: whoever restores them copies them into the bucket once it
     /// is there.
+    #[expect(missing_docs, reason = "the id of that backup")]
     Contents { backup: String },
 }
 

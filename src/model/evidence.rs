@@ -34,14 +34,18 @@ impl Default for Guard {
 /// Requests to one version, and how many of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// All requests to the version, those that failed too.
     pub requests: u64,
+    /// The requests that failed, or that were slow where slowness is judged.
     pub errors: u64,
 }
 
 /// What both versions did during one interval, as a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interval {
+    /// The version that is to take over.
     pub new: Counts,
+    /// The version that serves besides, and from which the new one takes over.
     pub old: Counts,
 }
 
@@ -51,12 +55,16 @@ pub struct Interval {
 pub struct Evidence {
     /// The logarithm of how much likelier the counts are if the new version is worse.
     pub log_likelihood: f64,
+    /// All requests to the new version so far, also those of intervals that compare nothing.
     pub new: Counts,
+    /// All requests to the old version in the same time.
     pub old: Counts,
 }
 
+/// What the evidence says about the new version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Finding {
+    /// The counts are too few to tell.
     Undecided,
     /// The new version fails more often.
     Worse,
@@ -87,6 +95,7 @@ impl Evidence {
             + interval.old.errors as f64 * ((1.0 - if_worse) / (1.0 - share)).ln();
     }
 
+    /// Holds the evidence against both bounds of the guard. May be asked after every interval.
     pub fn finding(&self, guard: &Guard) -> Finding {
         if self.log_likelihood >= guard.alpha.recip().ln() {
             Finding::Worse

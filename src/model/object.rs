@@ -33,11 +33,14 @@ pub mod annotation {
 /// Names an object within its environment; written `Kind/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId {
+    /// The kind as manifests write it, such as `Table`.
     pub kind: Arc<str>,
+    /// The name in the manifest, which need not be the name in AWS.
     pub name: Arc<str>,
 }
 
 impl ObjectId {
+    /// Joins a kind and a name. Neither is checked.
     pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { kind: kind.into(), name: name.into() }
     }
@@ -65,7 +68,9 @@ impl FromStr for ObjectId {
 /// Names an object among all environments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
+    /// The environment that the object belongs to.
     pub environment: Arc<str>,
+    /// The object within that environment.
     pub id: ObjectId,
 }
 
@@ -79,11 +84,15 @@ impl fmt::Display for ObjectKey {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
+    /// The name in the manifest. Within an environment, a kind has each name once.
     pub name: String,
+    /// The environment that the object belongs to. Empty for an Environment, whose own name that is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
+    /// Labels by key, by which commands select objects.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations by key. Those that change how the object is reconciled stand in [`annotation`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -92,13 +101,18 @@ pub struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Object {
+    /// The API version of the manifest; only [`API_VERSION`] is known.
     pub api_version: String,
+    /// The kind, such as `Table`.
     pub kind: String,
+    /// The name, the environment, the labels and the annotations.
     pub metadata: Metadata,
+    /// The part that the kind's schema describes. Clones share it.
     pub spec: Arc<Value>,
 }
 
 impl Object {
+    /// Names the object within its environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.metadata.name.as_str())
     }
@@ -109,6 +123,7 @@ impl Object {
         if self.kind == "Environment" { &self.metadata.name } else { &self.metadata.namespace }
     }
 
+    /// Whether an annotation is `"true"`. Every other value counts as absent.
     pub fn annotated(&self, annotation: &str) -> bool {
         self.metadata.annotations.get(annotation).map(String::as_str) == Some("true")
     }

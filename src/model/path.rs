@@ -7,12 +7,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Segment {
+    /// A field of an object, by its name.
     Field(String),
+    /// An element of a list, by the value of its merge key or by its position.
     Element(String),
 }
 
+/// A place in a spec, from its root. Without segments it is the whole spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(pub Vec<Segment>);
 
@@ -26,10 +30,12 @@ impl Segment {
 }
 
 impl Path {
+    /// The path of a field below this one.
     pub fn field(&self, name: &str) -> Self {
         self.with(Segment::Field(name.to_owned()))
     }
 
+    /// The path of an element below this one, by its merge key or by its position.
     pub fn element(&self, key: &str) -> Self {
         self.with(Segment::Element(key.to_owned()))
     }

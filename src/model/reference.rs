@@ -28,6 +28,7 @@ pub struct ValueFrom {
 }
 
 impl ValueFrom {
+    /// The secret that is referred to; `None` where the value is a field of another object.
     pub fn secret(&self) -> Option<SecretRef> {
         match (&self.secrets_manager, &self.ssm) {
             (Some(s), _) => Some(SecretRef::SecretsManager(s.clone())),
@@ -54,11 +55,13 @@ pub struct ObjectFieldRef {
 }
 
 impl ObjectFieldRef {
+    /// Names the object that is referred to. It is in the same environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
 }
 
+/// Refers to a secret in AWS Secrets Manager, or to one key of it.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -72,6 +75,7 @@ pub struct SecretsManagerRef {
     pub key: Option<String>,
 }
 
+/// Refers to a parameter in AWS Systems Manager's Parameter Store.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -82,9 +86,12 @@ pub struct SsmRef {
     pub name: String,
 }
 
+/// A secret that a spec refers to, by the service that keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SecretRef {
+    /// AWS Secrets Manager keeps it.
     SecretsManager(SecretsManagerRef),
+    /// AWS Systems Manager's Parameter Store keeps it.
     Ssm(SsmRef),
 }
 

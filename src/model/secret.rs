@@ -10,10 +10,12 @@ use super::conceal::conceal;
 pub struct Secret(String);
 
 impl Secret {
+    /// Takes a text that must not be printed from now on.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
+    /// The text itself, for what is sent or compared. It must not reach a log, a message or the store.
     pub fn reveal(&self) -> &str {
         &self.0
     }

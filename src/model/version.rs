@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Part {
     /// The version that was given it; another one has none yet.
     pub version: Option<String>,
+    /// Percent of the requests, from 0 to 100.
     pub percent: u8,
 }
 
@@ -14,6 +15,7 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReadyVersion {
+    /// The version, as AWS numbers it.
     pub version: String,
     /// The version that it takes over from.
     #[serde(default)]

@@ -19,6 +19,7 @@ fn is_hidden(c: char) -> bool {
     is_control || is_bidi || is_blank || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// Whether a text has a character that does something else than to be seen. Line ends and tabs do not count.
 pub fn has_hidden(text: &str) -> bool {
     text.chars().any(is_hidden)
 }
