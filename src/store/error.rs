@@ -4,6 +4,8 @@ use thiserror::Error;
 
 use crate::aws::{AwsError, Class};
 
+/// Why the store did not do what it was asked for.
+#[expect(missing_docs, reason = "the messages say what each is")]
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error(

@@ -11,30 +11,41 @@ use crate::aws::Service;
 /// How long an event is kept.
 const KEPT_FOR_SECONDS: i64 = 14 * 24 * 3600;
 
+/// How an event is meant, in Kubernetes' words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
+    /// Something was done, or is well again.
     Normal,
+    /// Something failed, or differs from what is declared.
     Warning,
 }
 
+/// One event of an environment. The same event again raises its count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventRecord {
     /// Orders events by time; made by the recorder.
     pub id: String,
+    /// The name of the environment that it happened in.
     pub environment: String,
     /// `Kind/name`, or empty for the environment itself.
     pub object: String,
+    /// Whether it tells of something that is wrong.
     #[serde(rename = "type")]
     pub kind: EventKind,
     /// One CamelCase word.
     pub reason: String,
+    /// What happened, for people.
     pub message: String,
+    /// The number of the release that it belongs to. Where the event repeats, the one of the last time.
     pub release: u64,
     /// How often it happened.
     pub count: u32,
+    /// When it happened for the first time.
     pub first_seen: Timestamp,
+    /// When it happened for the last time.
     pub last_seen: Timestamp,
+    /// When DynamoDB may delete the record, in seconds since 1970. [`Store::put_event`] sets it.
     #[serde(default)]
     pub expires_at: i64,
 }

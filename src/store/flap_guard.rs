@@ -14,25 +14,30 @@ const PLANS_MAX: usize = 8;
 #[serde(transparent)]
 pub struct FlapGuard(Vec<CarriedOut>);
 
+/// A plan that was carried out, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CarriedOut {
     /// The plan, by digest.
     pub plan: String,
+    /// How often it was carried out, at least 1.
     pub count: u32,
     /// When it was last carried out.
     pub at: Timestamp,
 }
 
 impl FlapGuard {
+    /// Whether no plan is remembered.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// What is remembered of a plan, by its digest; `None` where it was not carried out.
     pub fn of(&self, plan: &str) -> Option<&CarriedOut> {
         self.0.iter().find(|carried| carried.plan == plan)
     }
 
+    /// Counts that a plan was carried out once more. Where there are too many plans, the oldest one is forgotten.
     pub fn count(&mut self, plan: &str, at: Timestamp) {
         let before = self.0.iter().position(|carried| carried.plan == plan);
         let before = before.map(|i| self.0.remove(i));

@@ -11,21 +11,26 @@ use crate::aws::{Class, Service};
 
 pub(super) const HEADS: &str = "environments";
 
+/// The head of one environment: which release is current, and what people asked of the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Head {
+    /// The environment's name. It must be the one that the record stands under.
     pub environment: String,
     /// The number of the current release.
     pub release: u64,
     /// The current release's content.
     pub digest: String,
+    /// When the head last moved to another release.
     pub updated_at: Timestamp,
     /// Nothing is written to the environment's resources.
     pub suspended: bool,
     /// The newest last.
     pub holds: Vec<Hold>,
+    /// The last request to reconcile. It stays in the record once it was served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<ReconcileRequest>,
+    /// The last decision of a person on a rollout; `None` where nobody has decided yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionRequest>,
     /// The newest release that was proposed, if any ever was. Every release after it has a higher number.
@@ -55,6 +60,7 @@ pub struct Hold {
 pub struct Quarantine {
     /// What failed, for people.
     pub why: String,
+    /// Since when the content may not come back.
     pub at: Timestamp,
 }
 
@@ -104,6 +110,7 @@ impl Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ReconcileRequest {
+    /// When it was asked. A request with another time is a new one.
     pub at: Timestamp,
     /// `Kind/name`; every object where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,8 +132,11 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DecisionRequest {
+    /// The number of the release that is meant. The decision counts for no other one.
     pub release: u64,
+    /// What becomes of the release.
     pub decision: Decision,
+    /// When it was decided. A decision with another time is a new one.
     pub at: Timestamp,
     /// Who decided.
     pub author: String,
@@ -159,6 +169,7 @@ impl Store {
         Ok(heads)
     }
 
+    /// The head of an environment; `None` where there is no such environment.
     pub async fn head(&self, environment: &str) -> Result<Option<Head>, StoreError> {
         let head: Option<Head> = self.get(HEADS, environment).await?;
         head.map(|head| head.checked(environment)).transpose()
@@ -176,6 +187,7 @@ impl Store {
         })
     }
 
+    /// Stops or resumes all writes to an environment's resources. Fails where there is no such environment.
     pub async fn set_suspended(&self, environment: &str, on: bool) -> Result<(), StoreError> {
         self.existing_head(environment).await?;
         self.update_head(environment, "suspended", AttributeValue::Bool(on)).await

@@ -18,6 +18,7 @@ pub struct HealthRecord {
     pub epoch: u64,
     /// The condition `Healthy`.
     pub conditions: Conditions,
+    /// How each page stands that the environment has probed.
     pub pages: Vec<PageHealth>,
 }
 
@@ -25,6 +26,7 @@ pub struct HealthRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PageHealth {
+    /// The address that is probed.
     pub url: String,
     /// Whether it answers as it has to; Unknown until that is sure.
     pub healthy: ConditionStatus,
@@ -37,6 +39,7 @@ pub struct PageHealth {
 }
 
 impl Store {
+    /// What was recorded last; `None` until the environment's pages were probed.
     pub async fn health(&self, environment: &str) -> Result<Option<HealthRecord>, StoreError> {
         self.get(&partition(environment), HEALTH).await
     }

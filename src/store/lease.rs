@@ -23,10 +23,12 @@ pub(super) const LEASES: &str = "leases";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lease {
+    /// The environment that the lease is of.
     pub environment: String,
     /// A daemon's name with something of its own: no two processes are the same owner.
     #[serde(rename = "holder")]
     pub owner: String,
+    /// A number that grows with every new owner. Writes under an earlier epoch are refused.
     pub epoch: u64,
     /// One more at each renewal: others see by it that the owner lives.
     pub renewals: u64,
@@ -65,7 +67,9 @@ const FIRST_DURATION: Duration = Duration::from_secs(45);
 /// What the owner says at a renewal.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Renewal {
+    /// How many objects the environment has; `None` leaves the number as it was.
     pub objects: Option<u64>,
+    /// Every object was observed no longer ago than this; `None` while that is not known.
     pub oldest_observation: Option<Timestamp>,
 }
 
@@ -159,6 +163,7 @@ enum Over<'a> {
 }
 
 impl Store {
+    /// The lease as it was written last; `None` where the store has none of this environment.
     pub async fn lease(&self, environment: &str) -> Result<Option<Lease>, StoreError> {
         let record: Option<Item> = self.get_item(LEASES, environment).await?;
         record.map(|record| Lease::of(environment, record)).transpose()

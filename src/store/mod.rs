@@ -81,10 +81,12 @@ pub struct Store {
 }
 
 impl Store {
+    /// The store in a table of this name, without signing keys. Nothing is read or made yet.
     pub fn new(session: Session, table: impl Into<String>, clock: Clock) -> Self {
         Self { session, table: table.into(), clock, keys: None, builds_on_signed: false }
     }
 
+    /// The name of the store's table in DynamoDB.
     pub fn table(&self) -> &str {
         &self.table
     }
@@ -94,6 +96,7 @@ impl Store {
         Ok(format!("{}/{}", self.session.account_id().await?, self.session.region()))
     }
 
+    /// The clock that the times in records come from.
     pub fn clock(&self) -> Clock {
         self.clock
     }

@@ -33,7 +33,9 @@ pub struct Recoveries {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BegunBackup {
+    /// The backup's id. Whoever makes the backup of that id again goes on with it.
     pub id: String,
+    /// When the backup was begun.
     pub at: Timestamp,
     /// When it was whole; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +48,7 @@ pub struct BegunBackup {
 pub struct Rehydration {
     /// The backup that it is built from.
     pub backup: String,
+    /// When it was asked for first. Going on after a stop does not move it.
     pub begun_at: Timestamp,
     /// When everything was as in the backup; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,10 +59,12 @@ pub struct Rehydration {
 }
 
 impl Store {
+    /// What was done for an environment's recovery. Empty where nothing was done.
     pub async fn recoveries(&self, environment: &str) -> Result<Recoveries, StoreError> {
         Ok(self.get(&partition(environment), RECOVERY).await?.unwrap_or_default())
     }
 
+    /// Records the backup that the schedule has begun, in place of the one before.
     pub async fn note_backup(
         &self,
         environment: &str,
@@ -68,6 +73,7 @@ impl Store {
         self.note(environment, "begun", begun).await
     }
 
+    /// Records how the environment is built again, in place of what was recorded before.
     pub async fn note_rehydration(
         &self,
         environment: &str,
@@ -76,6 +82,7 @@ impl Store {
         self.note(environment, "rehydration", rehydration).await
     }
 
+    /// Records the last rehearsal for an environment, in place of the one before.
     pub async fn note_drill(
         &self,
         environment: &str,

@@ -21,9 +21,11 @@ use crate::model::{Object, ObjectId, digest_of};
 /// Why a release was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
+    /// Manifests were applied, or what another environment runs was promoted.
     Apply,
     /// An earlier release, made current again.
     Rollback(u64),
+    /// Objects were taken out, as `trueup delete` does.
     Delete,
 }
 
@@ -41,7 +43,9 @@ impl std::fmt::Display for Cause {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Promoted {
+    /// The environment that the content comes from.
     pub environment: String,
+    /// The number of the release there.
     pub release: u64,
 }
 
@@ -49,7 +53,9 @@ pub struct Promoted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
+    /// The object's kind, such as `Table`.
     pub kind: String,
+    /// The object's name in its manifest.
     pub name: String,
     /// The object's content address.
     pub digest: String,
@@ -62,6 +68,7 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Names the object within its environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
@@ -72,32 +79,42 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Left {
+    /// The kind of the object that left.
     pub kind: String,
+    /// The name that it had in its manifest.
     pub name: String,
     /// The content address of the form that was declared last: what protects the resource stands there.
     pub digest: String,
     /// The first release without it.
     pub release: u64,
+    /// When it was taken out.
     pub at: Timestamp,
     /// Somebody confirmed the removal by the object's name.
     pub confirmed: bool,
 }
 
 impl Left {
+    /// Names the object within its environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
 }
 
+/// A set of objects that an environment shall have: numbered, and never changed once it is recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Release {
+    /// The release's number. Within an environment, later releases have higher ones.
     pub number: u64,
     /// The content address of the whole set.
     pub digest: String,
+    /// The name of who made it; `trueup` where no person did.
     pub author: String,
+    /// The source commit, with `-dirty` where files differed from it. Empty where none is known.
     pub commit: String,
+    /// Why it was made, for people. May be empty.
     pub message: String,
+    /// The act that made it.
     pub cause: Cause,
     /// A rollback whose versions get their requests step by step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -111,6 +128,7 @@ pub struct Release {
     /// Who let it through, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// When it became current; of one that waits for an approval, when it was proposed.
     pub created_at: Timestamp,
     /// Empty in `history`, where the list is in pages.
     pub objects: Vec<Entry>,
@@ -183,9 +201,13 @@ impl Release {
 /// A release that is about to be made.
 #[derive(Clone, Debug)]
 pub struct NewRelease {
+    /// The name of who makes it.
     pub author: String,
+    /// The source commit. Empty where none is known.
     pub commit: String,
+    /// Why it is made, for people. May be empty.
     pub message: String,
+    /// The act that makes it.
     pub cause: Cause,
     /// A rollback whose versions get their requests step by step.
     pub is_gradual: bool,
@@ -193,6 +215,7 @@ pub struct NewRelease {
     pub only: Vec<ObjectId>,
     /// The release of another environment whose code and artifacts it has.
     pub promoted: Option<Promoted>,
+    /// All objects of the environment, those that do not change too.
     pub objects: Vec<Object>,
     /// The Environment changed in a way that changes what every object comes to.
     pub moves_all: bool,

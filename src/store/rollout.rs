@@ -18,8 +18,11 @@ pub enum Verdict {
     /// No daemon has begun with it.
     #[default]
     Pending,
+    /// A daemon is at work on it, and its verdict is open.
     Progressing,
+    /// Every object that counts became ready, and its checks passed.
     Succeeded,
+    /// It failed, and the earlier release was not made current again, or not yet.
     Failed,
     /// Nobody can tell yet: a person decides.
     Inconclusive,
@@ -30,6 +33,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, each once.
     pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Progressing,
@@ -40,6 +44,7 @@ impl Verdict {
         Self::Superseded,
     ];
 
+    /// The verdict's name, as records and metrics have it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
@@ -73,6 +78,7 @@ pub enum Stage {
     /// It succeeded, and is watched for the bake time. Then it is over.
     Baking,
     /// It failed, and the release is made current again that succeeded last. Until the head has moved.
+    #[expect(missing_docs, reason = "the number of that release")]
     RollingBack { to: u64 },
     /// It waits for a person, or for its objects to become ready after all. Without a limit.
     Waiting,
@@ -81,6 +87,7 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The stage's name, without what belongs to it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "First",
@@ -110,7 +117,9 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Passed {
+    /// The stage that it was.
     pub stage: Stage,
+    /// When it began.
     pub since: Timestamp,
     /// `None` for the one that it is in.
     pub until: Option<Timestamp>,
@@ -120,7 +129,9 @@ pub struct Passed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Good {
+    /// The number of the release.
     pub release: u64,
+    /// The digest of its content.
     pub digest: String,
 }
 
@@ -128,8 +139,11 @@ pub struct Good {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Shift {
+    /// The kind of the object that has the version.
     pub kind: String,
+    /// The name of that object in its manifest.
     pub name: String,
+    /// The version, as AWS numbers it.
     pub version: String,
     /// Which of its steps it is at; past the last, it gets all requests.
     pub step: usize,
@@ -165,10 +179,12 @@ impl Shift {
         }
     }
 
+    /// Whether the version is one of this object.
     pub fn is_of(&self, id: &ObjectId) -> bool {
         self.kind == *id.kind && self.name == *id.name
     }
 
+    /// Names the object that has the version.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
@@ -178,34 +194,43 @@ impl Shift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Arrived {
+    /// The object's kind.
     pub kind: String,
+    /// The object's name in its manifest.
     pub name: String,
+    /// When the daemon first found it ready since the rollout began.
     pub at: Timestamp,
 }
 
 impl Arrived {
+    /// Whether it is this object that became ready.
     pub fn is_of(&self, id: &ObjectId) -> bool {
         self.kind == *id.kind && self.name == *id.name
     }
 
+    /// Names the object within its environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
 }
 
+/// How far one release is, and what it came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rollout {
+    /// The number of the release.
     pub release: u64,
     /// The release's content.
     pub digest: String,
     /// The lease epoch of the writer.
     pub epoch: u64,
+    /// What the release came to so far.
     pub verdict: Verdict,
     /// One word for machines; see docs/reasons.md.
     pub reason: String,
     /// What happened to which object, for people.
     pub message: String,
+    /// In which order its frontends and its other objects move.
     pub order: Order,
     /// The objects of the second stage may move.
     pub second_open: bool,
@@ -215,6 +240,7 @@ pub struct Rollout {
     pub stages: Vec<Passed>,
     /// Until when its objects have to be ready.
     pub deadline: Timestamp,
+    /// The release that a failure goes back to; `None` where none has succeeded yet.
     pub good: Option<Good>,
     /// Why the release was made: only what was applied is rolled back by itself.
     pub cause: Cause,
@@ -242,6 +268,7 @@ pub struct Rollout {
 pub const ARRIVED_MAX: usize = 200;
 
 impl Rollout {
+    /// The stage that the rollout is in now.
     pub fn stage(&self) -> Stage {
         self.stages.last().map_or(Stage::Over, |passed| passed.stage)
     }

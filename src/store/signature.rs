@@ -30,6 +30,7 @@ const NAME_CHARS: usize = 12;
 
 /// Why keys cannot be used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum KeysError {
     #[error("the signing keys in {path} cannot be read: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },

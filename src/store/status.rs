@@ -20,11 +20,15 @@ use crate::model::{
 /// Forms remembered at most. What one that is forgotten declared is asked about before it is taken away.
 const BEGUN_MAX: usize = 8;
 
+/// What exists for one object, as the daemon recorded it last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StatusRecord {
+    /// The object's kind, such as `Table`.
     pub kind: String,
+    /// The object's name in its manifest. The name in AWS is `aws_name`.
     pub name: String,
+    /// The object's uid, which its resource's tags carry: see [`Store::uid`].
     pub uid: String,
     /// The lease epoch of the writer.
     #[serde(default)]
@@ -55,6 +59,7 @@ pub struct StatusRecord {
     /// What other objects can refer to.
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
+    /// The object's conditions. Empty until a pass has set them.
     #[serde(default)]
     pub conditions: Conditions,
     /// How far the resource's life is.
@@ -83,6 +88,7 @@ pub struct StatusRecord {
     /// The version that was seen ready to take over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_version: Option<ReadyVersion>,
+    /// The plans that were carried out since the resource was last seen as declared.
     #[serde(default, rename = "carriedOut", skip_serializing_if = "FlapGuard::is_empty")]
     pub flap_guard: FlapGuard,
     /// A failure was told of, and its end was not.
@@ -145,6 +151,7 @@ impl StatusRecord {
         *self == Self { looked_at: self.looked_at, epoch: self.epoch, ..other.clone() }
     }
 
+    /// Names the object that the record is of.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
     }
@@ -191,12 +198,14 @@ pub enum Phase {
     Pending,
     /// A create was begun, and the resource was not seen as declared since: it may be there and not be
     /// shown yet, or not carry our tags yet.
+    #[expect(missing_docs, reason = "when the create was begun")]
     Creating { since: Timestamp },
     /// It was seen as declared.
     Created,
     /// AWS took our deletion: that it is gone is no surprise.
     Deleting,
     /// The object leaves, and its resource is not to be seen although we did not delete it.
+    #[expect(missing_docs, reason = "since when the resource is not to be seen")]
     Missing { since: Timestamp },
 }
 
@@ -243,6 +252,7 @@ impl Store {
         Ok(statuses)
     }
 
+    /// The record of one object; `None` where it has none. A record that was altered is an error.
     pub async fn status_of(
         &self,
         environment: &str,

@@ -33,8 +33,11 @@ const READS_MAX: usize = 5;
 /// The records of an environment, each as one line of DynamoDB's own JSON. The first is the head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
+    /// The number of the release that the head points to.
     pub release: u64,
+    /// The digest of that release's content.
     pub digest: String,
+    /// One record each, without a line end.
     pub lines: Vec<String>,
 }
 

@@ -26,6 +26,7 @@ pub struct Finding {
     pub environment: String,
     /// Which record, and what is wrong with it.
     pub error: StoreError,
+    /// What can be done about it, and by whom.
     pub mend: Mend,
 }
 
@@ -33,22 +34,28 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mend {
     /// The record goes; `why` says what is lost by that.
+    #[expect(missing_docs, reason = "`pk` and `sk` are the record's key in the table")]
     Delete { pk: String, sk: String, why: &'static str },
     /// This release, which came before the current one, is forgotten.
+    #[expect(missing_docs, reason = "the number of that release")]
     Forget { release: u64 },
     /// A person has to do something.
+    #[expect(missing_docs, reason = "what the person has to do, in words")]
     Person { advice: String },
 }
 
 /// What was checked.
 #[derive(Debug, Default)]
 pub struct Verified {
+    /// How many environments there are, those whose head is lost too.
     pub environments: usize,
+    /// How many releases are recorded. One that waits for an approval is not counted.
     pub releases: usize,
     /// Forms of objects that releases and records refer to.
     pub objects: usize,
     /// Status records, rollouts, leases and members.
     pub records: usize,
+    /// Everything that is wrong. Empty where the store is sound.
     pub findings: Vec<Finding>,
     /// Records that nothing refers to, by environment; the daemon collects them once they are a day old.
     pub orphans: BTreeMap<String, usize>,
