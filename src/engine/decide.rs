@@ -13,14 +13,18 @@ use crate::store::StatusRecord;
 /// Why nothing is written although something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBack {
+    /// A person suspended the whole environment.
     EnvironmentSuspended,
+    /// The object's own annotation suspends it.
     Suspended,
+    /// The environment's policy only reports drift.
     DriftReported,
     /// Drift that is only shown while no release may come in.
     WindowClosed,
 }
 
 impl HeldBack {
+    /// Each of them once, in the order in which they are asked for.
     pub const ALL: [Self; 4] =
         [Self::EnvironmentSuspended, Self::Suspended, Self::DriftReported, Self::WindowClosed];
 

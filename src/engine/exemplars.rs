@@ -11,17 +11,21 @@ use jiff::Timestamp;
 pub(super) const PASS_SECONDS: &str = "controller_runtime_reconcile_time_seconds";
 pub(super) const PASS_ERRORS: &str = "controller_runtime_reconcile_errors_total";
 
+/// The metrics that have exemplars, by their names in the text format.
 pub const METRICS: [&str; 2] = [PASS_SECONDS, PASS_ERRORS];
 
+/// One observation of a metric, with the pass that it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
     /// The number of the pass, as its log lines have it.
     pub pass: u64,
     /// What was observed, in the metric's unit; what a counter grew by.
     pub value: f64,
+    /// When the pass ended.
     pub at: Timestamp,
 }
 
+/// The newest exemplar of each series. Clones share it.
 #[derive(Clone, Default)]
 pub struct Exemplars(Arc<Mutex<HashMap<(&'static str, String), Exemplar>>>);
 

@@ -49,6 +49,7 @@ impl Default for HealthState {
 }
 
 impl Health {
+    /// Whether the loop turns. A daemon that fails this has to be restarted.
     pub fn live(&self) -> Vec<Check> {
         let last = Duration::from_millis(self.0.last_watch_ms.load(Ordering::Relaxed));
         let late = self.0.started.elapsed().saturating_sub(last);
@@ -60,6 +61,8 @@ impl Health {
         vec![("loop".to_owned(), turning)]
     }
 
+    /// Whether the daemon can work: what [`Self::live`] asks, the store, the releases, a stop, and damaged
+    /// environments.
     pub fn ready(&self) -> Vec<Check> {
         let check = |ok: bool, otherwise: &str| {
             if ok { Ok(()) } else { Err(otherwise.to_owned()) }

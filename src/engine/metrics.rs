@@ -22,42 +22,78 @@ pub const ENVIRONMENTS_MAX: usize = 200;
 /// How a pass ended, in controller-runtime's words.
 pub const RESULTS: [&str; 4] = ["success", "error", "requeue", "requeue_after"];
 
+/// The metrics of the engine, all in one registry. Clones share them.
 #[derive(Clone)]
 pub struct EngineMetrics {
+    /// Passes, by controller and by how they ended: see [`RESULTS`].
     pub reconcile_total: IntCounterVec,
+    /// Passes that failed, by controller.
     pub reconcile_errors: IntCounterVec,
+    /// The length of passes in seconds, by controller.
     pub reconcile_seconds: HistogramVec,
+    /// Passes that are under way, by controller.
     pub active_workers: IntGaugeVec,
+    /// Objects that could be worked on now, of all environments.
     pub queue_depth: IntGauge,
+    /// How often an object was put into the queue.
     pub queue_adds: IntCounter,
+    /// How often an object was put into the queue again because its pass failed.
     pub queue_retries: IntCounter,
+    /// Seconds from when an object was due until its pass began.
     pub queue_seconds: Histogram,
+    /// Seconds that the work on one object took.
     pub work_seconds: Histogram,
+    /// Seconds that all passes under way have taken so far, summed.
     pub unfinished_seconds: Gauge,
+    /// Seconds that the longest pass under way has taken so far.
     pub longest_running_seconds: Gauge,
+    /// Objects of the current release, by environment and kind.
     pub resources: IntGaugeVec,
+    /// Those of them whose condition `Ready` is True.
     pub resources_ready: IntGaugeVec,
+    /// Those of them whose condition `Synced` is True.
     pub resources_synced: IntGaugeVec,
+    /// Objects that wait for a person, by environment and kind. Objects that are leaving count too.
     pub resources_stalled: IntGaugeVec,
+    /// How often drift was found, by environment and kind.
     pub drift_detected: IntCounterVec,
+    /// How often drift was repaired, by environment and kind.
     pub drift_corrected: IntCounterVec,
+    /// Seconds from when a drift was seen until its repair, by kind.
     pub repair_seconds: HistogramVec,
+    /// Plans that were stopped because they had no effect, by environment and kind.
     pub flapping: IntCounterVec,
+    /// Since when every object of an environment was observed, in seconds since 1970. No series while one never was.
     pub oldest_observation: GaugeVec,
+    /// When the drift that lasts longest was seen, in seconds since 1970, by environment. No series without drift.
     pub oldest_drift: GaugeVec,
+    /// When an environment's current release was recorded, in seconds since 1970.
     pub released: GaugeVec,
+    /// How old the recovery points of environments are, and whether their objectives hold.
     pub recovery: RecoveryMetrics,
+    /// How the pages of environments answer.
     pub probes: ProbeMetrics,
+    /// Optional objects that are not ready, by environment.
     pub degraded: IntGaugeVec,
+    /// How far the rollouts are, and what they came to.
     pub rollout: RolloutMetrics,
+    /// Notifications, by channel and by what became of them.
     pub notifications: IntCounterVec,
+    /// 1 where this daemon has the lease of an environment.
     pub lease_held: IntGaugeVec,
+    /// Daemons that share the environments of this store, as this one sees them.
     pub members: IntGauge,
+    /// Reads and writes of the store that failed.
     pub store_errors: IntCounter,
+    /// 1 where an environment's records are damaged, so that nothing is done there.
     pub stopped: IntGaugeVec,
+    /// 1 where a person suspended the environment, so that nothing is written there.
     pub suspended: IntGaugeVec,
+    /// Objects that are not well, each with its condition and its reason.
     pub unwell: Unwell,
+    /// Objects that could be worked on now, by environment.
     pub queue_by_environment: IntGaugeVec,
+    /// The newest pass of each series that has exemplars.
     pub exemplars: Exemplars,
 }
 

@@ -27,8 +27,11 @@ const AT_ONCE: usize = 32;
 
 /// What a preview knows besides the objects.
 pub struct Known<'a> {
+    /// The store's id, which the uids of objects are made from.
     pub store_id: &'a str,
+    /// The records of the environment's objects, as the store has them.
     pub statuses: &'a [StatusRecord],
+    /// The clock that the plans take the time from.
     pub clock: Clock,
     /// The environment is suspended.
     pub suspended: bool,
@@ -50,9 +53,11 @@ pub struct Known<'a> {
 
 /// What would be done to one object.
 pub struct Preview {
+    /// The object that the plan is for.
     pub id: ObjectId,
     /// Why the daemon would not write, where it would not.
     pub held_back: Option<HeldBack>,
+    /// The plan, or why the resource could not be observed.
     pub plan: Result<Plan<AnyStep>, AwsError>,
 }
 

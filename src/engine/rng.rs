@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 pub struct Rng(Arc<Mutex<StdRng>>);
 
 impl Rng {
+    /// The source that gives the same numbers for the same seed.
     pub fn seeded(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }

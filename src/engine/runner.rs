@@ -53,6 +53,7 @@ pub struct Config {
 }
 
 impl Config {
+    /// The default settings, for a daemon whose leases have this owner.
     pub fn new(owner: impl Into<String>, seed: u64) -> Self {
         Self {
             concurrency: 16,

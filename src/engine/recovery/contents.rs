@@ -230,6 +230,7 @@ pub(super) async fn restore_package(
 /// What came back into a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
+    /// Objects that the bucket lacked, and that were copied into it.
     pub copied: usize,
     /// Those of the backup that were there already: they stay as they are.
     pub there: usize,

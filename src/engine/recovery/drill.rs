@@ -25,8 +25,11 @@ const NAME_MAX: usize = 63;
 /// What a rehearsal came to.
 #[derive(Clone, Debug)]
 pub struct Drilled {
+    /// The scratch environment that was built, and is removed again.
     pub environment: String,
+    /// How long building it took, and how many objects it had.
     pub done: Done,
+    /// What was restored from what.
     pub plan: Plan,
 }
 

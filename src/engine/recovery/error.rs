@@ -6,6 +6,8 @@ use crate::aws::AwsError;
 use crate::engine::release::{MoveError, TransferError};
 use crate::store::StoreError;
 
+/// Why a backup or a restore could not be made.
+#[expect(missing_docs, reason = "the messages say what each is")]
 #[derive(Debug, Error)]
 pub enum RecoveryError {
     #[error(

@@ -26,9 +26,11 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backup {
+    /// The form of the manifest; at most [`FORMAT`] in one that this version reads.
     pub format: u32,
     /// When it was begun and something random: ids sort by time.
     pub id: String,
+    /// The environment that was backed up.
     pub environment: String,
     /// The id of the store, which is part of what resources are tagged with.
     pub store: String,
@@ -36,14 +38,19 @@ pub struct Backup {
     pub place: String,
     /// What was written until then is in it, but for changes of the last minute.
     pub begun_at: Timestamp,
+    /// When all parts of the backup were there.
     pub ended_at: Timestamp,
+    /// The number of the release that the environment was at.
     pub release: u64,
     /// The release's content.
     pub digest: String,
     /// Records of the store, as lines.
     pub state: Vec<Part>,
+    /// Copies of what the functions and frontends of all its releases run.
     pub packages: Vec<PackageCopy>,
+    /// The tables, each with the backup that DynamoDB keeps of it.
     pub tables: Vec<TableCopy>,
+    /// The buckets, each with the list of its objects.
     pub buckets: Vec<BucketCopy>,
     /// What could not be backed up, and why: of these objects it is no recovery point.
     pub lacking: Vec<Lacking>,
@@ -111,14 +118,18 @@ pub struct Item {
     pub copy: String,
 }
 
+/// An object that is missing in a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lacking {
+    /// The object, as `Kind/name`.
     pub object: String,
+    /// Why it could not be backed up, for people.
     pub why: String,
 }
 
 impl Backup {
+    /// The manifest with its seal, which [`Self::read`] asks for.
     pub fn sealed(self) -> Self {
         Self { seal: self.seal_of(), ..self }
     }

@@ -26,6 +26,7 @@ const NAMED_MAX: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
+    /// The time that the data come back to.
     pub at: Timestamp,
     /// `point in time`, or the id of a backup.
     pub from: String,
@@ -34,19 +35,24 @@ pub struct Point {
 /// What was measured of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
+    /// What the environment promises: `spec.recovery` of its manifest.
     pub recovery: Recovery,
     /// Every object that holds data.
     pub points: BTreeMap<ObjectId, Option<Point>>,
     /// The newest backup that is whole.
     pub newest_whole: Option<Backup>,
+    /// What was done for its recovery: the last rehydration and the last rehearsal tell how long one takes.
     pub recoveries: Recoveries,
 }
 
 /// The condition `RecoveryObjectivesMet`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
+    /// True where everything that was promised is kept; Unknown where it was never rehearsed.
     pub status: ConditionStatus,
+    /// One CamelCase word, for machines.
     pub reason: &'static str,
+    /// What is wrong with which object, or what was measured; for people.
     pub message: String,
 }
 

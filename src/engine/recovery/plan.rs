@@ -26,9 +26,11 @@ const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
 /// What is restored from what, and how long it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// What each object that holds data is restored from.
     pub sources: BTreeMap<ObjectId, DataSource>,
     /// Objects of buckets.
     pub contents: u64,
+    /// How many packages the backup has.
     pub packages: usize,
     /// Objects that hold data and begin empty, and why.
     pub empty: Vec<(ObjectId, String)>,
@@ -75,10 +77,12 @@ pub fn plan(backup: &Backup, objects: &[Object], at: Option<Timestamp>) -> Plan 
 }
 
 impl Plan {
+    /// How many tables are restored.
     pub fn tables(&self) -> usize {
         self.sources.keys().filter(|id| &*id.kind == "Table").count()
     }
 
+    /// How many buckets are filled again.
     pub fn buckets(&self) -> usize {
         self.sources.keys().filter(|id| &*id.kind == "Bucket").count()
     }

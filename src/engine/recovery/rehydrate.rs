@@ -40,10 +40,13 @@ pub struct Wish {
 
 /// What will be done, for people to read before it is.
 pub struct Prepared {
+    /// The backup that the environment is built from.
     pub backup: Backup,
+    /// The place that the backup lies in.
     pub vault: Vault,
     /// The environment that is built.
     pub environment: String,
+    /// What is restored from what, and how long it takes.
     pub plan: Plan,
     /// Places in the manifests of a copy that name resources of the first environment.
     pub mentions: Vec<String>,
@@ -59,21 +62,31 @@ pub struct Prepared {
 pub enum Told<'a> {
     /// A package was put back where it belongs.
     Package(&'a str),
+    /// The records or the release of the environment are in the store: the daemon can begin.
     Recorded,
     /// No daemon has taken the environment yet.
     NoDaemon,
     /// A person has to do something about an object.
     Stuck {
+        /// The object that the person has to see to.
         object: &'a ObjectId,
+        /// What is wrong with it, for people.
         why: &'a str,
     },
+    /// An object became ready.
     Ready {
+        /// The object that did.
         object: &'a ObjectId,
+        /// How many are ready by now.
         ready: usize,
+        /// How many objects are waited for in all.
         of: usize,
     },
+    /// The objects of a bucket were copied back.
     Filled {
+        /// The Bucket, as `Kind/name`.
         object: &'a str,
+        /// What was copied, and what was there already.
         restored: Restored,
     },
 }
@@ -81,7 +94,9 @@ pub enum Told<'a> {
 /// How it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
+    /// From when it was asked for first until everything was there.
     pub took: Duration,
+    /// How many objects the environment has.
     pub objects: usize,
 }
 

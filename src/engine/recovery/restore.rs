@@ -37,7 +37,9 @@ pub struct Restoring {
 /// One object and what it is restored from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restoration {
+    /// The object that the data belong to.
     pub id: ObjectId,
+    /// What its data come from.
     pub source: DataSource,
     /// The time that the data come back to, where it is known.
     pub at: Option<Timestamp>,
@@ -47,6 +49,7 @@ pub struct Restoration {
 
 /// What will be done.
 pub struct PreparedRestore {
+    /// What is restored, one entry an object.
     pub restorations: Vec<Restoration>,
     environment: String,
     current: Current,

@@ -122,6 +122,7 @@ impl Vault {
         Ok(all.into_iter().filter_map(|(_, manifest)| manifest?.ok()).collect())
     }
 
+    /// The backup of an id. Fails where there is none, or where its manifest cannot be used.
     pub async fn backup(&self, id: &str) -> Result<Backup, RecoveryError> {
         match self.get(&self.manifest_key(id)).await? {
             Some(text) => self.checked(id, &text),

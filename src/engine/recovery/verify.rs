@@ -21,7 +21,9 @@ const AT_ONCE: usize = 32;
 pub struct Checked {
     /// Records of the store.
     pub records: usize,
+    /// Packages that the backup names.
     pub packages: usize,
+    /// Tables that the backup names.
     pub tables: usize,
     /// Objects of buckets.
     pub objects: usize,

@@ -14,6 +14,7 @@ pub enum Submitted {
 }
 
 impl Submitted {
+    /// The release, whether it is current or waits.
     pub fn release(&self) -> &Release {
         match self {
             Self::Recorded(release) | Self::Proposed(release) => release,
@@ -64,9 +65,11 @@ fn is_same(waiting: &Release, new: &NewRelease) -> bool {
 pub struct Approving<'a> {
     /// The release that was looked at.
     pub release: u64,
+    /// The name of who approves. It must not be the author's.
     pub by: &'a str,
     /// The name, and why, as it is kept.
     pub said: &'a str,
+    /// It is made current while no window is open, too.
     pub overrides_window: bool,
 }
 

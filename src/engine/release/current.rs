@@ -10,8 +10,11 @@ use crate::store::{Head, Release, Store, StoreError};
 /// yet.
 #[derive(Default)]
 pub struct Current {
+    /// The head; `None` where there is no such environment yet.
     pub head: Option<Head>,
+    /// The release that the head points to; `None` where there is none, or where it is damaged.
     pub release: Option<Release>,
+    /// The objects of that release.
     pub objects: Vec<Object>,
     /// The objects whose form was confirmed by name and was not seen in accord since.
     pub confirmed: BTreeSet<ObjectId>,

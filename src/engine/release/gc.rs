@@ -39,7 +39,9 @@ pub struct Garbage {
 /// What was collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
+    /// How many releases were forgotten.
     pub releases: usize,
+    /// How many packages were deleted. One that somebody put there within a day stays.
     pub packages: usize,
 }
 

@@ -49,6 +49,7 @@ use crate::store::{StoreError, Verdict};
 
 /// Why a head is not moved. Nothing was recorded.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum Refused {
     #[error(
         "{environment} would lose {}, and {}; nothing was recorded. If that is meant, add: {}",
@@ -149,8 +150,10 @@ pub enum Refused {
 /// Why a head was not moved.
 #[derive(Debug, Error)]
 pub enum MoveError {
+    /// A rule of this folder forbids it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The store failed, or somebody else moved the head first.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A package could not be brought where it has to be.

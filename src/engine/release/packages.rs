@@ -26,6 +26,7 @@ const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Why a package is not where it has to be. Nothing was recorded.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what each is")]
 pub enum TransferError {
     #[error(
         "the artifact bucket {bucket} does not exist; make it with `trueup init --bucket {bucket}`"

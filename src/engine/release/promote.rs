@@ -44,8 +44,11 @@ pub struct Promotion {
 /// A package that moves from one bucket to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
+    /// The object that runs the package.
     pub object: ObjectId,
+    /// Where it lies now.
     pub from: S3Location,
+    /// Where it has to lie, for the other environment.
     pub to: S3Location,
 }
 

@@ -15,16 +15,21 @@ use crate::store::{NewRelease, Promoted, Store, Verdict};
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Promoting<'a> {
+    /// The environment that the content comes from.
     pub from: &'a str,
+    /// The environment that it goes to.
     pub to: &'a str,
     /// The release that is meant; refused where another one is current by now.
     pub release: Option<u64>,
+    /// Which objects move, and how much of them.
     pub selection: Selection,
+    /// It goes on while the other environment has no window open, too.
     pub overrides_window: bool,
 }
 
 /// A promotion that nothing is against.
 pub struct PlannedPromotion {
+    /// What the other environment becomes.
     pub promotion: Promotion,
     /// Somebody with a key made the release that is promoted.
     is_trusted: bool,
@@ -34,6 +39,7 @@ pub struct PlannedPromotion {
     pub source: Promoted,
     /// Who made that, and from which commit.
     pub author: String,
+    /// The commit that the promoted release was built from. Empty where none is known.
     pub commit: String,
     /// All that was built is promoted, and not some objects alone.
     is_whole: bool,

@@ -29,9 +29,11 @@ const REASON_CHARS_MAX: usize = 500;
 #[derive(Debug)]
 pub enum RolledBack {
     /// The environment has that content already.
+    #[expect(missing_docs, reason = "the number of the release that was asked for")]
     Already { to: u64 },
     /// A new release has the content of an earlier one. `held` is the release that was left, where its
     /// content is held from now on.
+    #[expect(missing_docs, reason = "the doc says what they are; all are numbers of releases")]
     Moved { to: u64, release: u64, held: Option<u64> },
 }
 

@@ -12,6 +12,7 @@ use crate::store::{Entry, Rollout, Stage, StatusRecord, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Soak {
     /// It has been well since then, which is long enough.
+    #[expect(missing_docs, reason = "the doc says what it is")]
     Over { since: Timestamp },
     /// It is well, and will have been for long enough by then.
     Until(Timestamp),

@@ -52,6 +52,7 @@ pub struct Policy {
 }
 
 /// What a plan is made from, beside the rollout itself.
+#[expect(missing_docs, reason = "their types and the rest say what they are")]
 pub struct Seen<'a> {
     pub environment: &'a str,
     pub policy: Policy,
@@ -69,6 +70,7 @@ pub struct Seen<'a> {
 
 /// What an environment watches, beside its objects.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "CloudWatch names of alarms, and calls that have to be answered")]
 pub struct Watched {
     pub alarms: Vec<String>,
     /// A release waits while one cannot be read.
@@ -98,6 +100,7 @@ impl<'a> Seen<'a> {
 
 /// Something to do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the words of an event, and the number of a release")]
 pub enum Action {
     /// The rollout becomes this.
     Become(Box<Rollout>),
@@ -114,6 +117,7 @@ pub enum Action {
 
 /// The rollout of a release that became current.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the rollout of the new release, and what to tell people of both")]
 pub struct Begun {
     /// The one before, where the new release ends it.
     pub closed: Option<Rollout>,

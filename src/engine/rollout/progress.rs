@@ -16,6 +16,7 @@ const NOT_OF_RELEASES: [&str; 3] = ["WrongAccount", "UnknownState", "UnknownKind
 /// A domain that waits until somebody makes its DNS records, for however long that takes.
 const DNS_RECORDS_WANTED: &str = "DomainPending";
 
+/// How far an object is on the way to what the release declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// It was seen as the release declares.
@@ -35,6 +36,7 @@ pub enum Progress {
 /// One object of a release.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectState {
+    /// The object within its environment.
     pub id: ObjectId,
     /// The release in which it changed last.
     pub generation: u64,
@@ -54,6 +56,7 @@ pub struct ObjectState {
     pub is_restoring: bool,
     /// The release succeeds without it where it fails.
     pub is_optional: bool,
+    /// How far it is now.
     pub progress: Progress,
 }
 

@@ -37,6 +37,7 @@ const AFTER_TRAFFIC: &str = "afterTraffic";
 pub struct Ask {
     /// Tells it from every other one of the same environment.
     pub key: String,
+    /// What has to be found out.
     pub question: Question,
     /// When it is asked again after an answer.
     every: Duration,
@@ -84,6 +85,7 @@ impl Signals {
     #[cfg(test)]
     pub const NONE: Self = Self(BTreeMap::new());
 
+    /// Takes an answer. A wrong one counts as one more in a row; one that nobody could give changes no count.
     pub fn hear(&mut self, key: String, at: Timestamp, result: Result<Answer, Failure>) {
         let before = self.0.get(&key).map_or(0, |heard| heard.failures);
         let failures = match &result {
