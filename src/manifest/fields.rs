@@ -19,7 +19,9 @@ pub struct Field {
     pub path: String,
     /// As kubectl writes types: `integer`, `[]Object`, `map[string]string`.
     pub kind: String,
+    /// A manifest without the field is refused.
     pub is_required: bool,
+    /// What the field means, for who writes a manifest. May be empty.
     pub description: String,
     /// What the schema asks of a value, each in words.
     pub limits: Vec<String>,

@@ -34,14 +34,17 @@ pub(super) struct Loaded {
 }
 
 impl Set {
+    /// The objects of the set, in the order of their manifests.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.loaded.iter().map(|l| &l.object)
     }
 
+    /// How many objects the set has.
     pub fn len(&self) -> usize {
         self.loaded.len()
     }
 
+    /// Whether the set has no object.
     pub fn is_empty(&self) -> bool {
         self.loaded.is_empty()
     }

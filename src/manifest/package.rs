@@ -28,6 +28,8 @@ use crate::model::{Object, ObjectId};
 const UNPACKED_BYTES_MAX: u64 = 250 * 1024 * 1024;
 const FILES_MAX: usize = 50_000;
 
+/// Why code or an artifact could not be packaged.
+#[expect(missing_docs, reason = "the messages say what each is")]
 #[derive(Debug, Error)]
 pub enum PackageError {
     #[error(
@@ -66,12 +68,17 @@ fn hint(error: &io::Error) -> &'static str {
 /// A zip file that is ready for upload.
 #[derive(Debug)]
 pub struct Package {
+    /// The environment of the object. The package lies in its artifact bucket.
     pub environment: String,
+    /// The object that runs what is in the package.
     pub object: ObjectId,
+    /// The name of the artifact bucket.
     pub bucket: String,
+    /// The key in the bucket.
     pub key: String,
     /// Of the file's bytes.
     pub sha256: [u8; 32],
+    /// The length of the file.
     pub bytes: u64,
     file: File,
 }

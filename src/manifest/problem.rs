@@ -18,14 +18,18 @@ pub struct Problem {
     pub source: usize,
     /// Bytes of the source.
     pub span: Range<usize>,
+    /// What is wrong, in one line.
     pub title: String,
+    /// What to write instead; `None` where there is nothing to suggest.
     pub help: Option<String>,
 }
 
 /// Everything that is wrong with a set. Never empty.
 #[derive(Clone, Debug)]
 pub struct Problems {
+    /// The texts that the problems refer to by their positions in this list.
     pub sources: Vec<Source>,
+    /// What is wrong, in the order of the sources and of the places in them.
     pub problems: Vec<Problem>,
 }
 

@@ -12,6 +12,8 @@ use super::kustomize;
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const FILES_MAX: usize = 20_000;
 
+/// Why manifests could not be read.
+#[expect(missing_docs, reason = "the messages say what each is")]
 #[derive(Debug, Error)]
 pub enum SourceError {
     #[error("cannot read {path}: {source}")]
@@ -44,6 +46,7 @@ pub enum SourceError {
 pub struct Source {
     /// How problems call it.
     pub name: String,
+    /// The whole text: YAML with one or more documents, or JSON.
     pub text: String,
     /// What relative paths in it are relative to.
     pub directory: PathBuf,
