@@ -147,6 +147,7 @@ impl Session {
 /// Turns an answer that says "absent" into `None`. Only the code by which the operation itself says so
 /// counts: what any other 404 means is not known, least of all that something is gone.
 pub trait Absent<T> {
+    /// `None` for the error whose code is `code`. Every other error stays one.
     fn absent(self, code: &str) -> Result<Option<T>, AwsError>;
 }
 

@@ -30,6 +30,7 @@ pub enum Class {
     Clock,
     /// AWS will not take these values.
     Invalid,
+    /// What the call names is not there.
     NotFound,
     /// The reply was lost: the effect may have happened. Observe before writing again.
     Unknown,
@@ -67,11 +68,15 @@ impl Class {
 #[derive(Clone, Debug, Error)]
 #[error("{}", self.sentence())]
 pub struct AwsError {
+    /// What the error means for whoever made the call.
     pub class: Class,
+    /// The service that was called.
     pub service: Service,
+    /// The operation, by its name in AWS's API, such as `PutItem`.
     pub operation: &'static str,
     /// AWS's error code, or empty where no reply came.
     pub code: String,
+    /// What AWS said, or what went wrong instead of a reply; for people.
     pub message: String,
     /// A write before this one, of the same step, was made: the step had an effect all the same.
     pub is_half_made: bool,
@@ -83,6 +88,7 @@ pub struct AwsError {
 const CALLS_PAUSED: &str = "CallsPaused";
 
 impl AwsError {
+    /// An error without a code of AWS's.
     pub fn new(
         class: Class,
         service: Service,

@@ -6,11 +6,17 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 /// Counters by service, operation and code: all three come from a fixed set.
 #[derive(Clone)]
 pub struct AwsMetrics {
+    /// Calls, by service, operation and outcome: `OK`, or the reason of the error's class.
     pub requests: IntCounterVec,
+    /// Seconds that calls took, by service and operation.
     pub seconds: HistogramVec,
+    /// Calls that AWS throttled, by service.
     pub throttles: IntCounterVec,
+    /// 1 while calls are paused, by service and region.
     pub breaker_open: IntGaugeVec,
+    /// Reads that were made again at once, by service.
     pub retries: IntCounterVec,
+    /// Seconds that calls waited for trueup's own rate limit, by service.
     pub limiter_wait_seconds: HistogramVec,
 }
 

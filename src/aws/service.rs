@@ -5,18 +5,28 @@ use std::fmt;
 /// A service, by the name that IAM actions begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
+    /// AWS Lambda, which runs functions.
     Lambda,
+    /// AWS Amplify, which serves frontends.
     Amplify,
+    /// Application Auto Scaling, which scales functions and tables.
     AutoScaling,
+    /// Amazon CloudWatch, whose metrics and alarms judge releases.
     CloudWatch,
+    /// Amazon DynamoDB, which holds tables, and the store of trueup.
     DynamoDb,
+    /// Amazon S3, which holds buckets, packages and backups.
     S3,
+    /// AWS Secrets Manager, where manifests may refer to secrets.
     SecretsManager,
+    /// AWS Systems Manager, where manifests may refer to parameters.
     Ssm,
+    /// AWS Security Token Service, which says whose the credentials are.
     Sts,
 }
 
 impl Service {
+    /// Every service, each once.
     pub const ALL: [Self; 9] = [
         Self::Lambda,
         Self::Amplify,

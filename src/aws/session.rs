@@ -32,10 +32,15 @@ const SESSIONS_MAX: usize = 500;
 /// Where an environment lives: what tells one session from another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Target {
+    /// The region's code, such as `eu-west-1`; `None` is the region of the machine's own configuration.
     pub region: Option<String>,
+    /// The account that the credentials have to belong to; `None` where any will do.
     pub account_id: Option<String>,
+    /// The role that is assumed, by its ARN; `None` uses the credentials as they are.
     pub role_arn: Option<String>,
+    /// What the role's trust policy asks for as external id. Given to AWS when the role is assumed.
     pub external_id: Option<String>,
+    /// Where calls go instead of AWS's own endpoints.
     pub endpoint_url: Option<String>,
 }
 
@@ -44,7 +49,9 @@ pub struct Target {
 pub struct Connection {
     /// Stands in for the network: an embedded AWS in the same process.
     pub http_client: Option<SharedHttpClient>,
+    /// Used instead of the credentials that the machine's configuration gives.
     pub credentials: Option<SharedCredentialsProvider>,
+    /// Used instead of the region that the machine's configuration gives.
     pub region: Option<String>,
     /// Overrides `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
@@ -278,6 +285,7 @@ impl Session {
         self.slot.as_ref()
     }
 
+    /// The region that calls go to, as its code.
     pub fn region(&self) -> &str {
         &self.inner.region
     }
@@ -288,34 +296,42 @@ impl Session {
         self.inner.endpoint.clone().unwrap_or_else(aws)
     }
 
+    /// The client of AWS Lambda. Its calls go through [`Self::read`] and [`Self::write`], as those of all clients.
     pub fn lambda(&self) -> &aws_sdk_lambda::Client {
         &self.inner.clients.lambda
     }
 
+    /// The client of AWS Amplify.
     pub fn amplify(&self) -> &aws_sdk_amplify::Client {
         &self.inner.clients.amplify
     }
 
+    /// The client of Application Auto Scaling.
     pub fn auto_scaling(&self) -> &aws_sdk_applicationautoscaling::Client {
         &self.inner.clients.auto_scaling
     }
 
+    /// The client of Amazon CloudWatch.
     pub fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {
         &self.inner.clients.cloudwatch
     }
 
+    /// The client of Amazon DynamoDB.
     pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
         &self.inner.clients.dynamodb
     }
 
+    /// The client of Amazon S3. Where the endpoint is not AWS's own, it names buckets in the path.
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         &self.inner.clients.s3
     }
 
+    /// The client of AWS Secrets Manager.
     pub fn secretsmanager(&self) -> &aws_sdk_secretsmanager::Client {
         &self.inner.clients.secretsmanager
     }
 
+    /// The client of AWS Systems Manager.
     pub fn ssm(&self) -> &aws_sdk_ssm::Client {
         &self.inner.clients.ssm
     }

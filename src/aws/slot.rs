@@ -21,6 +21,7 @@ struct State {
 }
 
 impl Slot {
+    /// The slot of work that does nothing yet. `changed` is told when the work begins or ends to wait.
     pub fn new(changed: Arc<Notify>) -> Self {
         let (waiting, calling) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Self(Arc::new(State { waiting, calling, changed }))

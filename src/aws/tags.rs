@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::model::ObjectKey;
 
+/// The tag that names the environment.
 pub const ENVIRONMENT: &str = "trueup.dev/environment";
+/// The tag that names the object, as `Kind/name`.
 pub const OBJECT: &str = "trueup.dev/object";
+/// The tag that has the object's uid.
 pub const UID: &str = "trueup.dev/uid";
 /// What every tag of ours begins with. Manifests may not use it.
 pub const PREFIX: &str = "trueup.dev/";
