@@ -18,8 +18,11 @@ const KEPT_MAX: usize = 100_000;
 pub struct Call {
     /// The access key that it is signed with: who calls.
     pub caller: String,
+    /// The service, by its IAM name, such as `dynamodb`.
     pub service: String,
+    /// The operation, by its name in AWS's API, such as `PutItem`.
     pub operation: String,
+    /// The region that the request was signed for.
     pub region: String,
     /// The resource, where the request names one.
     pub resource: String,
@@ -258,6 +261,7 @@ impl CallLog {
         self.lock().total
     }
 
+    /// How often each action was called, such as `dynamodb:PutItem`.
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.lock().counts.clone()
     }
@@ -271,6 +275,7 @@ impl CallLog {
         changes.filter(|c| !is_store(c)).cloned().collect()
     }
 
+    /// The calls that are kept, oldest first.
     pub fn all(&self) -> Vec<Call> {
         self.lock().kept.iter().cloned().collect()
     }

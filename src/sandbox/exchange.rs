@@ -10,14 +10,19 @@ use super::call::Call;
 
 /// A request that was served, and its reply. What an injected fault answers is no exchange.
 pub struct Exchange {
+    /// What the request asked for.
     pub call: Call,
     /// The path and the query as they were sent.
     pub uri: String,
+    /// The headers of the request.
     pub headers: HeaderMap,
     /// Without the framing of `aws-chunked`.
     pub body: Bytes,
+    /// The HTTP status of the reply.
     pub status: u16,
+    /// The headers of the reply.
     pub reply_headers: HeaderMap,
+    /// The body of the reply.
     pub reply: Bytes,
 }
 

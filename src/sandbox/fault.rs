@@ -12,19 +12,25 @@ use super::call::Call;
 /// A kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
+    /// The reply asks to slow down; nothing is done.
     Throttle,
+    /// The reply has status 500; nothing is done.
     ServerError,
     /// No reply for longer than any client waits; nothing is done.
     Timeout,
     /// The effect happens and the reply is lost.
     LostReply,
+    /// The reply says that another change is under way; nothing is done.
     Conflict,
+    /// The reply says that the credentials do not allow the call; nothing is done.
     Denied,
     /// The credentials have expired.
     Expired,
+    /// The reply says that the resource is not there; nothing is done.
     NotFound,
     /// Refused by a message that repeats all that was sent, as AWS's validation may.
     Invalid,
+    /// The reply has status 200 and a body that no client can read; nothing is done.
     Garbage,
     /// A proxy's own page, with status 404.
     Page,
@@ -63,8 +69,11 @@ const KINDS: [(&str, FaultKind); 16] = [
 /// part of the action may be `*`: `lambda:CreateFunction=lost*1`, `s3:*=throttle`, `*:*=stop@17`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// The service, by its IAM name; `*` is every one.
     pub service: String,
+    /// The operation, by its name in AWS's API; `*` is every one.
     pub operation: String,
+    /// How the calls fail.
     pub kind: FaultKind,
     /// How often it still strikes; for ever where it is not given.
     pub times: Option<u32>,
@@ -153,6 +162,7 @@ impl Faults {
         self.lock().rules.push(Rule { fault, has_struck: false, may_miss: true });
     }
 
+    /// Takes all faults away, and answers every caller again. Those that had to strike are still [`Self::missed`].
     pub fn clear(&self) {
         let missed = self.missed();
         let mut state = self.lock();

@@ -58,6 +58,7 @@ impl Lag {
         self.lock().lagging = Some(lagging);
     }
 
+    /// Lets reads show the newest state from now on.
     pub fn stop(&self) {
         self.lock().lagging = None;
     }

@@ -18,6 +18,8 @@ use super::router::Reply;
 /// The largest request; an artifact of 250 MB fits.
 const BODY_BYTES_MAX: usize = 300 * 1024 * 1024;
 
+/// Why the sandbox does not listen.
+#[expect(missing_docs, reason = "the messages say what each is")]
 #[derive(Debug, Error)]
 pub enum ServeError {
     #[error("the sandbox listens on loopback only; {0} is reachable from elsewhere")]

@@ -57,6 +57,7 @@ use router::Router;
 
 /// The account that everything in the sandbox belongs to.
 pub const ACCOUNT_ID: &str = "123456789012";
+/// The region of [`Sandbox::connection`], and of requests that name none.
 pub const REGION: &str = "us-east-1";
 
 /// How the sandbox behaves.
@@ -89,6 +90,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// An empty AWS. What it does later, it does by `clock`.
     pub fn new(behaviour: Behaviour, clock: Clock) -> Self {
         Self { router: Arc::new(Router::new(behaviour, clock)), pages: Pages::default() }
     }

@@ -19,9 +19,13 @@ use crate::sandbox::rest::respond;
 /// Requests of a function through an alias.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
+    /// The region that the function is in.
     pub region: &'a str,
+    /// The function's name in AWS.
     pub function: &'a str,
+    /// The alias that the requests go through.
     pub alias: &'a str,
+    /// How many requests are made.
     pub requests: u32,
     /// The part of its requests that the newest version fails, where that is not the first one. What its own
     /// variables say where this is not given.
