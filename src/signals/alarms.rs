@@ -5,18 +5,25 @@ use jiff::Timestamp;
 
 use crate::aws::{AwsError, Service, Session};
 
+/// An alarm, and the state that it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
+    /// The name that it was asked for by.
     pub name: String,
+    /// The state, or why it could not be read.
     pub state: AlarmState,
 }
 
+/// The state of an alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlarmState {
+    /// What it watches is within its limits.
     Ok,
     /// It went off, and when.
     InAlarm {
+        /// When it went off. The latest time that there is, where CloudWatch does not say.
         since: Timestamp,
+        /// The reason that CloudWatch gives. May be empty.
         why: String,
     },
     /// It has too few data to tell.

@@ -14,17 +14,22 @@ use crate::web::WebRequest;
 /// One call, and what it has to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
+    /// What is called.
     pub target: CallTarget,
+    /// What the answer has to be.
     pub expected: Expected,
     /// Later, it counts as not answered.
     pub timeout: Duration,
 }
 
+/// What a call goes to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallTarget {
     /// A function, by its name or ARN, and one of its versions or aliases.
+    #[expect(missing_docs, reason = "`payload` is what the function gets; the doc says the rest")]
     Function { name: String, qualifier: Option<String>, payload: Value },
     /// A page; a POST where there is a body.
+    #[expect(missing_docs, reason = "the page's address, and the JSON that is sent to it")]
     Page { url: String, body: Option<Value> },
 }
 
@@ -35,6 +40,7 @@ pub struct Expected {
     pub status: Option<u16>,
     /// A text that the body has.
     pub contains: Option<String>,
+    /// Values that the body has to have. With any, the body has to be JSON.
     pub matches: Vec<Match>,
 }
 
@@ -43,6 +49,7 @@ pub struct Expected {
 pub struct Match {
     /// As `$.items[0].id`.
     pub path: String,
+    /// The only value that may stand at that path.
     pub equals: Value,
 }
 

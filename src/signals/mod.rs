@@ -26,6 +26,7 @@ use crate::aws::Session;
 pub enum Question {
     /// The states of alarms, by their names.
     Alarms(Vec<String>),
+    /// How both versions of a function do.
     Traffic(TrafficQuestion),
     /// A probe, a check or a hook.
     Call(Call),
@@ -34,7 +35,9 @@ pub enum Question {
 /// What was found out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
+    /// The alarms that were asked for, each with its state.
     Alarms(Vec<Alarm>),
+    /// What both versions did, minute by minute.
     Traffic(Traffic),
     /// It was called, and answered as expected.
     AsExpected,

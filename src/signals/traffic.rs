@@ -17,14 +17,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{AwsError, Class, Service, Session};
 
+/// Asks what two versions of a function did while they shared the requests of an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrafficQuestion {
+    /// The function's name in AWS.
     pub function: String,
+    /// The alias that both versions serve.
     pub alias: String,
+    /// The version that is to take over, as Lambda numbers it.
     pub new: String,
+    /// The version that it takes over from, as Lambda numbers it.
     pub old: String,
     /// When the new version got its first requests.
     pub since: Timestamp,
+    /// Up to when metrics are read.
     pub until: Timestamp,
     /// Requests that take longer are slow, in milliseconds. `None` while that is not known.
     pub slow_over_ms: Option<u64>,
@@ -35,21 +41,27 @@ pub struct TrafficQuestion {
 /// Requests to one version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// All requests, those that failed too.
     pub requests: u64,
     /// Those that ended with an error of the function: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>.
     pub errors: u64,
+    /// Requests that took longer than `slow_over_ms`. 0 while that is not known.
     #[serde(default)]
     pub slow: u64,
 }
 
+/// What both versions did in one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Minute {
     /// When it begins, in seconds since 1970.
     pub at: i64,
+    /// Requests to the new version.
     pub new: Counts,
+    /// Requests to the old version.
     pub old: Counts,
 }
 
+/// What both versions did since the new one got its first requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// In order; those in which nobody called are left out.
