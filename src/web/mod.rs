@@ -15,17 +15,20 @@ use crate::model::Secret;
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebRequest {
+    /// The address. It may hold a secret, so no error repeats it.
     pub url: String,
     /// Sent by POST as JSON; a GET where there is none.
     pub body: Option<String>,
     /// Headers beside those of the body.
     pub headers: Vec<(String, Secret)>,
+    /// How long the request may take until the whole answer is there.
     pub timeout: Duration,
 }
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebAnswer {
+    /// The HTTP status. A redirect is not followed, so its own status stands here.
     pub status: u16,
     /// The first [`BODY_BYTES_MAX`] of it.
     pub body: String,
