@@ -29,7 +29,7 @@ const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Backups whose manifest and files were deleted.
+    /// Always 0: [`sweep`] counts no backups, and [`prune`] returns how many it deletes.
     pub backups: usize,
     /// Copies that no backup names any more.
     pub copies: usize,
