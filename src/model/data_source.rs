@@ -25,6 +25,16 @@ pub enum DataSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at: Option<Timestamp>,
     },
+    /// The items of a table as DynamoDB exported them: a table in any account and region can be made from them.
+    TableExport {
+        /// The id of the environment's backup that they belong to.
+        backup: String,
+        bucket: String,
+        /// The account of the bucket.
+        owner: String,
+        /// Below which its files lie.
+        prefix: String,
+    },
     /// Objects of a bucket in a backup of the environment: whoever restores them copies them into the bucket once it
     /// is there.
     #[expect(missing_docs, reason = "the id of that backup")]
@@ -39,6 +49,7 @@ impl fmt::Display for DataSource {
             Self::PointInTime { table_arn, at: None } => {
                 write!(f, "{table_arn} at its newest point in time")
             }
+            Self::TableExport { backup, .. } => write!(f, "the export in backup {backup}"),
             Self::Contents { backup } => write!(f, "the contents in backup {backup}"),
         }
     }

@@ -66,7 +66,8 @@ pub struct Minute {
 pub struct Traffic {
     /// In order; those in which nobody called are left out.
     pub minutes: Vec<Minute>,
-    /// What the old version took for 99 of 100 requests in the hour before. `None` where nobody called it.
+    /// What 99 of 100 requests took at most in the hour before, whichever version served them. `None` where nobody
+    /// called.
     pub slow_over_ms: Option<u64>,
 }
 

@@ -12,6 +12,7 @@
 //! | `env#<env>` | `status#<Kind>/<name>` | what exists; also the finalizer |
 //! | `env#<env>` | `source#<Kind>/<name>` | what an object is restored from |
 //! | `env#<env>` | `recovery` | backups and rehydrations |
+//! | `env#<env>` | `health` | what the probes of its pages say |
 //! | `events#<env>` | time-ordered id | events, with a TTL |
 //! | `leases` | `<env>` | who reconciles the environment, with a fencing epoch |
 //! | `members` | `<owner>` | a daemon that takes part |

@@ -490,6 +490,12 @@ async fn a_bucket_whose_filling_was_interrupted_is_filled_and_not_backed_up_half
     assert_ne!(half.id, first.id);
     let lacking: Vec<_> = half.lacking.iter().map(|lacking| lacking.object.as_str()).collect();
     assert_eq!(lacking, ["Bucket/assets"], "it is no recovery point of the bucket");
+    let tables_made = || harness.sandbox.calls().counts()["dynamodb:CreateTable"];
+    let (before, vault) = (tables_made(), vault(&harness, "production").await);
+    let verified =
+        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &half);
+    assert_eq!(verified.await.unwrap().problems.len(), 1, "what it lacks");
+    assert_eq!(tables_made(), before + 1, "its records were put into a scratch table all the same");
     // What somebody wrote meanwhile stays.
     put_object(&harness, "a.txt", "newer").await;
     let prepared = prepare().await;

@@ -29,8 +29,6 @@ const UNFINISHED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// What was deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// Always 0: [`sweep`] counts no backups, and [`prune`] returns how many it deletes.
-    pub backups: usize,
     /// Copies that no backup names any more.
     pub copies: usize,
     /// Backups of tables that belong to no backup.
@@ -45,7 +43,9 @@ pub async fn in_use(store: &Store) -> Result<BTreeSet<String>, RecoveryError> {
         for source in store.data_sources(&environment).await?.into_values() {
             match source? {
                 DataSource::TableBackup { arn } => used.insert(arn),
-                DataSource::Contents { backup } => used.insert(backup),
+                DataSource::TableExport { backup, .. } | DataSource::Contents { backup } => {
+                    used.insert(backup)
+                }
                 DataSource::PointInTime { .. } => false,
             };
         }

@@ -47,10 +47,6 @@ pub async fn verify(
             Ok(())
         }
     };
-    let lacking = backup.lacking.iter();
-    checked
-        .problems
-        .extend(lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why)));
     let mut lines = Vec::new();
     for part in &backup.state {
         match vault.lines(&backup.id, part).await {
@@ -65,6 +61,9 @@ pub async fn verify(
         let damaged = found.findings.iter().map(|finding| finding.error.to_string());
         checked.problems.extend(damaged);
     }
+    let lacking = backup.lacking.iter();
+    let lacking = lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why));
+    checked.problems.extend(lacking);
     for table in &backup.tables {
         checked.tables += 1;
         if backups::is_ready(session, &table.backup_arn).await? != Some(true) {

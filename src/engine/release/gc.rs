@@ -49,7 +49,7 @@ pub struct Collected {
 /// may name anything, and nothing can.
 pub async fn garbage(store: &Store, environment: &str, keep: usize) -> Result<Garbage, MoveError> {
     let head = store.existing_head(environment).await?;
-    let releases = whole_history(store, environment).await?;
+    let releases = whole_history(store, environment, RELEASES_MAX).await?;
     let good = store.rollout(environment, head.release).await?.and_then(|rollout| rollout.good);
     let is_kept = |index: usize, release: &Release| {
         index < keep.max(1)
@@ -101,10 +101,14 @@ pub async fn collect_garbage(
     Ok(collected)
 }
 
-/// The releases of an environment with their objects, the newest first.
-async fn whole_history(store: &Store, environment: &str) -> Result<Vec<Release>, MoveError> {
+/// The newest releases of an environment with their objects, the newest first.
+async fn whole_history(
+    store: &Store,
+    environment: &str,
+    most: usize,
+) -> Result<Vec<Release>, MoveError> {
     let mut releases = Vec::new();
-    for release in store.history(environment, RELEASES_MAX).await? {
+    for release in store.history(environment, most).await? {
         let release = release.map_err(|(_, error)| error)?;
         let is_whole = release.pages.is_empty() && release.left_pages.is_empty();
         let number = release.number;
@@ -126,7 +130,7 @@ async fn used(
         let head = head?;
         let mut releases = match kept.take_if(|_| name == environment) {
             Some(kept) => kept,
-            None => whole_history(store, &name).await?,
+            None => whole_history(store, &name, usize::MAX).await?,
         };
         releases.extend(store.proposed(&head).await?);
         used.extend(packages_of(store, &name, &releases).await?.iter().map(place));

@@ -28,6 +28,7 @@ pub(super) async fn apply(
         TableStep::Restore(source, billing, encryption) => {
             restore(session, name, source, billing.as_ref(), encryption.as_ref()).await
         }
+        TableStep::Import(spec, source) => import(session, name, spec, source).await,
         TableStep::LastBackup(backup) => last_backup::make(session, name, backup).await,
         TableStep::Delete => {
             let call = session.dynamodb().delete_table().table_name(name).send();
@@ -77,36 +78,22 @@ async fn create(
     spec: &TableSpec,
     wanted_tags: &BTreeMap<String, String>,
 ) -> Result<Outcome, AwsError> {
-    let mode = spec.billing_mode().unwrap_or(BillingMode::PayPerRequest);
-    let capacity = spec.billing.as_ref().and_then(|b| b.throughput);
-    let mut keys: Vec<_> = own_key(&spec.partition_key, spec.sort_key.as_ref()).collect();
+    let Core { keys, indexes, mut attributes, mode, capacity } = core(spec, "CreateTable")?;
     let mut call = session
         .dynamodb()
         .create_table()
         .table_name(name)
-        .set_key_schema(Some(key_schema(keys.iter().copied())?))
-        .billing_mode(as_aws::<aws::BillingMode>(mode))
-        .set_provisioned_throughput(capacity.map(provisioned).transpose()?)
+        .set_key_schema(Some(keys))
+        .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
+        .billing_mode(mode)
+        .set_provisioned_throughput(capacity)
         .set_on_demand_throughput(limits(spec.on_demand_throughput))
         .set_warm_throughput(spec.warm_throughput.map(warm))
         .set_table_class(spec.table_class.map(as_aws))
         .set_deletion_protection_enabled(spec.deletion_protection)
         .set_tags(Some(tags(wanted_tags)?));
-    for index in spec.global_secondary_indexes.iter().flatten() {
-        keys.extend(index.keys());
-        let index = aws::GlobalSecondaryIndex::builder()
-            .index_name(&index.name)
-            .set_key_schema(Some(key_schema(index.keys())?))
-            .projection(projection(&index.projection))
-            .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
-            .set_on_demand_throughput(limits(index.on_demand_throughput))
-            .set_warm_throughput(index.warm_throughput.map(warm))
-            .build()
-            .map_err(|e| incomplete("CreateTable", &e))?;
-        call = call.global_secondary_indexes(index);
-    }
     for index in spec.local_secondary_indexes.iter().flatten() {
-        keys.push((KeyPart::Sort, &index.sort_key));
+        attributes.push((KeyPart::Sort, &index.sort_key));
         let index = aws::LocalSecondaryIndex::builder()
             .index_name(&index.name)
             .set_key_schema(Some(key_schema(own_key(&spec.partition_key, Some(&index.sort_key)))?))
@@ -115,7 +102,7 @@ async fn create(
             .map_err(|e| incomplete("CreateTable", &e))?;
         call = call.local_secondary_indexes(index);
     }
-    call = call.set_attribute_definitions(Some(attribute_definitions(keys.into_iter())?));
+    call = call.set_attribute_definitions(Some(attribute_definitions(attributes.into_iter())?));
     if let Some(wanted) = spec.stream.filter(|s| s.enabled) {
         let stream = stream(wanted).map_err(|e| incomplete("CreateTable", &e))?;
         call = call.stream_specification(stream);
@@ -124,6 +111,84 @@ async fn create(
         call = call.sse_specification(sse(encryption));
     }
     session.write(Service::DynamoDb, "CreateTable", call.send()).await?;
+    Ok(Outcome::in_progress())
+}
+
+/// What a new table has in every call that makes one of nothing.
+struct Core<'a> {
+    /// Those of the table.
+    keys: Vec<aws::KeySchemaElement>,
+    /// The global ones.
+    indexes: Vec<aws::GlobalSecondaryIndex>,
+    /// Those of all keys.
+    attributes: Vec<(KeyPart, &'a KeyAttribute)>,
+    mode: aws::BillingMode,
+    capacity: Option<aws::ProvisionedThroughput>,
+}
+
+fn core<'a>(spec: &'a TableSpec, operation: &'static str) -> Result<Core<'a>, AwsError> {
+    let mode = spec.billing_mode().unwrap_or(BillingMode::PayPerRequest);
+    let capacity = spec.billing.as_ref().and_then(|b| b.throughput);
+    let mut attributes: Vec<_> = own_key(&spec.partition_key, spec.sort_key.as_ref()).collect();
+    let keys = key_schema(attributes.iter().copied())?;
+    let mut indexes = Vec::new();
+    for index in spec.global_secondary_indexes.iter().flatten() {
+        attributes.extend(index.keys());
+        let index = aws::GlobalSecondaryIndex::builder()
+            .index_name(&index.name)
+            .set_key_schema(Some(key_schema(index.keys())?))
+            .projection(projection(&index.projection))
+            .set_provisioned_throughput(index.throughput.map(provisioned).transpose()?)
+            .set_on_demand_throughput(limits(index.on_demand_throughput))
+            .set_warm_throughput(index.warm_throughput.map(warm))
+            .build()
+            .map_err(|e| incomplete(operation, &e))?;
+        indexes.push(index);
+    }
+    Ok(Core {
+        keys,
+        indexes,
+        attributes,
+        mode: as_aws::<aws::BillingMode>(mode),
+        capacity: capacity.map(provisioned).transpose()?,
+    })
+}
+
+/// Makes the table from an export. Tags, class, stream and protection follow once it is there:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableCreationParameters.html> has none of them.
+async fn import(
+    session: &Session,
+    name: &str,
+    spec: &TableSpec,
+    source: &DataSource,
+) -> Result<Outcome, AwsError> {
+    let operation = "ImportTable";
+    let DataSource::TableExport { bucket, owner, prefix, .. } = source else {
+        let message = format!("{source} is no export");
+        return Err(AwsError::new(Class::Invalid, Service::DynamoDb, operation, message));
+    };
+    let Core { keys, indexes, attributes, mode, capacity } = core(spec, operation)?;
+    let wanted = aws::TableCreationParameters::builder()
+        .table_name(name)
+        .set_attribute_definitions(Some(attribute_definitions(attributes.into_iter())?))
+        .set_key_schema(Some(keys))
+        .set_global_secondary_indexes(Some(indexes).filter(|indexes| !indexes.is_empty()))
+        .billing_mode(mode)
+        .set_provisioned_throughput(capacity)
+        .set_on_demand_throughput(limits(spec.on_demand_throughput))
+        .set_sse_specification(spec.encryption.as_ref().map(sse))
+        .build()
+        .map_err(|e| incomplete(operation, &e))?;
+    let from = aws::S3BucketSource::builder().s3_bucket(bucket).s3_bucket_owner(owner);
+    let from = from.s3_key_prefix(prefix).build().map_err(|e| incomplete(operation, &e))?;
+    let call = session
+        .dynamodb()
+        .import_table()
+        .s3_bucket_source(from)
+        .input_format(aws::InputFormat::DynamodbJson)
+        .input_compression_type(aws::InputCompressionType::Gzip)
+        .table_creation_parameters(wanted);
+    session.write(Service::DynamoDb, operation, call.send()).await?;
     Ok(Outcome::in_progress())
 }
 
@@ -164,8 +229,8 @@ async fn restore(
                 .set_sse_specification_override(encryption);
             session.write(Service::DynamoDb, "RestoreTableToPointInTime", call.send()).await?;
         }
-        DataSource::Contents { backup } => {
-            let message = format!("backup {backup} has objects of a bucket, and no table's items");
+        DataSource::TableExport { .. } | DataSource::Contents { .. } => {
+            let message = format!("{source} is nothing that DynamoDB restores");
             let (service, operation) = (Service::DynamoDb, "RestoreTableFromBackup");
             return Err(AwsError::new(Class::Invalid, service, operation, message));
         }

@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::{BackupStatus, BackupTypeFilter};
 use jiff::Timestamp;
 
-use crate::aws::{Absent, AwsError, Service, Session};
+use crate::aws::{Absent, AwsError, Class, Service, Session};
 
 /// Pages of one listing of backups.
 const PAGES_MAX: usize = 1_000;
@@ -86,10 +86,12 @@ async fn listed(
         }
         next = page.last_evaluated_backup_arn().map(str::to_owned);
         if next.is_none() {
-            break;
+            return Ok(found);
         }
     }
-    Ok(found)
+    let message =
+        format!("there are more than {PAGES_MAX} pages of backups; delete those that nobody needs");
+    Err(AwsError::new(Class::Invalid, Service::DynamoDb, "ListBackups", message))
 }
 
 /// The backup that DynamoDB itself keeps of a table that was deleted while it could be restored to any point in time:

@@ -8,6 +8,7 @@
 
 mod apply;
 pub mod backups;
+pub mod exports;
 mod facets;
 mod index;
 mod last_backup;

@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::scaling::Targets;
 use crate::kinds::{Desired, Live, SeenFacets, UnknownWord, Unread, or_unread, read_facets, word};
+use crate::model::DataSource;
 
+use super::exports::{self, Import};
 use super::facets::{FACETS, TableRef};
 use super::scaling;
 use super::settings::{SETTINGS, on_demand_of};
@@ -40,6 +42,8 @@ pub struct LiveTable {
     pub facets: SeenFacets<TableRef>,
     /// Which of its capacities are scaled, as far as that is asked for.
     pub scaling: Targets,
+    /// What became of its items, where it is made from an export.
+    pub import: Option<Import>,
     pub unread: Unread,
 }
 
@@ -102,6 +106,10 @@ pub(super) async fn observe(
         facets.extend(read_facets(session, &of, &FACETS, is_declared, &mut unread).await?);
     }
     let scaling = scaling::observe(session, desired, &spec, &mut unread).await?;
+    let import = match &desired.source {
+        Some(DataSource::TableExport { .. }) => exports::import_into(session, &of.arn).await?,
+        _ => None,
+    };
     Ok(Some(LiveTable {
         spec,
         of: Arc::new(of),
@@ -113,6 +121,7 @@ pub(super) async fn observe(
         is_protected,
         facets,
         scaling,
+        import,
         unread,
     }))
 }
@@ -333,6 +342,7 @@ impl LiveTable {
             is_protected,
             facets,
             scaling: Targets::new(),
+            import: None,
             unread: Vec::new(),
         }
     }

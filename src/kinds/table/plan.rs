@@ -13,8 +13,9 @@ use crate::kinds::{
     split_off,
 };
 use crate::model::{DataSource, Path};
-use crate::plan::{Blocked, Change, Plan, Shape, Verb};
+use crate::plan::{Blocked, Change, Plan, Shape, Verb, Waiting};
 
+use super::exports::Import;
 use super::facets::{FACETS, TableRef};
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
 use super::last_backup;
@@ -30,6 +31,8 @@ pub enum TableStep {
     /// What it is made from, and what DynamoDB lets a new table have of its manifest; its tags and its other settings
     /// follow.
     Restore(DataSource, Option<Billing>, Option<TableEncryption>),
+    /// A table whose items DynamoDB reads from an export; what an import takes of its manifest goes into the call.
+    Import(Box<TableSpec>, DataSource),
     DeleteIndex(String),
     /// The table's billing, and the throughput of those indexes whose own changes with it.
     Billing(Billing, Vec<(String, Throughput)>),
@@ -43,6 +46,11 @@ pub enum TableStep {
     LastBackup(String),
     Delete,
 }
+
+/// What TableCreationParameters of
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ImportTable.html> has no member for.
+const NO_LOCAL_INDEX: &str = "DynamoDB makes no table with local indexes from an export. Make the table anew without \
+     its items (`trueup apply --confirm Table/NAME`) and copy them yourself, or restore it where its backup is";
 
 pub(super) static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
     Shape::of(
@@ -95,6 +103,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
     }
+    let (waiting, unread) = imported(desired, live);
+    if waiting.is_some() || unread.is_some() {
+        return Plan { waiting, blocked: unread, ..plan };
+    }
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes.clone();
     let forever = split_off(&mut changes, &["partitionKey", "sortKey", "localSecondaryIndexes"]);
@@ -146,6 +158,35 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     plan
 }
 
+/// What a table waits for, or lacks, that is made from an export.
+fn imported(desired: &Desired<TableSpec>, live: &LiveTable) -> (Option<Waiting>, Option<Blocked>) {
+    let id = &desired.key.id;
+    let message = match live.import.as_ref() {
+        Some(Import::Running) => {
+            return (
+                Plan::<()>::waiting("Importing", "DynamoDB reads the table's items").waiting,
+                None,
+            );
+        }
+        Some(Import::Failed(why)) => format!(
+            "the import of the table's items failed ({why}). Delete the table {} in AWS, and it is made from the \
+             export again; to keep it as it is: `trueup apply --confirm {id}`",
+            desired.aws_name
+        ),
+        Some(Import::Completed { errors, of }) if *errors > 0 => format!(
+            "DynamoDB could not import {errors} of {of} items; its log group /aws-dynamodb/imports names them. To keep \
+             the table as it is: `trueup apply --confirm {id}`; to make it from the export again, delete the table {} \
+             in AWS",
+            desired.aws_name
+        ),
+        Some(Import::Completed { .. }) | None => return (None, None),
+    };
+    match desired.confirmed {
+        true => (None, None),
+        false => (None, Plan::<()>::blocked("ImportIncomplete", message).blocked),
+    }
+}
+
 /// What was read, in the words of the spec. Warm throughput above what is asked for is as asked for.
 fn words(live: &LiveTable, desired: &Desired<TableSpec>) -> Value {
     let declared = &desired.spec;
@@ -181,6 +222,9 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let spec = &desired.spec;
     let mut plan = Plan::default();
     let create = match &desired.source {
+        Some(source @ DataSource::TableExport { .. }) => {
+            TableStep::Import(Box::new(spec.clone()), source.clone())
+        }
         Some(source) => {
             TableStep::Restore(source.clone(), spec.billing.clone(), spec.encryption.clone())
         }
@@ -195,6 +239,11 @@ fn plan_creation(desired: &Desired<TableSpec>) -> Plan<TableStep> {
     let nobody = Targets::new();
     let mut scaling_plan = ScalingPlan::new(desired, (spec, spec), &nobody, &mut given);
     plan.push_whole(Verb::Create, "table", given, create);
+    if let (Some(DataSource::TableExport { .. }), Some([_, ..])) =
+        (&desired.source, spec.local_secondary_indexes.as_deref())
+    {
+        plan.blocked = Some(Blocked { reason: "NotPlannable", message: NO_LOCAL_INDEX.to_owned() });
+    }
     let metered = spec.global_secondary_indexes.iter().flatten().find(|i| i.throughput.is_some());
     if let (None, Some(index)) = (&spec.billing, metered) {
         let message = format!(

@@ -1,0 +1,163 @@
+//! Exports of tables to S3, and what came of an import: begun by a token, so that one that was begun is found again; read.
+//! Decides nothing.
+
+use aws_sdk_dynamodb::types as aws;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::aws::{AwsError, Service, Session};
+use crate::kinds::word;
+
+/// Where a table is exported to.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// The bucket's name.
+    pub bucket: &'a str,
+    /// The bucket's account.
+    pub owner: &'a str,
+    /// Without a slash at its end.
+    pub prefix: &'a str,
+}
+
+/// How far an export is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// DynamoDB writes.
+    Running,
+    /// Everything is there.
+    Completed(Exported),
+    /// DynamoDB's code and message.
+    Failed(String),
+}
+
+/// An export that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The key of its summary: its files lie beside it.
+    pub manifest: String,
+    /// The point in time that it has.
+    pub at: Timestamp,
+    /// How many items it has.
+    pub items: u64,
+}
+
+/// Begins an export of a table with point-in-time recovery, at its newest point, and returns its ARN. The same token
+/// within eight hours of its end names the same export:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>.
+pub async fn begin(
+    session: &Session,
+    table_arn: &str,
+    to: Destination<'_>,
+    token: &str,
+) -> Result<String, AwsError> {
+    let operation = "ExportTableToPointInTime";
+    let call = session
+        .dynamodb()
+        .export_table_to_point_in_time()
+        .table_arn(table_arn)
+        .client_token(token)
+        .s3_bucket(to.bucket)
+        .s3_bucket_owner(to.owner)
+        .s3_prefix(to.prefix)
+        .export_format(aws::ExportFormat::DynamodbJson);
+    let begun = session.write(Service::DynamoDb, operation, call.send()).await?;
+    let arn = begun.export_description.and_then(|description| description.export_arn);
+    AwsError::required(Service::DynamoDb, operation, arn)
+}
+
+/// How far an export is.
+pub async fn export(session: &Session, arn: &str) -> Result<Export, AwsError> {
+    let operation = "DescribeExport";
+    let described = session.read(Service::DynamoDb, operation, || {
+        session.dynamodb().describe_export().export_arn(arn).send()
+    });
+    let described = described.await?.export_description;
+    let described = AwsError::required(Service::DynamoDb, operation, described)?;
+    match status("ExportStatus", described.export_status().map(|s| s.as_str()), operation)? {
+        JobStatus::InProgress | JobStatus::Cancelling => Ok(Export::Running),
+        JobStatus::Failed | JobStatus::Cancelled => {
+            Ok(Export::Failed(reason(described.failure_code(), described.failure_message())))
+        }
+        JobStatus::Completed => {
+            let manifest = described.export_manifest().map(str::to_owned);
+            let manifest = AwsError::required(Service::DynamoDb, operation, manifest)?;
+            let at = described.export_time().map_or(0, |at| at.secs());
+            let at = Timestamp::from_second(at).unwrap_or_default();
+            let items = count(described.item_count().unwrap_or(0));
+            Ok(Export::Completed(Exported { manifest, at, items }))
+        }
+    }
+}
+
+/// What became of the items that a table was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Import {
+    /// DynamoDB reads them.
+    Running,
+    /// They are in the table, but for so many that DynamoDB could not read, of so many.
+    Completed { errors: u64, of: u64 },
+    /// DynamoDB's code and message. The table may be ACTIVE all the same, with a part of its items or none:
+    /// <https://github.com/hashicorp/terraform-provider-aws/issues/34847>.
+    Failed(String),
+}
+
+/// The newest import into a table; `None` where DynamoDB names none.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListImports.html> speaks of completed imports,
+/// and has a status for those that are not: one that is not listed yet is known by the table's own state.
+pub(super) async fn import_into(
+    session: &Session,
+    table_arn: &str,
+) -> Result<Option<Import>, AwsError> {
+    let listed = session.read(Service::DynamoDb, "ListImports", || {
+        session.dynamodb().list_imports().table_arn(table_arn).send()
+    });
+    let listed = listed.await?.import_summary_list.unwrap_or_default();
+    let newest = listed.into_iter().max_by_key(|import| import.start_time().map(|at| at.secs()));
+    let Some(arn) = newest.and_then(|import| import.import_arn) else { return Ok(None) };
+    let operation = "DescribeImport";
+    let described = session.read(Service::DynamoDb, operation, || {
+        session.dynamodb().describe_import().import_arn(&arn).send()
+    });
+    let described = described.await?.import_table_description;
+    let described = AwsError::required(Service::DynamoDb, operation, described)?;
+    let status = status("ImportStatus", described.import_status().map(|s| s.as_str()), operation);
+    Ok(Some(match status? {
+        JobStatus::InProgress | JobStatus::Cancelling => Import::Running,
+        JobStatus::Completed => Import::Completed {
+            errors: count(described.error_count()),
+            of: count(described.processed_item_count()),
+        },
+        JobStatus::Cancelled | JobStatus::Failed => {
+            Import::Failed(reason(described.failure_code(), described.failure_message()))
+        }
+    }))
+}
+
+/// The words of both kinds of jobs; an export is not cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum JobStatus {
+    InProgress,
+    Completed,
+    Cancelling,
+    Cancelled,
+    Failed,
+}
+
+fn status(
+    field: &'static str,
+    status: Option<&str>,
+    operation: &'static str,
+) -> Result<JobStatus, AwsError> {
+    let status = word(field, status.unwrap_or_default());
+    status.map_err(|unknown| unknown.in_reply(Service::DynamoDb, operation))
+}
+
+fn reason(code: Option<&str>, message: Option<&str>) -> String {
+    let code = code.unwrap_or("Unknown");
+    format!("{code}: {}", message.unwrap_or("DynamoDB gives no reason"))
+}
+
+fn count(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
