@@ -25,6 +25,7 @@ const COMMIT: &str = "{commit}";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpCheck {
+    /// The page's address, which gets a GET.
     #[schemars(regex(pattern = r"^https?://\S+$"), length(max = 2000))]
     pub url: String,
     /// The status; any of 200 to 299 where it is not given. Redirects are not followed.
@@ -92,15 +93,18 @@ impl HttpCheck {
 }
 
 impl HealthPolicy {
+    /// The pause between two probes of a page; 30 seconds where it is not declared or cannot be read.
     pub fn interval(&self) -> Duration {
         let text = self.interval.as_deref();
         text.and_then(|text| parse_duration(text).ok()).unwrap_or(INTERVAL_DEFAULT)
     }
 
+    /// Wrong answers in a row after which a page is not healthy; 3 where it is not declared.
     pub fn failure_threshold(&self) -> u32 {
         self.failure_threshold.unwrap_or(FAILURES_DEFAULT)
     }
 
+    /// Right answers in a row after which a page is healthy again; 1 where it is not declared.
     pub fn success_threshold(&self) -> u32 {
         self.success_threshold.unwrap_or(SUCCESSES_DEFAULT)
     }

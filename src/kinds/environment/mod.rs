@@ -28,6 +28,7 @@ use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
 use crate::signals::Call;
 
+/// The kind's name in manifests. The registry does not list it, since it stands for no AWS resource.
 pub const NAME: &str = "Environment";
 
 /// The pause between two observations of an object that is as it should be.
@@ -50,24 +51,36 @@ const PROGRESS_DEADLINE_MIN: Duration = Duration::from_secs(10);
 #[kube(doc = "An environment such as development, staging or production.")]
 #[serde(rename_all = "camelCase")]
 pub struct EnvironmentSpec {
+    /// What the environment is for, in words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// The account and region, and how to get there from the daemon's own credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsTarget>,
+    /// The addresses of what runs in the environment. They are probed where `health` names no pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Urls>,
+    /// How often objects are observed, what happens to drift, and how much a release may delete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<Reconcile>,
+    /// How releases move into the environment, and what makes one fail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutPolicy>,
+    /// When releases may come in. A rollback may at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub windows: Option<Windows>,
+    /// The environment whose releases are promoted to this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion: Option<Promotion>,
+    /// Whether a release waits for approval before it becomes current; NotRequired where it is not given. With Required
+    /// it waits until somebody else than its author approves it, with `trueup approve`. A rollback does not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Pages that are probed all the time: the condition `Healthy` says whether they answer. They are checks of each
+    /// release, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthPolicy>,
+    /// What must come back after a disaster, and how fast.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
     /// Who is told of releases, drift and trouble. At most 10.
@@ -80,6 +93,7 @@ pub struct EnvironmentSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 1000))]
     pub revision_history_limit: Option<u32>,
+    /// Where `apply` uploads the code that it packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
     /// Refuses every release that would remove an object, unless the object is confirmed by name.
@@ -111,28 +125,35 @@ pub struct AwsTarget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$"))]
     pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for; with `roleArn`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
+    /// The address of every AWS API, instead of AWS's own: an emulator's, as `http://localhost:4566`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint_url: Option<String>,
 }
 
+/// The addresses of what runs in the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Urls {
+    /// The address of the user interface, as `https://shop.example.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://\S+$"))]
     pub frontend: Option<String>,
+    /// The address of the API, as `https://api.shop.example.com`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^https?://\S+$"))]
     pub backend: Option<String>,
 }
 
+/// How often objects are observed, what happens to drift, and how much a release may delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reconcile {
     /// The pause between two observations of an object, as `60s`; 1s to 24h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
+    /// What happens to drift: Correct repairs it, Report only shows it. Correct where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftPolicy>,
     /// How many resources a release may delete at once; more are refused unless the apply confirms their number.
@@ -142,6 +163,7 @@ pub struct Reconcile {
     pub max_deletions: Option<u32>,
 }
 
+/// What happens to drift: Correct repairs it, Report only shows it. Correct where it is not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftPolicy {
     /// Repair it.
@@ -162,6 +184,8 @@ pub struct RolloutPolicy {
     /// rolls it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bake_time: Option<String>,
+    /// What happens to a release that fails: Automatic makes the one that succeeded last current again, Manual waits
+    /// for a person. Automatic where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackPolicy>,
     /// CloudWatch alarms, by their names, of the environment's account and region. One that goes off from the
@@ -170,6 +194,8 @@ pub struct RolloutPolicy {
     #[schemars(length(max = 10), inner(length(min = 1, max = 255)))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub alarms: Option<Vec<String>>,
+    /// What an alarm that cannot be read means, or one that does not exist: with Wait the release waits, and in the end
+    /// for a person, with Ignore it goes on. Wait where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable_alarms: Option<UnreadableAlarms>,
     /// Pages that have to answer before a release has succeeded, and during its bake time. At most 10.
@@ -177,6 +203,8 @@ pub struct RolloutPolicy {
     #[schemars(length(max = 10))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub checks: Option<Vec<HttpCheck>>,
+    /// What a release does with objects that carry the annotation `trueup.dev/criticality: optional` and fail, or are
+    /// not ready at its deadline: Tolerate succeeds without them, Require fails. Tolerate where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub optional_objects: Option<OptionalObjects>,
 }
@@ -202,6 +230,8 @@ pub enum UnreadableAlarms {
     Ignore,
 }
 
+/// What happens to a release that fails: Automatic undoes it, Manual leaves it to a person. Automatic where it is not
+/// given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RollbackPolicy {
     /// A release that fails is undone: the one that succeeded last is made current again.
@@ -211,6 +241,7 @@ pub enum RollbackPolicy {
     Manual,
 }
 
+/// Where packaged code is uploaded to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifacts {
     /// The bucket that packaged code is uploaded to.
@@ -223,6 +254,7 @@ pub struct Artifacts {
 }
 
 impl EnvironmentSpec {
+    /// Where the environment's resources are, and how to get there. What is not declared is `None`.
     pub fn target(&self) -> Target {
         let aws = self.aws.clone().unwrap_or_default();
         Target {
@@ -313,6 +345,7 @@ impl EnvironmentSpec {
         self.windows.as_ref().is_some_and(|windows| windows.reports_drift(now))
     }
 
+    /// What happens to drift, whatever the windows say; `Correct` where it is not declared.
     pub fn drift_policy(&self) -> DriftPolicy {
         self.reconcile.as_ref().and_then(|r| r.drift).unwrap_or_default()
     }
@@ -405,10 +438,12 @@ fn is_tag_char(c: char) -> bool {
     c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)
 }
 
+/// JSON Schema of the spec, for editors and for validation.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(EnvironmentSpec)
 }
 
+/// The custom resource definition, for Kubernetes tools. It has no namespace.
 pub fn crd() -> Value {
     super::crd::<Environment>()
 }

@@ -25,6 +25,7 @@ pub struct Notification {
     pub on: Option<Vec<Topic>>,
 }
 
+/// An incoming webhook of Slack, or of who takes the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SlackChannel {
@@ -32,9 +33,11 @@ pub struct SlackChannel {
     pub url_from: ValueFrom,
 }
 
+/// A POST of JSON, signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Webhook {
+    /// The address that gets the POST.
     #[schemars(regex(pattern = r"^https?://\S+$"), length(max = 2000))]
     pub url: String,
     /// The key of its signature: the header `X-Trueup-Signature` has `sha256=` and the hexadecimal HMAC-SHA256 of
@@ -42,6 +45,7 @@ pub struct Webhook {
     pub secret_from: ValueFrom,
 }
 
+/// Statuses of the commit that a release was applied from, and of a deployment of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitHub {
@@ -58,6 +62,7 @@ pub struct GitHub {
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the words of the manifest")]
 pub enum Topic {
     /// A release begins.
     Started,

@@ -25,6 +25,7 @@ pub struct Recovery {
     /// How long it may take to build the environment again, as `4h`; 20m to 35d.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rto: Option<String>,
+    /// When backups of the environment are made, where they are kept and for how long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backups: Option<BackupPolicy>,
 }
@@ -78,6 +79,7 @@ impl Recovery {
         self.rpo.as_deref().and_then(|text| parse_duration(text).ok())
     }
 
+    /// How long it may take to build the environment again; `None` where it is not declared or cannot be read.
     pub fn rto(&self) -> Option<Duration> {
         self.rto.as_deref().and_then(|text| parse_duration(text).ok())
     }
@@ -134,6 +136,7 @@ impl BackupPolicy {
         Ok(Some((schedule, zone)))
     }
 
+    /// How long a backup is kept; 35 days where it is not declared or cannot be read.
     pub fn retention(&self) -> Duration {
         let text = self.retention.as_deref();
         text.and_then(|text| parse_duration(text).ok()).unwrap_or(RETENTION_DEFAULT)

@@ -54,6 +54,7 @@ pub struct Window {
 /// Why no release may come in, and when one may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
+    /// As a clause in words for people: which window denies releases, or that none allows them.
     pub why: String,
     /// `None` where none opens within the times that were looked at.
     pub opens_at: Option<Timestamp>,

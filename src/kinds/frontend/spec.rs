@@ -15,11 +15,14 @@ use crate::model::{Common, ValueFrom};
 #[kube(doc = "A web frontend on Amplify Hosting.")]
 #[serde(rename_all = "camelCase")]
 pub struct FrontendSpec {
+    /// What the manifests of all kinds have: `name`, `deletionPolicy`, `ignore` and `tags`.
     #[serde(flatten)]
     pub common: Common,
+    /// What the app is for, in words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
+    /// WEB, which a new app has, for static files; WEB_COMPUTE for server-side rendering.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// How the app is built, by Amplify where there is a repository, by your CI where there is an
@@ -32,6 +35,7 @@ pub struct FrontendSpec {
     /// Already built; not with `repository`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
+    /// The branch that the app is served from, and its settings.
     pub branch: BranchSpec,
     /// Environment variables of the build: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,8 +63,10 @@ pub struct FrontendSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub compute_role: Option<String>,
+    /// Whether Amplify's cache takes cookies into account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_config: Option<CacheConfig>,
+    /// The machine that Amplify builds on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_config: Option<JobConfig>,
 }
@@ -68,12 +74,15 @@ pub struct FrontendSpec {
 /// What the responses are cached by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CacheConfig {
+    /// AMPLIFY_MANAGED, which a new app has; AMPLIFY_MANAGED_NO_COOKIES leaves the cookies out of the cache's keys.
     #[serde(rename = "type")]
     pub kind: CacheConfigType,
 }
 
+/// What the responses are cached by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum CacheConfigType {
     AmplifyManaged,
     AmplifyManagedNoCookies,
@@ -83,10 +92,13 @@ pub enum CacheConfigType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobConfig {
+    /// The size of the machine, by its memory; a new app has STANDARD_8GB.
     pub build_compute_type: BuildComputeType,
 }
 
+/// The size of the machine that Amplify builds on, by its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum BuildComputeType {
     #[serde(rename = "STANDARD_8GB")]
     Standard8Gb,
@@ -96,14 +108,18 @@ pub enum BuildComputeType {
     Xlarge72Gb,
 }
 
+/// What Amplify serves: static files, or an app that renders on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum Platform {
     Web,
     WebCompute,
     WebDynamic,
 }
 
+/// How the app is built, by Amplify where there is a repository, by your CI where there is an artifact: by `spec`, or
+/// by `command` and `outputDirectory`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Build {
@@ -135,6 +151,7 @@ impl Build {
     }
 }
 
+/// The git repository that Amplify builds the app from; not with `artifact`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Repository {
@@ -159,14 +176,17 @@ pub struct Artifact {
     pub s3: Option<S3Location>,
 }
 
+/// The branch that the app is served from, and its settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BranchSpec {
     /// The branch of the repository, or any name for deployments of artifacts.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
+    /// What the branch is for, in Amplify's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// The framework of the app, as `Next.js - SSR`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]
     pub framework: Option<String>,
@@ -182,8 +202,10 @@ pub struct BranchSpec {
     pub basic_auth: Option<BasicAuth>,
 }
 
+/// What a branch is for, in Amplify's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum Stage {
     Production,
     Beta,
@@ -192,21 +214,27 @@ pub enum Stage {
     PullRequest,
 }
 
+/// Which requests are redirected or rewritten, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct CustomRule {
+    /// The path or address that is asked for, as `/docs/<*>`.
     #[schemars(length(min = 1, max = 2048))]
     pub source: String,
+    /// The path or address that it becomes, as `/help/<*>`.
     #[schemars(length(min = 1, max = 2048))]
     pub target: String,
+    /// 200 and 404-200 rewrite, 301 and 302 redirect, 404 is for what is not found.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(200|301|302|404|404-200)$"))]
     pub status: Option<String>,
+    /// Which requests are meant, as those from a country by its code `<US>`; all where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub condition: Option<String>,
 }
 
+/// The app's own domain and its subdomains: `name` and `subdomains` together. `{}` removes the domain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Domain {
@@ -219,6 +247,7 @@ pub struct Domain {
         )
     )]
     pub name: Option<String>,
+    /// Which subdomain shows which branch: the whole list. Needed with `name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["prefix"]))]
@@ -235,6 +264,7 @@ pub struct Domain {
     pub certificate_arn: Option<String>,
 }
 
+/// A subdomain, and the branch that it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Subdomain {
@@ -247,9 +277,11 @@ pub struct Subdomain {
     pub branch: Option<String>,
 }
 
+/// A login that visitors have to give, from a secret of the form `user:password`; `{}` asks for none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
+    /// Where the secret is kept: secretsManager or ssm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_from: Option<ValueFrom>,
 }

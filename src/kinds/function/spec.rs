@@ -17,8 +17,10 @@ use crate::model::Common;
 #[kube(doc = "A Lambda function.")]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionSpec {
+    /// What the manifests of all kinds have: `name`, `deletionPolicy`, `ignore` and `tags`.
     #[serde(flatten)]
     pub common: Common,
+    /// What the function is for, in words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub description: Option<String>,
@@ -33,6 +35,8 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^\S+$"))]
     pub handler: Option<String>,
+    /// The instruction set that the code runs on, one of the two; a new function has x86_64. It changes only together
+    /// with code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -50,6 +54,7 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 900))]
     pub timeout: Option<i32>,
+    /// The size of /tmp; a new function has 512 MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
     /// Environment variables: the whole list. Variables that are not named here are removed.
@@ -72,13 +77,16 @@ pub struct FunctionSpec {
     /// `{}` takes the function out of its VPC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc: Option<Vpc>,
+    /// Whether requests are traced by AWS X-Ray.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Tracing>,
+    /// In which format the function's logs are written, how much of them, and where.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<FunctionLogging>,
     /// `{}` removes the dead-letter target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
+    /// Whether a published version starts from a snapshot that Lambda took beforehand, and so faster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snap_start: Option<SnapStart>,
     /// The ARN of the key that encrypts the environment variables; `""` goes back to Lambda's own.
@@ -118,10 +126,13 @@ pub struct FunctionSpec {
     /// How a new version gets the traffic of the alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<FunctionRollout>,
+    /// Where the code comes from: one of `path`, `s3` and `image`.
     pub code: Code,
 }
 
+/// An instruction set that Lambda runs code on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum Architecture {
     #[serde(rename = "x86_64")]
     X86_64,
@@ -129,6 +140,7 @@ pub enum Architecture {
     Arm64,
 }
 
+/// The space that a running function has in /tmp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EphemeralStorage {
     /// MB in /tmp.
@@ -136,35 +148,45 @@ pub struct EphemeralStorage {
     pub size: i32,
 }
 
+/// The function's way into a VPC: subnets and security groups together. `{}` takes the function out of its VPC.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Vpc {
+    /// The subnets that the function is connected to; with `securityGroupIds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub subnet_ids: Option<Vec<String>>,
+    /// The security groups of the connection; with `subnetIds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 5))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub security_group_ids: Option<Vec<String>>,
+    /// Whether the function may send over IPv6, from subnets that have both IPv4 and IPv6.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv6_allowed_for_dual_stack: Option<bool>,
 }
 
+/// Whether requests are traced by AWS X-Ray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tracing {
+    /// Active has Lambda sample and trace a part of the requests; a new function has PassThrough.
     pub mode: TracingMode,
 }
 
+/// Whether Lambda samples requests for AWS X-Ray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum TracingMode {
     Active,
     PassThrough,
 }
 
+/// In which format the function's logs are written, how much of them, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionLogging {
+    /// Text, which a new function has, or JSON, which the log levels need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
     /// Only with logFormat JSON.
@@ -173,20 +195,25 @@ pub struct FunctionLogging {
     /// Only with logFormat JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_log_level: Option<SystemLogLevel>,
+    /// The log group in CloudWatch Logs; a new function has `/aws/lambda/` and its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512), regex(pattern = r"^[.\-_/#A-Za-z0-9]+$"))]
     pub log_group: Option<String>,
 }
 
+/// The format that Lambda writes logs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum LogFormat {
     Text,
     #[serde(rename = "JSON")]
     Json,
 }
 
+/// The least severe of the function's own messages that are logged. Only with logFormat JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum ApplicationLogLevel {
     Trace,
     Debug,
@@ -196,8 +223,10 @@ pub enum ApplicationLogLevel {
     Fatal,
 }
 
+/// The least severe of Lambda's messages that are logged. Only with logFormat JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum SystemLogLevel {
     Debug,
     Info,
@@ -206,11 +235,13 @@ pub enum SystemLogLevel {
 
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionRecursionConfig.html>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum RecursiveLoop {
     Allow,
     Terminate,
 }
 
+/// Where Lambda sends the events of asynchronous invocations that it gave up. `{}` removes the dead-letter target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -220,24 +251,31 @@ pub struct DeadLetter {
     pub target_arn: Option<String>,
 }
 
+/// Whether a published version starts from a snapshot that Lambda took beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapStart {
+    /// PublishedVersions takes the snapshots; a new function has None.
     pub apply_on: SnapStartOn,
 }
 
+/// What of the function starts from a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum SnapStartOn {
     PublishedVersions,
     None,
 }
 
+/// How asynchronous invocations are retried, and where their outcome is recorded; `{}` goes back to Lambda's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AsyncInvocation {
+    /// How often an invocation that failed is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2))]
     pub maximum_retry_attempts: Option<i32>,
+    /// Seconds after which an event that still waits is given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 21600))]
     pub maximum_event_age_in_seconds: Option<i32>,
@@ -261,49 +299,63 @@ pub struct AsyncInvocation {
     pub on_failure: Option<String>,
 }
 
+/// The function's own HTTPS endpoint; `{}` removes it. With authType NONE trueup also lets everybody call it, which AWS
+/// asks for apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionUrl {
     /// Needed unless the URL is to be removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_type: Option<UrlAuthType>,
+    /// What browsers may do with the URL from pages of other origins; `{}` forbids it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<UrlCors>,
+    /// BUFFERED, which a new URL has, answers once the function is done; RESPONSE_STREAM answers while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invoke_mode: Option<InvokeMode>,
 }
 
+/// Who may call a function URL: with NONE everybody, with AWS_IAM those who sign the request and are allowed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum UrlAuthType {
     NONE,
     #[serde(rename = "AWS_IAM")]
     AwsIam,
 }
 
+/// How a function URL answers: as a whole, or as a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum InvokeMode {
     Buffered,
     ResponseStream,
 }
 
+/// What browsers may do with the URL from pages of other origins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UrlCors {
+    /// Whether these pages may send cookies and other credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_credentials: Option<bool>,
+    /// The headers that these pages may send.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_headers: Option<Vec<String>>,
+    /// The HTTP methods that these pages may use, as `GET`; `*` is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 6), inner(length(max = 6), regex(pattern = r"^[^\n]*$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_methods: Option<Vec<String>>,
+    /// The origins of the pages, as `https://shop.example.com`; `*` is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 253), regex(pattern = r"^[^\n]*$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub allow_origins: Option<Vec<String>>,
+    /// The headers of the answer that these pages may read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(max = 1024), regex(pattern = r"^[^\n]*$")))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -329,19 +381,24 @@ pub struct Permission {
     /// A service as `s3.amazonaws.com`, an account's number, the ARN of a principal, or `*`.
     #[schemars(regex(pattern = r"^\S+$"))]
     pub principal: String,
+    /// Only calls on behalf of the resource of this ARN, as a bucket's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(
         pattern = r"^arn:aws[a-zA-Z0-9-]*:[a-zA-Z0-9-]+:([a-z]{2,}(-[a-z]+)+-\d+)?:(\d{12})?:.*$"
     ))]
     pub source_arn: Option<String>,
+    /// Only calls on behalf of resources of this account, by its number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^\d{12}$"))]
     pub source_account: Option<String>,
+    /// Only callers of this organization in AWS Organizations, as `o-a1b2c3d4e5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^o-[a-z0-9]{10,32}$"))]
     pub principal_org_id: Option<String>,
+    /// Only calls of a function URL with this authType.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_url_auth_type: Option<UrlAuthType>,
+    /// Whether only calls that come by the function's URL are let in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invoked_via_function_url: Option<bool>,
     /// A token that an Alexa Smart Home skill has to give.
@@ -358,6 +415,7 @@ pub struct Code {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub path: Option<String>,
+    /// A zip file that lies in S3 already.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Location>,
     /// The URI of a container image in Amazon ECR.

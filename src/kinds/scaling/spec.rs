@@ -40,9 +40,11 @@ pub struct AutoScaling {
     pub scheduled_actions: Option<Vec<ScheduledAction>>,
 }
 
+/// A time that comes again and again, and the bounds that the capacity has from then on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledAction {
+    /// The action's own name; no two actions of a capacity have the same.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^[^\s:/|]([^:/|]*[^\s:/|])?$"))]
     pub name: String,
     /// `cron(0 8 ? * MON-FRI *)` or `rate(1 day)`. What happens once is no state that lasts.
@@ -51,15 +53,18 @@ pub struct ScheduledAction {
     /// Of cron, as Europe/Berlin; UTC where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// The least that is provisioned from then on. At least one of the two bounds is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub min_capacity: Option<i32>,
+    /// The most that is provisioned from then on. At least one of the two bounds is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub max_capacity: Option<i32>,
 }
 
 impl AutoScaling {
+    /// Whether nothing is declared: `{}`, which ends the scaling.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -75,6 +80,7 @@ impl AutoScaling {
 
 /// What AWS takes of one kind of capacity.
 pub struct Units {
+    /// The least bound that a manifest may give, in the units of the capacity.
     pub min: i32,
     /// Percent.
     pub utilization: (u32, u32),
@@ -88,6 +94,7 @@ impl Units {
     pub const LAMBDA: Self = Self { min: 0, utilization: (10, 90) };
 }
 
+/// What the schema cannot check. `at` is the path of the scaling below `spec`, and begins each problem's path.
 pub fn check(at: &str, scaling: &AutoScaling, units: &Units) -> Vec<SpecProblem> {
     if scaling.is_none() {
         return Vec::new();

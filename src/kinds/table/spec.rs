@@ -17,6 +17,7 @@ use crate::model::Common;
 #[kube(doc = "A DynamoDB table.")]
 #[serde(rename_all = "camelCase")]
 pub struct TableSpec {
+    /// What the manifests of all kinds have: `name`, `deletionPolicy`, `ignore` and `tags`.
     #[serde(flatten)]
     pub common: Common,
     /// The partition key. It can never change: a table is not replaced.
@@ -24,6 +25,7 @@ pub struct TableSpec {
     /// The sort key. It can never change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_key: Option<KeyAttribute>,
+    /// Indexes with a partition key of their own: the whole list. They can be made and removed at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -33,21 +35,29 @@ pub struct TableSpec {
     #[schemars(length(max = 5))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub local_secondary_indexes: Option<Vec<LocalIndex>>,
+    /// Whether capacity is provisioned or paid by request; a new table is on demand where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub billing: Option<Billing>,
+    /// A stream of the changes of items, in DynamoDB Streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
+    /// By which attribute items expire, so that DynamoDB deletes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
+    /// Backups by which the table can be restored as it was at any second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub point_in_time_recovery: Option<PointInTimeRecovery>,
+    /// Whose key encrypts the table; a new table has one that AWS owns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<TableEncryption>,
+    /// STANDARD, which a new table has, or STANDARD_INFREQUENT_ACCESS, whose storage costs less and whose requests cost
+    /// more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_class: Option<TableClass>,
     /// Refuses DeleteTable while it is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_protection: Option<bool>,
+    /// The most that the table serves on demand. Only with `billing.mode: PAY_PER_REQUEST`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_demand_throughput: Option<OnDemandThroughput>,
     /// What the table can serve at once. A floor: DynamoDB raises it as the use grows, and it can never
@@ -58,6 +68,7 @@ pub struct TableSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub resource_policy: Option<Map<String, Value>>,
+    /// Which keys are asked for most and which are throttled, measured in CloudWatch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contributor_insights: Option<ContributorInsights>,
     /// How provisioned capacity follows its use. What is scaled is not compared with the declared throughput, which
@@ -70,29 +81,36 @@ pub struct TableSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContributorInsights {
+    /// Whether CloudWatch measures the keys.
     pub enabled: bool,
     /// Only where it is enabled; ACCESSED_AND_THROTTLED_KEYS where it was never given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<InsightsMode>,
 }
 
+/// Which keys are measured: ACCESSED_AND_THROTTLED_KEYS where it was never given. Only where it is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum InsightsMode {
     AccessedAndThrottledKeys,
     ThrottledKeys,
 }
 
+/// An attribute of a key, and its type. An attribute has one type in the whole table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyAttribute {
+    /// The attribute's name, as items have it.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
+    /// S is a string, N a number and B binary data.
     #[serde(rename = "type")]
     pub kind: AttributeType,
 }
 
 /// String, number or binary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum AttributeType {
     #[default]
     S,
@@ -100,18 +118,22 @@ pub enum AttributeType {
     B,
 }
 
+/// A global secondary index. An index has what is given here, and nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct GlobalIndex {
+    /// The index's own name; no two indexes of the table have the same.
     #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub name: String,
+    /// The partition key, or the first attribute of one that has several.
     pub partition_key: KeyAttribute,
     /// Further attributes of the partition key, in their order: an index may have four in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub additional_partition_keys: Option<Vec<KeyAttribute>>,
+    /// The sort key, or the first attribute of one that has several; without it, the index has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort_key: Option<KeyAttribute>,
     /// Further attributes of the sort key, in their order: an index may have four in all.
@@ -119,6 +141,7 @@ pub struct GlobalIndex {
     #[schemars(length(max = 3))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub additional_sort_keys: Option<Vec<KeyAttribute>>,
+    /// Which attributes of an item the index has.
     pub projection: Projection,
     /// Only with `billing.mode: PROVISIONED`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,23 +167,31 @@ impl GlobalIndex {
 /// What an attribute of a key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPart {
+    /// A part of the partition key: HASH in AWS's words.
     Partition,
+    /// A part of the sort key: RANGE in AWS's words.
     Sort,
 }
 
+/// A local secondary index: the table's partition key with another sort key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LocalIndex {
+    /// The index's own name; no two indexes of the table have the same.
     #[schemars(length(min = 3, max = 255), regex(pattern = r"^[a-zA-Z0-9_.-]+$"))]
     pub name: String,
+    /// The sort key: another attribute than the table's partition key.
     pub sort_key: KeyAttribute,
+    /// Which attributes of an item the index has.
     pub projection: Projection,
 }
 
+/// Which attributes of an item an index has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Projection {
+    /// ALL is every attribute, KEYS_ONLY the keys, and INCLUDE the keys and `nonKeyAttributes`.
     #[serde(rename = "type")]
     pub kind: ProjectionType,
     /// Only with type INCLUDE.
@@ -170,50 +201,63 @@ pub struct Projection {
     pub non_key_attributes: Option<Vec<String>>,
 }
 
+/// Which attributes of an item an index has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum ProjectionType {
     All,
     KeysOnly,
     Include,
 }
 
+/// How the table's capacity is provided and paid for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Billing {
+    /// PROVISIONED for a capacity that is set in advance, PAY_PER_REQUEST for one on demand.
     pub mode: BillingMode,
     /// Only with mode PROVISIONED.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput: Option<Throughput>,
 }
 
+/// How the table's capacity is provided and paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum BillingMode {
     Provisioned,
     PayPerRequest,
 }
 
+/// Capacity that is set in advance. Only with mode PROVISIONED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Throughput {
+    /// Strongly consistent reads a second, of up to 4 KB each.
     #[schemars(range(min = 1))]
     pub read_capacity_units: i64,
+    /// Writes a second, of up to 1 KB each.
     #[schemars(range(min = 1))]
     pub write_capacity_units: i64,
 }
 
+/// A stream of the changes of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stream {
+    /// Whether the stream is on. A new viewType turns it off and on again.
     pub enabled: bool,
     /// What a stream record holds; needed where the stream is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub view_type: Option<StreamView>,
 }
 
+/// What a stream record holds of a changed item; needed where the stream is enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum StreamView {
     NewImage,
     OldImage,
@@ -221,12 +265,14 @@ pub enum StreamView {
     KeysOnly,
 }
 
+/// By which attribute items expire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TimeToLive {
     /// On, where it is not given.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// The attribute that says when an item expires, as a number: seconds since 1970, UTC.
     #[schemars(length(min = 1, max = 255))]
     #[serde(skip_serializing_if = "String::is_empty")]
     pub attribute: String,
@@ -236,18 +282,23 @@ fn yes() -> bool {
     true
 }
 
+/// Backups by which the table can be restored as it was at any second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PointInTimeRecovery {
+    /// Whether DynamoDB keeps them.
     pub enabled: bool,
+    /// How many days back the table can be restored to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 35))]
     pub recovery_period_in_days: Option<i32>,
 }
 
+/// Whose key encrypts the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TableEncryption {
+    /// AWS_OWNED is a key that AWS owns, KMS one of AWS KMS in your account.
     #[serde(rename = "type")]
     pub kind: EncryptionType,
     /// Only with type KMS. A new table gets AWS's own key for DynamoDB where it is not given; an existing one keeps
@@ -257,7 +308,9 @@ pub struct TableEncryption {
     pub kms_key_arn: Option<String>,
 }
 
+/// Whose key encrypts the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum EncryptionType {
     /// A key that AWS owns: DynamoDB's default.
     #[serde(rename = "AWS_OWNED")]
@@ -266,13 +319,17 @@ pub enum EncryptionType {
     Kms,
 }
 
+/// Whether the table's storage or its requests cost less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum TableClass {
     Standard,
     StandardInfrequentAccess,
 }
 
+/// The most that a table or an index serves on demand: one of the two, or both. Only with
+/// `billing.mode: PAY_PER_REQUEST`. An index has no limits where it is not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OnDemandThroughput {
@@ -280,6 +337,7 @@ pub struct OnDemandThroughput {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub max_read_request_units: Option<i64>,
+    /// At least 1; -1 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub max_write_request_units: Option<i64>,
@@ -290,9 +348,11 @@ pub struct OnDemandThroughput {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WarmThroughput {
+    /// Read units a second that can be served at once. At least one of the two is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub read_units_per_second: Option<i64>,
+    /// Write units a second that can be served at once. At least one of the two is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub write_units_per_second: Option<i64>,
@@ -353,6 +413,7 @@ impl OnDemandThroughput {
 }
 
 impl TableSpec {
+    /// The billing mode that is declared; `None` where the manifest says nothing of it.
     pub fn billing_mode(&self) -> Option<BillingMode> {
         self.billing.as_ref().map(|b| b.mode)
     }

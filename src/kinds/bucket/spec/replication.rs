@@ -16,16 +16,19 @@ pub struct Replication {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+$"))]
     pub role: Option<String>,
+    /// Which objects are copied, and where to: the whole list.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1000))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub rules: Option<Vec<ReplicationRule>>,
 }
 
+/// Which objects are copied into which bucket. A rule has what is given here, and nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct ReplicationRule {
+    /// The rule's own name; no two rules of the list have the same.
     #[schemars(length(min = 1, max = 255))]
     pub id: String,
     /// Of two rules for one object and destination the higher wins. No two rules have the same.
@@ -42,6 +45,7 @@ pub struct ReplicationRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 10))]
     pub tags: Option<BTreeMap<String, String>>,
+    /// The bucket that gets the copies, and what they are like there.
     pub destination: ReplicationDestination,
     /// Delete markers are copied too; not with `tags`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +65,7 @@ pub struct ReplicationRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicationDestination {
+    /// The ARN of the bucket that gets the copies, as `arn:aws:s3:::copies`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^arn:aws[a-zA-Z0-9-]*:s3:::.+$"))]
     pub bucket_arn: Option<String>,
@@ -89,8 +94,10 @@ pub struct ReplicationDestination {
     pub metrics: Option<bool>,
 }
 
+/// The storage class of the copies: the source's own class, where it is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "AWS's own words")]
 pub enum ReplicaClass {
     Standard,
     ReducedRedundancy,
