@@ -29,9 +29,13 @@ pub enum Intent {
 
 /// What one observation of a resource came to.
 pub struct Observation {
+    /// The steps, checked already; none where the resource is as it shall be, or where the plan is blocked.
     pub plan: Plan<AnyStep>,
+    /// What the check knew of the resource.
     pub facts: Facts,
+    /// The fields that other objects can refer to, by their names; empty where the resource does not exist.
     pub outputs: BTreeMap<String, String>,
+    /// The id that AWS gave; `None` where the name identifies the resource, or where there is none.
     pub physical_id: Option<String>,
     /// The version that is ready to take over, where one is.
     pub next_version: Option<ReadyVersion>,
@@ -46,6 +50,7 @@ type Run = dyn for<'a> Fn(&'a Session) -> BoxFuture<'a, Result<Outcome, AwsError
 pub struct AnyStep(Arc<Run>);
 
 impl AnyStep {
+    /// Takes the step. Its error repeats no secret.
     pub async fn apply(&self, session: &Session) -> Result<Outcome, AwsError> {
         (self.0)(session).await
     }
@@ -53,22 +58,31 @@ impl AnyStep {
 
 /// A kind without its types.
 pub trait AnyKind: Send + Sync {
+    /// The kind's name in manifests, as `Bucket`.
     fn name(&self) -> &'static str;
+    /// The AWS service that has the kind's resources.
     fn service(&self) -> Service;
+    /// Whether its resources hold data: they are retained by default, and deleted only when confirmed by name.
     fn holds_data(&self) -> bool;
+    /// Within what AWS refuses a second resource of the same name.
     fn name_scope(&self) -> NameScope;
     /// What `null` in a manifest stands for.
     fn nulls(&self) -> Nulls;
     /// Fields that cannot be ignored in part.
     fn wholes(&self) -> &'static [&'static str];
+    /// The names of the fields that other objects can refer to.
     fn fields(&self) -> &'static [&'static str];
+    /// JSON Schema of the spec, for editors and for validation.
     fn schema(&self) -> schemars::Schema;
+    /// The custom resource definition, for Kubernetes tools.
     fn crd(&self) -> Value;
     /// What the schema cannot check. The spec must conform to the schema.
     fn validate(&self, spec: &Value) -> Vec<SpecProblem>;
     /// Whether a spec can be read as the kind's type.
     fn is_readable(&self, spec: &Value) -> bool;
+    /// AWS's rule for the resource's name; the error is the rule in words for people.
     fn check_name(&self, name: &str) -> Result<(), String>;
+    /// What the specs of all kinds have; empty of a spec that cannot be read.
     fn common(&self, spec: &Value) -> Common;
     /// How a new version gets its requests; at once of a spec that cannot be read, which stalls by itself.
     fn shifting(&self, spec: &Value) -> Shifting;

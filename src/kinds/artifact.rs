@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 /// A zip file in S3.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct S3Location {
+    /// The name of the bucket.
     #[schemars(length(min = 3, max = 63), regex(pattern = r"^[0-9A-Za-z.\-_]*[0-9A-Za-z\-_]$"))]
     pub bucket: String,
+    /// The key of the zip file in the bucket.
     #[schemars(length(min = 1, max = 1024))]
     pub key: String,
     /// The object's version.

@@ -11,8 +11,10 @@ use crate::model::Condition;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CrdStatus {
+    /// What is known of the object: Ready, Synced and others, each with its reason.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+    /// The generation of the manifest that this status is about.
     #[serde(default)]
     pub observed_generation: u64,
 }

@@ -19,11 +19,14 @@ use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ig
 /// The values behind a spec's references. The engine resolves all of them before it plans.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved {
+    /// What other objects published, by the references to it.
     pub fields: HashMap<ObjectFieldRef, String>,
+    /// The values of secrets, by where they are kept.
     pub secrets: HashMap<SecretRef, Secret>,
 }
 
 impl Resolved {
+    /// What another object published; `None` where that is not resolved.
     pub fn field(&self, reference: &ObjectFieldRef) -> Option<&str> {
         self.fields.get(reference).map(String::as_str)
     }
@@ -40,6 +43,7 @@ impl Resolved {
         }
     }
 
+    /// The secret that a value comes from; `None` where it comes from an object, or is not resolved.
     pub fn secret(&self, from: &ValueFrom) -> Option<&Secret> {
         self.secrets.get(&from.secret()?)
     }
@@ -48,11 +52,13 @@ impl Resolved {
 /// What one object asks for.
 #[derive(Clone, Debug)]
 pub struct Desired<S> {
+    /// The object's environment, kind and name.
     pub key: ObjectKey,
     /// Stable for this object of this store; see `store`.
     pub uid: String,
     /// The resource's name in AWS.
     pub aws_name: String,
+    /// What the manifest asks for.
     pub spec: S,
     /// Fields that the manifest sets to null: what they stand for is asked to be absent.
     pub cleared: Vec<Path>,
@@ -81,6 +87,7 @@ pub struct Desired<S> {
     pub weight: Option<Part>,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
+    /// The values behind the spec's references.
     pub resolved: Resolved,
     /// What a resource that has to be made is restored from.
     pub source: Option<DataSource>,
@@ -101,6 +108,7 @@ pub struct Desired<S> {
 }
 
 impl<S> Desired<S> {
+    /// The same object with another form of its spec, as the typed one.
     pub fn with_spec<T>(self, spec: T) -> Desired<T> {
         Desired {
             key: self.key,
@@ -283,6 +291,7 @@ pub(super) fn nulls(spec: &Value) -> Vec<Path> {
 pub enum LiveSide<'a> {
     /// There is no resource; what stands for it.
     Nothing(&'a Value),
+    /// The resource as it was observed.
     Resource(&'a Value),
 }
 
@@ -292,6 +301,7 @@ pub struct Comparison {
     /// What a write uses: the declared spec with ignored paths, and the undeclared rest of declared
     /// facets, taken from the live one.
     pub effective: Value,
+    /// What is declared and differs from the live side.
     pub changes: Vec<Change>,
 }
 

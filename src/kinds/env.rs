@@ -14,10 +14,13 @@ use crate::plan::sensitive;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {
+    /// The variable's own name; no two variables of the list have the same.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
+    /// The value as plain text; not with `valueFrom`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Where the value comes from: another object or a secret; not with `value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueFrom>,
 }
@@ -33,6 +36,7 @@ pub struct DeclaredEnv {
 }
 
 impl DeclaredEnv {
+    /// Declared variables with the values behind their references. One that is not resolved is empty.
     pub fn new(env: &[EnvVar], resolved: &Resolved) -> Self {
         let mut declared = Self::default();
         for variable in env {
@@ -46,6 +50,7 @@ impl DeclaredEnv {
         declared
     }
 
+    /// All of them by name, secrets too.
     pub fn values(&self) -> &Variables {
         &self.values
     }

@@ -78,10 +78,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The step is over, and the next one may be taken.
     pub fn done() -> Self {
         Self::default()
     }
 
+    /// AWS goes on working on it: observe again before the next step.
     pub fn in_progress() -> Self {
         Self { in_progress: true, ..Self::default() }
     }
@@ -95,16 +97,21 @@ impl Outcome {
 /// Something wrong with a manifest that its schema cannot say. The path points into `spec`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecProblem {
+    /// The field, as `env[0].name`; empty for the spec as a whole.
     pub path: String,
+    /// What is wrong, in words for people.
     pub message: String,
+    /// What to do about it, where there is something to say.
     pub help: Option<String>,
 }
 
 impl SpecProblem {
+    /// A problem without advice.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), help: None }
     }
 
+    /// Adds what to do about it.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -113,6 +120,7 @@ impl SpecProblem {
 
 /// What was seen of a resource, in the words of the kind's spec.
 pub trait Live: Send + Sync + 'static {
+    /// All tags of the resource; they tell whose it is.
     fn tags(&self) -> &BTreeMap<String, String>;
     /// The fields that other objects can refer to; each is one of [`Kind::FIELDS`].
     fn outputs(&self) -> BTreeMap<String, String>;
@@ -162,6 +170,7 @@ pub enum NameScope {
 
 /// One kind of AWS resource.
 pub trait Kind: Send + Sync + 'static {
+    /// The kind's name in manifests, as `Bucket`.
     const NAME: &'static str;
     /// The service that has it.
     const SERVICE: Service;
@@ -181,8 +190,11 @@ pub trait Kind: Send + Sync + 'static {
     /// What other objects can refer to.
     const FIELDS: &'static [&'static str];
 
+    /// What a manifest of the kind may say.
     type Spec: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    /// What an observation of the resource gives.
     type Live: Live;
+    /// What a step of a plan has to do: one call to AWS, or one pair that may be repeated as a whole.
     type Step: Clone + Send + Sync + 'static;
 
     /// AWS's rule for the resource's name; the message says it.

@@ -12,7 +12,9 @@ use crate::signals::Expected;
 pub struct Shifting {
     /// The alias whose requests it gets.
     pub alias: String,
+    /// The parts of the requests that it gets one after the other; after the last it gets all. Empty for all at once.
     pub steps: Vec<ShiftStep>,
+    /// What the new version has to show while it gets a part of the requests.
     pub analysis: Analysis,
     /// Calls of the new version: before any user's, and beside theirs.
     pub probes: Vec<Probe>,
@@ -37,12 +39,14 @@ impl Shifting {
 pub struct ShiftStep {
     /// Percent.
     pub weight: u8,
+    /// How long the new version has this part before the next step.
     pub pause: Duration,
 }
 
 /// How the requests of the new version are held against those of the old one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Analysis {
+    /// How much worse the new version may not be, and how often the finding may be wrong.
     pub guard: Guard,
     /// The new version goes on only when it was found no worse. Otherwise it goes on unless it was found worse.
     pub is_required: bool,
@@ -52,7 +56,9 @@ pub struct Analysis {
     pub max_duration: Duration,
 }
 
+/// [`Analysis::min_requests`], where a manifest does not give it.
 pub const MIN_REQUESTS_DEFAULT: u64 = 100;
+/// [`Analysis::max_duration`], where a manifest does not give it: half an hour.
 pub const MAX_DURATION_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
 impl Default for Analysis {
@@ -66,23 +72,31 @@ impl Default for Analysis {
     }
 }
 
+/// A call of the new version itself, by its number, and what it has to answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
+    /// The event that the version is invoked with.
     pub payload: Value,
+    /// What the answer has to be.
     pub expected: Expected,
+    /// After this time the call counts as not answered.
     pub timeout: Duration,
 }
 
 /// Whom a hook calls, and how long it may take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hook {
+    /// Whom the hook calls.
     pub target: HookTarget,
+    /// How long the call may take.
     pub timeout: Duration,
 }
 
+/// Whom a hook calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HookTarget {
     /// A Lambda function, by its name or ARN.
     Function(String),
+    /// An HTTP address that is sent a POST.
     Url(String),
 }

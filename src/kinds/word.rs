@@ -21,6 +21,7 @@ pub struct UnknownWord {
 }
 
 impl UnknownWord {
+    /// The error of a word that AWS says for a field; the message names both.
     pub fn new(field: &'static str, word: &str) -> Self {
         Self { field, word: word.to_owned() }
     }

@@ -25,6 +25,7 @@ use super::{Desired, Kind, NameScope, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
+/// The kind `Bucket`, by which the engine knows it.
 pub struct Bucket;
 
 impl Kind for Bucket {

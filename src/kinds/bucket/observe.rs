@@ -15,9 +15,13 @@ use crate::plan::is_empty;
 pub struct LiveBucket {
     /// The declared facets, by their fields.
     pub facets: SeenFacets<str>,
+    /// The bucket's name in AWS.
     pub name: String,
+    /// The region of the session that read it.
     pub region: String,
+    /// The bucket's tags; they tell whose it is.
     pub tags: BTreeMap<String, String>,
+    /// Declared fields that could not be read, and why.
     pub unread: Unread,
 }
 

@@ -22,7 +22,9 @@ pub enum BucketStep {
     Create(BTreeMap<String, String>),
     /// The whole set of tags that the bucket shall have.
     Tag(BTreeMap<String, String>),
+    /// Writes or removes a facet.
     Facet(FacetStep<str>),
+    /// Deletes the bucket, which S3 does only while it is empty.
     Delete,
 }
 

@@ -37,6 +37,7 @@ use step::Run;
 
 /// One facet. `Of` is what its calls need to name the resource.
 pub trait Facet: Send + Sync + 'static {
+    /// What its calls need to name the resource.
     type Of: ?Sized + Sync + 'static;
     /// The field of the spec, and the root of its paths.
     const FIELD: &'static str;
@@ -66,6 +67,7 @@ pub trait Facet: Send + Sync + 'static {
     }
     /// The live value with everything that has a word set as `words` say.
     fn overlay(words: Self::Words, live: Option<Self::Sdk>) -> Result<Self::Sdk, BuildError>;
+    /// Writes the value that [`Facet::overlay`] made, whole.
     fn write(
         session: &Session,
         of: &Self::Of,
@@ -89,10 +91,15 @@ fn not_removable((service, operation): (Service, &'static str), what: &str) -> A
 
 /// A facet without its types.
 pub trait AnyFacet<Of: ?Sized>: Send + Sync {
+    /// See [`Facet::FIELD`].
     fn field(&self) -> &'static str;
+    /// See [`Facet::WHAT`].
     fn what(&self) -> &'static str;
+    /// See [`Facet::SETTLES_LATER`].
     fn settles_later(&self) -> bool;
+    /// See [`Facet::IS_CREATED`].
     fn is_created(&self) -> bool;
+    /// Reads it, and says it in the words of the spec. A word that this version does not know is an error.
     fn read<'a>(
         &self,
         session: &'a Session,

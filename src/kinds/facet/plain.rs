@@ -13,14 +13,20 @@ use crate::kinds::UnknownWord;
 
 /// A facet whose words say all that AWS has of it: a write carries nothing else along.
 pub trait Plain: Send + Sync + 'static {
+    /// See [`Facet::Of`].
     type Of: ?Sized + Sync + 'static;
     /// See [`Facet::FIELD`] and those that follow it.
     const FIELD: &'static str;
+    /// See [`Facet::WHAT`].
     const WHAT: &'static str;
+    /// See [`Facet::READ`].
     const READ: (Service, &'static str);
+    /// See [`Facet::SETTLES_LATER`].
     const SETTLES_LATER: bool = false;
+    /// The facet in the words of the spec, which stand for the SDK's value, too.
     type Words: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
+    /// Reads it; `None` where it is not set.
     fn read(
         session: &Session,
         of: &Self::Of,
@@ -30,11 +36,13 @@ pub trait Plain: Send + Sync + 'static {
     fn toward(words: Self::Words, _live: Option<Self::Words>) -> Self::Words {
         words
     }
+    /// Writes the words, whole.
     fn write(
         session: &Session,
         of: &Self::Of,
         words: Self::Words,
     ) -> impl Future<Output = Result<(), AwsError>> + Send;
+    /// Removes it, or sets it as a resource without it has it. Refused where AWS has no call for that.
     fn clear(
         _session: &Session,
         _of: &Self::Of,

@@ -44,6 +44,7 @@ impl<Of: ?Sized + 'static> FacetStep<Of> {
         Self { facet, run: facet.unset().clear, shown: None }
     }
 
+    /// Sends the write or the removal. The outcome is in progress where the facet settles later.
     pub async fn take(&self, session: &Session, of: &Of) -> Result<Outcome, AwsError> {
         (self.run)(session, of).await?;
         let settles_later = self.facet.settles_later();

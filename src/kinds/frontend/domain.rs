@@ -12,6 +12,7 @@ use crate::kinds::{AnyFacet, Facet, Told, UnknownWord};
 /// What the calls name a domain by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DomainRef {
+    /// The id of the app that has it.
     pub app: String,
     /// `None` is whichever the app has.
     pub name: Option<String>,

@@ -32,6 +32,7 @@ use super::{Desired, Kind, NameScope, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
+/// The kind `Frontend`, by which the engine knows it.
 pub struct Frontend;
 
 impl Kind for Frontend {

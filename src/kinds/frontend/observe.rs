@@ -19,24 +19,35 @@ const APP_PAGES_MAX: usize = 50;
 /// A frontend as it is, in the words of its spec.
 #[derive(Clone, Debug, Default)]
 pub struct LiveFrontend {
+    /// The app and its branch in the words of the spec, without what has a field of its own here.
     pub spec: FrontendSpec,
+    /// The id that Amplify made for the app.
     pub app_id: String,
+    /// The app's ARN.
     pub arn: String,
+    /// The domain that Amplify gave the app; its branches are subdomains of it.
     pub default_domain: String,
+    /// The app's build specification, as Amplify has it; empty where there is none.
     pub build_spec: String,
+    /// The environment variables of the app, secrets too.
     pub env: Variables,
     /// Base64 of `user:password`, where basic authentication is on.
     pub basic_auth: Option<Secret>,
+    /// The app's tags; they tell whose it is.
     pub tags: BTreeMap<String, String>,
+    /// The declared branch; `None` where the app does not have it.
     pub branch: Option<LiveBranch>,
     /// The name of the declared domain, or of whichever the app has.
     pub domain: Option<String>,
+    /// How far that domain has come; `None` where none is declared, or the app has none.
     pub domain_state: Option<DomainState>,
+    /// The declared domain, by its field.
     pub facets: SeenFacets<DomainRef>,
     /// A branch of the object's that its manifest does not name any more.
     pub left_branch: Option<LeftBranch>,
     /// The domain that its manifest named before, where the app still has it.
     pub left_domain: Option<String>,
+    /// Declared fields that could not be read, and why.
     pub unread: Unread,
 }
 

@@ -23,58 +23,93 @@ const JOB_DEADLINE: SignedDuration = SignedDuration::from_mins(60);
 /// creation carry its id.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FrontendStep {
+    /// Makes the app.
     Create {
+        /// Its name in AWS.
         name: String,
+        /// All that is declared of it.
         settings: Box<AppSettings>,
+        /// Every tag that it gets, those of ownership too.
         tags: BTreeMap<String, String>,
     },
     /// `reconnects` says that the repository changes.
     Update {
+        /// The app's id.
         app: String,
+        /// What changes; what is `None` in them stays as it is.
         settings: Box<AppSettings>,
+        /// The repository and its token are sent, too.
         reconnects: bool,
     },
+    /// Puts tags on the app.
     Tag {
+        /// The app's ARN.
         arn: String,
+        /// The tags that the app shall have; others stay.
         tags: BTreeMap<String, String>,
     },
+    /// Makes a branch.
     CreateBranch {
+        /// The app's id.
         app: String,
+        /// All that is declared of it, and its name.
         branch: Box<BranchSettings>,
+        /// The tags of ownership.
         tags: BTreeMap<String, String>,
     },
+    /// Changes a branch.
     UpdateBranch {
+        /// The app's id.
         app: String,
+        /// What changes; what is `None` in them stays as it is.
         branch: Box<BranchSettings>,
     },
+    /// Deletes a branch that the manifest does not name any more.
     DeleteBranch {
+        /// The app's id.
         app: String,
+        /// The branch's name.
         branch: String,
     },
     /// Starts a deployment of an artifact.
     Deploy {
+        /// The app's id.
         app: String,
+        /// The branch's name.
         branch: String,
+        /// The zip file that is deployed.
         artifact: S3Location,
     },
     /// Starts a build of the repository.
     Build {
+        /// The app's id.
         app: String,
+        /// The branch's name.
         branch: String,
+        /// The digest of all that the build depends on; the job's commit message says it.
         digest: String,
     },
     /// Writes on the branch what was deployed by which job.
     Remember {
+        /// The ARN of the branch.
         branch_arn: String,
+        /// Digest and job, as `<digest>@<job>`.
         deployed: String,
     },
+    /// Stops a job that runs too long, or is of another release.
     StopJob {
+        /// The app's id.
         app: String,
+        /// The branch's name.
         branch: String,
+        /// The job's id.
         job: String,
     },
+    /// Makes, changes or removes a domain.
     Domain(DomainRef, FacetStep<DomainRef>),
+    /// Deletes the app, and with it its branches and domain.
     Delete {
+        /// The app's id.
         app: String,
     },
 }

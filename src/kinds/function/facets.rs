@@ -14,7 +14,9 @@ use crate::kinds::{AnyFacet, Plain, Told, as_aws, word};
 /// What the calls name a function by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FunctionRef {
+    /// The function's name in AWS.
     pub name: String,
+    /// The alias that the facet is on; `None` is the function itself.
     pub qualifier: Qualifier,
     /// As GetFunction shows it.
     pub reserved_concurrency: Option<i32>,

@@ -43,6 +43,7 @@ use super::{Desired, Kind, Nulls, Outcome, Shifting, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
+/// The kind `Function`, by which the engine knows it.
 pub struct Function;
 
 impl Kind for Function {

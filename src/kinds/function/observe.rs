@@ -24,22 +24,31 @@ use crate::model::ReadyVersion;
 /// A function as it is, in the words of its spec.
 #[derive(Clone, Debug, Default)]
 pub struct LiveFunction {
+    /// The configuration in the words of the spec, without what has a field of its own here.
     pub spec: FunctionSpec,
+    /// The function's name in AWS.
     pub name: String,
+    /// The function's own ARN, without an alias or version.
     pub arn: String,
     /// Base64, as Lambda writes it.
     pub code_sha256: String,
     /// Changes with everything that changes the function.
     pub revision: String,
+    /// The URI of the container image; `None` where the code is a zip file.
     pub image: Option<String>,
+    /// The environment variables, secrets too.
     pub env: Variables,
+    /// The function's tags; they tell whose it is.
     pub tags: BTreeMap<String, String>,
+    /// The statements of the resource policy, where the manifest speaks of permissions or of a URL.
     pub permissions: Vec<Statement>,
+    /// The declared alias; `None` where it is not there yet, or none is declared.
     pub alias: Option<LiveAlias>,
     /// An alias is declared and is not there yet.
     pub awaits_alias: bool,
     /// Executions are declared: a new version has none at first.
     pub awaits_provisioning: bool,
+    /// The address of the function's URL, where one is declared and there.
     pub url: Option<String>,
     /// The declared facets that have calls of their own, by their fields.
     pub facets: SeenFacets<FunctionRef>,
@@ -53,6 +62,7 @@ pub struct LiveFunction {
     pub failure: Option<String>,
     /// It is in a state that this version does not know: nothing is written.
     pub unknown_state: Option<String>,
+    /// Declared fields that could not be read, and why.
     pub unread: Unread,
 }
 

@@ -19,6 +19,7 @@ use super::spec::*;
 /// One call to Lambda, or one pair that may be repeated as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FunctionStep {
+    /// Makes the function with these tags.
     Create(Box<Settings>, BTreeMap<String, String>),
     /// With the revision that was observed: what is sent back as it was read is of that one.
     Configure(Box<Settings>, String),
@@ -28,7 +29,9 @@ pub enum FunctionStep {
     Publish(Publication),
     /// Publishes what was observed, for nobody yet.
     PublishVersion {
+        /// The digest of the code that was observed, in base64. Lambda refuses to publish any other.
         code_sha256: String,
+        /// The revision that was observed. Lambda refuses to publish any other.
         revision: String,
     },
     /// Moves the alias, or a part of its requests, to a version that is there.
@@ -37,16 +40,22 @@ pub enum FunctionStep {
     Facet(FunctionRef, FacetStep<FunctionRef>),
     /// So many executions of a version are kept ready.
     Provision {
+        /// The version's number.
         version: String,
+        /// How many of them; at least 1.
         executions: i32,
     },
     /// Of a version, or of an alias.
     Unprovision(String),
+    /// Changes who scales a version's executions, and how.
     Scale(ScalingStep),
+    /// Adds a statement to the resource policy.
     AddPermission(FunctionRef, Permission),
+    /// Removes the statement of that id from the resource policy.
     RemovePermission(FunctionRef, String),
     /// The function's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
+    /// Deletes the function, its versions and aliases too.
     Delete,
 }
 

@@ -142,6 +142,7 @@ pub struct Step {
 /// The strategies of CodeDeploy for Lambda:
 /// <https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html>.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names that CodeDeploy has")]
 pub enum Strategy {
     #[default]
     AllAtOnce,

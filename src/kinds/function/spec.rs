@@ -35,8 +35,7 @@ pub struct FunctionSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128), regex(pattern = r"^\S+$"))]
     pub handler: Option<String>,
-    /// The instruction set that the code runs on, one of the two; a new function has x86_64. It changes only together
-    /// with code.
+    /// The instruction set that the code runs on, one of the two; a new function has x86_64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1))]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -11,6 +11,7 @@ use crate::aws::{AwsError, Service, Session};
 use crate::kinds::Outcome;
 
 impl ScalingStep {
+    /// Makes the call.
     pub async fn take(&self, session: &Session) -> Result<Outcome, AwsError> {
         match self {
             Self::Register(target, min, max) => register(session, target, *min, *max).await?,

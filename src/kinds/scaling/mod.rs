@@ -25,9 +25,13 @@ use crate::plan::Blocked;
 /// One capacity of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dimension {
+    /// Read capacity units of a table.
     TableRead,
+    /// Write capacity units of a table.
     TableWrite,
+    /// Read capacity units of a global secondary index.
     IndexRead,
+    /// Write capacity units of a global secondary index.
     IndexWrite,
     /// Executions that are provisioned for a version of a function.
     Executions,
@@ -89,14 +93,17 @@ pub fn outlives(what: &str) -> Blocked {
 pub struct Target {
     /// As Application Auto Scaling names it: `table/orders`, `table/orders/index/byState`, `function:api:7`.
     pub resource: String,
+    /// Which of the resource's capacities it is.
     pub dimension: Dimension,
 }
 
 impl Target {
+    /// A capacity of a table, by the table's name in AWS.
     pub fn of_table(table: &str, dimension: Dimension) -> Self {
         Self { resource: format!("table/{table}"), dimension }
     }
 
+    /// A capacity of a global secondary index, by the table's name in AWS and the index's.
     pub fn of_index(table: &str, index: &str, dimension: Dimension) -> Self {
         Self { resource: format!("table/{table}/index/{index}"), dimension }
     }
@@ -106,6 +113,7 @@ impl Target {
         self.resource.split_once("/index/").map(|(_, index)| index)
     }
 
+    /// The executions of a function's version, by the version's number.
     pub fn of_version(function: &str, version: &str) -> Self {
         Self {
             resource: format!("function:{function}:{version}"),

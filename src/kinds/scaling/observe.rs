@@ -24,10 +24,13 @@ pub type Bounds = (Option<i32>, Option<i32>);
 /// How one capacity is scaled.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LiveTarget {
+    /// The least that the scaler sets, in the units of the capacity.
     pub min: i32,
+    /// The most that the scaler sets, in the units of the capacity.
     pub max: i32,
     /// The one that follows the utilization.
     pub policy: Option<LivePolicy>,
+    /// All of its scheduled actions, declared or not.
     pub actions: Vec<LiveAction>,
     /// The names of policies that a manifest has no words for.
     pub foreign: Vec<String>,
@@ -36,6 +39,7 @@ pub struct LiveTarget {
 /// A policy with everything that AWS has of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LivePolicy {
+    /// The policy's own name, by which AWS changes and deletes it.
     pub name: String,
     pub(super) tracking: aws::TargetTrackingScalingPolicyConfiguration,
 }
@@ -43,6 +47,7 @@ pub struct LivePolicy {
 /// A scheduled action, and the time during which it recurs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LiveAction {
+    /// The action in the words of the manifest.
     pub words: ScheduledAction,
     pub(super) start: Option<DateTime>,
     pub(super) end: Option<DateTime>,
@@ -87,6 +92,7 @@ impl LiveTarget {
         words
     }
 
+    /// The scheduled action of that name.
     pub fn action(&self, name: &str) -> Option<&LiveAction> {
         self.actions.iter().find(|action| action.words.name == name)
     }

@@ -17,6 +17,7 @@ pub enum ScalingStep {
     Unfollow(Target, String),
     /// With the one that was seen, whose other members stay.
     Schedule(Target, ScheduledAction, Option<LiveAction>),
+    /// The scheduled action of that name goes.
     Unschedule(Target, String),
     /// With its policies and scheduled actions.
     Deregister(Target),
@@ -25,7 +26,9 @@ pub enum ScalingStep {
 /// Where a manifest speaks of a capacity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
+    /// The path of the scaling below `spec`, as `autoScaling.readCapacity`.
     pub path: Path,
+    /// The capacity that it speaks of.
     pub target: Target,
     /// What a new target takes over from: it begins with the bounds that a schedule has set there.
     pub before: Option<LiveTarget>,

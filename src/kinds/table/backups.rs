@@ -13,16 +13,22 @@ const BACKUP_NOT_FOUND: &str = "BackupNotFoundException";
 /// A backup that DynamoDB has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
+    /// The backup's ARN, by which it is restored from and deleted.
     pub arn: String,
+    /// The name that it was made with; others may have the same.
     pub name: String,
+    /// The name of the table that was backed up.
     pub table: String,
+    /// When it was made, to the second.
     pub at: Timestamp,
 }
 
 /// Where a table can be restored to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restorable {
+    /// The first second that it can be restored to.
     pub earliest: Timestamp,
+    /// The last second that it can be restored to.
     pub latest: Timestamp,
 }
 

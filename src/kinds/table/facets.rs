@@ -12,8 +12,11 @@ use crate::kinds::{AnyFacet, Plain, Told, UnknownWord, as_aws, word};
 /// What the calls name a table by, and what DescribeTable said of it.
 #[derive(Debug, PartialEq)]
 pub struct TableRef {
+    /// The table's name in AWS.
     pub name: String,
+    /// The table's ARN; empty for a table that is still to be made.
     pub arn: String,
+    /// What DescribeTable said of it, which the settings are read from.
     pub described: aws::TableDescription,
 }
 

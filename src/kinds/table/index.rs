@@ -21,8 +21,11 @@ use super::spec::*;
 /// What one update of an index sets; what is `None` stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct IndexUpdate {
+    /// Provisioned capacity.
     pub throughput: Option<Throughput>,
+    /// The most that is served on demand.
     pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What can be served at once; AWS only raises it.
     pub warm_throughput: Option<WarmThroughput>,
 }
 

@@ -33,6 +33,7 @@ use super::{Desired, Kind, Nulls, Outcome, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
 use crate::plan::Plan;
 
+/// The kind `Table`, by which the engine knows it.
 pub struct Table;
 
 impl Kind for Table {

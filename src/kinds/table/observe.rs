@@ -28,8 +28,11 @@ const TAG_PAGES_MAX: usize = 10;
 pub struct LiveTable {
     /// Its keys, its indexes and its billing.
     pub spec: TableSpec,
+    /// What the calls name the table by.
     pub of: Arc<TableRef>,
+    /// The ARN of its latest stream; `None` where DynamoDB names none.
     pub stream_arn: Option<String>,
+    /// The table's tags; they tell whose it is.
     pub tags: BTreeMap<String, String>,
     /// What AWS is still doing, where it is.
     pub busy: Option<String>,
@@ -37,6 +40,7 @@ pub struct LiveTable {
     pub unknown_state: Option<String>,
     /// Why AWS cannot do anything with the table, where it cannot.
     pub failure: Option<String>,
+    /// DynamoDB refuses to delete the table.
     pub is_protected: bool,
     /// The declared facets, by their fields.
     pub facets: SeenFacets<TableRef>,
@@ -44,6 +48,7 @@ pub struct LiveTable {
     pub scaling: Targets,
     /// What became of its items, where it is made from an export.
     pub import: Option<Import>,
+    /// Declared fields that could not be read, and why.
     pub unread: Unread,
 }
 

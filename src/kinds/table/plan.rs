@@ -27,23 +27,30 @@ use super::spec::*;
 /// One call to DynamoDB.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TableStep {
+    /// Makes the table with these tags.
     Create(Box<TableSpec>, BTreeMap<String, String>),
     /// What it is made from, and what DynamoDB lets a new table have of its manifest; its tags and its other settings
     /// follow.
     Restore(DataSource, Option<Billing>, Option<TableEncryption>),
     /// A table whose items DynamoDB reads from an export; what an import takes of its manifest goes into the call.
     Import(Box<TableSpec>, DataSource),
+    /// Deletes the global index of that name.
     DeleteIndex(String),
     /// The table's billing, and the throughput of those indexes whose own changes with it.
     Billing(Billing, Vec<(String, Throughput)>),
+    /// Changes the capacity of the global index of that name.
     UpdateIndex(String, IndexUpdate),
+    /// Makes a global index.
     CreateIndex(Box<GlobalIndex>),
+    /// Writes or removes a facet of the table.
     Facet(Arc<TableRef>, FacetStep<TableRef>),
+    /// Changes who scales a capacity, and how.
     Scale(ScalingStep),
     /// The table's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
     /// Its name. The table goes once it can be restored from.
     LastBackup(String),
+    /// Deletes the table.
     Delete,
 }
 

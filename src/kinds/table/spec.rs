@@ -118,7 +118,7 @@ pub enum AttributeType {
     B,
 }
 
-/// A global secondary index. An index has what is given here, and nothing else.
+/// A global secondary index. It has the keys and limits that are given here, and no others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
