@@ -1,3 +1,5 @@
+//! The `trueup` command.
+
 use std::process::ExitCode;
 
 use trueup::cli::{Cli, answer_the_shell};

@@ -100,9 +100,7 @@ fn told(backup: &Backup) -> String {
 }
 
 fn lacking(backup: &Backup) -> CliError {
-    let lacking =
-        backup.lacking.iter().map(|lacking| format!("{}: {}", lacking.object, lacking.why));
-    let lacking = lacking.collect::<Vec<_>>().join("; ");
+    let lacking = backup.missing().collect::<Vec<_>>().join("; ");
     CliError::refused(format!("backup {} lacks {lacking}", backup.id))
 }
 

@@ -9,7 +9,7 @@ use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
 use super::vault::{VaultArgs, chosen};
 use super::{CliError, Connected};
-use crate::engine::recovery::{Prepared, Told, Wish, minutes, prepare};
+use crate::engine::recovery::{Elsewhere, Prepared, Told, Wish, minutes, prepare};
 use crate::model::parse_duration;
 use crate::store::Cause;
 
@@ -25,6 +25,18 @@ pub(super) struct RehydrateArgs {
     /// Tables as they were then, as 2026-01-01T12:00:00Z. They have to be there, with point-in-time recovery.
     #[arg(long, value_name = "TIME", requires = "into")]
     at: Option<Timestamp>,
+    /// The account that the copy is built in, where that is another one. Its tables come from exports.
+    #[arg(long, value_name = "ACCOUNT-ID", requires = "into", value_parser = account_id)]
+    into_account: Option<String>,
+    /// The region that the copy is built in, where that is another one.
+    #[arg(long, value_name = "REGION", requires = "into")]
+    into_region: Option<String>,
+    /// The role that is assumed in that account.
+    #[arg(long, value_name = "ROLE-ARN", requires = "into")]
+    into_role: Option<String>,
+    /// The bucket there for packages.
+    #[arg(long, value_name = "BUCKET", requires = "into")]
+    into_artifacts: Option<String>,
     #[command(flatten)]
     vault: VaultArgs,
     /// Show what would be done and how long it takes, and do nothing.
@@ -51,11 +63,25 @@ pub(super) fn environment_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn account_id(text: &str) -> Result<String, String> {
+    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err("an account id has 12 digits".to_owned()),
+    }
+}
+
 pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(), CliError> {
     let name = &args.environment;
     let vault = args.vault.open(connected, name).await?;
     let backup = chosen(&vault, name, &args.from).await?;
-    let wish = Wish { into: args.into.clone(), is_scratch: false, at: args.at };
+    let elsewhere = Elsewhere {
+        account_id: args.into_account.clone(),
+        region: args.into_region.clone(),
+        role_arn: args.into_role.clone(),
+        artifacts: args.into_artifacts.clone(),
+    };
+    let elsewhere = Some(elsewhere).filter(|elsewhere| *elsewhere != Elsewhere::default());
+    let wish = Wish { into: args.into.clone(), is_scratch: false, at: args.at, elsewhere };
     let prepared = prepare(&connected.sessions, vault, &backup.id, &wish).await?;
     for line in planned(&prepared) {
         say!("{line}");
@@ -86,8 +112,12 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
     )];
     lines.push(format!("  1. packages, where they are missing: {}", plan.packages));
     lines.push(format!("  2. release {}, with what is restored from what", backup.release));
+    let tables_from = match prepared.is_elsewhere() {
+        true => "exports in the vault",
+        false => "their backups",
+    };
     lines.push(format!(
-        "  3. tables from their backups, beside each other: {}; and everything else that the daemon makes",
+        "  3. tables from {tables_from}, beside each other: {}; and everything else that the daemon makes",
         plan.tables()
     ));
     lines.push(format!(
@@ -102,6 +132,7 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
             .iter()
             .map(|mention| format!("  warning: {mention}, and the copy would use that")),
     );
+    lines.extend(prepared.needed.iter().map(|what| format!("  has to be there: {what}")));
     lines.push(format!("it takes at least {}", minutes(plan.takes)));
     lines
 }

@@ -249,9 +249,7 @@ impl Work {
             return self.tell(EventKind::Normal, "BackupMade", &message).await;
         }
         self.cx.metrics.recovery.backed_up(name, "incomplete");
-        let lacking = made.lacking.iter().take(NAMED_MAX);
-        let lacking: Vec<_> =
-            lacking.map(|lacking| format!("{}: {}", lacking.object, lacking.why)).collect();
+        let lacking: Vec<_> = made.missing().take(NAMED_MAX).collect();
         let message = format!("backup {} lacks {}", made.id, lacking.join("; "));
         self.tell(EventKind::Warning, "BackupIncomplete", &message).await;
     }

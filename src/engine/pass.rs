@@ -406,6 +406,8 @@ impl Pass<'_> {
         &self,
         ready: &mut Ready,
     ) -> Result<Result<(Observation, Option<Blocked>), AwsError>, StoreError> {
+        // While it is being made, what from says what there is to see of it.
+        ready.desired.source.clone_from(&self.record.source);
         let observation = match self.observe(ready, Intent::Keep).await {
             Ok(observation) => observation,
             Err(error) => return Ok(Err(error)),
@@ -415,12 +417,20 @@ impl Pass<'_> {
             return Ok(Ok((observation, None)));
         }
         let key = &self.snapshot.key;
-        ready.desired.source = self.cx.store.data_source(&key.environment, &key.id).await?;
-        if ready.desired.source.is_some() {
-            let again = self.observe(ready, Intent::Keep).await;
-            return Ok(again.map(|observation| (observation, None)));
-        }
-        let lost = decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired);
+        let source = self.cx.store.data_source(&key.environment, &key.id).await?;
+        let observation = if source == ready.desired.source {
+            observation
+        } else {
+            ready.desired.source = source;
+            match self.observe(ready, Intent::Keep).await {
+                Ok(again) => again,
+                Err(error) => return Ok(Err(error)),
+            }
+        };
+        let lost = match ready.desired.source {
+            Some(_) => None,
+            None => decide::data_lost(&self.snapshot.environment, &self.record, &ready.desired),
+        };
         Ok(Ok((observation, lost)))
     }
 

@@ -14,8 +14,47 @@ use crate::model::Object;
 
 /// Objects whose data would be older after a disaster than the environment's objective allows.
 pub(super) fn unmet(set: &Set, all: &All) -> Vec<Problem> {
-    let environments = all.values().filter(|object| object.kind == environment::NAME);
-    environments.filter_map(|environment| unmet_by(set, all, environment)).collect()
+    let environments = || all.values().filter(|object| object.kind == environment::NAME);
+    let too_old = environments().filter_map(|environment| unmet_by(set, all, environment));
+    too_old
+        .chain(environments().flat_map(|environment| unexported(set, all, environment)))
+        .collect()
+}
+
+/// Tables whose items backups are to have, and that DynamoDB would not export: it does so from point-in-time recovery.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>
+fn unexported(set: &Set, all: &All, environment: &Object) -> Vec<Problem> {
+    let Ok(spec) = EnvironmentSpec::deserialize(&*environment.spec) else { return Vec::new() };
+    let backups = spec.recovery.and_then(|recovery| recovery.backups);
+    if backups.is_none_or(|backups| backups.export_tables != Some(true)) {
+        return Vec::new();
+    }
+    let name = environment.metadata.name.as_str();
+    let tables = all.values().filter(|o| o.kind == "Table" && o.environment() == name);
+    let problem = |table: &Object| {
+        let (index, pointer) = match place(set, table) {
+            Some(index) => (index, "/spec"),
+            None => (place(set, environment)?, "/spec/recovery/backups/exportTables"),
+        };
+        let title = format!("backups of {name} cannot have the items of {}", table.id());
+        let mut problem = set.problem(index, pointer, title);
+        problem.help = Some(
+            "enable pointInTimeRecovery on the table, or take exportTables out of the Environment"
+                .to_owned(),
+        );
+        Some(problem)
+    };
+    tables.filter(|table| !has_points(table)).filter_map(|table| problem(table)).collect()
+}
+
+fn has_points(object: &Object) -> bool {
+    object.spec["pointInTimeRecovery"]["enabled"] == json!(true)
+}
+
+/// Where an object stands in the manifests that were given.
+fn place(set: &Set, wanted: &Object) -> Option<usize> {
+    let environment = wanted.environment();
+    set.objects().position(|o| o.id() == wanted.id() && o.environment() == environment)
 }
 
 fn unmet_by(set: &Set, all: &All, environment: &Object) -> Option<Problem> {
@@ -32,18 +71,14 @@ fn unmet_by(set: &Set, all: &All, environment: &Object) -> Option<Problem> {
     }
     let relies_on_backups = |object: &&&Object| {
         let holds_data = kind(&object.kind).is_some_and(|kind| kind.holds_data());
-        let has_points = object.spec["pointInTimeRecovery"]["enabled"] == json!(true);
-        object.environment() == name && holds_data && !has_points
+        object.environment() == name && holds_data && !has_points(object)
     };
     let object = all.values().find(relies_on_backups)?;
     let title =
         format!("the rpo of {name} cannot hold for {}: {}", object.id(), why(backups, pause));
-    let is = |wanted: &Object| {
-        set.objects().position(|o| o.id() == wanted.id() && o.environment() == name)
-    };
-    let (index, pointer) = match is(environment) {
+    let (index, pointer) = match place(set, environment) {
         Some(index) => (index, "/spec/recovery/rpo"),
-        None => (is(object)?, "/spec"),
+        None => (place(set, object)?, "/spec"),
     };
     let mut problem = set.problem(index, pointer, title);
     let points = match object.kind.as_str() {

@@ -29,6 +29,7 @@ pub enum DataSource {
     TableExport {
         /// The id of the environment's backup that they belong to.
         backup: String,
+        /// The bucket that they lie in.
         bucket: String,
         /// The account of the bucket.
         owner: String,

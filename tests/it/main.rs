@@ -22,6 +22,7 @@ mod deletion;
 mod delivery;
 mod docs;
 mod drift;
+mod elsewhere;
 mod emulators;
 mod far;
 mod faults;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::contents::{self, Known};
+use super::export::{self, Begun};
 use super::manifest::{
     Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at,
     table_backup_name,
@@ -20,6 +21,7 @@ use super::vault::Vault;
 use super::{LOOK_EVERY, RecoveryError};
 use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::engine::release::{Current, current, own_session, packages_in, spec_of};
+use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::table::backups::{self, Found};
 use crate::kinds::{S3Location, kind};
 use crate::model::ObjectId;
@@ -64,10 +66,14 @@ pub async fn back_up(
     let work = Work { store, environment, id, session: &session, vault: &vault, name };
     let mut lacking = Vec::new();
     let data = work.data(&current, &mut lacking).await?;
-    let tables = work.tables(&data, &mut lacking).await?;
+    let mut tables = work.tables(&data, &mut lacking).await?;
+    let exports = work.exports(&spec, &mut tables).await?;
     let buckets = work.buckets(&data, &mut lacking).await?;
     for table in &tables {
         until_ready(&session, &table.backup_arn).await?;
+    }
+    if let Some(exports) = exports {
+        exports.finish(&session, &mut tables).await?;
     }
     let export = store.export(environment).await?;
     let packages = work.packages(&mut lacking).await?;
@@ -93,7 +99,7 @@ pub async fn back_up(
     .sealed();
     vault.put_manifest(&backup).await?;
     let (tables, buckets) = (backup.tables.len(), backup.buckets.len());
-    info!(environment, id, tables, buckets, lacking = backup.lacking.len(), "backup made");
+    info!(environment, id, tables, buckets, lacking = backup.missing().count(), "backup made");
     Ok(backup)
 }
 
@@ -164,6 +170,8 @@ impl Work<'_> {
                     arn: table.status.outputs.get("arn").cloned().unwrap_or_default(),
                     backup_arn: found.arn,
                     at: found.at,
+                    export: None,
+                    not_exported: None,
                 }),
                 // What concerns one is no reason to leave the others without a backup.
                 Err(error) if is_of_one(&error) => {
@@ -173,6 +181,24 @@ impl Work<'_> {
             }
         }
         Ok(copies)
+    }
+
+    /// Begins the exports of tables, where the environment asks for them.
+    async fn exports(
+        &self,
+        spec: &EnvironmentSpec,
+        tables: &mut [TableCopy],
+    ) -> Result<Option<Begun>, RecoveryError> {
+        let policy = spec.recovery.as_ref().and_then(|recovery| recovery.backups.as_ref());
+        let Some(policy) = policy.filter(|policy| policy.export_tables == Some(true)) else {
+            return Ok(None);
+        };
+        let owner = match &policy.account_id {
+            Some(account) => account.clone(),
+            None => self.session.account_id().await?,
+        };
+        let begun = export::begin(self.session, self.vault, (self.id, &owner), tables).await?;
+        Ok(Some(begun))
     }
 
     async fn buckets(
@@ -320,7 +346,7 @@ async fn until_ready(session: &Session, arn: &str) -> Result<(), RecoveryError> 
 }
 
 /// A failure that says something of one resource, and nothing of the others.
-fn is_of_one(error: &AwsError) -> bool {
+pub(super) fn is_of_one(error: &AwsError) -> bool {
     use Class::*;
     matches!(error.class, NotFound | Conflict | Denied | Invalid | NotReady)
 }

@@ -4,11 +4,13 @@
 //! <prefix><environment>/backups/<id>/manifest.json     what is in it, sealed
 //! <prefix><environment>/backups/<id>/state-0000.jsonl  records of the store
 //! <prefix><environment>/backups/<id>/<bucket>.jsonl    the objects of a bucket, and where their copies lie
+//! <prefix><environment>/backups/<id>/tables/<table>/   the items of a table, as DynamoDB exports them
 //! <prefix><environment>/data/<digest>                  a package, or an object of a bucket: shared by backups
 //! ```
 //!
 //! What lies under `data/` is named by what it is a copy of and never changes, so a backup costs what has changed since
-//! the one before. Items of tables stay with DynamoDB; the manifest names their backups.
+//! the one before. Items of tables stay with DynamoDB, whose backups the manifest names; in the vault they are where the
+//! environment asks for it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::kinds::S3Location;
 use crate::model::{ObjectId, digest_of, sha256_hex};
 
 /// The form of manifests that this version writes. A newer one is not read.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A whole backup of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +92,36 @@ pub struct TableCopy {
     pub arn: String,
     pub backup_arn: String,
     pub at: Timestamp,
+    /// Its items in the vault, where backups are to have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<TableExport>,
+    /// Why they are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_exported: Option<String>,
+}
+
+/// The items of a table as DynamoDB exported them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableExport {
+    /// The key of the export's summary: its files lie beside it.
+    pub manifest: String,
+    /// The time that the items are of.
+    pub at: Timestamp,
+    /// How many items it has.
+    pub items: u64,
+}
+
+impl TableExport {
+    /// The export's folder, with a slash at its end.
+    pub fn folder(&self) -> &str {
+        self.manifest.rfind('/').map_or("", |end| &self.manifest[..=end])
+    }
+
+    /// Below which the items lie, and nothing else.
+    pub fn data(&self) -> String {
+        format!("{}data/", self.folder())
+    }
 }
 
 /// A bucket, and its objects.
@@ -173,7 +205,18 @@ impl Backup {
 
     /// Everything that was to be backed up is in it.
     pub fn is_whole(&self) -> bool {
-        !self.deleting && self.lacking.is_empty()
+        !self.deleting && self.missing().next().is_none()
+    }
+
+    /// What is not in it and was to be, with the reasons, for people.
+    pub fn missing(&self) -> impl Iterator<Item = String> {
+        let lacking =
+            self.lacking.iter().map(|lacking| format!("{}: {}", lacking.object, lacking.why));
+        let not_exported = self.tables.iter().filter_map(|table| {
+            let why = table.not_exported.as_ref()?;
+            Some(format!("the export of {}: {why}", table.object))
+        });
+        lacking.chain(not_exported)
     }
 
     /// Where copies lie that it names, but for the objects of buckets.
@@ -245,6 +288,8 @@ pub(super) mod samples {
             arn: format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}"),
             backup_arn: String::new(),
             at,
+            export: None,
+            not_exported: None,
         };
         let lack = |object: &&str| Lacking { object: (*object).to_owned(), why: String::new() };
         Backup {
@@ -288,7 +333,7 @@ mod tests {
         let altered = text.replace("\"release\":1", "\"release\":2");
         assert_ne!(altered, text);
         assert!(Backup::read(altered.as_bytes()).unwrap_err().contains("not as it was written"));
-        let newer = text.replace("\"format\":1", "\"format\":2").replace("\"seal\"", "\"proof\"");
+        let newer = text.replace("\"format\":2", "\"format\":3").replace("\"seal\"", "\"proof\"");
         assert!(Backup::read(newer.as_bytes()).unwrap_err().contains("upgrade trueup"));
     }
 

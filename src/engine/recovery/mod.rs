@@ -13,7 +13,9 @@
 mod contents;
 mod create;
 mod drill;
+mod elsewhere;
 mod error;
+mod export;
 mod large;
 mod manifest;
 mod objectives;
@@ -29,6 +31,7 @@ use std::time::Duration;
 pub use contents::Restored;
 pub use create::back_up;
 pub use drill::{Drilled, drill, scratch_of};
+pub use elsewhere::Elsewhere;
 pub use error::RecoveryError;
 pub use manifest::{Backup, Lacking, id_of};
 pub use objectives::{Judged, Measured, Point, measure, minutes};

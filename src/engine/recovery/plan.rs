@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::manifest::Backup;
+use super::manifest::{Backup, TableCopy};
 use crate::kinds::environment::{self, RTO_MIN};
 use crate::kinds::kind;
 use crate::model::{DataSource, Object, ObjectId, annotation};
@@ -21,7 +21,7 @@ const OTHERS_TAKE: Duration = Duration::from_secs(120);
 const COPIED_A_SECOND: u64 = 80;
 const BUCKET_NAME_MAX: usize = 63;
 /// Fields that hold policies, in which a resource names itself.
-const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
+pub(super) const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
 
 /// What is restored from what, and how long it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,42 +38,90 @@ pub struct Plan {
     pub takes: Duration,
 }
 
-/// Plans for the objects of a release. With `at`, tables come back as they were then.
-pub fn plan(backup: &Backup, objects: &[Object], at: Option<Timestamp>) -> Plan {
+/// How tables come back.
+#[derive(Clone, Copy, Debug)]
+pub enum TablesFrom<'a> {
+    /// From DynamoDB's own backups.
+    Backups,
+    /// As they were then, from tables that are there.
+    PointInTime(Timestamp),
+    /// From exports in the vault, which is all that another account or region can reach.
+    Exports {
+        /// The vault's.
+        bucket: &'a str,
+        /// The account of the bucket.
+        owner: &'a str,
+    },
+}
+
+impl TablesFrom<'_> {
+    /// What one table comes back from, or why it begins empty.
+    fn source(
+        self,
+        backup: &Backup,
+        table: &TableCopy,
+        object: &Object,
+    ) -> Result<DataSource, String> {
+        match self {
+            Self::Backups => Ok(DataSource::TableBackup { arn: table.backup_arn.clone() }),
+            Self::PointInTime(at) => {
+                Ok(DataSource::PointInTime { table_arn: table.arn.clone(), at: Some(at) })
+            }
+            Self::Exports { bucket, owner } => {
+                let Some(export) = &table.export else {
+                    let why = table.not_exported.as_deref().unwrap_or("it was not asked for");
+                    return Err(format!("it is not exported ({why})"));
+                };
+                let has_local = object.spec.get("localSecondaryIndexes").and_then(Value::as_array);
+                if has_local.is_some_and(|indexes| !indexes.is_empty()) {
+                    let prefix = export.data();
+                    return Err(format!(
+                        "DynamoDB makes no table with local indexes from an export; its items lie in s3://{bucket}/{prefix}"
+                    ));
+                }
+                Ok(DataSource::TableExport {
+                    backup: backup.id.clone(),
+                    bucket: bucket.to_owned(),
+                    owner: owner.to_owned(),
+                    prefix: export.data(),
+                })
+            }
+        }
+    }
+}
+
+/// Plans for the objects of a release.
+pub fn plan(backup: &Backup, objects: &[Object], from: TablesFrom<'_>) -> Plan {
     let mut plan = Plan { packages: backup.packages.len(), ..Plan::default() };
     let points: BTreeSet<ObjectId> = backup.points().map(|(id, _)| id).collect();
-    let lacking = |id: &ObjectId| {
-        let lacking = backup.lacking.iter().find(|lacking| lacking.object == id.to_string());
-        lacking.map_or("it is not in the backup", |lacking| lacking.why.as_str()).to_owned()
-    };
     let holds_data = |id: &ObjectId| kind(&id.kind).is_some_and(|kind| kind.holds_data());
-    for id in objects.iter().map(Object::id).filter(holds_data) {
+    for object in objects.iter().filter(|object| holds_data(&object.id())) {
+        let id = object.id();
         let name = id.to_string();
         let table = backup.tables.iter().find(|table| table.object == name);
         let bucket = backup.buckets.iter().find(|bucket| bucket.object == name);
-        let source = match (table, bucket, at) {
-            _ if !points.contains(&id) => None,
-            (Some(table), _, None) => {
-                Some(DataSource::TableBackup { arn: table.backup_arn.clone() })
-            }
-            (Some(table), _, Some(_)) => {
-                Some(DataSource::PointInTime { table_arn: table.arn.clone(), at })
-            }
-            (None, Some(bucket), _) => {
+        let source = match (table, bucket) {
+            (Some(table), _) if points.contains(&id) => from.source(backup, table, object),
+            (None, Some(bucket)) if points.contains(&id) => {
                 plan.contents += bucket.listing.records;
-                Some(DataSource::Contents { backup: backup.id.clone() })
+                Ok(DataSource::Contents { backup: backup.id.clone() })
             }
-            (None, None, _) => None,
+            _ => Err(why_lacking(backup, &name)),
         };
         match source {
-            Some(source) => {
+            Ok(source) => {
                 plan.sources.insert(id, source);
             }
-            None => plan.empty.push((id.clone(), lacking(&id))),
+            Err(why) => plan.empty.push((id, why)),
         }
     }
     plan.takes = plan.expected();
     plan
+}
+
+fn why_lacking(backup: &Backup, object: &str) -> String {
+    let lacking = backup.lacking.iter().find(|lacking| lacking.object == object);
+    lacking.map_or("it is not in the backup", |lacking| lacking.why.as_str()).to_owned()
 }
 
 impl Plan {
@@ -250,7 +298,7 @@ mod tests {
         let now = "2026-03-01T12:00:00Z".parse().unwrap();
         let backup = backup(1, now, &["Table/carts"]);
         let objects = ["orders", "carts", "new"].map(|name| object("Table", name, json!({})));
-        let plan = plan(&backup, &objects, None);
+        let plan = plan(&backup, &objects, TablesFrom::Backups);
         let orders = ObjectId::new("Table", "orders");
         assert_eq!(plan.sources.keys().collect::<Vec<_>>(), [&orders]);
         let empty: Vec<_> = plan.empty.iter().map(|(id, _)| id.to_string()).collect();

@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use super::contents::{self, Restored};
-use super::manifest::{Backup, BucketCopy};
-use super::plan::{self, Plan};
+use super::elsewhere::{Elsewhere, Place, There};
+use super::manifest::{Backup, BucketCopy, PackageCopy};
+use super::plan::{self, Plan, TablesFrom};
 use super::vault::Vault;
 use super::{LOOK_EVERY, RecoveryError};
 use crate::aws::{Session, Sessions};
@@ -36,6 +37,8 @@ pub struct Wish {
     pub is_scratch: bool,
     /// Tables as they were then, instead of as they are in the backup.
     pub at: Option<Timestamp>,
+    /// The copy is built in another account or region.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// What will be done, for people to read before it is.
@@ -50,12 +53,17 @@ pub struct Prepared {
     pub plan: Plan,
     /// Places in the manifests of a copy that name resources of the first environment.
     pub mentions: Vec<String>,
+    /// What has to be in another account or region before a copy works there: roles, keys, images.
+    pub needed: Vec<String>,
+    /// Where packages are put.
+    packages: Vec<PackageCopy>,
     objects: Vec<Object>,
     /// The records, where the environment itself is built again.
     lines: Option<Vec<String>>,
     spec: EnvironmentSpec,
     /// The environment whose rehearsal this is.
     scratch_of: Option<String>,
+    is_elsewhere: bool,
 }
 
 /// What happened meanwhile, for people.
@@ -122,37 +130,77 @@ pub async fn prepare(
         lines.extend(vault.lines(id, part).await?);
     }
     let before = Store::objects_of(&backup.environment, &lines)?;
+    let there = There::of(&backup, wish)?;
+    let owner = vault_owner(&backup, &before);
+    let mut needed = Vec::new();
     let (environment, objects, mentions, lines) = match &wish.into {
         None => (backup.environment.clone(), before, Vec::new(), Some(lines)),
         Some(into) => {
-            let copied = plan::copy(&before, into, wish.is_scratch);
+            let mut copied = plan::copy(&before, into, wish.is_scratch);
             if let Some(name) = copied.collision {
                 return Err(RecoveryError::Refused(format!(
                     "two buckets of {into} would have the name {name}; take a shorter name for the copy"
                 )));
             }
+            if let Some(there) = &there {
+                needed = there.relocate(&mut copied.objects);
+            }
             (into.clone(), copied.objects, copied.mentions, None)
         }
     };
     let spec = spec_of(&objects).unwrap_or_default();
-    let plan = plan::plan(&backup, &objects, wish.at);
+    let tables_from = match (&there, wish.at) {
+        (Some(_), _) => TablesFrom::Exports { bucket: &vault.bucket, owner: &owner },
+        (None, Some(at)) => TablesFrom::PointInTime(at),
+        (None, None) => TablesFrom::Backups,
+    };
+    let plan = plan::plan(&backup, &objects, tables_from);
+    let packages = match &there {
+        Some(there) => there.packages(&backup),
+        None => backup.packages.clone(),
+    };
     let scratch_of = wish.is_scratch.then(|| backup.environment.clone());
-    let prepared =
-        Prepared { backup, vault, environment, plan, mentions, objects, lines, spec, scratch_of };
+    let is_elsewhere = there.is_some();
+    let prepared = Prepared {
+        backup,
+        vault,
+        environment,
+        plan,
+        mentions,
+        needed,
+        packages,
+        objects,
+        lines,
+        spec,
+        scratch_of,
+        is_elsewhere,
+    };
     prepared.check(sessions, wish).await?;
     Ok(prepared)
 }
 
+/// The account of the vault's bucket, as the Environment in the backup says it.
+fn vault_owner(backup: &Backup, objects: &[Object]) -> String {
+    let recovery = spec_of(objects).and_then(|spec| spec.recovery);
+    let said = recovery.and_then(|recovery| recovery.backups?.account_id);
+    said.unwrap_or_else(|| Place::read(&backup.place).account)
+}
+
 impl Prepared {
+    /// Whether it is built in another account or region than the backup is of.
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
+    }
+
     /// What can be known before anything is done.
     async fn check(&self, sessions: &Sessions, wish: &Wish) -> Result<(), RecoveryError> {
         let session = own_session(sessions, &self.environment, &self.spec.target()).await?;
         let account = session.account_id().await?;
-        let theirs = self.backup.place.split('/').next().unwrap_or_default();
-        if account != theirs && self.plan.tables() > 0 {
+        let theirs = Place::read(&self.backup.place).account;
+        if account != theirs && !self.is_elsewhere && self.plan.tables() > 0 {
             return Err(RecoveryError::Refused(format!(
                 "the tables of backup {} are backed up in account {theirs}, and {} is in {account}: DynamoDB restores \
-                 a backup only within its account",
+                 a backup only within its account. Build a copy there with --into and --into-account",
                 self.backup.id, self.environment
             )));
         }
@@ -273,7 +321,7 @@ impl Prepared {
         session: &Session,
         told: &(dyn Fn(Told<'_>) + Sync),
     ) -> Result<(), RecoveryError> {
-        for package in &self.backup.packages {
+        for package in &self.packages {
             let was_missing = contents::restore_package(session, &self.vault, package).await?;
             if was_missing {
                 told(Told::Package(&package.from.key));

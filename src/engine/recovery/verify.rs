@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::RecoveryError;
 use super::contents;
+use super::export;
 use super::manifest::{Backup, Item};
 use super::vault::Vault;
 use crate::aws::{AwsError, Session};
@@ -61,15 +62,18 @@ pub async fn verify(
         let damaged = found.findings.iter().map(|finding| finding.error.to_string());
         checked.problems.extend(damaged);
     }
-    let lacking = backup.lacking.iter();
-    let lacking = lacking.map(|lack| format!("{} is not in it: {}", lack.object, lack.why));
-    checked.problems.extend(lacking);
+    checked.problems.extend(backup.missing().map(|what| format!("it lacks {what}")));
     for table in &backup.tables {
         checked.tables += 1;
         if backups::is_ready(session, &table.backup_arn).await? != Some(true) {
             let problem =
                 format!("DynamoDB has no backup {} of {}", table.backup_arn, table.object);
             checked.problems.push(problem);
+        }
+        if let Some(export) = &table.export
+            && let Some(wrong) = export::wrong(vault, export).await?
+        {
+            checked.problems.push(format!("the export of {}: {wrong}", table.object));
         }
     }
     let listed = vault.list_data().await?;

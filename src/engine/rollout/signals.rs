@@ -82,6 +82,7 @@ pub struct Heard {
 pub struct Signals(BTreeMap<String, Heard>);
 
 impl Signals {
+    /// Nothing was read yet.
     #[cfg(test)]
     pub const NONE: Self = Self(BTreeMap::new());
 

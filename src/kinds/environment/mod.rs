@@ -380,6 +380,11 @@ pub fn validate(spec: &Value) -> Vec<SpecProblem> {
             _ => {}
         }
     }
+    if spec.aws.as_ref().is_some_and(|aws| aws.external_id.is_some() && aws.role_arn.is_none()) {
+        let message =
+            "an external id is said when a role is assumed: add `roleArn`, or take it out";
+        problems.push(SpecProblem::new("aws.externalId", message));
+    }
     problems.extend(spec.recovery.iter().flat_map(Recovery::problems));
     problems.extend(
         rollout

@@ -59,6 +59,15 @@ pub struct BackupPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[a-z]{2,}(-[a-z]+)+-\d+$"))]
     pub region: Option<String>,
+    /// The bucket's account, where that is not the environment's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^\d{12}$"))]
+    pub account_id: Option<String>,
+    /// Each backup also has the items of every table in the bucket, so that the environment can be built in another
+    /// account or region. Its tables need `pointInTimeRecovery`. DynamoDB exports whole tables, and charges for their
+    /// size each time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export_tables: Option<bool>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -95,7 +95,12 @@ pub enum Import {
     /// DynamoDB reads them.
     Running,
     /// They are in the table, but for so many that DynamoDB could not read, of so many.
-    Completed { errors: u64, of: u64 },
+    Completed {
+        /// Items that it could not read or put.
+        errors: u64,
+        /// Items that it found.
+        of: u64,
+    },
     /// DynamoDB's code and message. The table may be ACTIVE all the same, with a part of its items or none:
     /// <https://github.com/hashicorp/terraform-provider-aws/issues/34847>.
     Failed(String),

@@ -272,9 +272,9 @@ pub struct TimeToLive {
     /// On, where it is not given.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// The attribute that says when an item expires, as a number: seconds since 1970, UTC.
+    /// The attribute that says when an item expires, as a number: seconds since 1970, UTC. Needed where it is on.
     #[schemars(length(min = 1, max = 255))]
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub attribute: String,
 }
 
@@ -466,6 +466,11 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
     {
         let message = "onDemandThroughput goes with billing mode PAY_PER_REQUEST";
         problems.push(SpecProblem::new("onDemandThroughput", message));
+    }
+    if spec.ttl.as_ref().is_some_and(|ttl| ttl.enabled && ttl.attribute.is_empty()) {
+        let message =
+            "name the attribute by which items expire, or turn it off with `enabled: false`";
+        problems.push(SpecProblem::new("ttl.attribute", message));
     }
     problems.extend(check_limits("", spec.on_demand_throughput));
     problems.extend(check_warm("", spec.warm_throughput));

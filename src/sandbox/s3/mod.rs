@@ -24,9 +24,9 @@ use winterbaume_core::{MockRequest, MockResponse, MockService};
 use winterbaume_s3::S3Service;
 
 use self::facets::Facets;
-use super::ACCOUNT_ID;
 use super::call::Call;
 use super::uri::{Query, path_of};
+use super::{ACCOUNT_ID, REGION};
 use crate::model::Clock;
 
 pub(super) struct S3 {
@@ -39,6 +39,8 @@ struct State {
     buckets: BTreeMap<String, Arc<S3Service>>,
     /// By bucket.
     facets: BTreeMap<String, Facets>,
+    /// Where buckets are.
+    regions: BTreeMap<String, String>,
     /// Buckets of other accounts.
     owners: BTreeMap<String, String>,
     /// When objects were put, by their places: the emulator's clock is not ours.
@@ -149,11 +151,13 @@ impl S3 {
                 tag(&service, bucket, &body).await;
                 let mut state = self.lock();
                 state.buckets.insert(bucket.to_owned(), service);
+                state.regions.insert(bucket.to_owned(), call.region.clone());
                 state.facets.insert(bucket.to_owned(), furnished());
             }
             "DeleteBucket" => {
                 let mut state = self.lock();
                 state.buckets.remove(bucket);
+                state.regions.remove(bucket);
                 state.facets.remove(bucket);
             }
             "PutObject" => {
@@ -232,12 +236,19 @@ impl S3 {
         suspends && self.lock().facets.get(bucket).is_some_and(|facets| facets.has("replication"))
     }
 
+    /// A request's URI in the region of the bucket.
+    fn uri(&self, bucket: &str, rest: &str) -> String {
+        let state = self.lock();
+        let region = state.regions.get(bucket).map_or(REGION, String::as_str);
+        format!("https://s3.{region}.amazonaws.com/{bucket}{rest}")
+    }
+
     /// An object, for another service that reads it; `None` where there is none.
     pub async fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
         let service = self.lock().buckets.get(bucket).cloned()?;
         let request = MockRequest {
             method: "GET".to_owned(),
-            uri: format!("https://s3.amazonaws.com/{bucket}/{key}"),
+            uri: self.uri(bucket, &format!("/{key}")),
             headers: HeaderMap::new(),
             body: Bytes::new(),
         };

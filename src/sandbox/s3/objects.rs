@@ -60,7 +60,7 @@ impl S3 {
     /// Puts an object for another service, and returns its ETag; `None` where there is no such bucket.
     pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Option<String> {
         let service = self.lock().buckets.get(bucket).cloned()?;
-        let uri = format!("https://s3.amazonaws.com/{bucket}/{key}");
+        let uri = self.uri(bucket, &format!("/{key}"));
         let place = super::place(bucket, &uri);
         let (method, headers) = ("PUT".to_owned(), HeaderMap::new());
         let response = service.handle(MockRequest { method, uri, headers, body }).await;
@@ -72,7 +72,7 @@ impl S3 {
     /// The keys below a prefix, for another service; `None` where there is no such bucket.
     pub async fn keys(&self, bucket: &str, prefix: &str) -> Option<Vec<String>> {
         let service = self.lock().buckets.get(bucket).cloned()?;
-        let uri = format!("https://s3.amazonaws.com/{bucket}?list-type=2&prefix={prefix}");
+        let uri = self.uri(bucket, &format!("?list-type=2&prefix={prefix}"));
         let (method, headers, body) = ("GET".to_owned(), HeaderMap::new(), Bytes::new());
         let response = service.handle(MockRequest { method, uri, headers, body }).await;
         let listing = String::from_utf8_lossy(&response.body).into_owned();
