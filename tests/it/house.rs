@@ -150,6 +150,7 @@ const CALLERS: [(&str, &[&str]); 9] = [
             "kinds/table/apply.rs",
             "kinds/table/facets.rs",
             "kinds/table/backups.rs",
+            "kinds/table/exports.rs",
             "kinds/table/resource_policy.rs",
             "kinds/table/settings.rs",
             "store/",

@@ -285,7 +285,7 @@ fn action_of(service: &str, operation: &str) -> Option<String> {
 
 /// What is granted because of a call that is named otherwise.
 /// Sources: the service authorization reference, and the pages of the calls.
-const BESIDES: [(&str, &str); 13] = [
+const BESIDES: [(&str, &str); 20] = [
     ("dynamodb:Scan", "a restore of a table, which reads and writes it"),
     ("s3:GetObjectTagging", "CopyObject, which takes the tags along"),
     ("s3:PutObjectTagging", "CopyObject, which takes the tags along"),
@@ -298,6 +298,15 @@ const BESIDES: [(&str, &str); 13] = [
     ("s3:GetObjectVersion", "GetObject and HeadObject of a version"),
     ("s3:DeleteObjectVersion", "DeleteObject of a version"),
     ("s3:TagResource", "CreateBucket with tags"),
+    // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport_Requesting.html and
+    // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataImport.Requesting.html: made for the caller.
+    ("s3:PutObjectAcl", "ExportTableToPointInTime"),
+    ("logs:CreateLogGroup", "ImportTable"),
+    ("logs:CreateLogStream", "ImportTable"),
+    ("logs:DescribeLogGroups", "ImportTable"),
+    ("logs:DescribeLogStreams", "ImportTable"),
+    ("logs:PutLogEvents", "ImportTable"),
+    ("logs:PutRetentionPolicy", "ImportTable"),
     ("s3:PutBucketTagging", "CreateBucket with tags, and tags afterwards"),
     ("s3:ListBucket", "HeadObject says `not found` only to whoever may list"),
 ];

@@ -12,7 +12,7 @@ CALLS = {
     ],
     "dynamodb": [
         "CreateTable", "UpdateTable", "UpdateTimeToLive", "UpdateContinuousBackups", "TagResource",
-        "PutResourcePolicy", "UpdateContributorInsights",
+        "PutResourcePolicy", "UpdateContributorInsights", "ImportTable",
     ],
     "application-autoscaling": ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"],
     "amplify": [
