@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::breaker::Breaker;
-use super::rate_limit::{Quota, RateLimiter, Sharers};
+use super::division::Sharers;
+use super::rate_limit::{Quota, RateLimiter};
 use super::service::Service;
 
 #[derive(Debug)]

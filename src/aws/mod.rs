@@ -16,6 +16,7 @@
 mod breaker;
 mod call;
 mod classify;
+mod division;
 mod elements;
 mod error;
 mod guards;
@@ -30,6 +31,7 @@ mod slot;
 pub mod tags;
 
 pub use call::{Absent, CALL_SPANS};
+pub use division::Workers;
 pub use error::{AwsError, Class};
 pub use metrics::AwsMetrics;
 pub use partition::partition;

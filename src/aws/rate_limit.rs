@@ -1,16 +1,17 @@
 //! How many calls a second trueup makes to one service of one account and region.
 //!
 //! AWS throttles by account, region and service, so an operator that spends the whole quota
-//! starves everybody else. The defaults stay well under AWS's own, and the daemons of one store divide them.
+//! starves everybody else. The defaults stay well under AWS's own, and the daemons that work in
+//! a place divide them (`division.rs`).
 //! Where AWS throttles all the same, somebody else spends too: the pace is halved, and grows back steadily.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::division::Sharers;
 use super::service::Service;
 
 /// The timer's resolution.
@@ -21,27 +22,6 @@ const LEAST: f64 = 1.0 / 16.0;
 const REGAINED_A_SECOND: f64 = 0.05;
 /// Calls that are under way together are throttled together: the pace is halved once for them.
 const HALVED_EVERY: Duration = Duration::from_secs(1);
-
-/// How many daemons divide the quotas. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Sharers(Arc<AtomicUsize>);
-
-impl Default for Sharers {
-    /// One daemon has all.
-    fn default() -> Self {
-        Self(Arc::new(AtomicUsize::new(1)))
-    }
-}
-
-impl Sharers {
-    pub fn set(&self, daemons: usize) {
-        self.0.store(daemons.max(1), Ordering::Relaxed);
-    }
-
-    fn count(&self) -> f64 {
-        self.0.load(Ordering::Relaxed) as f64
-    }
-}
 
 /// Calls that share one of AWS's quotas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! A session for each account, region and role, made once and shared.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -12,11 +12,11 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::{Mutex, Notify, OnceCell};
 
+use super::division::{Division, Workers};
 use super::error::{AwsError, Class};
 use super::guards::Guards;
 use super::metrics::AwsMetrics;
 use super::owner::BucketOwner;
-use super::rate_limit::Sharers;
 use super::reply::ReplyCheck;
 use super::service::Service;
 use super::slot::Slot;
@@ -75,7 +75,7 @@ impl TimeSource for ClockTime {
 pub struct Sessions {
     base: SdkConfig,
     quota_scale: f64,
-    sharers: Sharers,
+    division: Arc<std::sync::Mutex<Division>>,
     web: Arc<dyn Web>,
     metrics: Option<AwsMetrics>,
     open: Arc<Mutex<HashMap<Target, Session>>>,
@@ -86,6 +86,11 @@ pub struct Sessions {
 
 /// An account, where the environment names it, a region, and an endpoint of one's own.
 type Where = (Option<String>, String, Option<String>);
+
+fn named((account, region, endpoint): (Option<&str>, &str, Option<&str>)) -> String {
+    let endpoint = endpoint.map(|endpoint| format!(" by {endpoint}")).unwrap_or_default();
+    format!("{region} of {}{endpoint}", account.unwrap_or("the account at hand"))
+}
 
 impl Sessions {
     /// Reads the standard AWS configuration once.
@@ -110,16 +115,19 @@ impl Sessions {
         if let Some(url) = &connection.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self {
+        let sessions = Self {
             base: loader.load().await,
             quota_scale: connection.quota_scale.unwrap_or(1.0),
-            sharers: Sharers::default(),
+            division: Arc::default(),
             web: connection.web.clone().unwrap_or_else(network),
             metrics,
             open: Arc::default(),
             guards: Arc::default(),
             closed: Arc::default(),
-        }
+        };
+        let home = sessions.place(&Target::default());
+        sessions.division().set_home(home);
+        sessions
     }
 
     /// Told whenever the breaker of some service closes: what was paused can be done now.
@@ -140,9 +148,22 @@ impl Sessions {
         paused
     }
 
-    /// So many daemons work on the same accounts: each has its part of the quotas.
-    pub fn divide_quotas(&self, daemons: usize) {
-        self.sharers.set(daemons);
+    /// Where calls to a target go, as a name: targets of one place share AWS's quotas.
+    pub fn place(&self, target: &Target) -> String {
+        let region = self.base.region().map(ToString::to_string).unwrap_or_default();
+        let (account, endpoint) = (target.account_id.as_deref(), target.endpoint_url.as_deref());
+        let region = target.region.as_deref().unwrap_or(&region);
+        named((account, region, endpoint))
+    }
+
+    /// Says who works where: each daemon has its part of the quotas.
+    pub fn divide_quotas(&self, workers: Workers) {
+        self.division().divide(workers);
+    }
+
+    fn division(&self) -> std::sync::MutexGuard<'_, Division> {
+        // Numbers are whole, whoever panicked.
+        self.division.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session in which trueup itself runs: its store's account and region.
@@ -199,7 +220,8 @@ impl Sessions {
         let mut guards = self.guards.lock().await;
         let guards = guards.entry(place).or_insert_with(|| {
             let closed = Arc::clone(&self.closed);
-            Arc::new(Guards::new(self.quota_scale, &self.sharers, closed))
+            let sharers = self.division().of(&self.place(target));
+            Arc::new(Guards::new(self.quota_scale, &sharers, closed))
         });
         let (guards, web) = (Arc::clone(guards), Arc::clone(&self.web));
         let session = Session::new(&config, region, guards, web, self.metrics.clone());

@@ -2,13 +2,14 @@
 //!
 //! Left to others: what each should have (`share.rs`). Nothing that is safe depends on this; leases do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::lease::Unchanged;
+use crate::aws::Workers;
 use crate::store::Member;
 
 /// Daemons that share one store at most; more are passed over.
@@ -50,6 +51,27 @@ impl Members {
         self.own.beats += 1;
         self.own.beat_at = now;
         Some(self.own.clone())
+    }
+
+    /// Where this daemon has environments, which others learn with the next beat.
+    pub fn work_in(&mut self, places: BTreeSet<String>) {
+        self.own.places = Some(places);
+    }
+
+    /// Who works where, among those that live. Who is leaving has work under way.
+    pub fn workers(&self) -> Workers {
+        let lives = |known: &&Unchanged<Member>| !known.is_silent_for(known.seen.duration());
+        let others: Vec<_> = self.others.values().filter(lives).map(|known| &known.seen).collect();
+        let elsewhere = 1 + others.iter().filter(|member| member.places.is_none()).count();
+        let named = others.iter().copied().chain([&self.own]).filter_map(|m| m.places.as_ref());
+        let works_in = |member: &&&Member, place: &String| {
+            member.places.as_ref().is_none_or(|places| places.contains(place))
+        };
+        let places = named.flatten().map(|place| {
+            let count = 1 + others.iter().filter(|member| works_in(member, place)).count();
+            (place.clone(), count)
+        });
+        Workers { all: 1 + others.len(), places: places.collect(), elsewhere }
     }
 
     /// It failed: the next one is due at once.
@@ -108,5 +130,36 @@ impl Members {
     /// otherwise take all, and give most away again; and one that dies again and again would get some each time.
     pub fn is_settled(&self) -> bool {
         self.settled.elapsed() >= self.own.duration()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn quotas_are_divided_by_those_who_say_that_they_work_there() {
+        let now = Timestamp::UNIX_EPOCH;
+        let duration = Duration::from_secs(10);
+        let mut members = Members::new("a", duration, now);
+        members.work_in(BTreeSet::from(["shop".to_owned()]));
+        let member = |owner: &str, places: Option<&[&str]>| Member {
+            places: places.map(|places| places.iter().map(ToString::to_string).collect()),
+            ..Member::new(owner, duration, now)
+        };
+        members.saw(vec![member("b", Some(&["shop"])), member("c", Some(&["other"]))]);
+        let places = |pairs: &[(&str, usize)]| -> BTreeMap<String, usize> {
+            pairs.iter().map(|(place, count)| ((*place).to_owned(), *count)).collect()
+        };
+        let shop_and_other = places(&[("shop", 2), ("other", 2)]);
+        assert_eq!(members.workers(), Workers { all: 3, places: shop_and_other, elsewhere: 1 });
+        // One that does not say it may work anywhere.
+        members.saw(vec![member("b", Some(&["shop"])), member("old", None)]);
+        let shop = places(&[("shop", 3)]);
+        assert_eq!(members.workers(), Workers { all: 3, places: shop, elsewhere: 2 });
+        tokio::time::advance(duration * 2).await;
+        members.saw(vec![member("b", Some(&["shop"])), member("old", None)]);
+        let alone = places(&[("shop", 1)]);
+        assert_eq!(members.workers(), Workers { all: 1, places: alone, elsewhere: 1 }, "silent");
     }
 }

@@ -111,7 +111,7 @@ impl Engine {
             .filter(|(name, environment)| !environment.is_leaving && !own.contains(*name))
             .filter_map(|(name, _)| Some((Arc::clone(name), (*shares.get(&**name)?).to_owned())))
             .collect();
-        self.cx.sessions.divide_quotas(live.len());
+        self.cx.sessions.divide_quotas(self.members.workers());
         self.cx.metrics.members.set(i64::try_from(live.len()).unwrap_or(i64::MAX));
         self.health.set_shares(self.world.environments.len(), burdens.len(), live.len());
         self.sharing.own = own;

@@ -142,6 +142,9 @@ impl Engine {
         }
         let (store, is_first) = (self.cx.store.clone(), self.named.is_none());
         let (sessions, health) = (self.cx.sessions.clone(), self.health.clone());
+        let places = self.world.environments.values();
+        let places = places.map(|environment| sessions.place(&environment.spec.target()));
+        self.members.work_in(places.collect());
         let beat = self.members.next_beat(self.cx.clock.now());
         // Where this daemon is alone and has all, nobody gives anything back in between.
         let with_others = beat.is_some() || self.members.live().len() > 1 || self.misses_some();

@@ -5,6 +5,7 @@
 //!
 //! Left to others: who lives (`engine/members.rs`), and who should have what (`engine/share.rs`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,6 +37,10 @@ pub struct Member {
     pub is_leaving: bool,
     /// Of trueup.
     pub version: String,
+    /// Where it has environments: AWS's quotas there are divided by those who work there. `None` of a version that
+    /// does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<BTreeSet<String>>,
 }
 
 impl Member {
@@ -49,6 +54,7 @@ impl Member {
             beat_at: now,
             is_leaving: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            places: Some(BTreeSet::new()),
         }
     }
 

@@ -231,3 +231,75 @@ fn three_processes_share_what_there_is_whatever_their_clocks_say() {
         ),
     );
 }
+
+/// The network to DynamoDB alone fails for one of three processes: AWS is there as before.
+#[test]
+fn a_process_that_is_cut_off_from_its_store_writes_nothing_once_others_have_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifests = folder.path().join("all.yaml");
+    let names: Vec<String> = (0..6).map(|i| format!("e{i}")).collect();
+    std::fs::write(&manifests, names.iter().map(|name| environment(name)).collect::<String>())
+        .unwrap();
+    let aws = Served::with(&manifests);
+    let replicas = ["a", "b", "c"].map(|name| aws.replica(name, &[]));
+    until_shared(&aws, &["a", "b", "c"], 2);
+    let all_ready = |names: &[String]| {
+        names.iter().all(|name| {
+            let statuses = aws.runtime.block_on(statuses(&aws.store, name));
+            statuses.iter().any(|s| s.conditions.is_true(condition_type::READY))
+        })
+    };
+    aws.until("everything is ready", || all_ready(&names));
+    let of_first: Vec<String> = leases(&aws)
+        .into_iter()
+        .filter(|(_, lease)| owner(lease) == "a")
+        .map(|(name, _)| name)
+        .collect();
+    let epochs = || -> BTreeMap<_, _> {
+        let of = |name: &String| aws.runtime.block_on(statuses(&aws.store, name));
+        let all = names.iter().flat_map(|name| of(name).into_iter().map(move |s| (name, s)));
+        all.map(|(name, s)| ((name.clone(), s.id()), s.epoch)).collect()
+    };
+    let before = epochs();
+    let cut: Fault = "dynamodb:*=timeout".parse().unwrap();
+    aws.sandbox.faults().inject(cut.of("a"));
+    let cut_at = Instant::now();
+    aws.until("others have what the first one had", || {
+        let leases = leases(&aws);
+        of_first.iter().all(|name| owner(&leases[name]) != "a" && !leases[name].is_released)
+    });
+    let taken_over = cut_at.elapsed();
+    let done = writes(&aws, "a").len();
+    // There is something to repair, for the first one too if it believes that the environments are still its own.
+    let off = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Suspended</Status></VersioningConfiguration>";
+    for name in &of_first {
+        aws.ask("s3", "PUT", &format!("/{name}-assets?versioning"), "", off);
+    }
+    let repaired = |name: &String| {
+        let calls = aws.sandbox.calls().mutations(TABLE);
+        let of = |call: &&Call| {
+            ["b", "c"].contains(&&*call.caller) && call.resource == format!("{name}-assets")
+        };
+        calls.iter().filter(of).filter(|call| call.operation == "PutBucketVersioning").count()
+    };
+    aws.until("others repair it", || of_first.iter().all(|name| repaired(name) > 0));
+    let late = writes(&aws, "a").len() - done;
+    aws.sandbox.faults().clear();
+    until_shared(&aws, &["a", "b", "c"], 2);
+    aws.until("everything is ready again", || all_ready(&names));
+    let after = epochs();
+    assert!(before.iter().all(|(of, epoch)| after[of] >= *epoch), "{before:?} {after:?}");
+    let creates = aws.sandbox.calls().counts()["s3:CreateBucket"];
+    assert_eq!((late, creates), (0, names.len() as u64), "late writes, and buckets made");
+    for daemon in replicas {
+        daemon.terminate();
+    }
+    figure(
+        "replicas",
+        &format!(
+            "1 of 3 processes cut off from DynamoDB alone: its {} environments taken over after {:.1} s, {late} writes after that, {creates} buckets for {creates} objects",
+            of_first.len(),
+            taken_over.as_secs_f64()
+        ),
+    );
+}
