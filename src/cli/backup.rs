@@ -80,9 +80,9 @@ async fn create(connected: &Connected, args: &CreateArgs) -> Result<(), CliError
     note!("backup {id} of {name}; if it is interrupted, go on with --resume {id}");
     let backup = back_up(store, sessions, name, &id).await?;
     say!("{}", told(&backup));
-    match backup.is_whole() {
-        true => Ok(()),
-        false => Err(lacking(&backup)),
+    match backup.missing().next() {
+        None => Ok(()),
+        Some(_) => Err(lacking(&backup)),
     }
 }
 
@@ -122,7 +122,7 @@ async fn list(connected: &Connected, args: &ListArgs) -> Result<(), CliError> {
             Some(Ok(backup)) if backup.deleting => {
                 ("Deleting", "parts of it are gone".to_owned(), Some(backup))
             }
-            Some(Ok(backup)) if !backup.is_whole() => {
+            Some(Ok(backup)) if backup.missing().next().is_some() => {
                 ("Incomplete", lacking(&backup).to_string(), Some(backup))
             }
             Some(Ok(backup)) => ("Whole", String::new(), Some(backup)),
@@ -172,7 +172,7 @@ async fn check(connected: &Connected, args: &VerifyArgs) -> Result<(), CliError>
     let (name, Connected { store, sessions }) = (&args.environment, connected);
     let spec = spec_of(&connected.current(name).await?.objects).unwrap_or_default();
     let vault = VaultArgs::default().open(connected, name).await?;
-    let backup = chosen(&vault, name, &args.backup).await?;
+    let backup = chosen(&vault, name, &args.backup, Backup::is_whole).await?;
     let session = own_session(sessions, name, &spec.target()).await?;
     let checked = verify(store, &session, &vault, &backup).await?;
     for problem in &checked.problems {

@@ -7,7 +7,7 @@ use super::provenance::ProvenanceArgs;
 use super::rehydrate::{planned, tell};
 use super::vault::{VaultArgs, chosen};
 use super::{CliError, Connected};
-use crate::engine::recovery::{Wish, drill, measure, minutes, prepare, scratch_of};
+use crate::engine::recovery::{Backup, Wish, drill, measure, minutes, prepare, scratch_of};
 use crate::store::Cause;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct DrillArgs {
 pub(super) async fn run(connected: &Connected, args: &DrillArgs) -> Result<(), CliError> {
     let (name, Connected { store, sessions }) = (&args.environment, connected);
     let vault = VaultArgs::default().open(connected, name).await?;
-    let backup = chosen(&vault, name, &args.from).await?;
+    let backup = chosen(&vault, name, &args.from, Backup::is_whole).await?;
     note!(
         "{} is built from backup {} and removed again; if it is interrupted, ask again",
         scratch_of(name),

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
-use super::vault::{VaultArgs, chosen};
+use super::selector::object;
+use super::vault::{VaultArgs, account_id, chosen};
 use super::{CliError, Connected};
-use crate::engine::recovery::{Elsewhere, Prepared, Told, Wish, minutes, prepare};
-use crate::model::parse_duration;
+use crate::engine::recovery::{Backup, Elsewhere, Prepared, Told, Wish, minutes, prepare};
+use crate::model::{ObjectId, parse_duration};
 use crate::store::Cause;
 
 #[derive(Debug, Args)]
@@ -29,11 +30,17 @@ pub(super) struct RehydrateArgs {
     #[arg(long, value_name = "ACCOUNT-ID", requires = "into", value_parser = account_id)]
     into_account: Option<String>,
     /// The region that the copy is built in, where that is another one.
-    #[arg(long, value_name = "REGION", requires = "into")]
+    #[arg(long, value_name = "REGION", requires = "into", value_parser = region)]
     into_region: Option<String>,
     /// The role that is assumed in that account.
     #[arg(long, value_name = "ROLE-ARN", requires = "into")]
     into_role: Option<String>,
+    /// What that role's trust policy asks for as external id.
+    #[arg(long, value_name = "ID", requires = "into_role")]
+    into_external_id: Option<String>,
+    /// An object that may begin empty in another account or region.
+    #[arg(long, value_name = "KIND/NAME", requires = "into", value_parser = object)]
+    allow_empty: Vec<ObjectId>,
     /// The bucket there for packages.
     #[arg(long, value_name = "BUCKET", requires = "into")]
     into_artifacts: Option<String>,
@@ -63,25 +70,44 @@ pub(super) fn environment_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn account_id(text: &str) -> Result<String, String> {
-    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Ok(text.to_owned()),
-        false => Err("an account id has 12 digits".to_owned()),
+fn region(text: &str) -> Result<String, String> {
+    let is_word = |part: &str| part.len() > 1 && part.bytes().all(|b| b.is_ascii_lowercase());
+    let parts: Vec<_> = text.split('-').collect();
+    match parts[..] {
+        [ref words @ .., number]
+            if words.len() > 1
+                && words.iter().all(|word| is_word(word))
+                && number.parse::<u8>().is_ok() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("a region is written as eu-west-1".to_owned()),
     }
 }
 
 pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(), CliError> {
     let name = &args.environment;
     let vault = args.vault.open(connected, name).await?;
-    let backup = chosen(&vault, name, &args.from).await?;
     let elsewhere = Elsewhere {
         account_id: args.into_account.clone(),
         region: args.into_region.clone(),
         role_arn: args.into_role.clone(),
+        external_id: args.into_external_id.clone(),
         artifacts: args.into_artifacts.clone(),
     };
     let elsewhere = Some(elsewhere).filter(|elsewhere| *elsewhere != Elsewhere::default());
-    let wish = Wish { into: args.into.clone(), is_scratch: false, at: args.at, elsewhere };
+    let has_enough = match elsewhere {
+        Some(_) => Backup::has_exports,
+        None => Backup::is_whole,
+    };
+    let backup = chosen(&vault, name, &args.from, has_enough).await?;
+    let wish = Wish {
+        into: args.into.clone(),
+        is_scratch: false,
+        at: args.at,
+        elsewhere,
+        allow_empty: args.allow_empty.iter().cloned().collect(),
+    };
     let prepared = prepare(&connected.sessions, vault, &backup.id, &wish).await?;
     for line in planned(&prepared) {
         say!("{line}");
@@ -132,6 +158,7 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
             .iter()
             .map(|mention| format!("  warning: {mention}, and the copy would use that")),
     );
+    lines.extend(prepared.left_out.iter().map(|what| format!("  left out: {what}")));
     lines.extend(prepared.needed.iter().map(|what| format!("  has to be there: {what}")));
     lines.push(format!("it takes at least {}", minutes(plan.takes)));
     lines

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::out::note;
 use super::{CliError, Connected};
 use crate::aws::Target;
 use crate::engine::recovery::{Backup, RecoveryError, Vault};
@@ -21,6 +22,17 @@ pub(super) struct VaultArgs {
     /// The region of that bucket.
     #[arg(long, value_name = "REGION", requires = "vault")]
     vault_region: Option<String>,
+    /// The account of that bucket, where it is not the one that reads it.
+    #[arg(long, value_name = "ACCOUNT-ID", requires = "vault", value_parser = account_id)]
+    vault_account: Option<String>,
+}
+
+/// As AWS writes it.
+pub(super) fn account_id(text: &str) -> Result<String, String> {
+    match text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err("an account id has 12 digits".to_owned()),
+    }
 }
 
 /// A bucket and a prefix in it.
@@ -54,6 +66,7 @@ impl VaultArgs {
                 bucket,
                 prefix,
                 region: self.vault_region.clone(),
+                account_id: self.vault_account.clone(),
                 ..BackupPolicy::default()
             };
             let target = Target::default();
@@ -65,15 +78,30 @@ impl VaultArgs {
     }
 }
 
-/// A backup by its id, or the newest whole one.
-pub(super) async fn chosen(vault: &Vault, environment: &str, id: &str) -> Result<Backup, CliError> {
+/// A backup by its id, or the newest that has what is needed.
+pub(super) async fn chosen(
+    vault: &Vault,
+    environment: &str,
+    id: &str,
+    has_enough: impl Fn(&Backup) -> bool,
+) -> Result<Backup, CliError> {
     if id != LATEST {
         return Ok(vault.backup(id).await?);
     }
-    let newest = vault.sound_backups().await?.into_iter().rev().find(Backup::is_whole);
-    let none =
-        || RecoveryError::NoBackup { environment: environment.to_owned(), place: vault.place() };
-    Ok(newest.ok_or_else(none)?)
+    let mut backups = vault.sound_backups().await?;
+    let newest = backups.last().map(|backup| backup.id.clone());
+    let Some(found) = backups.iter().rposition(has_enough) else {
+        let (environment, place) = (environment.to_owned(), vault.place());
+        return Err(RecoveryError::NoBackup { environment, place }.into());
+    };
+    let found = backups.swap_remove(found);
+    if newest.is_some_and(|newest| newest != found.id) {
+        note!(
+            "{} is the newest backup that has everything; `trueup backup list` names newer ones",
+            found.id
+        );
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ impl Work {
 
     async fn tell_of(&self, made: &Backup) {
         let name = &*self.key.environment;
-        if made.is_whole() {
+        if made.missing().next().is_none() {
             self.cx.metrics.recovery.backed_up(name, "made");
             let (tables, buckets) = (made.tables.len(), made.buckets.len());
             let message = format!(

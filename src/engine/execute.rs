@@ -1,5 +1,7 @@
 //! Taking a plan's steps, and the flap guard: the limit on plans without effect.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use tracing::{debug, info, warn};
 
@@ -8,7 +10,7 @@ use super::outcome::PassEnd;
 use super::pass::{Pass, Ready};
 use super::world::Wanted;
 use crate::aws::{AwsError, Class};
-use crate::kinds::AnyStep;
+use crate::kinds::{AnyStep, KeptVersions};
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
 use crate::store::{CarriedOut, EventKind, Phase, StatusRecord, StoreError};
@@ -193,19 +195,38 @@ impl Pass<'_> {
         }
         self.record.collected_at = Some(now);
         let name = &ready.desired.aws_name;
-        let published = &self.record.versions;
+        let named = match self.versions_in_history(environment.history_limit()).await {
+            Ok(named) => named,
+            Err(error) => {
+                warn!(%error, "old versions stay: what the history names cannot be read; tried again in an hour");
+                return;
+            }
+        };
+        let (published, kept) = (&self.record.versions, &KeptVersions { newest: kept, named });
         match ready.kind.collect_versions(&ready.session, name, published, kept).await {
             Ok(gone) if gone.is_empty() => {}
             Ok(gone) => {
                 self.record.versions.retain(|version| !gone.contains(version));
-                let message =
-                    format!("old versions {}: no alias names them any more", gone.join(", "));
+                let message = format!(
+                    "old versions {}: neither an alias nor the history names them",
+                    gone.join(", ")
+                );
                 self.event(EventKind::Normal, "VersionsDeleted", &message).await;
             }
             Err(error) => {
                 warn!(%error, "old versions could not be deleted; tried again in an hour");
             }
         }
+    }
+
+    /// The versions of this object that the rollouts of the newest releases name.
+    async fn versions_in_history(&self, limit: usize) -> Result<BTreeSet<String>, StoreError> {
+        let mut named = BTreeSet::new();
+        let key = &self.snapshot.key;
+        for (_, rollout) in self.cx.store.rollouts(&key.environment, limit).await? {
+            named.extend(rollout?.versions_of(&key.id).map(str::to_owned));
+        }
+        Ok(named)
     }
 
     /// What a deletion goes by is still what the environment declares: nobody has moved its head since, to

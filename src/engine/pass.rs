@@ -406,7 +406,7 @@ impl Pass<'_> {
         &self,
         ready: &mut Ready,
     ) -> Result<Result<(Observation, Option<Blocked>), AwsError>, StoreError> {
-        // While it is being made, what from says what there is to see of it.
+        // A table that is being made from an export is observed with its import.
         ready.desired.source.clone_from(&self.record.source);
         let observation = match self.observe(ready, Intent::Keep).await {
             Ok(observation) => observation,

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::desired::nulls;
 use super::gate::{Passage, gate};
-use super::{Desired, Kind, Live, NameScope, Nulls, Outcome, Shifting, SpecProblem};
+use super::{Desired, KeptVersions, Kind, Live, NameScope, Nulls, Outcome, Shifting, SpecProblem};
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::{Common, Path, ReadyVersion};
 use crate::plan::{Facts, Plan, check};
@@ -97,7 +97,7 @@ pub trait AnyKind: Send + Sync {
         session: &'a Session,
         name: &'a str,
         published: &'a [String],
-        kept: usize,
+        kept: &'a KeptVersions,
     ) -> BoxFuture<'a, Result<Vec<String>, AwsError>>;
     /// Observes the resource, plans, and checks the plan.
     fn observe<'a>(
@@ -192,7 +192,7 @@ impl<K: Kind> AnyKind for Untyped<K> {
         session: &'a Session,
         name: &'a str,
         published: &'a [String],
-        kept: usize,
+        kept: &'a KeptVersions,
     ) -> BoxFuture<'a, Result<Vec<String>, AwsError>> {
         K::collect_versions(session, name, published, kept).boxed()
     }
@@ -244,7 +244,9 @@ async fn observe_and_plan<K: Kind>(
     };
     let outputs = live.as_ref().map(Live::outputs).unwrap_or_default();
     let physical_id = live.as_ref().and_then(Live::physical_id);
-    let next_version = live.as_ref().and_then(Live::next_version);
+    // What was published before the manifest changed is not what takes over.
+    let is_outdated = plan.changes.iter().any(K::is_of_version);
+    let next_version = live.as_ref().and_then(Live::next_version).filter(|_| !is_outdated);
     let plan = check(plan, facts).map(|call| runnable::<K>(&desired, call));
     Ok(Observation { plan, facts, outputs, physical_id, next_version, failure })
 }

@@ -50,7 +50,7 @@ pub use word::{UnknownWord, as_aws, text, word};
 
 use crd::crd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -60,7 +60,7 @@ use serde_json::Value;
 
 use crate::aws::{AwsError, Class, Service, Session};
 use crate::model::ReadyVersion;
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 
 /// What a step came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,6 +168,15 @@ pub enum NameScope {
     Partition,
 }
 
+/// Which versions of a resource stay that no alias names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptVersions {
+    /// So many of the newest.
+    pub newest: usize,
+    /// Those that the environment's history names.
+    pub named: BTreeSet<String>,
+}
+
 /// One kind of AWS resource.
 pub trait Kind: Send + Sync + 'static {
     /// The kind's name in manifests, as `Bucket`.
@@ -212,6 +221,11 @@ pub trait Kind: Send + Sync + 'static {
         Shifting::default()
     }
 
+    /// Whether a difference is in what a version of the resource consists of.
+    fn is_of_version(_change: &Change) -> bool {
+        false
+    }
+
     /// How many versions of the resource stay that nothing points to any more.
     fn versions_kept(_spec: &Self::Spec) -> usize {
         usize::MAX
@@ -222,7 +236,7 @@ pub trait Kind: Send + Sync + 'static {
         _session: &Session,
         _name: &str,
         _published: &[String],
-        _kept: usize,
+        _kept: &KeptVersions,
     ) -> impl Future<Output = Result<Vec<String>, AwsError>> + Send {
         std::future::ready(Ok(Vec::new()))
     }

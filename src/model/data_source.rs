@@ -31,10 +31,13 @@ pub enum DataSource {
         backup: String,
         /// The bucket that they lie in.
         bucket: String,
-        /// The account of the bucket.
-        owner: String,
+        /// The account of the bucket, where it is known: AWS asks for it where that is not the table's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
         /// Below which its files lie.
         prefix: String,
+        /// How many there are.
+        items: u64,
     },
     /// Objects of a bucket in a backup of the environment: whoever restores them copies them into the bucket once it
     /// is there.

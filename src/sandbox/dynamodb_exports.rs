@@ -18,7 +18,6 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use winterbaume_core::{MockResponse, json_error_response};
 
@@ -82,13 +81,19 @@ pub(super) async fn write(s3: &S3, body: &Value, id: &str, items: &[Value]) -> W
     let folder = format!("{prefix}AWSDynamoDB/{id}");
     let lines: String = items.iter().map(|item| format!("{}\n", json!({"Item": item}))).collect();
     let data = zipped(lines.as_bytes());
+    let owner = body["S3BucketOwner"].as_str().unwrap_or(ACCOUNT_ID);
+    if !s3.is_owned_by(bucket, owner) {
+        return Written { manifest: None, bytes: data.len() };
+    }
     let key = format!("{folder}/data/{id}.json.gz");
-    let (bytes, checksum) = (data.len(), BASE64_STANDARD.encode(Sha256::digest(&data)));
+    let bytes = data.len();
     let Some(etag) = s3.put(bucket, &key, data.into()).await else {
         return Written { manifest: None, bytes };
     };
+    // The ETag of an object that was put as a whole is its MD5.
+    let md5 = hex::decode(&etag).map(|md5| BASE64_STANDARD.encode(md5)).unwrap_or_default();
     let files = json!({
-        "itemCount": items.len(), "md5Checksum": checksum, "etag": etag, "dataFileS3Key": key,
+        "itemCount": items.len(), "md5Checksum": md5, "etag": etag, "dataFileS3Key": key,
     });
     let summary = json!({
         "version": "2020-06-30",
@@ -113,6 +118,9 @@ pub(super) async fn write(s3: &S3, body: &Value, id: &str, items: &[Value]) -> W
 pub(super) async fn read(s3: &S3, body: &Value) -> Result<Vec<Value>, (&'static str, String)> {
     let source = &body["S3BucketSource"];
     let bucket = source["S3Bucket"].as_str().unwrap_or_default();
+    if source["S3BucketOwner"].as_str().is_some_and(|owner| !s3.is_owned_by(bucket, owner)) {
+        return Err(("AccessDenied", "Access Denied".to_owned()));
+    }
     let prefix = source["S3KeyPrefix"].as_str().unwrap_or_default();
     let keys = s3.keys(bucket, prefix).await;
     let keys = keys.ok_or(("S3NoSuchBucket", "The specified bucket does not exist".to_owned()))?;
@@ -127,7 +135,8 @@ pub(super) async fn read(s3: &S3, body: &Value) -> Result<Vec<Value>, (&'static 
         if GzDecoder::new(&*data).read_to_string(&mut text).is_err() {
             return Err(("ItemValidationError", format!("{key} is not in gzip")));
         }
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_default());
         items.extend(lines.map(|line| line["Item"].clone()));
     }
     Ok(items)
@@ -157,10 +166,13 @@ impl Jobs {
         Some(json!({"ImportTableDescription": job.shown("ImportStatus")}))
     }
 
-    /// The imports into a table, the newest one first.
+    /// The completed imports into a table, the newest one first.
     pub fn imports(&self, table_arn: &Value) -> Value {
-        let of_table =
-            self.imports.iter().rev().filter(|job| job.described["TableArn"] == *table_arn);
+        let of_table = self
+            .imports
+            .iter()
+            .rev()
+            .filter(|job| job.described["TableArn"] == *table_arn && !job.is_running());
         let summary = |job: &Job| {
             let shown = job.shown("ImportStatus");
             let mut summary = json!({});

@@ -200,6 +200,10 @@ pub struct Arrived {
     pub name: String,
     /// When the daemon first found it ready since the rollout began.
     pub at: Timestamp,
+    /// The version of it that got all requests then, as AWS numbers it: it is kept as long as the release is in the
+    /// history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 impl Arrived {
@@ -211,6 +215,16 @@ impl Arrived {
     /// Names the object within its environment.
     pub fn id(&self) -> ObjectId {
         ObjectId::new(self.kind.as_str(), self.name.as_str())
+    }
+}
+
+impl Rollout {
+    /// The versions of an object that the rollout names.
+    pub fn versions_of<'a>(&'a self, id: &'a ObjectId) -> impl Iterator<Item = &'a str> {
+        let shifted = self.shifts.iter().filter(|shift| shift.is_of(id));
+        let arrived = self.arrived.iter().filter(|arrived| arrived.is_of(id));
+        let arrived = arrived.filter_map(|arrived| arrived.version.as_deref());
+        shifted.map(|shift| shift.version.as_str()).chain(arrived)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Environments that are built in another region or account: their tables come from exports in the vault.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -121,7 +122,7 @@ fn calls(harness: &Harness, operation: &str) -> Vec<String> {
 async fn an_environment_is_built_in_another_region_from_its_exports() {
     let harness = shop("").await;
     let backup = backed_up(&harness).await;
-    assert!(backup.is_whole(), "{:?}", backup.missing().collect::<Vec<_>>());
+    assert!(backup.has_exports(), "{:?}", backup.missing().collect::<Vec<_>>());
     // What came after the backup is not in it.
     put_item(&harness, "production-orders", "later").await;
     let prepared = prepared(&harness, &backup, &there()).await.unwrap();
@@ -181,48 +182,68 @@ async fn an_import_whose_answer_is_lost_is_not_begun_again() {
     assert_eq!(items_there(&harness, "copy-carts").await, ["c1"]);
 }
 
-/// DynamoDB makes the table of an import that fails all the same, and it is ACTIVE.
-#[tokio::test(start_paused = true)]
-async fn a_table_whose_import_failed_is_not_ready_and_comes_back_once_it_is_deleted() {
-    let harness = shop("").await;
-    let backup = backed_up(&harness).await;
-    let carts = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
-    let data = carts.export.as_ref().unwrap().data();
+/// Its data file, by its key in the vault.
+async fn data_of(harness: &Harness, backup: &Backup, object: &str) -> (String, Vec<u8>) {
+    let table = backup.tables.iter().find(|table| table.object == object).unwrap();
+    let data = table.export.as_ref().unwrap().data();
     let s3 = harness.session.s3();
     let listed = s3.list_objects_v2().bucket(VAULT).prefix(&data).send().await.unwrap();
     let key = listed.contents()[0].key().unwrap().to_owned();
     let found = s3.get_object().bucket(VAULT).key(&key).send().await.unwrap();
-    let content = found.body.collect().await.unwrap().into_bytes();
-    let put = |body: Vec<u8>| s3.put_object().bucket(VAULT).key(&key).body(body.into()).send();
-    put(b"no gzip".to_vec()).await.unwrap();
-    let vault = vault(&harness).await;
-    let verified =
-        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup);
-    let problems = verified.await.unwrap().problems;
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("is not what DynamoDB wrote"), "{problems:?}");
+    (key, found.body.collect().await.unwrap().to_vec())
+}
 
-    let prepared = prepared(&harness, &backup, &there()).await.unwrap();
-    let sessions = sessions(&harness).await;
-    let work = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {});
-    let mended = async {
-        tokio::time::sleep(Duration::from_secs(25 * 60)).await;
-        let (reason, message) = harness.until_stalled("copy", "Table/carts").await;
-        assert_eq!(reason, "ImportIncomplete");
-        assert!(message.contains("is not in gzip"), "{message}");
-        put(content.to_vec()).await.unwrap();
-        let session = session_there(&harness).await;
-        session.dynamodb().delete_table().table_name("copy-carts").send().await.unwrap();
-        harness.store.request_reconcile("copy", None).await.unwrap();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        done = work => drop(done.unwrap()),
-        () = mended => {}
+fn zipped(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// DynamoDB makes the table of an import that fails all the same, and it is ACTIVE.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_lacks_items_is_not_ready_and_comes_back_once_it_is_deleted() {
+    let one = r#"{"Item":{"id":{"S":"c1"}}}"#;
+    for (spoiled, expected) in [
+        (b"no gzip".to_vec(), "is not in gzip"),
+        (zipped(&format!("{one}\nno item\n")), "could not import 1 of 1 items"),
+        (zipped(""), "DynamoDB imported 0 items, and the export had 1"),
+    ] {
+        let harness = shop("").await;
+        let backup = backed_up(&harness).await;
+        let (key, content) = data_of(&harness, &backup, "Table/carts").await;
+        let s3 = harness.session.s3();
+        let put = |body: Vec<u8>| s3.put_object().bucket(VAULT).key(&key).body(body.into()).send();
+        put(spoiled).await.unwrap();
+        let vault = vault(&harness).await;
+        let verified =
+            trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup);
+        let problems = verified.await.unwrap().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("is not what DynamoDB wrote"), "{problems:?}");
+
+        let prepared = prepared(&harness, &backup, &there()).await.unwrap();
+        let sessions = sessions(&harness).await;
+        let work = prepared.carry_out(&harness.store, &sessions, "sre", &|_| {});
+        let mended = async {
+            tokio::time::sleep(Duration::from_secs(25 * 60)).await;
+            let (reason, message) = harness.until_stalled("copy", "Table/carts").await;
+            assert_eq!(reason, "ImportIncomplete");
+            assert!(message.contains(expected), "{message}");
+            put(content).await.unwrap();
+            let session = session_there(&harness).await;
+            session.dynamodb().delete_table().table_name("copy-carts").send().await.unwrap();
+            harness.store.request_reconcile("copy", None).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            done = work => drop(done.unwrap()),
+            () = mended => {}
+        }
+        harness.until_ready("copy").await;
+        assert_eq!(items_there(&harness, "copy-carts").await, ["c1"]);
+        assert_eq!(calls(&harness, "ImportTable").len(), 3);
     }
-    harness.until_ready("copy").await;
-    assert_eq!(items_there(&harness, "copy-carts").await, ["c1"]);
-    assert_eq!(calls(&harness, "ImportTable").len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,32 +262,45 @@ async fn what_cannot_be_exported_or_imported_is_named() {
     assert_eq!(missing.len(), 1, "{missing:?}");
     assert!(missing[0].contains("need dynamodb:ExportTableToPointInTime"), "{missing:?}");
     assert_eq!(half.points().count(), 3, "it is a recovery point all the same");
-    let plan = prepared(&harness, &half, &there()).await.unwrap().plan;
-    let empty = |plan: &trueup::engine::recovery::Plan| {
-        plan.empty.iter().map(|(id, why)| format!("{id}: {why}")).collect::<Vec<_>>()
-    };
-    assert!(empty(&plan)[0].contains("it is not exported (dynamodb"), "{:?}", empty(&plan));
+    assert!(half.is_whole() && !half.has_exports());
+    let refused = |error: RecoveryError| error.to_string();
+    let message = prepared(&harness, &half, &there()).await.err().map(refused).unwrap();
+    assert!(message.contains("Table/orders: it is not exported (dynamodb"), "{message}");
     tokio::time::sleep(Duration::from_secs(1)).await;
     let whole = backed_up(&harness).await;
-    assert!(whole.is_whole(), "{:?}", whole.missing().collect::<Vec<_>>());
-    let plan = prepared(&harness, &whole, &there()).await.unwrap().plan;
-    let empty = empty(&plan);
-    assert_eq!(empty.len(), 1, "{empty:?}");
-    assert!(empty[0].starts_with("Table/carts: DynamoDB makes no table with local indexes"));
-    for (wish, expected) in [
-        (Wish { into: None, ..there() }, "name it with --into"),
-        (Wish { at: Some(harness.store.clock().now()), ..there() }, "leave --at out"),
-        (
-            Wish {
-                elsewhere: Some(Elsewhere { artifacts: None, ..there().elsewhere.unwrap() }),
-                ..there()
-            },
-            "--into-artifacts",
-        ),
-    ] {
-        let refused = prepared(&harness, &whole, &wish).await.err().unwrap().to_string();
-        assert!(refused.contains(expected), "{refused}");
+    assert!(whole.has_exports(), "{:?}", whole.missing().collect::<Vec<_>>());
+    let message = prepared(&harness, &whole, &there()).await.err().map(refused).unwrap();
+    assert!(
+        message.contains("Table/carts: DynamoDB makes no table with local indexes"),
+        "{message}"
+    );
+    let allow_empty = BTreeSet::from(["Table/carts".parse().unwrap()]);
+    let wish = Wish { allow_empty, ..there() };
+    let prepared = prepared(&harness, &whole, &wish).await.unwrap();
+    assert_eq!((prepared.plan.tables(), prepared.plan.empty.len()), (1, 1));
+    carry_out(&harness, &prepared).await;
+    assert_eq!(calls(&harness, "CreateTable"), ["copy-carts"], "what was said to begin empty");
+}
+
+/// A second try with other words is another copy.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_was_begun_in_one_region_is_not_gone_on_with_in_another() {
+    let harness = shop("").await;
+    let backup = backed_up(&harness).await;
+    let first = prepared(&harness, &backup, &there()).await.unwrap();
+    let sessions = sessions(&harness).await;
+    tokio::select! {
+        _ = first.carry_out(&harness.store, &sessions, "sre", &|_| {}) => panic!("it was over"),
+        () = harness.until("it is recorded", || async {
+            harness.store.head("copy").await.unwrap().is_some()
+        }) => {}
     }
+    let wish = Wish { elsewhere: None, ..there() };
+    let other = prepared(&harness, &backup, &wish).await.unwrap();
+    let refused = other.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("in another account or region"), "{refused}");
+    carry_out(&harness, &first).await;
+    assert_eq!(items_there(&harness, "copy-orders").await, ["o1", "o2", "o3"]);
 }
 
 #[tokio::test(start_paused = true)]

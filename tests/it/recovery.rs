@@ -212,6 +212,25 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_without_objects_is_no_damage() {
+    let harness = shop().await;
+    let s3 = harness.session.s3();
+    for key in objects(&harness, "production-assets").await.into_keys() {
+        s3.delete_object().bucket("production-assets").key(key).send().await.unwrap();
+    }
+    let backup = backed_up(&harness).await;
+    let vault = vault(&harness, "production").await;
+    let verified =
+        trueup::engine::recovery::verify(&harness.store, &harness.session, &vault, &backup);
+    assert_eq!(verified.await.unwrap().problems, [""; 0]);
+    let wish = Wish { into: Some("copy".to_owned()), ..Wish::default() };
+    let sessions = sessions(&harness).await;
+    let prepared = prepare(&sessions, vault, &backup.id, &wish).await.unwrap();
+    prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+    assert!(objects(&harness, "copy-assets").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copy_beside_the_first_has_its_data_and_leaves_it_alone() {
     let harness = shop().await;
     let backup = backed_up(&harness).await;

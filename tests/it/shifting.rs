@@ -92,6 +92,25 @@ async fn each_strategy_shifts_as_its_name_says() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+/// The version of the release before is on its way, and may look like the next one until the function has changed.
+#[tokio::test(start_paused = true)]
+async fn a_newer_release_shifts_its_own_version_alone() {
+    let yaml = shop("{ strategy: Linear10PercentEvery1Minute }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "1, 2: 20 %").await;
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 768")).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    assert_eq!(alias(&harness).await, "3");
+    let told = harness.events("shop").await;
+    let of_third = told.iter().filter(|event| event.reason == "TrafficShifted");
+    let of_third: Vec<_> = of_third.filter(|event| event.release == 3).collect();
+    assert!(!of_third.is_empty());
+    let wrong = of_third.iter().filter(|event| !event.message.ends_with("version 3"));
+    let wrong: Vec<_> = wrong.map(|event| &event.message).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_fails_on_its_way_loses_its_requests_at_once() {
     let yaml = shop("{ strategy: Linear10PercentEvery1Minute }");
@@ -234,6 +253,13 @@ async fn old_versions_go_but_for_the_newest_and_what_somebody_else_needs() {
         until_verdict(&harness, release, Verdict::Succeeded).await;
     }
     assert_eq!(versions().await.len(), 5, "an hour has to pass between two collections");
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(versions().await.len(), 5, "the history names them all");
+    let last = yaml.replace("memorySize: 512", "memorySize: 1024");
+    let short = last.replace("  artifacts:", "  revisionHistoryLimit: 2\n  artifacts:");
+    assert_ne!(short, last);
+    harness.apply(&short).await;
+    until_verdict(&harness, 6, Verdict::Succeeded).await;
     tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
     assert_eq!(versions().await, ["1", "4", "5"]);
     assert_eq!(alias(&harness).await, "5");

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 
 use super::contents::{self, Known};
-use super::export::{self, Begun};
+use super::export::{self, Begun, Exporting};
 use super::manifest::{
     Backup, BucketCopy, FORMAT, Item, Lacking, PackageCopy, Part, TableCopy, begun_at,
     table_backup_name,
 };
 use super::vault::Vault;
-use super::{LOOK_EVERY, RecoveryError};
+use super::{LOOK_EVERY, RecoveryError, place_of};
 use crate::aws::{AwsError, Class, Session, Sessions};
 use crate::engine::release::{Current, current, own_session, packages_in, spec_of};
 use crate::kinds::environment::EnvironmentSpec;
@@ -72,18 +72,19 @@ pub async fn back_up(
     for table in &tables {
         until_ready(&session, &table.backup_arn).await?;
     }
-    if let Some(exports) = exports {
-        exports.finish(&session, &mut tables).await?;
-    }
     let export = store.export(environment).await?;
     let packages = work.packages(&mut lacking).await?;
     let state = work.state(&export).await?;
+    // They take longest, and have what the tables were when they were begun.
+    if let Some(exports) = exports {
+        exports.finish(&session, &mut tables).await?;
+    }
     let backup = Backup {
         format: FORMAT,
         id: id.to_owned(),
         environment: environment.to_owned(),
         store: store_id,
-        place: format!("{}/{}", session.account_id().await?, session.region()),
+        place: place_of(&session).await?,
         begun_at,
         ended_at: store.clock().now(),
         release: export.release,
@@ -193,12 +194,12 @@ impl Work<'_> {
         let Some(policy) = policy.filter(|policy| policy.export_tables == Some(true)) else {
             return Ok(None);
         };
-        let owner = match &policy.account_id {
-            Some(account) => account.clone(),
-            None => self.session.account_id().await?,
+        let how = Exporting {
+            id: self.id,
+            owner: policy.account_id.as_deref(),
+            kms_key: policy.kms_key_arn.as_deref(),
         };
-        let begun = export::begin(self.session, self.vault, (self.id, &owner), tables).await?;
-        Ok(Some(begun))
+        Ok(Some(export::begin(self.session, self.vault, how, tables).await?))
     }
 
     async fn buckets(

@@ -1,8 +1,9 @@
 //! The items of tables in the vault: DynamoDB exports them, so that a table can be made from them in any account and
 //! region.
 //!
-//! Guarantees: asking again within a try of the same backup begins no second export of a table. A table that cannot be
-//! exported is named with the reason, and the rest of the backup does not wait for it.
+//! Guarantees: asking again for the same backup within eight hours begins no second export of a table. A table that
+//! cannot be exported is named with the reason; the rest of the backup is made all the same, and its manifest waits for
+//! the exports.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
+use super::create::is_of_one;
 use super::manifest::{TableCopy, TableExport};
 use super::vault::Vault;
 use super::{LOOK_EVERY, RecoveryError};
@@ -21,8 +23,29 @@ use crate::model::sha256_hex;
 /// without it.
 const EXPORTED_WITHIN: Duration = Duration::from_secs(6 * 3600);
 
-/// Exports that were begun: their ARNs, by the ARNs of their tables.
-pub(super) struct Begun(BTreeMap<String, String>);
+/// DynamoDB has a limit of exports at once: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>
+/// names its error, not its number. Others end within this time.
+const BEGUN_WITHIN: Duration = Duration::from_secs(3600);
+const LIMIT: &str = "LimitExceededException";
+const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Exports that were begun.
+pub(super) struct Begun {
+    /// Their ARNs, by the ARNs of their tables.
+    arns: BTreeMap<String, String>,
+    /// What may help where one fails.
+    hint: &'static str,
+}
+
+/// How tables are exported.
+#[derive(Clone, Copy)]
+pub(super) struct Exporting<'a> {
+    /// The backup's.
+    pub id: &'a str,
+    /// The account of the vault's bucket, where the environment says it.
+    pub owner: Option<&'a str>,
+    pub kms_key: Option<&'a str>,
+}
 
 /// What a table's export is asked by again: the same for each try of a backup.
 fn token(id: &str, table_arn: &str) -> String {
@@ -33,25 +56,53 @@ fn token(id: &str, table_arn: &str) -> String {
 pub(super) async fn begin(
     session: &Session,
     vault: &Vault,
-    (id, owner): (&str, &str),
+    how: Exporting<'_>,
     tables: &mut [TableCopy],
 ) -> Result<Begun, AwsError> {
-    let mut begun = BTreeMap::new();
+    let hint = match how.owner {
+        Some(_) => "",
+        None => "; a bucket of another account is named by spec.recovery.backups.accountId, too",
+    };
+    let own = session.account_id().await?;
+    let mut begun = Begun { arns: BTreeMap::new(), hint };
     for table in tables {
         let name = table.object.rsplit('/').next().unwrap_or_default();
-        let prefix = format!("{}tables/{name}", vault.folder(id));
-        let to = Destination { bucket: &vault.bucket, owner, prefix: &prefix };
-        match exports::begin(session, &table.arn, to, &token(id, &table.arn)).await {
+        let prefix = format!("{}tables/{name}", vault.folder(how.id));
+        let to = Destination {
+            bucket: &vault.bucket,
+            owner: how.owner.unwrap_or(&own),
+            prefix: &prefix,
+            kms_key: how.kms_key,
+        };
+        match begin_one(session, &table.arn, to, &token(how.id, &table.arn)).await {
             Ok(arn) => {
-                begun.insert(table.arn.clone(), arn);
+                begun.arns.insert(table.arn.clone(), arn);
             }
-            Err(error) if super::create::is_of_one(&error) => {
-                table.not_exported = Some(error.to_string());
+            Err(error) if is_of_one(&error) => {
+                table.not_exported = Some(format!("{error}{hint}"));
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Begun(begun))
+    Ok(begun)
+}
+
+/// Waits for others to end where DynamoDB has as many exports as it takes.
+async fn begin_one(
+    session: &Session,
+    table_arn: &str,
+    to: Destination<'_>,
+    token: &str,
+) -> Result<String, AwsError> {
+    let asked = Instant::now();
+    loop {
+        match exports::begin(session, table_arn, to, token).await {
+            Err(error) if error.code == LIMIT && asked.elapsed() < BEGUN_WITHIN => {
+                sleep(BEGIN_AGAIN_AFTER).await;
+            }
+            begun => return begun,
+        }
+    }
 }
 
 impl Begun {
@@ -63,23 +114,27 @@ impl Begun {
     ) -> Result<(), AwsError> {
         let begun = Instant::now();
         for table in tables {
-            let Some(arn) = self.0.remove(&table.arn) else { continue };
+            let Some(arn) = self.arns.remove(&table.arn) else { continue };
             loop {
-                match exports::export(session, &arn).await? {
-                    Export::Completed(done) => {
+                match exports::export(session, &arn).await {
+                    Ok(Export::Completed(done)) => {
                         let (manifest, at, items) = (done.manifest, done.at, done.items);
                         table.export = Some(TableExport { manifest, at, items });
                     }
-                    Export::Failed(why) => table.not_exported = Some(why),
-                    Export::Running if begun.elapsed() > EXPORTED_WITHIN => {
+                    Ok(Export::Failed(why)) => {
+                        table.not_exported = Some(format!("{why}{}", self.hint));
+                    }
+                    Ok(Export::Running) if begun.elapsed() > EXPORTED_WITHIN => {
                         let hours = EXPORTED_WITHIN.as_secs() / 3600;
                         let why = format!("{arn} is not over after {hours} hours");
                         table.not_exported = Some(why);
                     }
-                    Export::Running => {
+                    Ok(Export::Running) => {
                         sleep(LOOK_EVERY).await;
                         continue;
                     }
+                    Err(error) if is_of_one(&error) => table.not_exported = Some(error.to_string()),
+                    Err(error) => return Err(error),
                 }
                 break;
             }

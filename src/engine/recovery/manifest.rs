@@ -203,9 +203,19 @@ impl Backup {
             .filter_map(|(object, at)| Some((object.parse().ok()?, at)))
     }
 
-    /// Everything that was to be backed up is in it.
+    /// Everything that was to be backed up is in it, so that the environment can be built again where it was.
     pub fn is_whole(&self) -> bool {
-        !self.deleting && self.missing().next().is_none()
+        !self.deleting && self.lacking.is_empty()
+    }
+
+    /// It has the items of every table, too, so that the environment can be built in another account or region.
+    pub fn has_exports(&self) -> bool {
+        self.is_whole() && self.tables.iter().all(|table| table.export.is_some())
+    }
+
+    /// Whether DynamoDB's own backups of it can be used in an account and region.
+    pub fn is_of(&self, place: &str) -> bool {
+        self.place == place
     }
 
     /// What is not in it and was to be, with the reasons, for people.
@@ -253,18 +263,24 @@ pub fn copy_name(bucket: &str, key: &str, etag: &str, bytes: u64) -> String {
     sha256_hex(format!("{bucket}\n{key}\n{etag}\n{bytes}"))
 }
 
-/// Which backups have been kept for long enough. The newest recovery point of each object stays, and the newest backup
-/// that is whole, however old they are.
+/// Which backups have been kept for long enough. The newest recovery point of each object stays, the newest export of
+/// each table, and the newest backup that is whole, however old they are.
 pub fn expired(backups: &[Backup], retention: Duration, now: Timestamp) -> Vec<String> {
     let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
     let mut newest_first: Vec<_> = backups.iter().collect();
     newest_first.sort_by(|a, b| b.id.cmp(&a.id));
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     needed.extend(newest_first.iter().find(|backup| backup.is_whole()).map(|b| b.id.as_str()));
-    let mut found = BTreeSet::new();
+    let (mut found, mut exported) = (BTreeSet::new(), BTreeSet::new());
     for backup in &newest_first {
         for (object, _) in backup.points() {
             if found.insert(object) {
+                needed.insert(&backup.id);
+            }
+        }
+        let with_export = backup.tables.iter().filter(|table| table.export.is_some());
+        for table in with_export.filter(|_| !backup.deleting) {
+            if exported.insert(&table.object) {
                 needed.insert(&backup.id);
             }
         }
@@ -360,6 +376,11 @@ mod tests {
         assert_eq!(ids(&[older.clone(), old.clone()]), [older.id.as_str()]);
         assert_eq!(ids(&[older.clone(), half.clone()]), [""; 0], "the half one lacks the orders");
         assert_eq!(ids(&[old.clone(), fresh]), [old.id.as_str()]);
+        let mut exported = older.clone();
+        exported.tables[0].export =
+            Some(TableExport { manifest: "m".to_owned(), at: older.begun_at, items: 1 });
+        let kept = [exported.clone(), old.clone()];
+        assert_eq!(ids(&kept), [""; 0], "nothing newer has the items of the orders");
         let gone = Backup { deleting: true, ..half };
         assert_eq!(ids(&[older, gone.clone()]), [gone.id], "what was begun is ended");
     }

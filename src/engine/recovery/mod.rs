@@ -28,6 +28,8 @@ mod verify;
 
 use std::time::Duration;
 
+use crate::aws::{AwsError, Session};
+
 pub use contents::Restored;
 pub use create::back_up;
 pub use drill::{Drilled, drill, scratch_of};
@@ -44,3 +46,8 @@ pub use verify::{Checked, verify};
 
 /// The pause between two observations of what AWS or the daemon works on.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// An account and region as backups have them.
+async fn place_of(session: &Session) -> Result<String, AwsError> {
+    Ok(format!("{}/{}", session.account_id().await?, session.region()))
+}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::manifest::Backup;
-use super::{RecoveryError, Vault};
+use super::{RecoveryError, Vault, place_of};
 use crate::aws::{Session, Sessions};
 use crate::engine::release::{current, own_session, spec_of};
 use crate::kinds::environment::Recovery;
@@ -65,11 +65,17 @@ pub async fn measure(
     let current = current(store, environment).await?;
     let Some(spec) = spec_of(&current.objects) else { return Ok(None) };
     let Some(recovery) = spec.recovery.clone() else { return Ok(None) };
+    let session = own_session(sessions, environment, &spec.target()).await?;
     let backups = match &recovery.backups {
-        Some(_) => Vault::of(sessions, environment, &spec).await?.sound_backups().await?,
+        Some(_) => {
+            let here = place_of(&session).await?;
+            let vault = Vault::of(sessions, environment, &spec).await?;
+            let all = vault.sound_backups().await?.into_iter();
+            // After a move to another account or region, those of before bring back nothing here.
+            all.filter(|backup| backup.is_of(&here)).collect()
+        }
         None => Vec::new(),
     };
-    let session = own_session(sessions, environment, &spec.target()).await?;
     let holds_data = |id: &ObjectId| kind(&id.kind).is_some_and(|kind| kind.holds_data());
     let data = current.objects.iter().map(|object| object.id()).filter(holds_data);
     let mut points: BTreeMap<ObjectId, Option<Point>> = data.map(|id| (id, None)).collect();

@@ -21,7 +21,7 @@ const OTHERS_TAKE: Duration = Duration::from_secs(120);
 const COPIED_A_SECOND: u64 = 80;
 const BUCKET_NAME_MAX: usize = 63;
 /// Fields that hold policies, in which a resource names itself.
-pub(super) const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
+const POLICIES: [&str; 2] = ["policy", "resourcePolicy"];
 
 /// What is restored from what, and how long it takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub enum TablesFrom<'a> {
     Exports {
         /// The vault's.
         bucket: &'a str,
-        /// The account of the bucket.
-        owner: &'a str,
+        /// The account of the bucket, where it is known.
+        owner: Option<&'a str>,
     },
 }
 
@@ -82,8 +82,9 @@ impl TablesFrom<'_> {
                 Ok(DataSource::TableExport {
                     backup: backup.id.clone(),
                     bucket: bucket.to_owned(),
-                    owner: owner.to_owned(),
+                    owner: owner.map(str::to_owned),
                     prefix: export.data(),
+                    items: export.items,
                 })
             }
         }
@@ -151,14 +152,20 @@ pub struct Copied {
     pub collision: Option<String>,
     /// Places in the manifests that name a resource of the first environment: the copy would use it.
     pub mentions: Vec<String>,
+    /// Places in the manifests that the copy goes without.
+    pub left_out: Vec<String>,
+    /// What its resources are called in AWS.
+    pub names: Vec<String>,
 }
 
 /// The objects of one environment as those of another. Its resources have names of their own, and what only one
-/// environment can have or should do stays away: domains, promotions, notifications, windows, checks and backups.
+/// environment can have or should do stays away: domains, replication, promotions, notifications, windows, checks, probes
+/// and backups.
 /// A scratch copy can be deleted again as a whole.
 pub fn copy(objects: &[Object], into: &str, is_scratch: bool) -> Copied {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let (mut copied, mut collision, mut taken) = (Vec::new(), None, BTreeSet::new());
+    let mut left_out = Vec::new();
     for object in objects {
         let mut copy = object.clone();
         let spec = Arc::make_mut(&mut copy.spec);
@@ -170,6 +177,10 @@ pub fn copy(objects: &[Object], into: &str, is_scratch: bool) -> Copied {
             // A copy takes over nothing, and is made whatever its first one was told.
             for annotation in [annotation::ADOPT, annotation::ADOPT_FROM, annotation::SUSPEND] {
                 copy.metadata.annotations.remove(annotation);
+            }
+            // It would put old objects over newer ones, where the first environment replicates to.
+            if spec.as_object_mut().is_some_and(|fields| fields.remove("replication").is_some()) {
+                left_out.push(format!("{} replication", object.id()));
             }
             let (old, new) = rename(object, spec, into);
             if is_scratch {
@@ -187,7 +198,8 @@ pub fn copy(objects: &[Object], into: &str, is_scratch: bool) -> Copied {
     for object in copied.iter().filter(|object| object.kind != environment::NAME) {
         find_mentions(&object.spec, &names, &object.id().to_string(), &mut mentions);
     }
-    Copied { objects: copied, collision, mentions }
+    let names = names.into_values().collect();
+    Copied { objects: copied, collision, mentions, left_out, names }
 }
 
 /// Gives the copy's resource another name. Returns both names.
@@ -223,7 +235,7 @@ fn rename(object: &Object, spec: &mut Value, into: &str) -> (String, String) {
 /// Nothing keeps the resource when its object goes.
 fn make_scratch(kind: &str, spec: &mut Value) {
     let Some(fields) = spec.as_object_mut() else { return };
-    for field in ["deletionProtection", "objectLock", "replication"] {
+    for field in ["deletionProtection", "objectLock"] {
         fields.remove(field);
     }
     if matches!(kind, "Table" | "Bucket") {
@@ -233,9 +245,16 @@ fn make_scratch(kind: &str, spec: &mut Value) {
 
 fn strip_environment(spec: &mut Value) {
     let Some(fields) = spec.as_object_mut() else { return };
-    for field in
-        ["approval", "notifications", "promotion", "protected", "recovery", "urls", "windows"]
-    {
+    for field in [
+        "approval",
+        "health",
+        "notifications",
+        "promotion",
+        "protected",
+        "recovery",
+        "urls",
+        "windows",
+    ] {
         fields.remove(field);
     }
     // A restore takes longer than a release usually may, and there is nothing to go back to.

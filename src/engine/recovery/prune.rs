@@ -16,6 +16,7 @@ use super::RecoveryError;
 use super::contents;
 use super::large;
 use super::manifest::{Backup, backup_of, begun_at, expired};
+use super::place_of;
 use super::vault::Vault;
 use crate::aws::Session;
 use crate::kinds::environment::BackupPolicy;
@@ -78,8 +79,11 @@ pub async fn delete(
     if !backup.deleting {
         vault.put_manifest(&Backup { deleting: true, ..backup.clone() }.sealed()).await?;
     }
-    for table in &backup.tables {
-        backups::delete(session, &table.backup_arn).await?;
+    // Those of another account or region are not this session's to delete.
+    if backup.is_of(&place_of(session).await?) {
+        for table in &backup.tables {
+            backups::delete(session, &table.backup_arn).await?;
+        }
     }
     vault.delete_folder(&backup.id).await
 }

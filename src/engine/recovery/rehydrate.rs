@@ -39,6 +39,8 @@ pub struct Wish {
     pub at: Option<Timestamp>,
     /// The copy is built in another account or region.
     pub elsewhere: Option<Elsewhere>,
+    /// What may begin empty there.
+    pub allow_empty: BTreeSet<ObjectId>,
 }
 
 /// What will be done, for people to read before it is.
@@ -53,7 +55,9 @@ pub struct Prepared {
     pub plan: Plan,
     /// Places in the manifests of a copy that name resources of the first environment.
     pub mentions: Vec<String>,
-    /// What has to be in another account or region before a copy works there: roles, keys, images.
+    /// Places in the manifests that a copy goes without.
+    pub left_out: Vec<String>,
+    /// What has to be in another account or region before a copy works there: roles, keys, images, secrets.
     pub needed: Vec<String>,
     /// Where packages are put.
     packages: Vec<PackageCopy>,
@@ -131,10 +135,10 @@ pub async fn prepare(
     }
     let before = Store::objects_of(&backup.environment, &lines)?;
     let there = There::of(&backup, wish)?;
-    let owner = vault_owner(&backup, &before);
-    let mut needed = Vec::new();
-    let (environment, objects, mentions, lines) = match &wish.into {
-        None => (backup.environment.clone(), before, Vec::new(), Some(lines)),
+    let owner = vault_owner(&vault, &backup, &before);
+    let (mut packages, mut needed) = (backup.packages.clone(), Vec::new());
+    let (environment, objects, mentions, left_out, lines) = match &wish.into {
+        None => (backup.environment.clone(), before, Vec::new(), Vec::new(), Some(lines)),
         Some(into) => {
             let mut copied = plan::copy(&before, into, wish.is_scratch);
             if let Some(name) = copied.collision {
@@ -143,30 +147,31 @@ pub async fn prepare(
                 )));
             }
             if let Some(there) = &there {
-                needed = there.relocate(&mut copied.objects);
+                let relocated = there.relocate(&mut copied.objects, &backup, &copied.names);
+                (needed, packages) = (relocated.needed, relocated.packages);
             }
-            (into.clone(), copied.objects, copied.mentions, None)
+            (into.clone(), copied.objects, copied.mentions, copied.left_out, None)
         }
     };
     let spec = spec_of(&objects).unwrap_or_default();
     let tables_from = match (&there, wish.at) {
-        (Some(_), _) => TablesFrom::Exports { bucket: &vault.bucket, owner: &owner },
+        (Some(_), _) => TablesFrom::Exports { bucket: &vault.bucket, owner: owner.as_deref() },
         (None, Some(at)) => TablesFrom::PointInTime(at),
         (None, None) => TablesFrom::Backups,
     };
     let plan = plan::plan(&backup, &objects, tables_from);
-    let packages = match &there {
-        Some(there) => there.packages(&backup),
-        None => backup.packages.clone(),
-    };
-    let scratch_of = wish.is_scratch.then(|| backup.environment.clone());
     let is_elsewhere = there.is_some();
+    if is_elsewhere {
+        refuse_empty(&plan, wish)?;
+    }
+    let scratch_of = wish.is_scratch.then(|| backup.environment.clone());
     let prepared = Prepared {
         backup,
         vault,
         environment,
         plan,
         mentions,
+        left_out,
         needed,
         packages,
         objects,
@@ -179,11 +184,30 @@ pub async fn prepare(
     Ok(prepared)
 }
 
-/// The account of the vault's bucket, as the Environment in the backup says it.
-fn vault_owner(backup: &Backup, objects: &[Object]) -> String {
+/// Elsewhere nothing begins empty unless it is said so.
+fn refuse_empty(plan: &Plan, wish: &Wish) -> Result<(), RecoveryError> {
+    let unsaid = plan.empty.iter().filter(|(id, _)| !wish.allow_empty.contains(id));
+    let unsaid: Vec<_> = unsaid.map(|(id, why)| format!("{id}: {why}")).collect();
+    if unsaid.is_empty() {
+        return Ok(());
+    }
+    Err(RecoveryError::Refused(format!(
+        "these would begin empty: {}. Take another backup with --from, or say for each that this is meant: --allow-empty \
+         Kind/name",
+        unsaid.join("; ")
+    )))
+}
+
+/// The account of the vault's bucket, where it is said.
+fn vault_owner(vault: &Vault, backup: &Backup, objects: &[Object]) -> Option<String> {
+    if vault.account.is_some() {
+        return vault.account.clone();
+    }
     let recovery = spec_of(objects).and_then(|spec| spec.recovery);
-    let said = recovery.and_then(|recovery| recovery.backups?.account_id);
-    said.unwrap_or_else(|| Place::read(&backup.place).account)
+    let declared = recovery.and_then(|recovery| recovery.backups);
+    // What the Environment says is of the bucket that it names.
+    let declared = declared.filter(|declared| declared.bucket == vault.bucket)?;
+    Some(declared.account_id.unwrap_or_else(|| Place::read(&backup.place).account))
 }
 
 impl Prepared {
@@ -275,7 +299,10 @@ impl Prepared {
     /// Makes the store where it is missing, and notes what is begun.
     async fn begin(&self, store: &Store) -> Result<Begun, RecoveryError> {
         let name = &self.environment;
-        store.init_as(&self.backup.store).await?;
+        match self.lines {
+            Some(_) => store.init_as(&self.backup.store).await?,
+            None => store.init().await?,
+        };
         let is_other = store.id().await? != self.backup.store;
         if is_other && self.lines.is_some() {
             return Err(RecoveryError::Refused(format!(
@@ -288,6 +315,9 @@ impl Prepared {
         let Recoveries { rehydration, .. } = store.recoveries(name).await?;
         let ours = rehydration.filter(|begun| begun.backup == self.backup.id);
         let is_recorded = self.is_recorded(store).await?;
+        if is_recorded && self.lines.is_none() {
+            self.is_same_place(store).await?;
+        }
         match (ours, store.head(name).await?.filter(|_| is_recorded)) {
             (Some(begun), Some(_)) if begun.ended_at.is_some() => {
                 let ended_at = begun.ended_at.unwrap_or_default();
@@ -308,6 +338,20 @@ impl Prepared {
                 Ok(Begun::Now(begun))
             }
         }
+    }
+
+    /// A copy that was begun in one account and region is not gone on with in another.
+    async fn is_same_place(&self, store: &Store) -> Result<(), RecoveryError> {
+        let recorded = current(store, &self.environment).await?;
+        let recorded = spec_of(&recorded.objects).unwrap_or_default().target();
+        if recorded == self.spec.target() {
+            return Ok(());
+        }
+        Err(RecoveryError::Refused(format!(
+            "{} is recorded in another account or region, or by another role; ask with the same --into-account, \
+             --into-region and --into-role as before, or build the copy under another name",
+            self.environment
+        )))
     }
 
     /// A copy may be built where everything was taken out before.

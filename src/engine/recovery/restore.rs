@@ -13,7 +13,7 @@ use super::contents;
 use super::manifest::Backup;
 use super::rehydrate::{Told, tell_of_stuck};
 use super::vault::Vault;
-use super::{LOOK_EVERY, RecoveryError};
+use super::{LOOK_EVERY, RecoveryError, place_of};
 use crate::aws::{Session, Sessions};
 use crate::engine::release::{Current, current, merged, own_session, spec_of, submit};
 use crate::kinds::kind;
@@ -89,6 +89,8 @@ pub async fn prepare_restore(
         )));
     }
     let session = own_session(sessions, environment, &spec.target()).await?;
+    let here = place_of(&session).await?;
+    let backups = backups.into_iter().filter(|backup| backup.is_of(&here)).collect();
     let mut prepared = PreparedRestore {
         restorations: Vec::new(),
         environment: environment.to_owned(),

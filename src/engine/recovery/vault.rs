@@ -32,6 +32,8 @@ const PAGES_MAX: usize = 10_000;
 pub struct Vault {
     pub(super) session: Session,
     pub(super) bucket: String,
+    /// The bucket's, where it is named.
+    pub(super) account: Option<String>,
     /// With the environment's name.
     root: String,
     environment: String,
@@ -74,6 +76,7 @@ impl Vault {
         Ok(Self {
             session,
             bucket: policy.bucket.clone(),
+            account: policy.account_id.clone(),
             root: format!("{prefix}{environment}/"),
             environment: environment.to_owned(),
         })
@@ -161,8 +164,7 @@ impl Vault {
         key: String,
         lines: &[String],
     ) -> Result<Part, RecoveryError> {
-        let mut text = lines.join("\n");
-        text.push('\n');
+        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
         let part = Part {
             sha256: sha256_hex(&text),
             bytes: text.len() as u64,
@@ -185,7 +187,9 @@ impl Vault {
             return Err(damaged("its content is not that of its digest"));
         }
         let text = String::from_utf8(text).map_err(|_| damaged("it is no text"))?;
-        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        // A file without lines was written as an empty one once.
+        let lines = text.lines().filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.map(str::to_owned).collect();
         match lines.len() as u64 == part.records {
             true => Ok(lines),
             false => Err(damaged("it has another number of lines")),

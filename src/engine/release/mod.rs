@@ -32,7 +32,7 @@ pub use gc::{Collected, Garbage, collect_garbage, garbage};
 pub use holds::check_hold;
 pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};
-pub use promote::{Copied, Promotion, Selection, packages_in, promote};
+pub use promote::{BUILT, Copied, Promotion, Selection, packages_in, promote};
 pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
 pub use removals::{Confirmed, check_removals, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};

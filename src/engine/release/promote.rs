@@ -11,7 +11,7 @@ use crate::kinds::environment::Artifacts;
 use crate::model::{Object, ObjectId};
 
 /// The fields that hold what was built.
-const BUILT: [&str; 2] = ["code", "artifact"];
+pub const BUILT: [&str; 2] = ["code", "artifact"];
 
 /// Where in S3 lies what an object runs.
 pub fn packages_in(object: &Object) -> Vec<S3Location> {

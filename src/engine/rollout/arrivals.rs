@@ -22,7 +22,8 @@ pub(super) fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now:
         }
         if !rollout.arrived.iter().any(|arrived| arrived.is_of(&object.id)) {
             let (kind, name) = (object.id.kind.to_string(), object.id.name.to_string());
-            rollout.arrived.push(Arrived { kind, name, at: now });
+            let version = object.version.clone();
+            rollout.arrived.push(Arrived { kind, name, at: now, version });
         }
     }
     note_mixed(rollout, objects, now);

@@ -50,6 +50,8 @@ pub struct ObjectState {
     pub shifting: Shifting,
     /// The resource's name at AWS; empty while it is not known.
     pub aws_name: String,
+    /// The version that gets the requests; `None` of what has none.
+    pub version: Option<String>,
     /// The version that is ready to take over.
     pub next_version: Option<ReadyVersion>,
     /// AWS restores its data, for as long as that takes.
@@ -83,6 +85,7 @@ impl ObjectState {
             was_unwell: false,
             shifting: Shifting::default(),
             aws_name: "shop-api".to_owned(),
+            version: None,
             next_version: None,
             is_restoring: false,
             is_optional: false,
@@ -114,6 +117,7 @@ pub fn object_state(
         was_unwell,
         shifting: Shifting::default(),
         aws_name: status.and_then(|s| s.outputs.get("name").cloned()).unwrap_or_default(),
+        version: status.and_then(|s| s.outputs.get("version").cloned()),
         // What was seen of an earlier form is another version.
         next_version: status
             .filter(|status| status.observed_generation >= generation)

@@ -63,6 +63,11 @@ pub struct BackupPolicy {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^\d{12}$"))]
     pub account_id: Option<String>,
+    /// The KMS key that exports of tables are encrypted by, as its ARN; as the bucket encrypts by itself where it is not
+    /// given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+$"))]
+    pub kms_key_arn: Option<String>,
     /// Each backup also has the items of every table in the bucket, so that the environment can be built in another
     /// account or region. Its tables need `pointInTimeRecovery`. DynamoDB exports whole tables, and charges for their
     /// size each time.

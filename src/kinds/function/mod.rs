@@ -39,9 +39,9 @@ pub use spec::*;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Desired, Kind, Nulls, Outcome, Shifting, SpecProblem};
+use super::{Desired, KeptVersions, Kind, Nulls, Outcome, Shifting, SpecProblem};
 use crate::aws::{AwsError, Service, Session};
-use crate::plan::Plan;
+use crate::plan::{Change, Plan};
 
 /// The kind `Function`, by which the engine knows it.
 pub struct Function;
@@ -115,6 +115,10 @@ impl Kind for Function {
         rollout::shifting(spec)
     }
 
+    fn is_of_version(change: &Change) -> bool {
+        shift::is_of_version(change)
+    }
+
     fn versions_kept(spec: &FunctionSpec) -> usize {
         rollout::versions_kept(spec)
     }
@@ -123,7 +127,7 @@ impl Kind for Function {
         session: &Session,
         name: &str,
         published: &[String],
-        kept: usize,
+        kept: &KeptVersions,
     ) -> Result<Vec<String>, AwsError> {
         versions::collect(session, name, published, kept).await
     }

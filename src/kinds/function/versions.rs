@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::kinds::KeptVersions;
 
 /// Versions that one pass deletes at most.
 const DELETED_MAX: usize = 10;
@@ -19,14 +20,15 @@ pub(super) async fn collect(
     session: &Session,
     name: &str,
     published: &[String],
-    kept: usize,
+    kept: &KeptVersions,
 ) -> Result<Vec<String>, AwsError> {
     let mut gone = Vec::new();
-    if published.len() <= kept {
+    if published.len() <= kept.newest {
         return Ok(gone);
     }
-    let named = named_by_aliases(session, name).await?;
-    for version in surplus(published, &named, kept).into_iter().take(DELETED_MAX) {
+    let mut named = named_by_aliases(session, name).await?;
+    named.extend(kept.named.iter().cloned());
+    for version in surplus(published, &named, kept.newest).into_iter().take(DELETED_MAX) {
         let call = session.lambda().delete_function().function_name(name).qualifier(&version);
         let deleted = session.write(Service::Lambda, "DeleteFunction", call.send()).await;
         match deleted.absent("ResourceNotFoundException") {

@@ -179,7 +179,7 @@ async fn import(
         .set_sse_specification(spec.encryption.as_ref().map(sse))
         .build()
         .map_err(|e| incomplete(operation, &e))?;
-    let from = aws::S3BucketSource::builder().s3_bucket(bucket).s3_bucket_owner(owner);
+    let from = aws::S3BucketSource::builder().s3_bucket(bucket).set_s3_bucket_owner(owner.clone());
     let from = from.s3_key_prefix(prefix).build().map_err(|e| incomplete(operation, &e))?;
     let call = session
         .dynamodb()

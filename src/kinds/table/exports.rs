@@ -17,6 +17,8 @@ pub struct Destination<'a> {
     pub owner: &'a str,
     /// Without a slash at its end.
     pub prefix: &'a str,
+    /// The KMS key that the files are encrypted by; as the bucket encrypts by itself where it is not given.
+    pub kms_key: Option<&'a str>,
 }
 
 /// How far an export is.
@@ -35,13 +37,13 @@ pub enum Export {
 pub struct Exported {
     /// The key of its summary: its files lie beside it.
     pub manifest: String,
-    /// The point in time that it has.
+    /// The time that its items are of: when it was begun.
     pub at: Timestamp,
     /// How many items it has.
     pub items: u64,
 }
 
-/// Begins an export of a table with point-in-time recovery, at its newest point, and returns its ARN. The same token
+/// Begins an export of a table with point-in-time recovery, as it is now, and returns its ARN. The same token
 /// within eight hours of its end names the same export:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExportTableToPointInTime.html>.
 pub async fn begin(
@@ -59,6 +61,8 @@ pub async fn begin(
         .s3_bucket(to.bucket)
         .s3_bucket_owner(to.owner)
         .s3_prefix(to.prefix)
+        .set_s3_sse_algorithm(to.kms_key.map(|_| aws::S3SseAlgorithm::Kms))
+        .set_s3_sse_kms_key_id(to.kms_key.map(str::to_owned))
         .export_format(aws::ExportFormat::DynamodbJson);
     let begun = session.write(Service::DynamoDb, operation, call.send()).await?;
     let arn = begun.export_description.and_then(|description| description.export_arn);
@@ -94,51 +98,81 @@ pub async fn export(session: &Session, arn: &str) -> Result<Export, AwsError> {
 pub enum Import {
     /// DynamoDB reads them.
     Running,
-    /// They are in the table, but for so many that DynamoDB could not read, of so many.
+    /// DynamoDB is through.
     Completed {
+        /// Items that are in the table.
+        imported: u64,
         /// Items that it could not read or put.
         errors: u64,
-        /// Items that it found.
-        of: u64,
     },
     /// DynamoDB's code and message. The table may be ACTIVE all the same, with a part of its items or none:
     /// <https://github.com/hashicorp/terraform-provider-aws/issues/34847>.
     Failed(String),
 }
 
-/// The newest import into a table; `None` where DynamoDB names none.
+/// Imports into tables of one name that are asked after; more are of tables that are gone.
+const IMPORTS_MAX: usize = 10;
+/// Pages of one listing.
+const PAGES_MAX: usize = 20;
+
+/// The import that made a table; `None` where DynamoDB does not list it yet.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListImports.html> speaks of completed imports,
-/// and has a status for those that are not: one that is not listed yet is known by the table's own state.
+/// and has a status for those that are not. An earlier table of the same name may have had one, too: the id of the
+/// table tells them apart.
 pub(super) async fn import_into(
     session: &Session,
-    table_arn: &str,
+    table: &aws::TableDescription,
 ) -> Result<Option<Import>, AwsError> {
-    let listed = session.read(Service::DynamoDb, "ListImports", || {
-        session.dynamodb().list_imports().table_arn(table_arn).send()
-    });
-    let listed = listed.await?.import_summary_list.unwrap_or_default();
-    let newest = listed.into_iter().max_by_key(|import| import.start_time().map(|at| at.secs()));
-    let Some(arn) = newest.and_then(|import| import.import_arn) else { return Ok(None) };
-    let operation = "DescribeImport";
-    let described = session.read(Service::DynamoDb, operation, || {
-        session.dynamodb().describe_import().import_arn(&arn).send()
+    let arn = table.table_arn().unwrap_or_default();
+    let mut listed = Vec::new();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let page = session.read(Service::DynamoDb, "ListImports", || {
+            let call = session.dynamodb().list_imports().table_arn(arn);
+            call.set_next_token(next.clone()).send()
+        });
+        let page = page.await?;
+        listed.extend(page.import_summary_list.unwrap_or_default());
+        next = page.next_token;
+        if next.is_none() {
+            break;
+        }
+    }
+    listed.sort_by_key(|import| std::cmp::Reverse(import.start_time().map(|at| at.secs())));
+    for arn in listed.into_iter().filter_map(|import| import.import_arn).take(IMPORTS_MAX) {
+        let described = described(session, &arn).await?;
+        if described.table_id.is_none() || described.table_id == table.table_id {
+            return outcome(&described).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+const DESCRIBE_IMPORT: &str = "DescribeImport";
+
+async fn described(session: &Session, arn: &str) -> Result<aws::ImportTableDescription, AwsError> {
+    let described = session.read(Service::DynamoDb, DESCRIBE_IMPORT, || {
+        session.dynamodb().describe_import().import_arn(arn).send()
     });
     let described = described.await?.import_table_description;
-    let described = AwsError::required(Service::DynamoDb, operation, described)?;
-    let status = status("ImportStatus", described.import_status().map(|s| s.as_str()), operation);
-    Ok(Some(match status? {
+    AwsError::required(Service::DynamoDb, DESCRIBE_IMPORT, described)
+}
+
+fn outcome(described: &aws::ImportTableDescription) -> Result<Import, AwsError> {
+    let status = described.import_status().map(|status| status.as_str());
+    Ok(match self::status("ImportStatus", status, DESCRIBE_IMPORT)? {
         JobStatus::InProgress | JobStatus::Cancelling => Import::Running,
         JobStatus::Completed => Import::Completed {
+            imported: count(described.imported_item_count()),
             errors: count(described.error_count()),
-            of: count(described.processed_item_count()),
         },
         JobStatus::Cancelled | JobStatus::Failed => {
             Import::Failed(reason(described.failure_code(), described.failure_message()))
         }
-    }))
+    })
 }
 
-/// The words of both kinds of jobs; an export is not cancelled.
+/// The words of both kinds of jobs. Only imports are cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum JobStatus {

@@ -112,7 +112,10 @@ pub(super) async fn observe(
     }
     let scaling = scaling::observe(session, desired, &spec, &mut unread).await?;
     let import = match &desired.source {
-        Some(DataSource::TableExport { .. }) => exports::import_into(session, &of.arn).await?,
+        // While it is CREATING that says enough.
+        Some(DataSource::TableExport { .. }) if busy.is_none() => {
+            exports::import_into(session, &of.described).await?
+        }
         _ => None,
     };
     Ok(Some(LiveTable {

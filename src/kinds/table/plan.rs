@@ -13,7 +13,7 @@ use crate::kinds::{
     split_off,
 };
 use crate::model::{DataSource, Path};
-use crate::plan::{Blocked, Change, Plan, Shape, Verb, Waiting};
+use crate::plan::{Blocked, Change, Plan, Shape, Verb};
 
 use super::exports::Import;
 use super::facets::{FACETS, TableRef};
@@ -110,9 +110,8 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
         return plan;
     }
-    let (waiting, unread) = imported(desired, live);
-    if waiting.is_some() || unread.is_some() {
-        return Plan { waiting, blocked: unread, ..plan };
+    if let Some(lacks) = lacks_items(desired, live) {
+        return Plan { waiting: lacks.waiting, blocked: lacks.blocked, ..plan };
     }
     let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes.clone();
@@ -165,32 +164,37 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     plan
 }
 
-/// What a table waits for, or lacks, that is made from an export.
-fn imported(desired: &Desired<TableSpec>, live: &LiveTable) -> (Option<Waiting>, Option<Blocked>) {
-    let id = &desired.key.id;
-    let message = match live.import.as_ref() {
-        Some(Import::Running) => {
-            return (
-                Plan::<()>::waiting("Importing", "DynamoDB reads the table's items").waiting,
-                None,
-            );
+/// What a table waits for, or why it goes no further, that is made from an export and has not all of its items. A
+/// person may confirm it as it is.
+fn lacks_items(desired: &Desired<TableSpec>, live: &LiveTable) -> Option<Plan<TableStep>> {
+    let Some(DataSource::TableExport { items, .. }) = &desired.source else { return None };
+    if desired.confirmed {
+        return None;
+    }
+    let (id, name) = (&desired.key.id, &desired.aws_name);
+    let ways = format!(
+        "Delete the table {name} in AWS, and it is made from the export again; to keep it as it is: `trueup apply \
+         --confirm {id}`"
+    );
+    let incomplete =
+        |what: String| Some(Plan::blocked("ImportIncomplete", format!("{what}. {ways}")));
+    match &live.import {
+        None => {
+            Some(Plan::waiting("Importing", "DynamoDB does not list the import of its items yet"))
         }
-        Some(Import::Failed(why)) => format!(
-            "the import of the table's items failed ({why}). Delete the table {} in AWS, and it is made from the \
-             export again; to keep it as it is: `trueup apply --confirm {id}`",
-            desired.aws_name
-        ),
-        Some(Import::Completed { errors, of }) if *errors > 0 => format!(
-            "DynamoDB could not import {errors} of {of} items; its log group /aws-dynamodb/imports names them. To keep \
-             the table as it is: `trueup apply --confirm {id}`; to make it from the export again, delete the table {} \
-             in AWS",
-            desired.aws_name
-        ),
-        Some(Import::Completed { .. }) | None => return (None, None),
-    };
-    match desired.confirmed {
-        true => (None, None),
-        false => (None, Plan::<()>::blocked("ImportIncomplete", message).blocked),
+        Some(Import::Running) => {
+            Some(Plan::waiting("Importing", "DynamoDB reads the table's items"))
+        }
+        Some(Import::Failed(why)) => {
+            incomplete(format!("the import of the table's items failed ({why})"))
+        }
+        Some(Import::Completed { errors, .. }) if *errors > 0 => incomplete(format!(
+            "DynamoDB could not import {errors} of {items} items; its log group /aws-dynamodb/imports names them"
+        )),
+        Some(Import::Completed { imported, .. }) if imported < items => {
+            incomplete(format!("DynamoDB imported {imported} items, and the export had {items}"))
+        }
+        Some(Import::Completed { .. }) => None,
     }
 }
 

@@ -217,6 +217,11 @@ impl S3 {
         expected.as_bytes() != owner.as_bytes()
     }
 
+    /// Whether a bucket is of an account.
+    pub fn is_owned_by(&self, bucket: &str, account: &str) -> bool {
+        self.lock().owners.get(bucket).map_or(ACCOUNT_ID, String::as_str) == account
+    }
+
     /// A call to a setting of a bucket that exists; `None` for any other.
     fn facet(&self, call: &Call, request: &MockRequest) -> Option<MockResponse> {
         let query = Query::of(&request.uri);

@@ -16,14 +16,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 mod bugs;
+mod latest;
 mod scaling;
 
 use super::figure;
 use bugs::{BUGS, Bug};
+use latest::LATEST;
 use scaling::SCALING;
 
 fn all() -> impl Iterator<Item = &'static Bug> {
-    BUGS.iter().chain(&SCALING)
+    BUGS.iter().chain(&SCALING).chain(&LATEST)
 }
 
 fn root() -> &'static Path {

@@ -27,12 +27,15 @@ pub fn part_of(count: u64) -> u64 {
 }
 
 /// The seeds of a run: so many as `PROOF_SEEDS` says, or as the item has by default; the one that
-/// `PROOF_SEED` names, to replay it.
+/// `PROOF_SEED` names, to replay it. They begin with `PROOF_FROM`, where it is given.
 pub fn seeds(default: u64) -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("PROOF_SEED") {
         Some(seed) => vec![seed],
-        None => (1..=number("PROOF_SEEDS").unwrap_or(default)).collect(),
+        None => {
+            let first = number("PROOF_FROM").unwrap_or(1);
+            (first..first + number("PROOF_SEEDS").unwrap_or(default)).collect()
+        }
     }
 }
 
