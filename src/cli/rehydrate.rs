@@ -38,8 +38,8 @@ pub(super) struct RehydrateArgs {
     /// What that role's trust policy asks for as external id.
     #[arg(long, value_name = "ID", requires = "into_role")]
     into_external_id: Option<String>,
-    /// An object that may begin empty in another account or region.
-    #[arg(long, value_name = "KIND/NAME", requires = "into", value_parser = object)]
+    /// An object whose data are not in the backup, and that may begin empty.
+    #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     allow_empty: Vec<ObjectId>,
     /// The bucket there for packages.
     #[arg(long, value_name = "BUCKET", requires = "into")]

@@ -219,9 +219,9 @@ pub(super) fn picture(
                 let mixed = age(since, rollout.mixed_until.unwrap_or(now));
                 format!("frontends and functions were of different releases for {mixed}")
             }));
-            if !rollout.arrived.is_empty() {
+            if rollout.arrived.iter().any(|arrived| arrived.is_changed) {
                 let begun = rollout.begun_at().unwrap_or(now);
-                let arrived = rollout.arrived.iter();
+                let arrived = rollout.arrived.iter().filter(|arrived| arrived.is_changed);
                 let arrived = arrived.map(|a| vec![a.id().to_string(), age(begun, a.at)]);
                 lines.push(String::new());
                 lines.push(table(&["OBJECT", "READY AFTER"], arrived.collect()));

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::validate::All;
 use super::{Problem, Set};
-use crate::kinds::environment::{self, BackupPolicy, EnvironmentSpec};
+use crate::kinds::environment::{self, BackupPolicy, EnvironmentSpec, RESTORES_AT_ONCE, RTO_MIN};
 use crate::kinds::kind;
 use crate::model::Object;
 
@@ -16,9 +16,30 @@ use crate::model::Object;
 pub(super) fn unmet(set: &Set, all: &All) -> Vec<Problem> {
     let environments = || all.values().filter(|object| object.kind == environment::NAME);
     let too_old = environments().filter_map(|environment| unmet_by(set, all, environment));
-    too_old
-        .chain(environments().flat_map(|environment| unexported(set, all, environment)))
-        .collect()
+    let too_slow = environments().filter_map(|environment| too_slow(set, all, environment));
+    let unexported = environments().flat_map(|environment| unexported(set, all, environment));
+    too_old.chain(too_slow).chain(unexported).collect()
+}
+
+/// An environment that has more tables than AWS restores within its objective.
+fn too_slow(set: &Set, all: &All, environment: &Object) -> Option<Problem> {
+    let spec = EnvironmentSpec::deserialize(&*environment.spec).ok()?;
+    let rto = spec.recovery?.rto()?;
+    let name = environment.metadata.name.as_str();
+    let tables = all.values().filter(|o| o.kind == "Table" && o.environment() == name).count();
+    let rounds = u32::try_from(tables.div_ceil(RESTORES_AT_ONCE)).unwrap_or(u32::MAX);
+    let least = RTO_MIN.saturating_mul(rounds);
+    if rto >= least {
+        return None;
+    }
+    let minutes = least.as_secs() / 60;
+    let index = place(set, environment)?;
+    let title = format!("the rto of {name} cannot hold for {tables} tables");
+    let mut problem = set.problem(index, "/spec/recovery/rto", title);
+    problem.help = Some(format!(
+        "AWS restores {RESTORES_AT_ONCE} tables at once, which takes 20 minutes at least: make the rto {minutes}m or more"
+    ));
+    Some(problem)
 }
 
 /// Tables whose items backups are to have, and that DynamoDB would not export: it does so from point-in-time recovery.

@@ -190,7 +190,7 @@ impl Shift {
     }
 }
 
-/// An object that the release changed and that became ready.
+/// An object that became ready: one that the release changed, or one with a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Arrived {
@@ -204,6 +204,13 @@ pub struct Arrived {
     /// history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The release changed it.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub is_changed: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Arrived {
@@ -279,7 +286,7 @@ pub struct Rollout {
 }
 
 /// Objects whose arrival a record names; the others are in their own records.
-pub const ARRIVED_MAX: usize = 200;
+pub const ARRIVED_MAX: usize = 1_000;
 
 impl Rollout {
     /// The stage that the rollout is in now.

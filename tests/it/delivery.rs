@@ -469,3 +469,21 @@ async fn a_job_that_hangs_fails_its_release_and_does_not_hold_the_rollback_up() 
     let stops = harness.mutations().iter().filter(|call| call.contains("StopJob")).count();
     assert_eq!(stops, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_fails_rolls_its_release_back() {
+    let yaml = delivered("{ progressDeadline: 15m }");
+    let harness = succeeded(&yaml).await;
+    harness.put_code("fails.zip", b"site").await;
+    let next = yaml.replace("web.zip", "fails.zip").replace("memorySize: 512", "memorySize: 1024");
+    harness.apply(&next).await;
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert_eq!(failed.reason, "ObjectFailed");
+    assert!(failed.message.contains("Frontend/web"), "{}", failed.message);
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let back = harness.store.release("shop", 3).await.unwrap();
+    assert!(back.message.starts_with("release 2 failed: Frontend/web"), "{}", back.message);
+    harness.until_ready("shop").await;
+    let stops = harness.mutations().iter().filter(|call| call.contains("StopJob")).count();
+    assert_eq!(stops, 0, "it was over");
+}

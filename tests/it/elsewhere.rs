@@ -323,6 +323,18 @@ async fn without_exports_nothing_is_built_elsewhere_and_tables_without_recovery_
         "{problems}"
     );
     parse(&manifests("")).check_with(&[]).unwrap();
+    // More tables than come back within the objective.
+    let fast = manifests("").replace("recovery: {", "recovery: { rto: 20m,");
+    parse(&fast).check_with(&[]).unwrap();
+    let table = |i: usize| {
+        format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: t{i}, namespace: production }}\n\
+             spec: {{ partitionKey: {{ name: id, type: S }}, pointInTimeRecovery: {{ enabled: true }} }}\n"
+        )
+    };
+    let many = fast + &(0..50).map(table).collect::<String>();
+    let problems = parse(&many).check_with(&[]).unwrap_err().to_string();
+    assert!(problems.contains("the rto of production cannot hold for 52 tables"), "{problems}");
 }
 
 #[tokio::test(start_paused = true)]

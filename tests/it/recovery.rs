@@ -212,6 +212,64 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backup_of_a_table_that_somebody_deleted_is_no_recovery_point() {
+    use trueup::engine::recovery::measure;
+    let harness = shop().await;
+    let first = backed_up(&harness).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let second = backed_up(&harness).await;
+    let carts: trueup::model::ObjectId = "Table/carts".parse().unwrap();
+    let sessions = sessions(&harness).await;
+    let newest = || async {
+        let measured = measure(&harness.store, &sessions, "production").await.unwrap().unwrap();
+        measured.points[&carts].as_ref().map(|point| point.from.clone())
+    };
+    assert_ne!(newest().await, Some(first.id.clone()));
+    let of_carts = |backup: &Backup| {
+        let table = backup.tables.iter().find(|table| table.object == "Table/carts").unwrap();
+        table.backup_arn.clone()
+    };
+    let dynamodb = harness.session.dynamodb();
+    // The schedule may have made others meanwhile.
+    let listed = dynamodb.list_backups().table_name("production-carts").send().await.unwrap();
+    for summary in listed.backup_summaries() {
+        let arn = summary.backup_arn().unwrap();
+        if arn != of_carts(&first) {
+            dynamodb.delete_backup().backup_arn(arn).send().await.unwrap();
+        }
+    }
+    assert_ne!(of_carts(&second), of_carts(&first));
+    assert_eq!(newest().await, Some(first.id), "what is left");
+}
+
+/// A release comes while the backup is made, and brings a table.
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_backup_is_made_is_named_as_lacking() {
+    let harness = shop().await;
+    let id = id_of(harness.store.clock().now(), 1);
+    let sessions = sessions(&harness).await;
+    let work = back_up(&harness.store, &sessions, "production", &id);
+    let newer = async {
+        // DynamoDB makes its backups.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let more = manifests("production").replace(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Bucket",
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: { name: late, namespace: production }\n\
+             spec:\n  partitionKey: { name: id, type: S }\n---\napiVersion: trueup.dev/v1alpha1\nkind: Bucket",
+        );
+        harness.apply(&more).await;
+    };
+    let (backup, ()) = tokio::join!(work, newer);
+    let backup = backup.unwrap();
+    let lacking: Vec<_> = backup.lacking.iter().map(|lack| lack.object.as_str()).collect();
+    assert_eq!((lacking, backup.release), (vec!["Table/late"], 2));
+    let vault = vault(&harness, "production").await;
+    let wish = Wish { into: Some("copy".to_owned()), ..Wish::default() };
+    let refused = prepare(&sessions, vault, &backup.id, &wish).await.err().unwrap().to_string();
+    assert!(refused.contains("Table/late: it came while"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bucket_without_objects_is_no_damage() {
     let harness = shop().await;
     let s3 = harness.session.s3();

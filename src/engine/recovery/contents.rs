@@ -11,6 +11,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
@@ -18,9 +19,10 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::time::sleep;
 
 use super::RecoveryError;
-use super::large::{self, Destination, Source, retried};
+use super::large::{self, Destination, Source};
 use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
 use super::vault::{Listed, QUOTE, Vault, list};
 use crate::aws::{Absent, AwsError, Class, Service, Session};
@@ -33,8 +35,8 @@ const OBJECTS_MAX: usize = 1_000_000;
 /// The longest object that one call copies.
 const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 /// How often an object is tried that changes while it is copied, or that S3 fails to copy.
-pub(super) const TRIES_MAX: u32 = 3;
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+const TRIES_MAX: u32 = 3;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An object as it is.
 pub(super) struct Head {
@@ -402,6 +404,25 @@ async fn copied(
 ) -> Result<Option<String>, AwsError> {
     let made = retried(|| session.write(Service::S3, "CopyObject", call().send())).await?;
     Ok(made.copy_object_result.as_ref().and_then(|r| r.checksum_sha256()).map(str::to_owned))
+}
+
+/// What S3 fails to do, or does not do yet, is tried again.
+pub(super) async fn retried<T, F: Future<Output = Result<T, AwsError>>>(
+    call: impl Fn() -> F,
+) -> Result<T, AwsError> {
+    let mut tried = 1;
+    loop {
+        match call().await {
+            Err(error)
+                if tried < TRIES_MAX
+                    && (error.class.is_outage() || error.class == Class::Throttled) =>
+            {
+                sleep(RETRY_AFTER * tried).await;
+                tried += 1;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// A key as the header that names a copy's source has it: in UTF-8, with percent signs.

@@ -73,6 +73,7 @@ pub async fn back_up(
         until_ready(&session, &table.backup_arn).await?;
     }
     let export = store.export(environment).await?;
+    note_newcomers(environment, &export, (&tables, &buckets), &mut lacking)?;
     let packages = work.packages(&mut lacking).await?;
     let state = work.state(&export).await?;
     // They take longest, and have what the tables were when they were begun.
@@ -102,6 +103,28 @@ pub async fn back_up(
     let (tables, buckets) = (backup.tables.len(), backup.buckets.len());
     info!(environment, id, tables, buckets, lacking = backup.missing().count(), "backup made");
     Ok(backup)
+}
+
+/// The release may have moved on since the data were read: what it has now and was not read is not in the backup.
+fn note_newcomers(
+    environment: &str,
+    export: &Export,
+    (tables, buckets): (&[TableCopy], &[BucketCopy]),
+    lacking: &mut Vec<Lacking>,
+) -> Result<(), RecoveryError> {
+    let known: BTreeSet<String> = tables
+        .iter()
+        .map(|table| table.object.clone())
+        .chain(buckets.iter().map(|bucket| bucket.object.clone()))
+        .chain(lacking.iter().map(|lack| lack.object.clone()))
+        .collect();
+    for object in Store::objects_of(environment, &export.lines)? {
+        let holds_data = kind(&object.kind).is_some_and(|kind| kind.holds_data());
+        if holds_data && !known.contains(&object.id().to_string()) {
+            lacking.push(lack(&object.id(), "it came while the backup was made"));
+        }
+    }
+    Ok(())
 }
 
 struct Work<'a> {

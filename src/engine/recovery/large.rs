@@ -10,7 +10,6 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/CopyingObjectsMPUapi.html>
 
-use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -19,11 +18,10 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
-use tokio::time::sleep;
 
-use super::contents::{RETRY_AFTER, TRIES_MAX, head, source_of};
+use super::contents::{head, retried, source_of};
 use super::vault::{QUOTE, Vault};
-use crate::aws::{Absent, AwsError, Class, Service, Session};
+use crate::aws::{Absent, AwsError, Service, Session};
 
 /// Parts of one object under way at once.
 const PARTS_AT_ONCE: usize = 8;
@@ -276,25 +274,6 @@ async fn abort_left(to: Destination<'_>) -> Result<(), AwsError> {
         abort(to, left.upload_id().unwrap_or_default()).await?;
     }
     Ok(())
-}
-
-/// What S3 fails to do, or does not do yet, is tried again.
-pub(super) async fn retried<T, F: Future<Output = Result<T, AwsError>>>(
-    call: impl Fn() -> F,
-) -> Result<T, AwsError> {
-    let mut tried = 1;
-    loop {
-        match call().await {
-            Err(error)
-                if tried < TRIES_MAX
-                    && (error.class.is_outage() || error.class == Class::Throttled) =>
-            {
-                sleep(RETRY_AFTER * tried).await;
-                tried += 1;
-            }
-            result => return result,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -203,6 +203,16 @@ impl Backup {
             .filter_map(|(object, at)| Some((object.parse().ok()?, at)))
     }
 
+    /// The same, without the tables whose backups DynamoDB does not have any more.
+    pub fn points_there(
+        &self,
+        there: &BTreeSet<String>,
+    ) -> impl Iterator<Item = (ObjectId, Timestamp)> {
+        let gone = self.tables.iter().filter(|table| !there.contains(&table.backup_arn));
+        let gone: BTreeSet<String> = gone.map(|table| table.object.clone()).collect();
+        self.points().filter(move |(object, _)| !gone.contains(&object.to_string()))
+    }
+
     /// Everything that was to be backed up is in it, so that the environment can be built again where it was.
     pub fn is_whole(&self) -> bool {
         !self.deleting && self.lacking.is_empty()
@@ -265,7 +275,13 @@ pub fn copy_name(bucket: &str, key: &str, etag: &str, bytes: u64) -> String {
 
 /// Which backups have been kept for long enough. The newest recovery point of each object stays, the newest export of
 /// each table, and the newest backup that is whole, however old they are.
-pub fn expired(backups: &[Backup], retention: Duration, now: Timestamp) -> Vec<String> {
+/// `there` has the tables' backups that DynamoDB has.
+pub fn expired(
+    backups: &[Backup],
+    there: &BTreeSet<String>,
+    retention: Duration,
+    now: Timestamp,
+) -> Vec<String> {
     let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
     let mut newest_first: Vec<_> = backups.iter().collect();
     newest_first.sort_by(|a, b| b.id.cmp(&a.id));
@@ -273,7 +289,7 @@ pub fn expired(backups: &[Backup], retention: Duration, now: Timestamp) -> Vec<S
     needed.extend(newest_first.iter().find(|backup| backup.is_whole()).map(|b| b.id.as_str()));
     let (mut found, mut exported) = (BTreeSet::new(), BTreeSet::new());
     for backup in &newest_first {
-        for (object, _) in backup.points() {
+        for (object, _) in backup.points_there(there) {
             if found.insert(object) {
                 needed.insert(&backup.id);
             }
@@ -367,7 +383,8 @@ mod tests {
 
     #[test]
     fn the_newest_recovery_point_of_each_object_outlives_its_retention() {
-        let ids = |backups: &[Backup]| -> Vec<String> { expired(backups, DAY, now()) };
+        let there = BTreeSet::from([String::new()]);
+        let ids = |backups: &[Backup]| -> Vec<String> { expired(backups, &there, DAY, now()) };
         let old = backup(72, now(), &[]);
         let older = backup(96, now(), &[]);
         let half = backup(48, now(), &["Table/orders"]);
@@ -376,6 +393,10 @@ mod tests {
         assert_eq!(ids(&[older.clone(), old.clone()]), [older.id.as_str()]);
         assert_eq!(ids(&[older.clone(), half.clone()]), [""; 0], "the half one lacks the orders");
         assert_eq!(ids(&[old.clone(), fresh]), [old.id.as_str()]);
+        // The newest one's backups were deleted by somebody: the old one is all that is left.
+        let mut dead = backup(1, now(), &[]);
+        dead.tables.iter_mut().for_each(|table| table.backup_arn = "gone".to_owned());
+        assert_eq!(ids(&[old.clone(), dead]), [""; 0]);
         let mut exported = older.clone();
         exported.tables[0].export =
             Some(TableExport { manifest: "m".to_owned(), at: older.begun_at, items: 1 });

@@ -1,6 +1,6 @@
 //! Whether an environment could be brought back as it promises: by what is there, and not by what is declared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -79,8 +79,9 @@ pub async fn measure(
     let holds_data = |id: &ObjectId| kind(&id.kind).is_some_and(|kind| kind.holds_data());
     let data = current.objects.iter().map(|object| object.id()).filter(holds_data);
     let mut points: BTreeMap<ObjectId, Option<Point>> = data.map(|id| (id, None)).collect();
+    let there = table_backups(&session, &backups).await?;
     for backup in &backups {
-        for (id, at) in backup.points() {
+        for (id, at) in backup.points_there(&there) {
             let from = || backup.id.clone();
             if let Some(point) = points.get_mut(&id) {
                 raise(point, at, from);
@@ -95,6 +96,17 @@ pub async fn measure(
     let newest_whole = backups.into_iter().rev().find(Backup::is_whole);
     let recoveries = store.recoveries(environment).await?;
     Ok(Some(Measured { recovery, points, newest_whole, recoveries }))
+}
+
+/// The tables' backups that DynamoDB has: somebody may have deleted one that a manifest names.
+pub(super) async fn table_backups(
+    session: &Session,
+    backups: &[Backup],
+) -> Result<BTreeSet<String>, RecoveryError> {
+    if backups.iter().all(|backup| backup.tables.is_empty()) {
+        return Ok(BTreeSet::new());
+    }
+    Ok(backups::all(session, None).await?.into_iter().map(|found| found.arn).collect())
 }
 
 fn raise(point: &mut Option<Point>, at: Timestamp, from: impl Fn() -> String) {

@@ -8,13 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::manifest::{Backup, TableCopy};
-use crate::kinds::environment::{self, RTO_MIN};
+use crate::kinds::environment::{self, RESTORES_AT_ONCE, RTO_MIN};
 use crate::kinds::kind;
 use crate::model::{DataSource, Object, ObjectId, annotation};
 
-/// Restores of one account at once:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableFromBackup.html>.
-const RESTORES_AT_ONCE: usize = 50;
 /// What everything but tables takes: a function or a frontend is made in a minute or two.
 const OTHERS_TAKE: Duration = Duration::from_secs(120);
 /// Objects of buckets that are copied in a second: a call each, under the daemon's own limit.

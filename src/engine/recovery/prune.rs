@@ -16,6 +16,7 @@ use super::RecoveryError;
 use super::contents;
 use super::large;
 use super::manifest::{Backup, backup_of, begun_at, expired};
+use super::objectives::table_backups;
 use super::place_of;
 use super::vault::Vault;
 use crate::aws::Session;
@@ -97,8 +98,9 @@ pub async fn prune(
     policy: &BackupPolicy,
 ) -> Result<usize, RecoveryError> {
     let backups = vault.sound_backups().await?;
-    let (old, used) =
-        (expired(&backups, policy.retention(), store.clock().now()), in_use(store).await?);
+    let there = table_backups(session, &backups).await?;
+    let old = expired(&backups, &there, policy.retention(), store.clock().now());
+    let used = in_use(store).await?;
     let old = backups.iter().filter(|b| old.contains(&b.id) && !is_used(b, &used));
     let mut deleted = 0;
     for backup in old {

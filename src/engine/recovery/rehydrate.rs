@@ -39,7 +39,7 @@ pub struct Wish {
     pub at: Option<Timestamp>,
     /// The copy is built in another account or region.
     pub elsewhere: Option<Elsewhere>,
-    /// What may begin empty there.
+    /// What may begin empty.
     pub allow_empty: BTreeSet<ObjectId>,
 }
 
@@ -161,7 +161,7 @@ pub async fn prepare(
     };
     let plan = plan::plan(&backup, &objects, tables_from);
     let is_elsewhere = there.is_some();
-    if is_elsewhere {
+    if !wish.is_scratch {
         refuse_empty(&plan, wish)?;
     }
     let scratch_of = wish.is_scratch.then(|| backup.environment.clone());
@@ -184,7 +184,7 @@ pub async fn prepare(
     Ok(prepared)
 }
 
-/// Elsewhere nothing begins empty unless it is said so.
+/// Nothing begins empty unless it is said so; a rehearsal may.
 fn refuse_empty(plan: &Plan, wish: &Wish) -> Result<(), RecoveryError> {
     let unsaid = plan.empty.iter().filter(|(id, _)| !wish.allow_empty.contains(id));
     let unsaid: Vec<_> = unsaid.map(|(id, why)| format!("{id}: {why}")).collect();

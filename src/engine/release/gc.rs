@@ -5,12 +5,13 @@
 //! - Only what trueup packaged is deleted: an object of the environment's artifact bucket that is named by its own
 //!   digest, that no other release of any environment of the store and no object's record names, and that nobody
 //!   put there within a day. Who applies puts anew what the current release does not name.
+//! - A release that names a package which stays, because somebody put it there within a day, stays with it.
 //! - Packages go first: where it stops between the two, a release that is still there is refused as one whose
 //!   package is gone, and the next collection goes on.
 //!
 //! Left to others: objects and pages in the store that nothing names (`store/collect.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,6 +35,8 @@ pub struct Garbage {
     pub releases: Vec<u64>,
     /// Packages that only they name.
     pub packages: Vec<S3Location>,
+    /// Which of the releases name a package, by its place.
+    named_by: BTreeMap<(String, String), BTreeSet<u64>>,
 }
 
 /// What was collected.
@@ -64,6 +67,12 @@ pub async fn garbage(store: &Store, environment: &str, keep: usize) -> Result<Ga
     let current = current(store, environment).await?;
     let artifacts = spec_of(&current.objects).and_then(|spec| spec.artifacts);
     let forgotten: Vec<_> = forgotten.into_iter().map(|(_, release)| release).collect();
+    let mut named_by: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+    for release in &forgotten {
+        for package in packages_of(store, environment, std::slice::from_ref(release)).await? {
+            named_by.entry(place(&package)).or_default().insert(release.number);
+        }
+    }
     let packages = match artifacts {
         Some(artifacts) => {
             let kept = kept.into_iter().map(|(_, release)| release).collect();
@@ -76,7 +85,8 @@ pub async fn garbage(store: &Store, environment: &str, keep: usize) -> Result<Ga
         }
         None => Vec::new(),
     };
-    Ok(Garbage { releases: forgotten.iter().map(|release| release.number).collect(), packages })
+    let releases = forgotten.iter().map(|release| release.number).collect();
+    Ok(Garbage { releases, packages, named_by })
 }
 
 /// Deletes what can be collected.
@@ -86,7 +96,7 @@ pub async fn collect_garbage(
     environment: &str,
     garbage: &Garbage,
 ) -> Result<Collected, MoveError> {
-    let mut collected = Collected::default();
+    let (mut collected, mut waiting) = (Collected::default(), BTreeSet::<u64>::new());
     if !garbage.packages.is_empty() {
         let current = current(store, environment).await?;
         let target = spec_of(&current.objects).map(|spec| spec.target()).unwrap_or_default();
@@ -94,10 +104,18 @@ pub async fn collect_garbage(
         // Where a day ago is before all time, nothing is old.
         let before = store.clock().now().checked_sub(PACKAGE_AGE_MIN).unwrap_or(Timestamp::MIN);
         for package in &garbage.packages {
-            collected.packages += usize::from(delete_package(&session, package, before).await?);
+            match delete_package(&session, package, before).await? {
+                true => collected.packages += 1,
+                // Once nobody names it any more, nobody finds it: the releases wait with it.
+                false => {
+                    waiting.extend(garbage.named_by.get(&place(package)).into_iter().flatten())
+                }
+            }
         }
     }
-    collected.releases = store.forget(environment, &garbage.releases).await?;
+    let releases: Vec<_> =
+        garbage.releases.iter().copied().filter(|number| !waiting.contains(number)).collect();
+    collected.releases = store.forget(environment, &releases).await?;
     Ok(collected)
 }
 

@@ -16,14 +16,17 @@ pub(super) fn note_arrivals(rollout: &mut Rollout, objects: &[ObjectState], now:
     if !is_open(rollout.stage()) {
         return;
     }
-    for object in objects.iter().filter(|o| o.is_changed && o.progress == Progress::Ready) {
+    // What has a version counts where it did not change, too: the release runs that version.
+    let counts = |object: &&ObjectState| object.is_changed || object.version.is_some();
+    for object in objects.iter().filter(counts).filter(|o| o.progress == Progress::Ready) {
         if rollout.arrived.len() >= ARRIVED_MAX {
             break;
         }
         if !rollout.arrived.iter().any(|arrived| arrived.is_of(&object.id)) {
             let (kind, name) = (object.id.kind.to_string(), object.id.name.to_string());
             let version = object.version.clone();
-            rollout.arrived.push(Arrived { kind, name, at: now, version });
+            let is_changed = object.is_changed;
+            rollout.arrived.push(Arrived { kind, name, at: now, version, is_changed });
         }
     }
     note_mixed(rollout, objects, now);
@@ -43,7 +46,8 @@ fn note_mixed(rollout: &mut Rollout, objects: &[ObjectState], now: Timestamp) {
     }
     if rollout.mixed_since.is_none() {
         let shifted = rollout.shifts.iter().filter_map(|shift| shift.first_at);
-        let arrived = rollout.arrived.iter().filter(|arrived| arrived.kind == moves_first);
+        let changed = rollout.arrived.iter().filter(|arrived| arrived.is_changed);
+        let arrived = changed.filter(|arrived| arrived.kind == moves_first);
         rollout.mixed_since = shifted.chain(arrived.map(|arrived| arrived.at)).min();
     }
     let has_moved = second.all(|object| object.progress == Progress::Ready);

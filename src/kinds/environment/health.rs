@@ -20,6 +20,8 @@ const FAILURES_DEFAULT: u32 = 3;
 const SUCCESSES_DEFAULT: u32 = 1;
 /// Stands for a release's commit in what a page has to contain.
 const COMMIT: &str = "{commit}";
+/// In its place where the release has none: no page contains it, and the check says what is missing.
+const NO_COMMIT: &str = "(the release was applied without a commit)";
 
 /// A page, and what it has to answer. It fails a release when it fails three times in a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +70,7 @@ pub struct HealthPolicy {
 impl HttpCheck {
     /// The call of a release that was applied from a commit.
     pub(super) fn call(&self, commit: &str) -> Call {
+        let commit = if commit.is_empty() { NO_COMMIT } else { commit };
         let timeout = self.timeout.as_deref().and_then(|text| parse_duration(text).ok());
         Call {
             target: CallTarget::Page { url: self.url.clone(), body: None },

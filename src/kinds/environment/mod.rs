@@ -11,7 +11,7 @@ mod windows;
 pub use health::{HealthPolicy, HttpCheck};
 pub use notifications::{GitHub, Notification, SlackChannel, Topic, Webhook};
 pub use promotion::{Approval, Promotion};
-pub use recovery::{BackupPolicy, RPO_MIN, RTO_MIN, Recovery};
+pub use recovery::{BackupPolicy, RESTORES_AT_ONCE, RPO_MIN, RTO_MIN, Recovery};
 pub use windows::{Closed, Window, Windows};
 
 use std::collections::BTreeMap;

@@ -81,6 +81,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const RPO_MIN: Duration = Duration::from_secs(5 * 60);
 /// No restore of a table is reported to be over sooner, however small the table. AWS's own pages name no time.
 pub const RTO_MIN: Duration = Duration::from_secs(20 * 60);
+/// Restores of one account at once:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_RestoreTableFromBackup.html>.
+pub const RESTORES_AT_ONCE: usize = 50;
 const OBJECTIVE_MAX: Duration = Duration::from_secs(35 * 24 * 3600);
 const RETENTION_DEFAULT: Duration = Duration::from_secs(35 * 24 * 3600);
 const RETENTION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3600);

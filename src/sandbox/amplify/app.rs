@@ -361,20 +361,21 @@ impl Job {
         match () {
             () if self.stopped => "CANCELLED",
             () if elapsed < busy_for / 4 => "PENDING",
-            () if self.hangs() => "RUNNING",
+            () if self.is_of("hangs.zip") => "RUNNING",
             () if elapsed < busy_for => "RUNNING",
+            () if self.is_of("fails.zip") => "FAILED",
             () => "SUCCEED",
         }
     }
 
-    /// A job of an archive with this name runs until it is stopped, as jobs of Amplify sometimes do.
-    fn hangs(&self) -> bool {
+    /// A job of `hangs.zip` runs until it is stopped, as jobs of Amplify sometimes do; one of `fails.zip` fails.
+    fn is_of(&self, archive: &str) -> bool {
         let url = self.fields.get("sourceUrl").and_then(Value::as_str);
-        url.is_some_and(|url| url.ends_with("/hangs.zip"))
+        url.is_some_and(|url| url.rsplit('/').next() == Some(archive))
     }
 
     fn is_over(&self, busy_for: Duration) -> bool {
-        matches!(self.status(busy_for), "SUCCEED" | "CANCELLED")
+        matches!(self.status(busy_for), "SUCCEED" | "FAILED" | "CANCELLED")
     }
 
     fn describe(&self, busy_for: Duration) -> Value {
