@@ -108,7 +108,7 @@ pub async fn collect_garbage(
                 true => collected.packages += 1,
                 // Once nobody names it any more, nobody finds it: the releases wait with it.
                 false => {
-                    waiting.extend(garbage.named_by.get(&place(package)).into_iter().flatten())
+                    waiting.extend(garbage.named_by.get(&place(package)).into_iter().flatten());
                 }
             }
         }
