@@ -159,7 +159,7 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
             .map(|mention| format!("  warning: {mention}, and the copy would use that")),
     );
     lines.extend(prepared.left_out.iter().map(|what| format!("  left out: {what}")));
-    lines.extend(prepared.needed.iter().map(|what| format!("  has to be there: {what}")));
+    lines.extend(prepared.needed.iter().map(|what| format!("  to check there: {what}")));
     lines.push(format!("it takes at least {}", minutes(plan.takes)));
     lines
 }

@@ -225,16 +225,6 @@ impl Arrived {
     }
 }
 
-impl Rollout {
-    /// The versions of an object that the rollout names.
-    pub fn versions_of<'a>(&'a self, id: &'a ObjectId) -> impl Iterator<Item = &'a str> {
-        let shifted = self.shifts.iter().filter(|shift| shift.is_of(id));
-        let arrived = self.arrived.iter().filter(|arrived| arrived.is_of(id));
-        let arrived = arrived.filter_map(|arrived| arrived.version.as_deref());
-        shifted.map(|shift| shift.version.as_str()).chain(arrived)
-    }
-}
-
 /// How far one release is, and what it came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -289,6 +279,14 @@ pub struct Rollout {
 pub const ARRIVED_MAX: usize = 1_000;
 
 impl Rollout {
+    /// The versions of an object that the rollout names.
+    pub fn versions_of<'a>(&'a self, id: &'a ObjectId) -> impl Iterator<Item = &'a str> {
+        let shifted = self.shifts.iter().filter(|shift| shift.is_of(id));
+        let arrived = self.arrived.iter().filter(|arrived| arrived.is_of(id));
+        let arrived = arrived.filter_map(|arrived| arrived.version.as_deref());
+        shifted.map(|shift| shift.version.as_str()).chain(arrived)
+    }
+
     /// The stage that the rollout is in now.
     pub fn stage(&self) -> Stage {
         self.stages.last().map_or(Stage::Over, |passed| passed.stage)

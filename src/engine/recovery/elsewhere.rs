@@ -147,10 +147,10 @@ impl<'a> There<'a> {
                 }
                 let is_left = |first: &str, now: &str| first != now && moved.contains(first);
                 if is_left(&self.from.account, &self.to.account) {
-                    found.push(format!("something that names the account {}", self.from.account));
+                    found.push(format!("it still names the account {}", self.from.account));
                 }
                 if is_left(&self.from.region, &self.to.region) {
-                    found.push(format!("something that names the region {}", self.from.region));
+                    found.push(format!("it still names the region {}", self.from.region));
                 }
                 *text = moved;
             }
@@ -418,7 +418,7 @@ mod tests {
             [
                 "arn:aws:iam::222222222222:role/api (Function/it role)",
                 "arn:aws:iam::222222222222:role/reader (Table/it resourcePolicy)",
-                "something that names the region us-east-1 (Function/it layers)",
+                "it still names the region us-east-1 (Function/it layers)",
                 "subnet-1 (Function/it vpc)",
                 "the secret /shop/key (Function/it env)",
             ]

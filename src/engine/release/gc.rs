@@ -68,16 +68,15 @@ pub async fn garbage(store: &Store, environment: &str, keep: usize) -> Result<Ga
     let artifacts = spec_of(&current.objects).and_then(|spec| spec.artifacts);
     let forgotten: Vec<_> = forgotten.into_iter().map(|(_, release)| release).collect();
     let mut named_by: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
-    for release in &forgotten {
-        for package in packages_of(store, environment, std::slice::from_ref(release)).await? {
-            named_by.entry(place(&package)).or_default().insert(release.number);
-        }
+    let by_release = packages_by_release(store, environment, &forgotten).await?;
+    for (release, package) in &by_release {
+        named_by.entry(place(package)).or_default().insert(*release);
     }
     let packages = match artifacts {
         Some(artifacts) => {
             let kept = kept.into_iter().map(|(_, release)| release).collect();
             let used = used(store, environment, kept).await?;
-            let named = packages_of(store, environment, &forgotten).await?;
+            let named = once(by_release.into_iter().map(|(_, package)| package).collect());
             let is_garbage = |package: &S3Location| {
                 is_packaged(package, &artifacts) && !used.contains(&place(package))
             };
@@ -167,12 +166,33 @@ async fn packages_of(
     environment: &str,
     releases: &[Release],
 ) -> Result<Vec<S3Location>, MoveError> {
-    let entries = releases.iter().flat_map(|release| &release.objects).map(|e| e.digest.clone());
-    let left = releases.iter().flat_map(|release| &release.left).map(|left| left.digest.clone());
-    let forms = store.objects(environment, &entries.chain(left).collect()).await?;
-    let mut packages: Vec<_> = forms.values().flat_map(packages_in).collect();
+    let by_release = packages_by_release(store, environment, releases).await?;
+    Ok(once(by_release.into_iter().map(|(_, package)| package).collect()))
+}
+
+/// Each place once.
+fn once(mut packages: Vec<S3Location>) -> Vec<S3Location> {
     packages.sort_by_key(place);
     packages.dedup_by_key(|package| place(package));
+    packages
+}
+
+/// What each release names, by its number.
+async fn packages_by_release(
+    store: &Store,
+    environment: &str,
+    releases: &[Release],
+) -> Result<Vec<(u64, S3Location)>, MoveError> {
+    let digests = |release: &Release| -> Vec<String> {
+        let entries = release.objects.iter().map(|entry| entry.digest.clone());
+        entries.chain(release.left.iter().map(|left| left.digest.clone())).collect()
+    };
+    let forms = store.objects(environment, &releases.iter().flat_map(digests).collect()).await?;
+    let mut packages = Vec::new();
+    for release in releases {
+        let named = digests(release).into_iter().filter_map(|digest| forms.get(&digest));
+        packages.extend(named.flat_map(packages_in).map(|package| (release.number, package)));
+    }
     Ok(packages)
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types as aws;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::aws::{AwsError, Service, Session};
+use crate::aws::{AwsError, Class, Service, Session};
 use crate::kinds::word;
 
 /// Where a table is exported to.
@@ -85,9 +85,11 @@ pub async fn export(session: &Session, arn: &str) -> Result<Export, AwsError> {
         JobStatus::Completed => {
             let manifest = described.export_manifest().map(str::to_owned);
             let manifest = AwsError::required(Service::DynamoDb, operation, manifest)?;
-            let at = described.export_time().map_or(0, |at| at.secs());
-            let at = Timestamp::from_second(at).unwrap_or_default();
-            let items = count(described.item_count().unwrap_or(0));
+            let at = described.export_time().and_then(|at| Timestamp::from_second(at.secs()).ok());
+            let at = AwsError::required(Service::DynamoDb, operation, at)?;
+            // An import is held against it: without it nothing would be missed.
+            let items = described.item_count().and_then(|items| u64::try_from(items).ok());
+            let items = AwsError::required(Service::DynamoDb, operation, items)?;
             Ok(Export::Completed(Exported { manifest, at, items }))
         }
     }
@@ -137,6 +139,10 @@ pub(super) async fn import_into(
         if next.is_none() {
             break;
         }
+    }
+    if next.is_some() {
+        let message = format!("there are more than {PAGES_MAX} pages of imports into {arn}");
+        return Err(AwsError::new(Class::Invalid, Service::DynamoDb, "ListImports", message));
     }
     listed.sort_by_key(|import| std::cmp::Reverse(import.start_time().map(|at| at.secs())));
     for arn in listed.into_iter().filter_map(|import| import.import_arn).take(IMPORTS_MAX) {
