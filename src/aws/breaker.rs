@@ -25,11 +25,23 @@ pub struct Admitted {
     is_probe: bool,
 }
 
+/// What becomes of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// They are made.
+    Closed,
+    /// They are paused.
+    Open,
+    /// They are paused but for one, which finds out whether the service is back.
+    HalfOpen,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// How the last calls ended, the newest in the lowest bit: 1 for a failure.
     ended: u32,
     open_until: Option<Instant>,
+    is_probed: bool,
 }
 
 impl Breaker {
@@ -41,6 +53,7 @@ impl Breaker {
             Some(until) if Instant::now() < until => None,
             Some(_) => {
                 state.open_until = Some(Instant::now() + OPEN_FOR);
+                state.is_probed = true;
                 Some(Admitted { is_probe: true })
             }
             None => Some(Admitted { is_probe: false }),
@@ -56,6 +69,7 @@ impl Breaker {
                 *state = State::default();
             } else if admitted.is_probe {
                 state.open_until = Some(Instant::now() + OPEN_FOR);
+                state.is_probed = false;
             }
             return admitted.is_probe && !failed;
         }
@@ -66,12 +80,17 @@ impl Breaker {
         false
     }
 
-    pub fn is_open(&self) -> bool {
-        self.lock().open_until.is_some()
+    pub fn phase(&self) -> Phase {
+        let state = self.lock();
+        match state.open_until {
+            None => Phase::Closed,
+            Some(_) if state.is_probed => Phase::HalfOpen,
+            Some(_) => Phase::Open,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // The state is two plain numbers: a panic elsewhere cannot leave it half-written.
+        // The state is plain numbers: a panic elsewhere cannot leave it half-written.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -87,7 +106,7 @@ mod tests {
             (0..10 * LOOKED_AT).any(|call| {
                 let admitted = breaker.admits().unwrap();
                 breaker.record(admitted, call % one_failure_in == 0);
-                breaker.is_open()
+                breaker.phase() == Phase::Open
             })
         };
         assert!(opens_with(1) && opens_with(2), "every call, every other call");
@@ -103,15 +122,18 @@ mod tests {
             breaker.record(admitted, true);
         }
         assert!(breaker.admits().is_none(), "open");
-        assert!(!breaker.record(early, false) && breaker.is_open(), "sent before it opened");
+        assert!(!breaker.record(early, false), "sent before it opened");
+        assert_eq!(breaker.phase(), Phase::Open);
         tokio::time::advance(OPEN_FOR).await;
         let probe = breaker.admits().expect("one probe");
         assert!(breaker.admits().is_none(), "but only one");
-        assert!(!breaker.record(probe, true) && breaker.is_open(), "it is not back");
+        assert_eq!(breaker.phase(), Phase::HalfOpen);
+        assert!(!breaker.record(probe, true), "it is not back");
+        assert_eq!(breaker.phase(), Phase::Open);
         tokio::time::advance(OPEN_FOR).await;
         let probe = breaker.admits().expect("another probe");
         assert!(breaker.record(probe, false), "it closes");
-        assert!(!breaker.is_open());
+        assert_eq!(breaker.phase(), Phase::Closed);
         let admitted = breaker.admits().unwrap();
         assert!(!breaker.record(admitted, false), "it was closed");
     }

@@ -9,6 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
 use tracing::{Instrument, field, trace_span};
 
+use super::breaker::Phase;
 use super::error::{AwsError, Class};
 use super::service::Service;
 use super::session::Session;
@@ -79,6 +80,7 @@ impl Session {
         let Some(admitted) = breaker.admits() else {
             return Err(AwsError::paused(service, operation));
         };
+        self.tell_breaker(service, breaker.phase());
         let asked = Instant::now();
         if !limiter.try_take() {
             let _waiting = self.slot().map(Slot::wait);
@@ -117,18 +119,12 @@ impl Session {
         if breaker.record(admitted, failed) {
             self.guards().closed.notify_waiters();
         }
-        self.observe(service, operation, begun, result.as_ref().err(), breaker.is_open());
+        self.tell_breaker(service, breaker.phase());
+        self.observe(service, operation, begun, result.as_ref().err());
         result
     }
 
-    fn observe(
-        &self,
-        service: Service,
-        operation: &str,
-        begun: Instant,
-        error: Option<&AwsError>,
-        open: bool,
-    ) {
+    fn observe(&self, service: Service, operation: &str, begun: Instant, error: Option<&AwsError>) {
         let Some(metrics) = self.metrics() else {
             return;
         };
@@ -140,7 +136,16 @@ impl Session {
         if error.is_some_and(|e| e.class == Class::Throttled) {
             metrics.throttles.with_label_values(&[service]).inc();
         }
-        metrics.breaker_open.with_label_values(&[service, self.region()]).set(i64::from(open));
+    }
+
+    fn tell_breaker(&self, service: Service, phase: Phase) {
+        let Some(metrics) = self.metrics() else {
+            return;
+        };
+        let labels = [service.name(), &self.guards().account, self.region()];
+        let (paused, tried) = (phase != Phase::Closed, phase == Phase::HalfOpen);
+        metrics.breaker_open.with_label_values(&labels).set(i64::from(paused));
+        metrics.breaker_half_open.with_label_values(&labels).set(i64::from(tried));
     }
 }
 

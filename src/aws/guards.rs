@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Phase};
 use super::division::Sharers;
 use super::rate_limit::{Quota, RateLimiter};
 use super::service::Service;
 
 #[derive(Debug)]
 pub(super) struct Guards {
+    /// The account, where an environment names it; otherwise empty.
+    pub(super) account: String,
     /// Told when a breaker closes.
     pub(super) closed: Arc<Notify>,
     limiters: RateLimiters,
@@ -44,11 +46,19 @@ struct RateLimiters {
     dynamodb_control: RateLimiter,
     dynamodb_backups: RateLimiter,
     dynamodb_items: RateLimiter,
-    other: RateLimiter,
+    s3: RateLimiter,
+    secrets_manager: RateLimiter,
+    ssm: RateLimiter,
+    sts: RateLimiter,
 }
 
 impl Guards {
-    pub(super) fn new(quota_scale: f64, sharers: &Sharers, closed: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        account: String,
+        quota_scale: f64,
+        sharers: &Sharers,
+        closed: Arc<Notify>,
+    ) -> Self {
         let limiter = |quota| RateLimiter::of(quota, quota_scale, sharers.clone());
         let limiters = RateLimiters {
             lambda_get_function: limiter(Quota::LambdaGetFunction),
@@ -61,9 +71,12 @@ impl Guards {
             dynamodb_control: limiter(Quota::DynamoDbControl),
             dynamodb_backups: limiter(Quota::DynamoDbBackups),
             dynamodb_items: limiter(Quota::DynamoDbItems),
-            other: limiter(Quota::Other),
+            s3: limiter(Quota::S3),
+            secrets_manager: limiter(Quota::SecretsManager),
+            ssm: limiter(Quota::Ssm),
+            sts: limiter(Quota::Sts),
         };
-        Self { closed, limiters, breakers: Breakers::default() }
+        Self { account, closed, limiters, breakers: Breakers::default() }
     }
 
     pub(super) fn limiter(&self, service: Service, operation: &str) -> &RateLimiter {
@@ -79,13 +92,17 @@ impl Guards {
             Quota::DynamoDbControl => &limiters.dynamodb_control,
             Quota::DynamoDbBackups => &limiters.dynamodb_backups,
             Quota::DynamoDbItems => &limiters.dynamodb_items,
-            Quota::Other => &limiters.other,
+            Quota::S3 => &limiters.s3,
+            Quota::SecretsManager => &limiters.secrets_manager,
+            Quota::Ssm => &limiters.ssm,
+            Quota::Sts => &limiters.sts,
         }
     }
 
-    /// The services whose calls are paused.
-    pub(super) fn paused(&self) -> impl Iterator<Item = Service> {
-        Service::ALL.into_iter().filter(|service| self.breaker(*service).is_open())
+    /// The services whose calls are paused, with how far.
+    pub(super) fn paused(&self) -> impl Iterator<Item = (Service, Phase)> {
+        let phases = Service::ALL.into_iter().map(|s| (s, self.breaker(s).phase()));
+        phases.filter(|(_, phase)| *phase != Phase::Closed)
     }
 
     pub(super) fn breaker(&self, service: Service) -> &Breaker {

@@ -12,8 +12,10 @@ pub struct AwsMetrics {
     pub seconds: HistogramVec,
     /// Calls that AWS throttled, by service.
     pub throttles: IntCounterVec,
-    /// 1 while calls are paused, by service and region.
+    /// 1 while calls are paused, by service, account and region. The account is empty where no environment names it.
     pub breaker_open: IntGaugeVec,
+    /// 1 while one call finds out whether the service is back, by the same.
+    pub breaker_half_open: IntGaugeVec,
     /// Reads that were made again at once, by service.
     pub retries: IntCounterVec,
     /// Seconds that calls waited for trueup's own rate limit, by service.
@@ -40,7 +42,14 @@ impl AwsMetrics {
             )?,
             breaker_open: IntGaugeVec::new(
                 Opts::new("trueup_aws_breaker_open", "1 while calls to the service are paused"),
-                &["service", "region"],
+                &["service", "account", "region"],
+            )?,
+            breaker_half_open: IntGaugeVec::new(
+                Opts::new(
+                    "trueup_aws_breaker_half_open",
+                    "1 while one call finds out whether the service is back",
+                ),
+                &["service", "account", "region"],
             )?,
             retries: IntCounterVec::new(
                 Opts::new("trueup_aws_retries_total", "Reads that were made again at once"),
@@ -64,6 +73,7 @@ impl AwsMetrics {
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.throttles.clone()))?;
         registry.register(Box::new(metrics.breaker_open.clone()))?;
+        registry.register(Box::new(metrics.breaker_half_open.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
         registry.register(Box::new(metrics.limiter_wait_seconds.clone()))?;
         Ok(metrics)

@@ -36,7 +36,10 @@ pub enum Quota {
     DynamoDbControl,
     DynamoDbBackups,
     DynamoDbItems,
-    Other,
+    S3,
+    SecretsManager,
+    Ssm,
+    Sts,
 }
 
 impl Quota {
@@ -64,7 +67,10 @@ impl Quota {
                 Self::DynamoDbItems
             }
             (Service::DynamoDb, _) => Self::DynamoDbControl,
-            _ => Self::Other,
+            (Service::S3, _) => Self::S3,
+            (Service::SecretsManager, _) => Self::SecretsManager,
+            (Service::Ssm, _) => Self::Ssm,
+            (Service::Sts, _) => Self::Sts,
         }
     }
 }
@@ -126,7 +132,17 @@ impl RateLimiter {
             Quota::DynamoDbBackups => (4.0, 5.0),
             // The store's own items; a table on demand takes thousands.
             Quota::DynamoDbItems => (500.0, 500.0),
-            Quota::Other => (100.0, 100.0),
+            // https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html: 3,500 writes and 5,500
+            // reads a second of a prefix. Of what configures buckets AWS says no number.
+            Quota::S3 => (100.0, 100.0),
+            // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html: GetSecretValue takes
+            // 10,000 a second, which others need too.
+            Quota::SecretsManager => (100.0, 100.0),
+            // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-throughput.html: for low to
+            // moderate volumes unless more is paid for, without a number there; functions spend the same quota.
+            Quota::Ssm => (20.0, 20.0),
+            // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 600 a second of an account.
+            Quota::Sts => (100.0, 100.0),
         };
         Self::new(per_second * scale, burst * scale, sharers)
     }

@@ -12,6 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::{Mutex, Notify, OnceCell};
 
+use super::breaker::Phase;
 use super::division::{Division, Workers};
 use super::error::{AwsError, Class};
 use super::guards::Guards;
@@ -141,7 +142,10 @@ impl Sessions {
         let paused = guards.iter().flat_map(|((account, region, _), guards)| {
             let account = account.as_ref().map(|account| format!(" of {account}"));
             let place = format!("{region}{}", account.unwrap_or_default());
-            guards.paused().map(move |service| format!("{} in {place}", service.name()))
+            guards.paused().map(move |(service, phase)| {
+                let tried = if phase == Phase::HalfOpen { " (half-open)" } else { "" };
+                format!("{} in {place}{tried}", service.name())
+            })
         });
         let mut paused: Vec<_> = paused.collect();
         paused.sort();
@@ -221,7 +225,8 @@ impl Sessions {
         let guards = guards.entry(place).or_insert_with(|| {
             let closed = Arc::clone(&self.closed);
             let sharers = self.division().of(&self.place(target));
-            Arc::new(Guards::new(self.quota_scale, &sharers, closed))
+            let account = target.account_id.clone().unwrap_or_default();
+            Arc::new(Guards::new(account, self.quota_scale, &sharers, closed))
         });
         let (guards, web) = (Arc::clone(guards), Arc::clone(&self.web));
         let session = Session::new(&config, region, guards, web, self.metrics.clone());

@@ -15,8 +15,9 @@ use tracing::{debug, info, warn};
 use super::log::{LogFormat, log_to_stderr};
 use super::traces::Traces;
 use super::{CliError, Connected, Home};
-use crate::aws::{AwsMetrics, Class, Connection};
-use crate::engine::{Config, Engine, EngineMetrics, Health};
+use crate::aws::{AwsMetrics, Connection};
+use crate::engine::backoff::{Backoff, WAITING};
+use crate::engine::{Config, Engine, EngineMetrics, Health, Rng};
 use crate::model::{Clock, parse_duration};
 use crate::server::{self, Access};
 use crate::store::StoreError;
@@ -94,9 +95,6 @@ fn positive(text: &str) -> Result<f64, String> {
 
 /// Shorter ones would be lost whenever a machine is busy; longer ones leave an environment alone for long.
 const LEASE_DURATIONS: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_secs(600);
-/// How long an unreachable store is waited for at the start.
-const STORE_TRIES_MAX: u32 = 30;
-const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(args: RunArgs, home: &Home) -> Result<(), CliError> {
     let traces = args.otlp_endpoint.as_deref().map(Traces::to).transpose()?;
@@ -124,12 +122,14 @@ pub(super) async fn run(args: RunArgs, home: &Home) -> Result<(), CliError> {
     };
     let started = Daemon::start(&connection, home, (args.http, access), config, stop.clone());
     // What hangs at the start holds nothing up.
-    let started = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        started = started => started?,
-        () = stop.cancelled() => return Err(CliError::refused("stopped before the store answered")),
+        started = started => started?.ended().await,
+        () = stop.cancelled() => {
+            info!("stopped before the store answered; nothing was begun");
+            Ok(())
+        }
     };
-    let ended = started.ended().await;
     if let Some(traces) = traces {
         // It waits for another thread.
         let _ = tokio::task::spawn_blocking(|| traces.end()).await;
@@ -167,13 +167,11 @@ impl Daemon {
         registry.register(Box::new(ProcessCollector::for_self())).map_err(names)?;
         let aws_metrics = AwsMetrics::register(&registry).map_err(names)?;
         let metrics = EngineMetrics::register(&registry).map_err(names)?;
+        EngineMetrics::register_lease_owner(&registry, &config.owner).map_err(names)?;
         let listener = server::bind(http).await.map_err(|e| CliError::refused(e.to_string()))?;
-        let clock = Clock::system();
-        let connected = Connected::through(connection, home, clock, Some(aws_metrics)).await?;
         let health = Health::default();
         let server_stop = CancellationToken::new();
         // Probes are answered while the store is waited for.
-        EngineMetrics::register_lease_owner(&registry, &config.owner).map_err(names)?;
         let exemplars = metrics.exemplars.clone();
         let served = server::serve(
             listener,
@@ -185,7 +183,9 @@ impl Daemon {
         );
         let server = tokio::spawn(served);
         info!(%http, table = home.table, "health and metrics are served");
-        let engine = open(&connected, &config, &metrics, &health, &stop).await?;
+        let clock = Clock::system();
+        let connected = Connected::through(connection, home, clock, Some(aws_metrics)).await?;
+        let engine = open(&connected, &config, &metrics, &health).await?;
         Ok(Self { server, engine: tokio::spawn(engine.run(stop)), server_stop })
     }
 
@@ -201,16 +201,17 @@ impl Daemon {
     }
 }
 
-/// An unreachable store is waited for; a missing one is said at once.
+/// Opens the store. One that does not answer, or not as a store, is asked again until it does; `/readyz` says why
+/// nothing happens. A table that is not there, or that a newer version wrote, waits for a person: an error.
 async fn open(
     connected: &Connected,
     config: &Config,
     metrics: &EngineMetrics,
     health: &Health,
-    stop: &CancellationToken,
 ) -> Result<Engine, CliError> {
-    let mut tried = 0;
+    let (mut backoff, rng) = (Backoff::default(), Rng::seeded(config.seed));
     loop {
+        health.turned();
         let opened = Engine::new(
             config.clone(),
             connected.store.clone(),
@@ -218,24 +219,18 @@ async fn open(
             metrics.clone(),
             health.clone(),
         );
-        health.turned();
-        let opened = tokio::select! {
-            opened = opened => opened,
-            () = stop.cancelled() => return Err(CliError::refused("stopped before the store answered")),
-        };
-        match opened {
+        let error = match opened.await {
             Ok(engine) => return Ok(engine),
-            Err(StoreError::Aws(error))
-                if matches!(error.class, Class::Transient | Class::Throttled)
-                    && tried < STORE_TRIES_MAX
-                    && !stop.is_cancelled() =>
-            {
-                warn!(%error, "the store cannot be reached; trying again");
-                tried += 1;
-                tokio::time::sleep(STORE_RETRY_AFTER).await;
+            Err(error @ (StoreError::TableMissing { .. } | StoreError::Newer { .. })) => {
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
-        }
+            Err(error) => error,
+        };
+        let wait = backoff.next(WAITING, &rng);
+        warn!(%error, wait_ms = wait.as_millis(), "the store cannot be opened; trying again");
+        metrics.store_errors.inc();
+        health.set_store(Err(error.to_string()));
+        tokio::time::sleep(wait).await;
     }
 }
 

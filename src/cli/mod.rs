@@ -267,7 +267,12 @@ impl Cli {
     /// Does what was asked for. Errors are printed here.
     pub fn run(self) -> ExitCode {
         match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(self.run_here()),
+            Ok(runtime) => {
+                let code = runtime.block_on(self.run_here());
+                // A name that is looked up cannot be interrupted, and nobody waits for its address any more.
+                runtime.shutdown_background();
+                code
+            }
             Err(error) => {
                 CliError::io("cannot start threads", error).print();
                 ExitCode::FAILURE

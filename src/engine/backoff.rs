@@ -12,7 +12,9 @@ use super::Rng;
 /// A policy: the first delay and the longest.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
+    /// The first delay is at most so long.
     pub first: Duration,
+    /// No delay is longer.
     pub longest: Duration,
 }
 

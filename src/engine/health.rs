@@ -99,7 +99,7 @@ impl Health {
     }
 
     /// How the last read of the store ended.
-    pub(super) fn set_store(&self, ended: Result<(), String>) {
+    pub fn set_store(&self, ended: Result<(), String>) {
         *locked(&self.0.store) = ended;
     }
 

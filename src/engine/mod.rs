@@ -14,7 +14,7 @@
 //!
 //! Left to others: what to do about a resource (`kinds`), what is desired (`store`).
 
-mod backoff;
+pub mod backoff;
 mod backup_schedule;
 mod decide;
 mod deliver;

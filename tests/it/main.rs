@@ -46,6 +46,7 @@ mod replicas;
 mod scaling;
 mod shifting;
 mod signing;
+mod starting;
 mod store_verify;
 mod sweep;
 mod telemetry;
