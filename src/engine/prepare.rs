@@ -130,8 +130,7 @@ impl Subject<'_> {
             adopt: self.object.annotated(annotation::ADOPT),
             adopt_from: self.object.metadata.annotations.get(annotation::ADOPT_FROM).cloned(),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
-            keeps_last_backup: self.environment.recovery.is_some()
-                && !self.object.denies(annotation::LAST_BACKUP),
+            keeps_last_backup: !self.object.denies(annotation::LAST_BACKUP),
             is_kept: self.environment.protected == Some(true)
                 || common.deletion_policy == Some(DeletionPolicy::Retain),
         })

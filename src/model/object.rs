@@ -21,7 +21,7 @@ pub mod annotation {
     pub const ADOPT_FROM: &str = "trueup.dev/adopt-from";
     /// `"true"`: observe the object and report, but write nothing.
     pub const SUSPEND: &str = "trueup.dev/suspend";
-    /// `"false"`: a table that leaves an environment with `spec.recovery` is deleted without a last backup.
+    /// `"false"`: a table that leaves its environment is deleted without a last backup.
     pub const LAST_BACKUP: &str = "trueup.dev/last-backup";
     /// `"optional"`: where the object fails, its environment is degraded, and its release does not fail.
     pub const CRITICALITY: &str = "trueup.dev/criticality";

@@ -8,7 +8,8 @@ use winterbaume_core::{MockRequest, MockResponse};
 
 use super::call::Call;
 
-/// A request that was served, and its reply. What an injected fault answers is no exchange.
+/// A request that was served, and its reply, also where that is lost on its way. What an injected fault answers is no
+/// exchange.
 pub struct Exchange {
     /// What the request asked for.
     pub call: Call,

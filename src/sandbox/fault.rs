@@ -81,12 +81,19 @@ pub struct Fault {
     pub skip: u64,
     /// Strikes only who signs with this access key.
     pub caller: Option<String>,
+    /// Strikes only in this region.
+    pub region: Option<String>,
 }
 
 impl Fault {
     /// The same fault for one caller.
     pub fn of(self, caller: &str) -> Self {
         Self { caller: Some(caller.to_owned()), ..self }
+    }
+
+    /// The same fault in one region.
+    pub fn in_region(self, region: &str) -> Self {
+        Self { region: Some(region.to_owned()), ..self }
     }
 }
 
@@ -113,7 +120,7 @@ impl FromStr for Fault {
         };
         let kind = KINDS.iter().find(|(name, _)| *name == kind).ok_or_else(malformed)?.1;
         let (service, operation) = (service.to_owned(), operation.to_owned());
-        Ok(Self { service, operation, kind, times, skip, caller: None })
+        Ok(Self { service, operation, kind, times, skip, caller: None, region: None })
     }
 }
 
@@ -233,7 +240,8 @@ impl Fault {
         let fits = |pattern: &str, text: &str| pattern == "*" || pattern == text;
         let is_meant = fits(&self.service, &call.service)
             && fits(&self.operation, &call.operation)
-            && self.caller.as_ref().is_none_or(|caller| *caller == call.caller);
+            && self.caller.as_ref().is_none_or(|caller| *caller == call.caller)
+            && self.region.as_ref().is_none_or(|region| *region == call.region);
         let is_let_through = match self.kind {
             FaultKind::Ignored => !call.mutates,
             FaultKind::Empty => call.mutates,

@@ -121,31 +121,24 @@ impl Router {
             tokio::time::sleep(self.busy_for).await;
         }
         match fault {
-            None => {
-                let mut response = self.lagged(&call, request).await;
-                identify(&mut response, &call, self.calls.total());
-                self.watcher.end(&call, sent, &response);
-                Reply::Response(response)
-            }
-            Some(FaultKind::Hold) => {
-                let response = self.lagged(&call, request).await;
-                self.faults.held().await;
-                Reply::Response(response)
-            }
-            Some(FaultKind::LostReply) => {
-                self.lagged(&call, request).await;
-                Reply::Lost
-            }
             Some(FaultKind::Timeout) => {
                 tokio::time::sleep(NO_REPLY_FOR).await;
-                Reply::Lost
+                return Reply::Lost;
             }
-            Some(FaultKind::StopAfter) => {
-                self.lagged(&call, request).await;
-                std::future::pending().await
-            }
-            Some(kind) => Reply::Response(reply(kind, &call, &request.body)),
+            None | Some(FaultKind::Hold | FaultKind::LostReply | FaultKind::StopAfter) => {}
+            Some(kind) => return Reply::Response(reply(kind, &call, &request.body)),
         }
+        let mut response = self.lagged(&call, request).await;
+        identify(&mut response, &call, self.calls.total());
+        // An effect is one, whether or not anybody hears of it.
+        self.watcher.end(&call, sent, &response);
+        match fault {
+            Some(FaultKind::Hold) => self.faults.held().await,
+            Some(FaultKind::LostReply) => return Reply::Lost,
+            Some(FaultKind::StopAfter) => std::future::pending().await,
+            _ => {}
+        }
+        Reply::Response(response)
     }
 
     /// Serves a request past the log and everything that goes wrong.

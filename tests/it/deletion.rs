@@ -72,7 +72,12 @@ async fn deletes_run_backwards_along_the_references() {
     until_forgotten(&harness, "Table/orders").await;
     let mut calls = harness.mutations();
     calls.dedup();
-    assert_eq!(calls, ["lambda:DeleteFunction shop-api", "dynamodb:DeleteTable shop-orders"]);
+    let expected = [
+        "lambda:DeleteFunction shop-api",
+        "dynamodb:CreateBackup shop-orders",
+        "dynamodb:DeleteTable shop-orders",
+    ];
+    assert_eq!(calls, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use trueup::model::condition_type;
+use trueup::sandbox::Fault;
 
 use crate::harness::{Harness, shop, with_shop};
 
@@ -156,6 +157,16 @@ async fn expired_credentials_are_named_and_recovery_is_an_event() {
     assert!(recovered, "{:#?}", harness.events("shop").await);
 }
 
+/// Beside the environment that fails, one that needs nothing of what fails: `beside`, in `place`.
+fn neighbour(place: &str) -> String {
+    format!(
+        "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: beside }}\n\
+         spec: {{ aws: {{ {place} }}, reconcile: {{ interval: 10s }} }}\n---\n\
+         apiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: notes, namespace: beside }}\n\
+         spec: {{ partitionKey: {{ name: id, type: S }} }}\n"
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_role_that_cannot_be_assumed_stalls_and_says_so() {
     let mut harness = Harness::new().await;
@@ -165,7 +176,9 @@ async fn a_role_that_cannot_be_assumed_stalls_and_says_so() {
     );
     harness.apply(&assuming).await;
     harness.sandbox.faults().inject("sts:AssumeRole=denied".parse().unwrap());
+    harness.apply(&neighbour("region: us-east-1")).await;
     harness.start().await;
+    harness.until_ready("beside").await;
     let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
     assert_eq!(reason, "AccessDenied");
     assert!(message.contains("sts:AssumeRole"), "{message}");
@@ -182,6 +195,37 @@ async fn a_role_that_cannot_be_assumed_stalls_and_says_so() {
                 .is_ok()
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_region_is_down_or_its_credentials_have_expired_one_environment_waits_alone() {
+    let reasons = ["AwsUnavailable", "CallsPaused", "OutcomeUnknown", "CredentialsUnusable"];
+    for fault in ["*:*=500", "*:*=timeout", "*:*=expired"] {
+        let harness = with_shop().await;
+        harness.until_ready("shop").await;
+        let fault: Fault = fault.parse().unwrap();
+        harness.sandbox.faults().inject(fault.clone().in_region("eu-west-1"));
+        harness.apply(&neighbour("region: eu-west-1")).await;
+        let waits = || async {
+            let Some(notes) = harness.status("beside", "Table/notes").await else { return false };
+            let ready = notes.conditions.get(condition_type::READY);
+            ready.is_some_and(|ready| reasons.contains(&&*ready.reason))
+        };
+        harness.until("the environment there waits, and says why", waits).await;
+
+        let changed = shop().replace("memorySize: 512", "memorySize: 1024");
+        harness.apply(&changed).await;
+        let begun = tokio::time::Instant::now();
+        harness.until_ready("shop").await;
+        assert!(begun.elapsed() < Duration::from_secs(20), "the other one waited too: {fault:?}");
+        let counts = harness.sandbox.calls().counts();
+        assert!(counts.contains_key("lambda:UpdateFunctionConfiguration"), "{fault:?}");
+        assert!(waits().await, "{fault:?} lasts");
+
+        assert_ne!(harness.sandbox.faults().struck(), 0);
+        harness.sandbox.faults().clear();
+        harness.until_ready("beside").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,6 +182,8 @@ pub fn copy(objects: &[Object], into: &str, is_scratch: bool) -> Copied {
             let (old, new) = rename(object, spec, into);
             if is_scratch {
                 make_scratch(&object.kind, spec);
+                let annotations = &mut copy.metadata.annotations;
+                annotations.insert(annotation::LAST_BACKUP.to_owned(), "false".to_owned());
             }
             let key = (object.kind.clone(), new.clone());
             if !taken.insert(key) {
@@ -383,5 +385,6 @@ mod tests {
         assert_eq!(copied.mentions, ["Function/api env[0] value names orders-live"]);
         let scratch = copy(&objects, "drill", true);
         assert_eq!(*scratch.objects[1].spec, json!({"deletionPolicy": "Delete"}));
+        assert!(scratch.objects[1].denies(annotation::LAST_BACKUP));
     }
 }
