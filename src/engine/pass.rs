@@ -19,7 +19,7 @@ use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, Session, Sessions, Slot};
 use crate::kinds::environment::EnvironmentSpec;
-use crate::kinds::{AnyKind, Desired, Intent, Observation, kind};
+use crate::kinds::{AnyKind, Desired, Intent, Observation, VERSION, kind};
 use crate::model::{
     Clock, ConditionStatus, Conditions, DataSource, Object, ObjectFieldRef, ObjectKey, Part,
     condition_type,
@@ -255,6 +255,9 @@ impl Pass<'_> {
             self.record.synced_generation = wanted.generation;
             self.record.settle(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
+            if let Some(version) = self.record.outputs.get(VERSION).cloned() {
+                self.record.note_served(&wanted.digest, &self.inputs, &version);
+            }
             self.record.phase = Phase::Created;
             self.restored().await?;
             // A count for the flap guard says that steps were taken.

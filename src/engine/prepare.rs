@@ -104,7 +104,7 @@ impl Subject<'_> {
         let common = self.kind.common(&self.object.spec);
         let ignore = common.ignore.iter().flatten();
         let uid = Store::uid(self.store_id, &self.key);
-        Ok(Desired {
+        let mut desired = Desired {
             aws_name: aws_name(self.kind, self.object, &self.key),
             tags: self.tags(common.tags.as_ref(), &uid),
             uid,
@@ -121,6 +121,7 @@ impl Subject<'_> {
             job: self.status.and_then(|s| s.job.clone()),
             published: self.status.and_then(|s| s.published.clone()),
             versions: self.status.map(|s| s.versions.clone()).unwrap_or_default(),
+            served: None,
             weight: self.weight.clone(),
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),
@@ -133,7 +134,13 @@ impl Subject<'_> {
             keeps_last_backup: !self.object.denies(annotation::LAST_BACKUP),
             is_kept: self.environment.protected == Some(true)
                 || common.deletion_policy == Some(DeletionPolicy::Retain),
-        })
+        };
+        // Few objects have versions; the others need no digests.
+        if let Some(status) = self.status.filter(|status| !status.served.is_empty()) {
+            let served = status.served_by(&self.object.digest(), &inputs(&desired));
+            desired.served = served.map(str::to_owned);
+        }
+        Ok(desired)
     }
 
     async fn secrets(

@@ -83,6 +83,8 @@ pub struct Desired<S> {
     pub published: Option<String>,
     /// Every version that trueup published and that is not gone, as far as is recorded.
     pub versions: Vec<String>,
+    /// The version that this form of the object had when it was ready before; it may be gone.
+    pub served: Option<String>,
     /// The part of the requests that a new version may have; `None` where it gets all at once.
     pub weight: Option<Part>,
     /// When somebody last asked for another try.
@@ -126,6 +128,7 @@ impl<S> Desired<S> {
             job: self.job,
             published: self.published,
             versions: self.versions,
+            served: self.served,
             weight: self.weight,
             asked_at: self.asked_at,
             resolved: self.resolved,
@@ -392,6 +395,7 @@ impl<S: DeserializeOwned> Desired<S> {
             job: None,
             published: None,
             versions: Vec::new(),
+            served: None,
             weight: None,
             asked_at: None,
             resolved: Resolved::default(),

@@ -48,6 +48,9 @@ pub use shifting::{
 };
 pub use word::{UnknownWord, as_aws, text, word};
 
+/// The field by which a kind with versions names the one that gets the requests.
+pub const VERSION: &str = "version";
+
 use crd::crd;
 
 use std::collections::{BTreeMap, BTreeSet};

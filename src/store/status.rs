@@ -82,6 +82,9 @@ pub struct StatusRecord {
     /// The versions that trueup published and that are not known to be gone, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<String>,
+    /// Which version was which form of the object when that was last ready, the newest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub served: Vec<Served>,
     /// When old versions were last deleted, or could not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected_at: Option<Timestamp>,
@@ -104,6 +107,21 @@ pub struct StatusRecord {
     pub seal: String,
 }
 
+/// A form of an object that was ready, and the version that it had then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Served {
+    /// The form, by content address.
+    pub digest: String,
+    /// What else the desired state depended on then, as a digest.
+    pub inputs: String,
+    /// The version, as AWS numbers it.
+    pub version: String,
+}
+
+/// Forms of which the version is remembered: as many as are rolled back to in practice.
+const SERVED_MAX: usize = 10;
+
 /// Versions that a record names at most; the oldest are forgotten and stay.
 pub const VERSIONS_MAX: usize = 1_100;
 
@@ -120,6 +138,27 @@ impl StatusRecord {
         let surplus = self.versions.len().saturating_sub(VERSIONS_MAX);
         self.versions.drain(..surplus);
         self.published = Some(version);
+    }
+
+    /// A form of the object is ready, and its requests go to a version.
+    pub fn note_served(&mut self, digest: &str, inputs: &str, version: &str) {
+        let (digest, inputs, version) = (digest.to_owned(), inputs.to_owned(), version.to_owned());
+        let served = Served { digest, inputs, version };
+        if self.served.last() == Some(&served) {
+            return;
+        }
+        self.served.retain(|s| (&s.digest, &s.inputs) != (&served.digest, &served.inputs));
+        self.served.push(served);
+        let surplus = self.served.len().saturating_sub(SERVED_MAX);
+        self.served.drain(..surplus);
+    }
+
+    /// The version that a form of the object had when it was last ready, if trueup published it and it is not known
+    /// to be gone.
+    pub fn served_by(&self, digest: &str, inputs: &str) -> Option<&str> {
+        let served = self.served.iter().find(|s| s.digest == digest && s.inputs == inputs)?;
+        let version = self.versions.iter().find(|version| **version == served.version)?;
+        Some(version)
     }
 
     /// The record as the store has it.

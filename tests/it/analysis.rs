@@ -62,7 +62,7 @@ async fn decide(harness: &Harness, release: u64, decision: Decision) {
 }
 
 /// Asks the sandbox's CloudWatch by hand.
-async fn cloudwatch(harness: &Harness, operation: &str, body: Value) {
+pub async fn cloudwatch(harness: &Harness, operation: &str, body: Value) {
     let target = format!("GraniteServiceVersion20100801.{operation}");
     let (status, answer) =
         harness.sandbox.ask("monitoring", "POST", "/", &target, &body.to_string()).await;
@@ -190,7 +190,8 @@ async fn probes_stand_in_for_requests_and_stop_a_version_before_anybody_meets_it
 async fn an_alarm_that_goes_off_rolls_back_at_every_step_and_one_from_before_does_not() {
     let yaml = shop("{ strategy: Linear10PercentEvery1Minute }", "{ alarms: [shop-errors] }");
     let harness = succeeded_with_alarm(&yaml).await;
-    for step in [1, 4, 9] {
+    let mut slowest = Duration::ZERO;
+    for step in 1..=9 {
         let release = harness.store.existing_head("shop").await.unwrap().release + 1;
         cloudwatch(
             &harness,
@@ -212,17 +213,25 @@ async fn an_alarm_that_goes_off_rolls_back_at_every_step_and_one_from_before_doe
             json!({"AlarmName": "shop-errors", "StateValue": "ALARM", "StateReason": "too many"}),
         )
         .await;
+        let begun = tokio::time::Instant::now();
         let failed = until_verdict(&harness, release, Verdict::RolledBack).await;
         assert_eq!(failed.reason, "AlarmBreached");
         assert!(failed.message.starts_with("alarm shop-errors went off: too many"));
         // The rollback meets the alarm as it was before it.
         until_verdict(&harness, release + 1, Verdict::Succeeded).await;
         assert_eq!(alias(&harness).await, ("1".to_owned(), false), "step {step}");
+        let back = harness.exchanges.turns().into_iter().rfind(|t| t.operation == "UpdateAlias");
+        let back = back.unwrap().at - begun;
+        // Alarms are read every minute.
+        assert!(back < Duration::from_secs(65), "step {step}: requests were back after {back:?}");
+        slowest = slowest.max(back);
     }
+    let text = format!("nine steps, all requests at the old version within {slowest:?}");
+    crate::proof::figure("an alarm goes off", &text);
 }
 
 /// The same with an alarm on the function's errors.
-async fn succeeded_with_alarm(yaml: &str) -> Harness {
+pub async fn succeeded_with_alarm(yaml: &str) -> Harness {
     let mut harness = Harness::new().await;
     harness.put_code("api.zip", b"code").await;
     harness.put_code("web.zip", b"site").await;

@@ -13,10 +13,9 @@ use trueup::sandbox::Fault;
 use trueup::store::{Release, Rollout, Verdict};
 
 use crate::harness::{ARTIFACTS, DAEMON, Harness, parse, release};
-use crate::proof::seeds::stride;
 
 /// One environment with one function, which runs this code.
-fn environment(name: &str, code: &'static [u8], more: &str) -> String {
+pub fn environment(name: &str, code: &'static [u8], more: &str) -> String {
     let sha256 = hex::encode(Sha256::digest(code));
     let prefix = if name == "production" { "production/" } else { "" };
     format!(
@@ -35,7 +34,7 @@ async fn put(harness: &Harness, prefix: &str, code: &'static [u8]) {
     harness.put_code(&key, code).await;
 }
 
-async fn rollout(harness: &Harness, environment: &str, number: u64) -> Option<Rollout> {
+pub async fn rollout(harness: &Harness, environment: &str, number: u64) -> Option<Rollout> {
     harness.store.rollout(environment, number).await.unwrap()
 }
 
@@ -48,14 +47,14 @@ async fn until_succeeded(harness: &Harness, environment: &str, number: u64) {
     harness.until(&what, is_there).await;
 }
 
-async fn head(harness: &Harness, environment: &str) -> u64 {
+pub async fn head(harness: &Harness, environment: &str) -> u64 {
     harness.store.head(environment).await.unwrap().unwrap().release
 }
 
-const AUTO: &str = "  promotion: { from: staging, auto: true, soak: 5m }\n";
+pub const AUTO: &str = "  promotion: { from: staging, auto: true, soak: 5m }\n";
 
 /// Staging and production with the first code, both well. Production takes by itself what does well in staging.
-async fn two(production: &str) -> Harness {
+pub async fn two(production: &str) -> Harness {
     let mut harness = Harness::new().await;
     put(&harness, "", b"first").await;
     put(&harness, "", b"second").await;
@@ -68,7 +67,7 @@ async fn two(production: &str) -> Harness {
     harness
 }
 
-async fn code_of(harness: &Harness, environment: &str) -> String {
+pub async fn code_of(harness: &Harness, environment: &str) -> String {
     let lambda = harness.session.lambda();
     let name = format!("{environment}-api");
     let found = lambda.get_function().function_name(name).qualifier("live").send().await.unwrap();
@@ -207,47 +206,6 @@ async fn nothing_is_promoted_into_what_is_suspended_or_has_no_open_window() {
     assert_eq!(head(&harness, "production").await, 1, "it is suspended");
     harness.store.set_suspended("production", false).await.unwrap();
     until_succeeded(&harness, "production", 2).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_promotion_is_made_once_wherever_the_daemon_dies() {
-    let mut crashes = 0;
-    for call in (0..).step_by(stride()) {
-        let mut is_struck = false;
-        for kind in ["stop", "stopafter"] {
-            let mut harness = two(&AUTO.replace("5m", "0s")).await;
-            let fault: Fault = format!("*:*={kind}*1@{call}").parse().unwrap();
-            harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
-            harness.apply(&environment("staging", b"second", "")).await;
-            let is_over = || async {
-                let second = rollout(&harness, "production", 2).await;
-                harness.sandbox.faults().has_stopped(DAEMON)
-                    || second.is_some_and(|rollout| rollout.verdict == Verdict::Succeeded)
-            };
-            harness.until("the daemon dies or production has it", is_over).await;
-            if harness.sandbox.faults().has_stopped(DAEMON) {
-                is_struck = true;
-                crashes += 1;
-                harness.kill();
-                harness.sandbox.faults().revive(DAEMON);
-                harness.start().await;
-            }
-            until_succeeded(&harness, "production", 2).await;
-            let (staging, production) =
-                (code_of(&harness, "staging").await, code_of(&harness, "production").await);
-            assert_eq!(staging, production, "{kind} at call {call}");
-            tokio::time::sleep(Duration::from_secs(120)).await;
-            let heads = (head(&harness, "staging").await, head(&harness, "production").await);
-            assert_eq!(heads, (2, 2), "{kind} at call {call}");
-            harness.sandbox.faults().clear();
-        }
-        if !is_struck {
-            break;
-        }
-    }
-    assert!(crashes > 30 / stride(), "{crashes}");
-    let text = format!("{crashes} crashes of the daemon survived, promoted once");
-    crate::proof::figure("promotion", &text);
 }
 
 const APPROVED: &str = "  approval: Required\n";

@@ -8,7 +8,6 @@ use trueup::sandbox::Fault;
 use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
 
 use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
-use crate::proof::seeds::stride;
 
 /// The shop with rollouts as they are by default, but for what is said.
 pub fn delivered(policy: &str) -> String {
@@ -267,60 +266,6 @@ async fn a_person_who_rolls_back_is_told_in_the_verdict() {
     let back = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert_eq!(back.reason, "RolledBackByPerson");
     until_verdict(&harness, 3, Verdict::Succeeded).await;
-}
-
-/// The daemon dies before and after every call that a rollback makes, and another one goes on.
-#[tokio::test(start_paused = true)]
-async fn a_rollback_is_made_once_wherever_the_daemon_dies() {
-    let yaml = delivered("{ progressDeadline: 30s }");
-    let broken = yaml.replace("memorySize: 512", "memorySize: 1024");
-    let mut crashes = 0;
-    for call in (0..).step_by(stride()) {
-        let mut struck_any = false;
-        for kind in ["stop", "stopafter"] {
-            let mut harness = with_failing_release(&yaml, &broken).await;
-            let fault: Fault = format!("dynamodb:*={kind}*1@{call}").parse().unwrap();
-            harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
-            let is_over = || async {
-                let third = harness.store.rollout("shop", 3).await.unwrap();
-                harness.sandbox.faults().has_stopped(DAEMON)
-                    || third.is_some_and(|rollout| rollout.verdict == Verdict::Succeeded)
-            };
-            harness.until("the daemon dies or the rollback is over", is_over).await;
-            if harness.sandbox.faults().has_stopped(DAEMON) {
-                struck_any = true;
-                crashes += 1;
-                harness.kill();
-                harness.sandbox.faults().revive(DAEMON);
-                harness.start().await;
-            }
-            until_verdict(&harness, 3, Verdict::Succeeded).await;
-            let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
-            assert_eq!(second.verdict, Verdict::RolledBack, "{kind} at call {call}");
-            let head = harness.store.head("shop").await.unwrap().unwrap();
-            assert_eq!(head.release, 3, "{kind} at call {call}");
-            harness.sandbox.faults().clear();
-        }
-        if !struck_any {
-            break;
-        }
-    }
-    assert!(crashes > 20 / stride(), "{crashes}");
-    crate::proof::figure(
-        "rollback",
-        &format!("{crashes} crashes of the daemon survived, one rollback each"),
-    );
-}
-
-/// Release 2 is about to fail at its deadline.
-async fn with_failing_release(yaml: &str, broken: &str) -> Harness {
-    let harness = succeeded(yaml).await;
-    let fault: Fault = "lambda:UpdateFunctionConfiguration=conflict".parse().unwrap();
-    harness.sandbox.faults().inject(fault.of(DAEMON));
-    harness.apply(broken).await;
-    until_verdict(&harness, 2, Verdict::Progressing).await;
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    harness
 }
 
 #[tokio::test(start_paused = true)]

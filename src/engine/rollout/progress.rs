@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::engine::HeldBack;
 use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
-use crate::kinds::{Kind, Shifting};
+use crate::kinds::{Kind, Shifting, VERSION};
 use crate::model::{ConditionStatus, ObjectId, ReadyVersion, condition_type};
 use crate::store::{Order, Rollout, Stage, StatusRecord};
 
@@ -117,7 +117,7 @@ pub fn object_state(
         was_unwell,
         shifting: Shifting::default(),
         aws_name: status.and_then(|s| s.outputs.get("name").cloned()).unwrap_or_default(),
-        version: status.and_then(|s| s.outputs.get("version").cloned()),
+        version: status.and_then(|s| s.outputs.get(VERSION).cloned()),
         // What was seen of an earlier form is another version.
         next_version: status
             .filter(|status| status.observed_generation >= generation)

@@ -17,7 +17,8 @@ use super::statements;
 use super::url::Url;
 use crate::aws::{Absent, AwsError, Class, Service, Session};
 use crate::kinds::{
-    Desired, Facet, Live, Seen, SeenFacets, UnknownWord, Unread, Variables, or_unread, read_facets,
+    Desired, Facet, Live, Seen, SeenFacets, UnknownWord, Unread, VERSION, Variables, or_unread,
+    read_facets,
 };
 use crate::model::ReadyVersion;
 
@@ -76,6 +77,8 @@ pub struct LiveAlias {
     pub weights: BTreeMap<String, f64>,
     /// Another version that is what the function is now.
     pub next: Option<NextVersion>,
+    /// Another version that was the declared form before, and can be called: [`Desired::served`].
+    pub served: Option<String>,
 }
 
 /// A version that may take over.
@@ -105,7 +108,7 @@ impl Live for LiveFunction {
         };
         outputs.extend(arn.map(|arn| ("arn".to_owned(), arn.clone())));
         outputs.extend(self.url.iter().map(|url| ("url".to_owned(), url.clone())));
-        let version = self.alias.iter().map(|a| ("version".to_owned(), a.version.clone()));
+        let version = self.alias.iter().map(|a| (VERSION.to_owned(), a.version.clone()));
         outputs.extend(version);
         outputs
     }
@@ -183,6 +186,9 @@ pub(super) async fn observe(
         live.awaits_alias = live.alias.is_none();
         let version = published.as_ref().and_then(|p| p.configuration());
         live.failure = live.failure.or_else(|| version.and_then(failure));
+        if let Some(alias) = &mut live.alias {
+            alias.served = read_served(session, desired, name, &alias.version).await?;
+        }
         if let Some(alias) = live.alias.as_mut().filter(|_| has_rollout(desired)) {
             read_shift(session, desired, &of, configuration, alias).await?;
         }
@@ -263,6 +269,22 @@ async fn read_shift(
         }
     }
     Ok(())
+}
+
+/// The version that was the declared form before, where the alias points to another one and it can be called.
+async fn read_served(
+    session: &Session,
+    desired: &Desired<FunctionSpec>,
+    name: &str,
+    pointed_to: &str,
+) -> Result<Option<String>, AwsError> {
+    let Some(version) = desired.served.as_deref().filter(|version| *version != pointed_to) else {
+        return Ok(None);
+    };
+    let found = get(session, name, Some(version)).await?;
+    let found = found.as_ref().and_then(|found| found.configuration());
+    let is_callable = |c: &&aws::FunctionConfiguration| c.state() == Some(&aws::State::Active);
+    Ok(found.filter(is_callable).map(|_| version.to_owned()))
 }
 
 async fn get(

@@ -111,6 +111,8 @@ pub(super) fn plan(
     let moved = moved.and_then(|live| shift::moved_alias(&desired.spec, live, &changes));
     let unwanted = live.filter(|_| !keeps_alias);
     let unwanted = unwanted.and_then(|live| shift::unwanted_weights(live, &changes));
+    let back = live.filter(|_| !keeps_alias);
+    let back = back.and_then(|live| shift::way_back(desired, live, &changes));
     if live.is_none() {
         let mut given = split_off(&mut changes, CONFIGURATION);
         given.extend(split_off(&mut changes, CODE));
@@ -121,7 +123,7 @@ pub(super) fn plan(
         plan.push_whole(Verb::Create, "function", given, create);
     } else {
         plan.changes.clone_from(&changes);
-        plan.changes.extend(moved.iter().chain(&unwanted).cloned());
+        plan.changes.extend(moved.iter().chain(&back).chain(&unwanted).cloned());
         if let Some(state) = &seen.unknown_state {
             plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
             return plan;
@@ -143,7 +145,7 @@ pub(super) fn plan(
     // What is open on an alias of before is closed first.
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
-    shift::push_unwanted(&mut plan, &desired.spec, seen, unwanted);
+    shift::push_first(&mut plan, &desired.spec, seen, (back, unwanted));
     let of = FunctionRef {
         name: desired.aws_name.clone(),
         qualifier: desired.spec.alias.clone(),

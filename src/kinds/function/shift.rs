@@ -96,20 +96,39 @@ fn share(weight: f64, version: &str) -> String {
     format!("{} % of the requests to version {version}", (weight * 1000.0).round() / 10.0)
 }
 
-/// Takes away weights that no rollout wants.
-pub(super) fn push_unwanted(
+/// The version that the alias goes back to before anything else is written: the function is to be again what that
+/// version was when it was ready, and nothing is to be shifted step by step. Its users need not wait until the
+/// function's own code and configuration are back.
+pub(super) fn way_back(
+    desired: &Desired<FunctionSpec>,
+    live: &LiveFunction,
+    changes: &[Change],
+) -> Option<Change> {
+    let alias = live.alias.as_ref().filter(|_| desired.weight.is_none())?;
+    let served = alias.served.as_ref().filter(|_| changes.iter().any(is_of_version))?;
+    let to = format!("version {served}, which was this before");
+    Some(Change::of("alias", Some(format!("version {}", alias.version)), to))
+}
+
+/// Moves the alias to where it is needed before anything else is written: back to a version of before, or away from
+/// weights that no rollout wants.
+pub(super) fn push_first(
     plan: &mut Plan<FunctionStep>,
     spec: &FunctionSpec,
     seen: &LiveFunction,
-    unwanted: Option<Change>,
+    (back, unwanted): (Option<Change>, Option<Change>),
 ) {
-    let (Some(change), Some(name), Some(alias)) = (unwanted, &spec.alias, &seen.alias) else {
+    let (Some(name), Some(alias)) = (&spec.alias, &seen.alias) else { return };
+    let from = alias.version.clone();
+    let to = if back.is_some() { alias.served.clone() } else { None };
+    let to = to.unwrap_or_else(|| from.clone());
+    let changes: Vec<_> = back.into_iter().chain(unwanted).collect();
+    if changes.is_empty() {
         return;
-    };
-    let (from, to) = (alias.version.clone(), alias.version.clone());
+    }
+    let what = format!("alias {name} to version {to} alone");
     let step = Move { alias: name.clone(), from, to, weights: BTreeMap::new() };
-    let what = format!("alias {name} to version {} alone", alias.version);
-    plan.push(Verb::Update, what, vec![change], FunctionStep::Move(step)).stands_alone();
+    plan.push(Verb::Update, what, changes, FunctionStep::Move(step)).stands_alone();
 }
 
 /// The alias follows what the function is, or is about to be. What is provisioned for a first version is told with
@@ -126,6 +145,14 @@ pub(super) fn push_release(
         matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
     });
     if seen.alias.is_some() && moved.is_none() && !is_about_to_change {
+        return false;
+    }
+    // It points, or is about to point, to what the function is about to be again.
+    let is_back = seen.alias.as_ref().is_some_and(|alias| {
+        desired.served.is_some()
+            && (desired.served == alias.served || desired.served.as_ref() == Some(&alias.version))
+    });
+    if is_about_to_change && is_back && desired.weight.is_none() {
         return false;
     }
     if let (Some(part), Some(alias)) = (&desired.weight, &seen.alias) {
@@ -306,6 +333,40 @@ mod tests {
                 version: "1".to_owned(),
                 weights: weights.collect(),
                 next,
+                ..LiveAlias::default()
+            });
+            assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_alias_goes_back_to_a_version_of_before_before_anything_else_is_written() {
+        let configure = "Update configuration";
+        let back = "Update alias live to version 1 alone";
+        let new = "Update alias live to a new version";
+        for (what, points_to, can_be_called, given, memory, expected) in [
+            ("the version of before is there", "2", true, None, 256, vec![back, configure]),
+            ("it points there already", "1", false, None, 256, vec![configure]),
+            ("that version is gone", "2", false, None, 256, vec![configure, new]),
+            (
+                "it is shifted step by step",
+                "2",
+                true,
+                Some(0),
+                256,
+                vec![configure, "Create version"],
+            ),
+            ("the function is as declared already", "2", true, None, 128, vec![new]),
+        ] {
+            let declared = function(json!({"memorySize": 128, "alias": "live"}));
+            let mut desired = Desired::sample("Function", declared);
+            desired.served = Some("1".to_owned());
+            desired.weight = given.map(|percent| Part { version: None, percent });
+            let mut seen = live(json!({"memorySize": memory}), &desired);
+            seen.alias = Some(LiveAlias {
+                version: points_to.to_owned(),
+                served: can_be_called.then(|| "1".to_owned()),
+                weights: BTreeMap::new(),
                 ..LiveAlias::default()
             });
             assert_eq!(plan(&desired, Some(&seen)).outline(), expected, "{what}");

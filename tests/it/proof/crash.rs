@@ -28,6 +28,52 @@ pub async fn dies_at(mut harness: Harness, scenario: &Scenario, fault: &str) -> 
     Some(harness)
 }
 
+/// What happens in a world in which the daemon dies.
+pub trait Story {
+    /// A world in which a daemon runs.
+    async fn begin(&self) -> Harness;
+    /// What the daemon has to react to.
+    async fn trigger(&self, harness: &Harness);
+    /// The daemon has done all that it had to.
+    async fn is_over(&self, harness: &Harness) -> bool;
+    /// What holds wherever it died. `where_` says where.
+    async fn check(&self, harness: &Harness, where_: &str);
+}
+
+/// The daemon dies before and after every call that it makes from the trigger on, and another one goes on. Returns how
+/// often it died.
+pub async fn everywhere(story: &impl Story) -> usize {
+    let mut crashes = 0;
+    for call in (0..).step_by(stride()) {
+        let mut is_struck = false;
+        for kind in ["stop", "stopafter"] {
+            let mut harness = story.begin().await;
+            let fault: trueup::sandbox::Fault = format!("*:*={kind}*1@{call}").parse().unwrap();
+            harness.sandbox.faults().inject_perhaps(fault.of(DAEMON));
+            story.trigger(&harness).await;
+            let ends = || async {
+                harness.sandbox.faults().has_stopped(DAEMON) || story.is_over(&harness).await
+            };
+            harness.until("the daemon dies or is done", ends).await;
+            if harness.sandbox.faults().has_stopped(DAEMON) {
+                is_struck = true;
+                crashes += 1;
+                harness.kill();
+                harness.sandbox.faults().revive(DAEMON);
+                harness.start().await;
+                harness.until("another one is done", || story.is_over(&harness)).await;
+            }
+            story.check(&harness, &format!("{kind} at call {call}")).await;
+            harness.sandbox.faults().clear();
+        }
+        if !is_struck {
+            break;
+        }
+    }
+    assert!(crashes > 30 / stride(), "{crashes}");
+    crashes
+}
+
 async fn survives(scenario: &Scenario) -> usize {
     let (reference, calls) = scenario.reference().await;
     let (mut crashes, mut tried) = (0, 0);

@@ -16,9 +16,10 @@ pub mod world;
 
 mod backoff;
 mod bad_input;
-mod crash;
+pub mod crash;
 mod drift;
 mod half;
+mod halfway;
 pub mod kill;
 mod members;
 mod ownership;
