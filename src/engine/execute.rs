@@ -126,6 +126,7 @@ impl Pass<'_> {
                 let message = format!("AWS prepares: {}", describe(step));
                 return Ok(Err(PassEnd::Waiting(Waiting { reason: "Preparing", message })));
             }
+            Ok(outcome) if outcome.is_unchanged => return Ok(Ok(())),
             Ok(outcome) => outcome,
             Err(error) => {
                 let request = error.request_id.as_deref();

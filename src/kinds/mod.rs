@@ -72,6 +72,8 @@ pub struct Outcome {
     pub in_progress: bool,
     /// The step is not over and has to be taken again: it does not count as a try without effect.
     pub is_waiting: bool,
+    /// It was so already: nothing was written.
+    pub is_unchanged: bool,
     /// The id that AWS gave to the resource, where its name does not identify it.
     pub physical_id: Option<String>,
     /// The id of the job that was started.
@@ -84,6 +86,11 @@ impl Outcome {
     /// The step is over, and the next one may be taken.
     pub fn done() -> Self {
         Self::default()
+    }
+
+    /// It was so already, and the next step may be taken.
+    pub fn unchanged() -> Self {
+        Self { is_unchanged: true, ..Self::default() }
     }
 
     /// AWS goes on working on it: observe again before the next step.

@@ -14,7 +14,7 @@ pub(super) fn name_of(table: &str, id: &str) -> String {
     format!("trueup-last-{}-{}", first(table, TABLE_LETTERS_MAX), first(id, 8))
 }
 
-/// Makes it, unless it is there, and says whether it can be restored from.
+/// Makes it, unless it is there, and waits until it can be restored from.
 pub(super) async fn make(session: &Session, table: &str, name: &str) -> Result<Outcome, AwsError> {
     let found = backups::all(session, Some(table)).await?.into_iter().find(|b| b.name == name);
     let Some(found) = found else {
@@ -22,5 +22,5 @@ pub(super) async fn make(session: &Session, table: &str, name: &str) -> Result<O
         return Ok(Outcome::waiting());
     };
     let is_ready = backups::is_ready(session, &found.arn).await? == Some(true);
-    Ok(if is_ready { Outcome::done() } else { Outcome::waiting() })
+    Ok(if is_ready { Outcome::unchanged() } else { Outcome::waiting() })
 }
