@@ -194,6 +194,9 @@ impl Pass<'_> {
         if self.record.versions.len() <= kept || is_recent || held {
             return;
         }
+        if !self.snapshot.lease_end.lasts() {
+            return;
+        }
         self.record.collected_at = Some(now);
         let name = &ready.desired.aws_name;
         let named = match self.versions_in_history(environment.history_limit()).await {
@@ -220,13 +223,16 @@ impl Pass<'_> {
         }
     }
 
-    /// The versions of this object that the rollouts of the newest releases name.
+    /// The versions of this object that the newest releases have: by their rollouts, and by the object's own record,
+    /// since it may have become ready only after its release was over.
     async fn versions_in_history(&self, limit: usize) -> Result<BTreeSet<String>, StoreError> {
-        let mut named = BTreeSet::new();
         let key = &self.snapshot.key;
-        for (_, rollout) in self.cx.store.rollouts(&key.environment, limit).await? {
+        let (mut named, mut oldest) = (BTreeSet::new(), self.snapshot.release);
+        for (release, rollout) in self.cx.store.rollouts(&key.environment, limit).await? {
             named.extend(rollout?.versions_of(&key.id).map(str::to_owned));
+            oldest = oldest.min(release);
         }
+        named.extend(self.record.served_since(oldest).map(str::to_owned));
         Ok(named)
     }
 

@@ -25,7 +25,7 @@ use crate::model::{
     condition_type,
 };
 use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
-use crate::store::{EventKind, Phase, StatusRecord, Store, StoreError};
+use crate::store::{EventKind, Phase, Served, StatusRecord, Store, StoreError};
 
 /// What all passes share.
 pub struct Context {
@@ -256,7 +256,9 @@ impl Pass<'_> {
             self.record.settle(&wanted.digest);
             self.record.synced_inputs.clone_from(&self.inputs);
             if let Some(version) = self.record.outputs.get(VERSION).cloned() {
-                self.record.note_served(&wanted.digest, &self.inputs, &version);
+                let (digest, inputs) = (wanted.digest.clone(), self.inputs.clone());
+                let since_release = self.snapshot.release;
+                self.record.note_served(Served { digest, inputs, version, since_release });
             }
             self.record.phase = Phase::Created;
             self.restored().await?;

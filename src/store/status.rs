@@ -117,6 +117,8 @@ pub struct Served {
     pub inputs: String,
     /// The version, as AWS numbers it.
     pub version: String,
+    /// The release with which it came; it had the form until that of the next entry.
+    pub since_release: u64,
 }
 
 /// Forms of which the version is remembered: as many as are rolled back to in practice.
@@ -141,16 +143,25 @@ impl StatusRecord {
     }
 
     /// A form of the object is ready, and its requests go to a version.
-    pub fn note_served(&mut self, digest: &str, inputs: &str, version: &str) {
-        let (digest, inputs, version) = (digest.to_owned(), inputs.to_owned(), version.to_owned());
-        let served = Served { digest, inputs, version };
-        if self.served.last() == Some(&served) {
+    pub fn note_served(&mut self, served: Served) {
+        let is_as_before = |last: &Served| {
+            let Served { digest, inputs, version, since_release: _ } = last;
+            (digest, inputs, version) == (&served.digest, &served.inputs, &served.version)
+        };
+        if self.served.last().is_some_and(is_as_before) {
             return;
         }
         self.served.retain(|s| (&s.digest, &s.inputs) != (&served.digest, &served.inputs));
         self.served.push(served);
         let surplus = self.served.len().saturating_sub(SERVED_MAX);
         self.served.drain(..surplus);
+    }
+
+    /// The versions that were served by a release of this number or a newer one.
+    pub fn served_since(&self, release: u64) -> impl Iterator<Item = &str> {
+        let ends = self.served.iter().skip(1).map(|next| next.since_release);
+        let spans = self.served.iter().zip(ends.chain([u64::MAX]));
+        spans.filter(move |(_, end)| *end > release).map(|(served, _)| served.version.as_str())
     }
 
     /// The version that a form of the object had when it was last ready, if trueup published it and it is not known
@@ -372,5 +383,35 @@ impl Store {
             return StoreError::LeaseLost { environment: environment.to_owned() };
         }
         self.failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_of_earlier_forms_are_remembered_with_their_releases() {
+        let mut record = StatusRecord::default();
+        for (release, digest, version) in
+            [(1, "a", "1"), (2, "a", "1"), (3, "b", "2"), (5, "c", "3")]
+        {
+            record.note_version(version.to_owned());
+            record.note_served(Served {
+                digest: digest.to_owned(),
+                inputs: String::new(),
+                version: version.to_owned(),
+                since_release: release,
+            });
+        }
+        let since = |release| record.served_since(release).collect::<Vec<_>>();
+        assert_eq!(since(1), ["1", "2", "3"]);
+        assert_eq!(since(3), ["2", "3"], "the first form was of releases 1 and 2");
+        assert_eq!(since(4), ["2", "3"], "release 4 had the second one");
+        assert_eq!(since(9), ["3"], "the last one is there still");
+        assert_eq!(record.served_by("a", ""), Some("1"));
+        assert_eq!(record.served_by("a", "a rotated secret"), None);
+        record.versions.retain(|version| version != "1");
+        assert_eq!(record.served_by("a", ""), None, "it is gone");
     }
 }

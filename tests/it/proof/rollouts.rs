@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use trueup::aws::Sessions;
 use trueup::engine::release::{Rollback, check_hold, current_or_head, roll_back};
-use trueup::model::Object;
+use trueup::model::{Object, ObjectId};
 use trueup::sandbox::{Fault, Lagging, Load, REGION};
 use trueup::store::{
     Cause, Decision, DecisionRequest, Order, Release, Rollout, Stage, StoreError, Verdict,
@@ -81,6 +81,8 @@ struct Told {
     verdicts: BTreeMap<&'static str, u64>,
     crashes: u64,
     struck: u64,
+    /// Old versions that were deleted.
+    deleted: usize,
 }
 
 fn function(mark: u32, key: &str, error_rate: &str, rollout: &Value) -> Value {
@@ -106,9 +108,9 @@ impl Delivery {
         let steps = json!([{"weight": 10, "pause": "20s"}, {"weight": 50, "pause": "20s"}]);
         let probed = json!({"probes": [{"payload": {}}]});
         let shifting = match dice.random_range(0..3) {
-            0 => json!({ "steps": steps }),
-            1 => json!({ "steps": steps, "analysis": probed }),
-            _ => json!({ "strategy": "AllAtOnce", "analysis": probed }),
+            0 => json!({ "steps": steps, "keepVersions": 1 }),
+            1 => json!({ "steps": steps, "analysis": probed, "keepVersions": 1 }),
+            _ => json!({ "strategy": "AllAtOnce", "analysis": probed, "keepVersions": 1 }),
         };
         let policy = json!({
             "progressDeadline": "5m",
@@ -501,6 +503,36 @@ async fn check_rollbacks(it: &Delivery) {
     assert!(undone.values().all(|times| *times == 1), "{undone:?}: {:#?}", it.story);
 }
 
+/// Hours go by, and versions that nothing needs are deleted: none that the history names is. Returns how many went.
+async fn check_versions(it: &mut Delivery) -> usize {
+    let functions = ["api", "jobs"];
+    let mut before = Vec::new();
+    for name in functions {
+        before.push(marks(&it.harness, name).await);
+    }
+    // Without a daemon hours cost nothing.
+    it.harness.stop().await;
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    it.start().await;
+    tokio::time::sleep(Duration::from_secs(180)).await;
+    let (rollouts, mut deleted) = (it.rollouts().await, 0);
+    for (name, before) in functions.into_iter().zip(before) {
+        let (id, after) = (ObjectId::new("Function", name), marks(&it.harness, name).await);
+        deleted += before.len() - after.len();
+        // A function that was deleted has no versions.
+        for version in
+            rollouts.iter().flat_map(|r| r.versions_of(&id)).filter(|_| !after.is_empty())
+        {
+            let is_lost = before.contains_key(version) && !after.contains_key(version);
+            assert!(!is_lost, "version {version} of {name} is lost: {:#?}", it.story);
+        }
+    }
+    deleted
+}
+
+/// One of so many worlds lasts until its old versions are deleted.
+const COLLECTED_EVERY: u64 = 5;
+
 async fn simulate(seed: u64) -> Told {
     let mut it = Delivery::new(seed).await;
     let begun = (tokio::time::Instant::now(), it.harness.store.clock().now());
@@ -537,12 +569,14 @@ async fn simulate(seed: u64) -> Told {
     if let Some(difference) = difference(&fresh.live().await, &it.harness.live().await) {
         panic!("releases are mixed: {difference}\n{:#?}", it.story);
     }
+    let deleted =
+        if seed.is_multiple_of(COLLECTED_EVERY) { check_versions(&mut it).await } else { 0 };
     let mut verdicts = BTreeMap::new();
     for rollout in it.rollouts().await {
         *verdicts.entry(rollout.verdict.as_str()).or_default() += 1;
     }
     let (disturbances, releases) = (it.story.len(), it.releases().await.len());
-    Told { disturbances, releases, verdicts, crashes, struck }
+    Told { disturbances, releases, verdicts, crashes, struck, deleted }
 }
 
 #[test]
@@ -555,15 +589,17 @@ fn whatever_happens_to_releases_they_end_unmixed() {
         *verdicts.entry(verdict).or_default() += count;
     }
     let crashes = sum(&|told| told.crashes);
+    let deleted = sum(&|told| told.deleted as u64);
     // One that is replayed need not have everything.
     if seeds.len() > 1 {
         assert!(verdicts.get("RolledBack").is_some_and(|count| *count > 0), "{verdicts:?}");
         assert!(crashes > 0, "no daemon died");
+        assert!(deleted > 0, "no version was deleted");
     }
     figure(
         "rollouts",
         &format!(
-            "{} seeds, {} releases, {} disturbances, {crashes} daemons that ended, {} faults struck, {} s: 0 ends with mixed releases, 0 versions that no release has got a request, 0 parts taken back; {verdicts:?}",
+            "{} seeds, {} releases, {} disturbances, {crashes} daemons that ended, {} faults struck, {} s: 0 ends with mixed releases, 0 versions that no release has got a request, 0 parts taken back, 0 versions lost that the history names ({deleted} others were deleted); {verdicts:?}",
             seeds.len(),
             sum(&|told| told.releases as u64),
             sum(&|told| told.disturbances as u64),
