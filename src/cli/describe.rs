@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::get::{environment_rows, with_status};
 use super::out::{note, say};
-use super::rollout::picture;
+use super::picture::Picture;
 use super::selector::object;
 use super::show::{self, age, table};
 use super::{CliError, Connected};
@@ -169,7 +169,7 @@ async fn describe_release(
     for left in release.left.iter().filter(|left| left.release == number) {
         say!("{} left", left.id());
     }
-    let rollout = store.rollout(environment, number).await?;
-    say!("\n{}", picture(connected, &head, number, rollout.as_ref()));
+    let picture = Picture::read(connected, &head, number).await?;
+    say!("\n{}", picture.draw(&head, number, store.clock().now()));
     Ok(())
 }

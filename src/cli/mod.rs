@@ -36,6 +36,7 @@ mod log;
 mod members;
 mod new;
 mod out;
+mod picture;
 mod promote;
 mod proposal;
 mod provenance;

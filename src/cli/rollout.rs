@@ -9,13 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::approve::waits;
-use super::get::held;
 use super::out::{self, note, say};
+use super::picture::{Picture, headline, stage_text};
 use super::provenance::ProvenanceArgs;
-use super::show::{self, Output, age, brief, table};
+use super::show::{self, Output, brief};
 use super::{CliError, Connected, watching};
-use crate::engine::rollout::said_slow;
-use crate::store::{Cause, Decision, DecisionRequest, Head, Rollout, Stage, StoreError, Verdict};
+use crate::store::{Cause, Decision, DecisionRequest, Rollout, Stage, StoreError, Verdict};
 
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);
 
@@ -70,11 +69,18 @@ pub(super) async fn run(connected: &Connected, args: &RolloutArgs) -> Result<(),
 }
 
 async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError> {
+    let now = || connected.store.clock().now();
     let head = connected.store.existing_head(&args.environment).await?;
     let release = args.release.unwrap_or(head.release);
-    let rollout = connected.store.rollout(&args.environment, release).await?;
+    let picture = Picture::read(connected, &head, release).await?;
     let waiting = connected.store.proposed(&head).await?;
-    let known = rollout.as_ref().map(|rollout| shown(&args.environment, rollout));
+    let known = picture.rollout.as_ref().map(|rollout| {
+        let mut value = shown(&args.environment, rollout);
+        for (i, shift) in rollout.shifts.iter().enumerate() {
+            value["shifts"][i]["weight"] = json!(picture.weight(shift));
+        }
+        value
+    });
     let value = known.unwrap_or_else(|| pending(&args.environment, release));
     match &args.output {
         Output::Json => say!("{}", show::json(&value)),
@@ -82,7 +88,7 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
         Output::JsonPath(template) => say!("{}", template.fill(&value)),
         Output::Name => say!("{release}"),
         Output::Table | Output::Wide => {
-            say!("{}", picture(connected, &head, release, rollout.as_ref()));
+            say!("{}", picture.draw(&head, release, now()));
             if let Some(waiting) = &waiting {
                 say!("{}", waits(&args.environment, waiting, &brief(&waiting.message, 60)));
             }
@@ -91,17 +97,17 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
     if !args.watch {
         return Ok(());
     }
-    let mut last = rollout;
-    let read = async || Ok(connected.store.rollout(&args.environment, release).await?);
-    let show = |now: Option<Rollout>| {
-        if now != last {
-            let text = picture(connected, &head, release, now.as_ref());
+    let mut last = picture;
+    let read = async || Picture::read(connected, &head, release).await;
+    let show = |picture: Picture| {
+        if picture != last {
+            let text = picture.draw(&head, release, now());
             if out::is_terminal() {
                 out::redraw(&text)?;
             } else {
                 say!("\n{text}");
             }
-            last = now;
+            last = picture;
         }
         Ok(())
     };
@@ -170,92 +176,6 @@ fn shown(environment: &str, rollout: &Rollout) -> Value {
 
 fn pending(environment: &str, release: u64) -> Value {
     json!({"environment": environment, "release": release, "verdict": Verdict::Pending})
-}
-
-/// A rollout for people.
-pub(super) fn picture(
-    connected: &Connected,
-    head: &Head,
-    release: u64,
-    rollout: Option<&Rollout>,
-) -> String {
-    let (name, now) = (&head.environment, connected.store.clock().now());
-    let mut lines = Vec::new();
-    match rollout {
-        None if head.waiting() == Some(release) => {
-            lines.push(format!("{name} release {release}: not recorded yet"));
-        }
-        None if release < head.release => {
-            lines.push(format!("{name} release {release}: no daemon ever began with it"));
-        }
-        None => {
-            lines.push(format!("{name} release {release}: Pending; no daemon has begun with it"));
-        }
-        Some(rollout) => {
-            lines.push(headline(name, rollout));
-            let stages = rollout.stages.iter().map(|passed| {
-                let until = passed.until.unwrap_or(now);
-                vec![
-                    stage_text(rollout, passed.stage),
-                    age(passed.since, now),
-                    if passed.stage == Stage::Over {
-                        String::new()
-                    } else {
-                        age(passed.since, until)
-                    },
-                ]
-            });
-            lines.push(table(&["STAGE", "SINCE", "LASTED"], stages.collect()));
-            for shift in &rollout.shifts {
-                let since =
-                    shift.since.map_or_else(String::new, |at| format!(" since {}", age(at, now)));
-                let (id, version, step) = (shift.id(), &shift.version, shift.step + 1);
-                lines.push(format!("{id}: version {version} at step {step}{since}"));
-                lines.extend(shift.errors.map(|errors| format!("  errors: {errors}")));
-                let slow = shift.slow.map(|slow| said_slow(shift, &slow));
-                lines.extend(slow.map(|slow| format!("  slow: {slow}")));
-            }
-            lines.extend(rollout.mixed_since.map(|since| {
-                let mixed = age(since, rollout.mixed_until.unwrap_or(now));
-                format!("frontends and functions were of different releases for {mixed}")
-            }));
-            if rollout.arrived.iter().any(|arrived| arrived.is_changed) {
-                let begun = rollout.begun_at().unwrap_or(now);
-                let arrived = rollout.arrived.iter().filter(|arrived| arrived.is_changed);
-                let arrived = arrived.map(|a| vec![a.id().to_string(), age(begun, a.at)]);
-                lines.push(String::new());
-                lines.push(table(&["OBJECT", "READY AFTER"], arrived.collect()));
-            }
-        }
-    }
-    lines.extend(head.holds.iter().map(|hold| held(name, hold)));
-    lines.join("\n")
-}
-
-fn headline(environment: &str, rollout: &Rollout) -> String {
-    let Rollout { release, verdict, reason, message, .. } = rollout;
-    let told = match message.as_str() {
-        "" => String::new(),
-        message => format!(": {message}"),
-    };
-    format!("{environment} release {release}: {verdict} ({reason}){told}")
-}
-
-/// What a stage is for, by the order in which the parts of the release move.
-fn stage_text(rollout: &Rollout, stage: Stage) -> String {
-    use crate::store::Order::*;
-    match (stage, rollout.order) {
-        (Stage::First, Together) => "everything is made ready".to_owned(),
-        (Stage::First, FrontendsLast) => "everything but the frontends is made ready".to_owned(),
-        (Stage::First, FrontendsFirst) => "everything but the functions goes back".to_owned(),
-        (Stage::Second, FrontendsFirst) => "the functions go back".to_owned(),
-        (Stage::Second, _) => "the frontends follow".to_owned(),
-        (Stage::Checking, _) => "its checks are made".to_owned(),
-        (Stage::Baking, _) => "it succeeded, and is watched".to_owned(),
-        (Stage::RollingBack { to }, _) => format!("going back to release {to}"),
-        (Stage::Waiting, _) => "waiting for a person".to_owned(),
-        (Stage::Over, _) => "over".to_owned(),
-    }
 }
 
 /// One release that is followed to its verdict.

@@ -31,6 +31,13 @@ impl Default for Guard {
     }
 }
 
+impl Guard {
+    /// The evidence at which the new version is found no worse, and that at which it is found worse.
+    pub fn bounds(&self) -> (f64, f64) {
+        ((self.beta / (1.0 - self.alpha)).ln(), self.alpha.recip().ln())
+    }
+}
+
 /// Requests to one version, and how many of them failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
@@ -97,9 +104,10 @@ impl Evidence {
 
     /// Holds the evidence against both bounds of the guard. May be asked after every interval.
     pub fn finding(&self, guard: &Guard) -> Finding {
-        if self.log_likelihood >= guard.alpha.recip().ln() {
+        let (no_worse, worse) = guard.bounds();
+        if self.log_likelihood >= worse {
             Finding::Worse
-        } else if self.log_likelihood <= (guard.beta / (1.0 - guard.alpha)).ln() {
+        } else if self.log_likelihood <= no_worse {
             Finding::NoWorse
         } else {
             Finding::Undecided

@@ -15,6 +15,7 @@ mod harness;
 mod analysis;
 mod approval;
 mod binary;
+mod canary;
 mod clients;
 mod converge;
 mod damage;

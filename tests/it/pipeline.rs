@@ -30,7 +30,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The repository that the pipeline is for: the workspace, with the manifests beside it.
-fn repository() -> tempfile::TempDir {
+pub fn repository() -> tempfile::TempDir {
     let repository = tempfile::tempdir().unwrap();
     for name in ["apps", "build.mjs", "nx.json", "package.json", "package-lock.json"] {
         copy(&root().join("sample").join(name), &repository.path().join(name));
@@ -93,11 +93,12 @@ fn run(
 }
 
 /// The embedded AWS with the daemon and the repository's manifests, once all is Ready.
-fn sandbox(repository: &tempfile::TempDir) -> (Process, String) {
+pub fn sandbox(repository: &tempfile::TempDir, more: &[&str]) -> (Process, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_trueup"))
         .args(["sandbox", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--busy-ms", "50"])
         .arg("--manifests")
         .arg(repository.path().join("manifests"))
+        .args(more)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -127,7 +128,7 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
     let plain = api.replace("  rollout:\n    strategy: Canary10Percent5Minutes\n", "");
     assert_ne!(api, plain);
     std::fs::write(at("production/api.yaml"), plain).unwrap();
-    let (_sandbox, url) = sandbox(&repository);
+    let (_sandbox, url) = sandbox(&repository, &[]);
     let step = |job: &str, name: &str| {
         let binary = Path::new(env!("CARGO_BIN_EXE_trueup")).parent().unwrap();
         let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
