@@ -75,11 +75,17 @@ pub struct LiveAlias {
     pub is_current: bool,
     /// The part of the requests, from 0 to 1, that other versions get. Read where a rollout is declared, or was.
     pub weights: BTreeMap<String, f64>,
+    /// The role and the dead-letter target of the version; `None` where it has none.
+    pub role: Option<String>,
+    pub dead_letter: Option<String>,
     /// Another version that is what the function is now.
     pub next: Option<NextVersion>,
     /// Another version that was the declared form before, and can be called: [`Desired::served`].
     pub served: Option<String>,
 }
+
+/// What is not published.
+pub(super) const LATEST: &str = "$LATEST";
 
 /// A version that may take over.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -378,11 +384,16 @@ fn alias_of(
 ) -> LiveAlias {
     let version = published.configuration();
     // What is not published moves with every write.
-    let is_current = version.is_some_and(|v| v.version() != Some("$LATEST") && is_same(v, latest));
+    let is_current = version.is_some_and(|v| v.version() != Some(LATEST) && is_same(v, latest));
     LiveAlias {
         arn: format!("{arn}:{alias}"),
         version: version.and_then(|v| v.version()).unwrap_or_default().to_owned(),
         is_current,
+        role: version.and_then(|v| v.role()).map(str::to_owned),
+        dead_letter: version
+            .and_then(|v| v.dead_letter_config())
+            .and_then(|config| config.target_arn())
+            .map(str::to_owned),
         ..LiveAlias::default()
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn plan(
     let blocked = desired.unasked(opening, &SHAPE);
     let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
     let blocked =
-        blocked.or_else(|| shift::ungradual(desired, &changes).filter(|_| live.is_some()));
+        blocked.or_else(|| live.and_then(|live| shift::ungradual(desired, live, &changes)));
     let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
     let mut plan = Plan { blocked, ..Plan::default() };
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::observe::{LiveAlias, LiveFunction, NextVersion};
+use super::observe::{LATEST, LiveAlias, LiveFunction, NextVersion};
 use super::plan::{CODE, CONFIGURATION, FunctionStep};
 use super::provisioned::Provisioning;
 use super::spec::FunctionSpec;
@@ -62,15 +62,51 @@ pub(super) fn moved_alias(
 }
 
 /// A change that cannot be shifted step by step, before anything of it is written.
-pub(super) fn ungradual(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Option<Blocked> {
-    desired.weight.as_ref()?;
-    let change = changes.iter().find(|c| ["role", "deadLetter"].contains(&c.path.root()))?;
+pub(super) fn ungradual(
+    desired: &Desired<FunctionSpec>,
+    live: &LiveFunction,
+    changes: &[Change],
+) -> Option<Blocked> {
+    let alias = live.alias.as_ref().filter(|_| desired.weight.is_some())?;
+    let changes_version = changes.iter().any(is_of_version);
+    let why = if alias.version == LATEST && changes_version {
+        "the alias points to $LATEST, and Lambda shares the requests of an alias only between published versions"
+            .to_owned()
+    } else {
+        let field = unequal(desired, alias, changes).filter(|_| {
+            // What the alias points to already, it need not share with.
+            changes_version || !alias.is_current
+        })?;
+        format!(
+            "{field} changes, and Lambda shares the requests of an alias only between versions with the same role and \
+             the same dead-letter target"
+        )
+    };
     let message = format!(
-        "{} changes, and Lambda shares the requests of an alias only between versions with the same role and the \
-         same dead-letter target. Nothing was written. For this release, set `rollout: {{strategy: AllAtOnce}}`",
-        change.path
+        "{why}. Nothing was written. For this release, set `rollout: {{strategy: AllAtOnce}}`"
     );
     Some(Blocked { reason: "NotPlannable", message })
+}
+
+/// The field in which the alias's version and the next one would differ although Lambda asks them not to.
+fn unequal(
+    desired: &Desired<FunctionSpec>,
+    alias: &LiveAlias,
+    changes: &[Change],
+) -> Option<&'static str> {
+    let spec = &desired.spec;
+    let is_ignored = |field: &str| desired.ignore.iter().any(|path| path.root() == field);
+    let changed = |field: &str| changes.iter().any(|change| change.path.root() == field);
+    // The version may be another than the function's own code and configuration, which the changes are about.
+    let has_role = alias.role.as_ref().is_none_or(|role| *role == spec.role);
+    if changed("role") || !has_role && !is_ignored("role") {
+        return Some("role");
+    }
+    let target_of = |target: &'_ str| (!target.is_empty()).then(|| target.to_owned());
+    let target = spec.dead_letter.as_ref().map(|d| d.target_arn.as_deref().and_then(target_of));
+    let has_target = target.is_none_or(|target| target == alias.dead_letter);
+    let differs = changed("deadLetter") || !has_target && !is_ignored("deadLetter");
+    differs.then_some("deadLetter")
 }
 
 /// The version that is about to take over, where the function is as declared.
@@ -155,7 +191,9 @@ pub(super) fn push_release(
     if is_about_to_change && is_back && desired.weight.is_none() {
         return false;
     }
-    if let (Some(part), Some(alias)) = (&desired.weight, &seen.alias) {
+    // What users get from $LATEST they get already, and Lambda does not share it.
+    let shared = seen.alias.as_ref().filter(|alias| alias.version != LATEST);
+    if let (Some(part), Some(alias)) = (&desired.weight, shared) {
         let shift = Shift { name, alias, is_about_to_change, part, provisioning };
         push_gradual(plan, seen, &shift, moved);
         return true;
@@ -392,14 +430,58 @@ mod tests {
 
     #[test]
     fn what_lambda_cannot_share_is_refused_before_anything_is_written() {
-        let declared = function(json!({
-            "alias": "live", "role": "arn:aws:iam::123456789012:role/other", "rollout": {},
-        }));
-        let mut desired = Desired::sample("Function", declared);
-        desired.weight = Some(Part::default());
-        let mut seen = live(json!({}), &desired);
-        seen.alias = Some(LiveAlias { is_current: true, ..LiveAlias::default() });
-        let plan = plan(&desired, Some(&seen));
-        assert_eq!(plan.blocked.map(|blocked| blocked.reason), Some("NotPlannable"));
+        const OTHER: &str = "arn:aws:iam::123456789012:role/other";
+        let queue = json!({"targetArn": "arn:aws:sqs:eu-west-1:123456789012:failed"});
+        let version =
+            |number: &str| LiveAlias { version: number.to_owned(), ..LiveAlias::default() };
+        let current = |alias: LiveAlias| LiveAlias { is_current: true, ..alias };
+        let of_other = LiveAlias { role: Some(OTHER.to_owned()), ..version("1") };
+        for (what, declared, alias, expected) in [
+            (
+                "the role changes",
+                json!({"role": OTHER}),
+                current(version("1")),
+                Some("role changes"),
+            ),
+            (
+                "the target changes",
+                json!({"deadLetter": queue}),
+                current(version("1")),
+                Some("deadLetter changes"),
+            ),
+            (
+                "the version has another role",
+                json!({"memorySize": 256}),
+                of_other.clone(),
+                Some("role changes"),
+            ),
+            ("nothing has to be shared", json!({}), current(of_other), None),
+            (
+                "the alias points to what is not published",
+                json!({"memorySize": 256}),
+                version(LATEST),
+                Some("the alias points to $LATEST"),
+            ),
+            ("that is published as it is", json!({}), version(LATEST), None),
+            ("all is equal", json!({"memorySize": 256}), current(version("1")), None),
+        ] {
+            let mut spec = json!({"alias": "live", "rollout": {}});
+            for (field, value) in declared.as_object().unwrap() {
+                spec[field] = value.clone();
+            }
+            let mut desired = Desired::sample("Function", function(spec));
+            desired.weight = Some(Part::default());
+            let mut seen = live(json!({}), &desired);
+            seen.alias = Some(alias);
+            let plan = plan(&desired, Some(&seen));
+            let blocked = plan.blocked.as_ref().map(|blocked| blocked.message.as_str());
+            let starts = |expected: &str| blocked.is_some_and(|told| told.starts_with(expected));
+            assert_eq!(blocked.is_some(), expected.is_some(), "{what}: {blocked:?}");
+            assert!(expected.is_none_or(starts), "{what}: {blocked:?}");
+            if expected.is_none() && !plan.is_settled() {
+                let first = plan.outline().remove(0);
+                assert!(!first.contains('%'), "{what}: {first}");
+            }
+        }
     }
 }
