@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use trueup::sandbox::Fault;
 use trueup::store::Verdict;
 use trueup::web::WebRequest;
 
 use crate::delivery::{delivered, until_verdict};
-use crate::harness::Harness;
+use crate::harness::{DAEMON, Harness};
 
 const SLACK: &str = "https://hooks.example.com/T0/secret-path";
 const WEBHOOK: &str = "https://ops.example.com/trueup";
@@ -147,4 +148,54 @@ async fn github_gets_a_status_of_the_commit_and_of_a_deployment() {
     assert_eq!(states, ["pending", "success"]);
     assert_eq!(body(&statuses[0])["context"], "trueup/shop");
     assert_eq!(header(&statuses[0], "authorization"), "Bearer gh-token");
+}
+
+/// What the webhook was told of a topic, as `object reason`.
+fn told(harness: &Harness, topic: &str) -> Vec<String> {
+    let told = to(harness, WEBHOOK).iter().map(body).collect::<Vec<_>>();
+    let told = told.iter().filter(|told| told["topic"] == topic);
+    let text = |told: &Value, field: &str| told[field].as_str().unwrap().to_owned();
+    told.map(|told| format!("{} {}", text(told, "object"), text(told, "reason"))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_a_rollback_and_what_waits_for_a_person_are_told_each_once() {
+    let harness = started(&shop()).await;
+    harness.sandbox.pages().set(SLACK, 200, "ok");
+    harness.sandbox.pages().set(WEBHOOK, 204, "");
+    until_verdict(&harness, 1, Verdict::Succeeded).await;
+    let lambda = harness.session.lambda();
+    let edit = lambda.update_function_configuration().function_name("shop-api").memory_size(128);
+    edit.send().await.unwrap();
+    let is_told = || async { told(&harness, "Drift").len() >= 2 };
+    harness.until("the drift is told, and its end", is_told).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(
+        told(&harness, "Drift"),
+        ["Function/api DriftDetected", "Function/api DriftCorrected"]
+    );
+
+    let refused: Fault = "lambda:UpdateFunctionConfiguration=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(refused.of(DAEMON));
+    harness.apply(&shop().replace("memorySize: 512", "memorySize: 1024")).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(told(&harness, "Failed"), ["Environment/shop ReleaseFailed"]);
+    assert_eq!(told(&harness, "RolledBack"), ["Environment/shop ReleaseRolledBack"]);
+    let slack: Vec<_> = to(&harness, SLACK).iter().map(|r| body(r)["text"].to_string()).collect();
+    assert!(slack.iter().any(|text| text.contains("ReleaseRolledBack")), "{slack:?}");
+    assert!(!slack.iter().any(|text| text.contains("Drift")), "not what it did not ask for");
+
+    // It is tried again and again.
+    let before = told(&harness, "Trouble").len();
+    let denied: Fault = "s3:GetBucketVersioning=denied".parse().unwrap();
+    harness.sandbox.faults().inject(denied.of(DAEMON));
+    harness.until_stalled("shop", "Bucket/assets").await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(harness.sandbox.faults().struck() > 5);
+    assert_eq!(told(&harness, "Trouble")[before..], ["Bucket/assets AccessDenied"]);
+    harness.sandbox.faults().clear();
+    harness.until_ready("shop").await;
 }
