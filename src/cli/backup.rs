@@ -18,6 +18,13 @@ pub(super) struct BackupArgs {
     verb: BackupVerb,
 }
 
+impl BackupArgs {
+    /// Whether a store has to be there: it may be gone with the environment whose backups are listed.
+    pub fn needs_store(&self) -> bool {
+        !matches!(&self.verb, BackupVerb::List(args) if args.vault.is_given())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum BackupVerb {
     /// Make a backup now.

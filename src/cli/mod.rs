@@ -337,7 +337,10 @@ impl Cli {
             Verb::Gc(args) => gc::run(&connect().await?, &args).await?,
             Verb::Store(args) => store::run(&connect().await?, &args).await?,
             Verb::Delete(args) => delete::run(&connect().await?, &args).await?,
-            Verb::Backup(args) => backup::run(&connect().await?, &args).await?,
+            Verb::Backup(args) if args.needs_store() => {
+                backup::run(&connect().await?, &args).await?;
+            }
+            Verb::Backup(args) => backup::run(&Connected::new(&home).await?, &args).await?,
             Verb::Restore(args) => restore::run(&connect().await?, &args).await?,
             // The store may be what is built again.
             Verb::Rehydrate(args) => {

@@ -59,6 +59,11 @@ impl FromStr for Place {
 }
 
 impl VaultArgs {
+    /// The command line says where the backups lie.
+    pub fn is_given(&self) -> bool {
+        self.vault.is_some()
+    }
+
     /// Opens the vault of an environment: as it is given, or as its Environment says.
     pub async fn open(&self, connected: &Connected, environment: &str) -> Result<Vault, CliError> {
         if let Some(Place { bucket, prefix }) = self.vault.clone() {

@@ -41,6 +41,7 @@ mod pipeline;
 mod promotion;
 mod proof;
 mod python;
+mod recovering;
 mod recovery;
 mod releases;
 mod replicas;

@@ -87,7 +87,11 @@ impl Served {
             .enable_all()
             .build()
             .unwrap();
-        let behaviour = Behaviour { busy_for: Duration::from_millis(20), ..Behaviour::default() };
+        let behaviour = Behaviour {
+            busy_for: Duration::from_millis(20),
+            restore_for: Duration::from_millis(200),
+            ..Behaviour::default()
+        };
         let sandbox = Sandbox::new(behaviour, Clock::system());
         let stop = CancellationToken::new();
         let (url, store) = runtime.block_on(async {
