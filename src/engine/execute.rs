@@ -95,8 +95,7 @@ impl Pass<'_> {
         plan: &str,
     ) -> Result<Result<(), PassEnd>, StoreError> {
         if !self.snapshot.lease_end.lasts() {
-            let message = "the lease is too short to write by, and is being renewed".to_owned();
-            return Ok(Err(PassEnd::Waiting(Waiting { reason: "LeaseRenewing", message })));
+            return Ok(Err(lease_renewing()));
         }
         let is_whole = step.scope == Scope::Whole;
         if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
@@ -120,6 +119,10 @@ impl Pass<'_> {
                 self.record.flap_guard.count(&key, at);
             }
             self.put().await?;
+        }
+        // Writes to the store may have taken long.
+        if !self.snapshot.lease_end.lasts() {
+            return Ok(Err(lease_renewing()));
         }
         let outcome = match step.call.apply(&ready.session).await {
             Ok(outcome) if outcome.is_waiting => {
@@ -254,6 +257,12 @@ impl Pass<'_> {
 
 pub(super) fn creates_whole(step: &Step<AnyStep>) -> bool {
     step.verb == Verb::Create && step.scope == Scope::Whole
+}
+
+/// What is under way would outlast the lease.
+fn lease_renewing() -> PassEnd {
+    let message = "the lease is too short to write by, and is being renewed".to_owned();
+    PassEnd::Waiting(Waiting { reason: "LeaseRenewing", message })
 }
 
 /// AWS has answered, and will not make it: what comes next may be made all the same.

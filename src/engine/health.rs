@@ -29,8 +29,33 @@ struct HealthState {
     stopping: AtomicBool,
     /// Environments whose records are damaged, with what is wrong.
     stopped: Mutex<BTreeMap<String, String>>,
-    /// Environments that this daemon has, all there are, and the daemons that share them.
-    shares: Mutex<(usize, usize, usize)>,
+    shares: Mutex<Shares>,
+}
+
+/// Who has what.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    /// The environments that this daemon has.
+    pub own: Vec<String>,
+    /// How many there are.
+    pub all: usize,
+    /// The daemons that share them.
+    pub members: Vec<String>,
+}
+
+/// Names that a check has at most; the others are counted.
+const NAMED_MAX: usize = 20;
+
+/// As `2 (a, b)`.
+fn counted(names: &[String]) -> String {
+    let shown: Vec<_> = names.iter().take(NAMED_MAX).map(String::as_str).collect();
+    match (shown.len(), names.len()) {
+        (0, _) => "0".to_owned(),
+        (shown_count, count) if shown_count < count => {
+            format!("{count} ({}, ...)", shown.join(", "))
+        }
+        (_, count) => format!("{count} ({})", shown.join(", ")),
+    }
 }
 
 impl Default for HealthState {
@@ -75,7 +100,10 @@ impl Health {
         ));
         let loaded = self.0.loaded.load(Ordering::Relaxed);
         checks.push(("releases".to_owned(), check(loaded, "the releases are not loaded yet")));
-        let (own, all, members) = *locked(&self.0.shares);
+        let shares = locked(&self.0.shares);
+        let (own, members) = (counted(&shares.own), counted(&shares.members));
+        let all = shares.all;
+        drop(shares);
         checks.push((format!("leases: {own} of {all} environments, members: {members}"), Ok(())));
         // One service that is down is no reason to restart or to leave out a daemon: the others go on.
         let paused = locked(&self.0.paused);
@@ -120,8 +148,8 @@ impl Health {
         locked(&self.0.stopped).remove(environment);
     }
 
-    pub(super) fn set_shares(&self, own: usize, all: usize, members: usize) {
-        *locked(&self.0.shares) = (own, all, members);
+    pub(super) fn set_shares(&self, shares: Shares) {
+        *locked(&self.0.shares) = shares;
     }
 
     pub(super) fn set_stopping(&self) {

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::deliver::Outbox;
 use super::follow::{Followed, Follower};
+use super::health::Shares;
 use super::lease::{Moment, Unchanged};
 use super::listen::Listening;
 use super::queue::Priority;
@@ -113,7 +114,11 @@ impl Engine {
             .collect();
         self.cx.sessions.divide_quotas(self.members.workers());
         self.cx.metrics.members.set(i64::try_from(live.len()).unwrap_or(i64::MAX));
-        self.health.set_shares(self.world.environments.len(), burdens.len(), live.len());
+        self.health.set_shares(Shares {
+            own: self.world.environments.keys().map(ToString::to_string).collect(),
+            all: burdens.len(),
+            members: live.iter().map(ToString::to_string).collect(),
+        });
         self.sharing.own = own;
         for (name, member) in given {
             info!(environment = %name, to = member, "given to another daemon");

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use jiff::SignedDuration;
 use tokio::time::Instant;
+use trueup::engine::Config;
 
 use crate::harness::{DAEMON, Harness, shop, with_shop};
 
@@ -34,6 +36,58 @@ fn fleet(has_stream: bool) -> String {
         add("Bucket", format!("b{i}"), "versioning: Enabled");
     }
     yaml
+}
+
+/// An environment of tables that are looked at more often than AWS allows.
+fn impatient(name: &str) -> String {
+    let mut yaml = format!(
+        "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: {name} }}\n\
+         spec: {{ aws: {{ region: us-east-1, accountId: \"123456789012\" }}, reconcile: {{ interval: 2s }} }}\n"
+    );
+    for i in 0..50 {
+        yaml += &format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: t{i}, namespace: {name} }}\n\
+             spec: {{ partitionKey: {{ name: id, type: S }} }}\n"
+        );
+    }
+    yaml
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_daemons_keep_one_quota_together() {
+    let harness = Harness::new().await;
+    let names = ["first", "second"];
+    for name in names {
+        harness.apply(&impatient(name)).await;
+    }
+    let replica = |name| harness.replica(Config::new(name, 7), name, SignedDuration::ZERO);
+    let (a, b) = (replica("a"), replica("b"));
+    for name in names {
+        harness.until_ready(name).await;
+    }
+    let shared = || async {
+        let leases = harness.store.leases().await.unwrap();
+        let owners: BTreeSet<_> =
+            leases.into_iter().map(|(_, lease)| lease.unwrap().owner).collect();
+        owners.len() == 2
+    };
+    harness.until("each has one", shared).await;
+    // What both had saved up is spent.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    harness.sandbox.calls().clear();
+    const SECONDS: u64 = 120;
+    tokio::time::sleep(Duration::from_secs(SECONDS)).await;
+    let calls = harness.sandbox.calls().all();
+    let of = |caller: &str| {
+        let reads = calls.iter().filter(|c| c.action() == "dynamodb:ListTagsOfResource");
+        reads.filter(|call| call.caller == caller).count() as u64
+    };
+    let (first, second) = (of("a"), of("b"));
+    // Eight a second of AWS's ten, whoever makes them.
+    assert!(first + second <= 8 * SECONDS + 10, "{first} and {second} in {SECONDS} s");
+    let half = 4 * SECONDS * 9 / 10;
+    assert!(first >= half && second >= half, "{first} and {second}: each has its half");
+    drop((a, b));
 }
 
 /// The tables that the daemon has looked at since the calls were cleared.

@@ -115,7 +115,11 @@ async fn replicas_share_the_environments_evenly_and_take_over_from_each_other() 
     wait(30).await;
     assert_even(&harness, &["a", "b", "c"]).await;
     let readyz: Vec<_> = b.health.ready().into_iter().map(|(check, _)| check).collect();
-    assert!(readyz.iter().any(|check| check.ends_with("members: 3")), "{readyz:?}");
+    assert!(readyz.iter().any(|check| check.ends_with("members: 3 (a, b, c)")), "{readyz:?}");
+    let own: Vec<_> = leases(&harness).await.into_iter().filter(|(_, l)| l.owner == "b").collect();
+    let own: Vec<_> = own.into_iter().map(|(name, _)| name).collect();
+    let expected = format!("leases: {} ({}) of 20 environments, ", own.len(), own.join(", "));
+    assert!(readyz.iter().any(|check| check.starts_with(&expected)), "{expected}: {readyz:?}");
     // Nothing moves while nobody comes or goes.
     let before = epochs(&harness).await;
     wait(300).await;
