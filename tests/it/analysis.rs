@@ -372,3 +372,47 @@ async fn metrics_that_cannot_be_read_stop_only_a_version_that_has_to_show_someth
         assert!(!told.is_empty(), "the missing right is named");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_lambda_cannot_start_fails_its_release_and_gets_no_request() {
+    for rollout in ["{ strategy: AllAtOnce }", CANARY] {
+        let yaml = shop(rollout, "{}");
+        let harness = succeeded(&yaml).await;
+        harness.apply(&next(&yaml, "SANDBOX_VERSION", "fail")).await;
+        let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+        assert!(
+            failed.message.contains("the function did not start in time"),
+            "{}",
+            failed.message
+        );
+        until_verdict(&harness, 3, Verdict::Succeeded).await;
+        assert_eq!(alias(&harness).await, ("1".to_owned(), false), "{rollout}");
+        let moves = harness.exchanges.moves();
+        assert!(moves.iter().all(|m| !m.to_string().contains("\"2\"")), "{rollout}: {moves:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_on_its_way_is_seen_in_the_metrics() {
+    let plain = shop(CANARY, "{}");
+    let yaml = next(&plain, "SANDBOX_ERROR_RATE", "0.05");
+    let harness = succeeded(&yaml).await;
+    let value = |name: &str| {
+        let gathered = harness.registry.gather();
+        let family = gathered.iter().find(|family| family.name() == name)?;
+        let metric = family.get_metric().first()?;
+        Some(metric.get_gauge().get_value())
+    };
+    assert_eq!(value("trueup_rollout_weight_percent"), None, "nothing is on its way");
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 1024")).await;
+    for _ in 0..24 {
+        call(&harness, 200);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(value("trueup_rollout_weight_percent"), Some(10.0));
+    let evidence = value("trueup_rollout_evidence").expect("both versions were called");
+    assert!(evidence != 0.0 && evidence < 4.6, "{evidence}");
+    serve(&harness, 2, 1200, 40).await;
+    let gone = || async { value("trueup_rollout_weight_percent").is_none() };
+    harness.until("it is not on its way any more", gone).await;
+}

@@ -428,3 +428,59 @@ fn a_pipeline_and_a_reader_get_by_with_their_policies() {
         assert_eq!(ungranted(&[policy], theirs()), BTreeSet::new(), "{policy}");
     }
 }
+
+#[test]
+fn the_kustomization_holds_together() {
+    let folder = project("deploy/kubernetes");
+    let read = |name: &str| -> Value {
+        serde_saphyr::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+    };
+    let kustomization = read("kustomization.yaml");
+    let named: BTreeSet<String> = kustomization["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let files = files.map(|name| name.into_string().unwrap());
+    let files: BTreeSet<_> = files.filter(|name| name != "kustomization.yaml").collect();
+    assert_eq!(named, files);
+
+    let (service, monitor) = (read("service.yaml"), read("service-monitor.yaml"));
+    let deployment = read("deployment.yaml");
+    let pods = &deployment["spec"]["template"];
+    let labels = &service["spec"]["selector"];
+    assert_eq!(
+        &deployment["spec"]["selector"]["matchLabels"], labels,
+        "the service finds the pods"
+    );
+    for policy in ["disruption-budget.yaml", "network-policy.yaml"] {
+        let policy = read(policy);
+        let selector = [&policy["spec"]["selector"], &policy["spec"]["podSelector"]];
+        assert!(selector.iter().any(|s| s["matchLabels"] == *labels), "{policy:#}");
+    }
+    let of = |field: &str| pods["metadata"]["labels"][field].clone();
+    for (label, value) in labels.as_object().unwrap() {
+        assert_eq!(&of(label), value);
+    }
+    let selected = &monitor["spec"]["selector"]["matchLabels"];
+    assert_eq!(selected, &service["metadata"]["labels"], "Prometheus finds the service");
+    let port = &service["spec"]["ports"][0];
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], port["name"]);
+    let container = &pods["spec"]["containers"][0];
+    assert_eq!(container["ports"][0]["name"], port["targetPort"]);
+    let images = kustomization["images"][0]["name"].as_str().unwrap();
+    assert!(container["image"].as_str().unwrap().starts_with(images), "its image can be set");
+
+    let built = Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]);
+    match { built }.current_dir(project("")).output() {
+        Ok(built) => {
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+            let told = String::from_utf8_lossy(&built.stdout);
+            assert_eq!(told.matches("\nkind: ").count(), files.len(), "{told}");
+            assert!(told.contains("/trueup:0.1.0"), "{told}");
+        }
+        Err(_) => eprintln!("SKIPPED: kubectl is not here"),
+    }
+}

@@ -53,4 +53,5 @@ mod store_verify;
 mod sweep;
 mod telemetry;
 mod telling;
+mod windows;
 mod witness;

@@ -72,13 +72,38 @@ fn what_the_sample_builds_is_what_is_checked_in() {
     assert_eq!(files(&built), checked_in);
 }
 
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&std::fs::read_to_string(root().join(path)).unwrap()).unwrap()
+}
+
 /// What a step of the workflow runs.
 fn script(job: &str, step: &str) -> String {
-    let text = std::fs::read_to_string(root().join("deploy/github/deploy.yml")).unwrap();
-    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
-    let steps = workflow["jobs"][job]["steps"].as_array().unwrap();
-    let found = steps.iter().find(|found| found["name"] == step);
-    found.and_then(|found| found["run"].as_str()).expect("the job has the step").to_owned()
+    named(&yaml("deploy/github/deploy.yml")["jobs"][job]["steps"], step)
+}
+
+/// What a step of the composite action runs.
+fn script_of_action(step: &str) -> String {
+    named(&yaml("deploy/github/action.yml")["runs"]["steps"], step)
+}
+
+fn named(steps: &Value, step: &str) -> String {
+    let found = steps.as_array().unwrap().iter().find(|found| found["name"] == step);
+    found.and_then(|found| found["run"].as_str()).expect("there is the step").to_owned()
+}
+
+/// A program that notes what it was called with, and then does something.
+fn program(folder: &Path, name: &str, does: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let noted = folder.join(format!("{name}.calls"));
+    let text =
+        format!("#!/bin/bash\nprintf '<%s>' \"$@\" >> {0}\necho >> {0}\n{does}\n", noted.display());
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn calls(folder: &Path, name: &str) -> String {
+    std::fs::read_to_string(folder.join(format!("{name}.calls"))).unwrap_or_default()
 }
 
 /// Runs a script as GitHub's runners do: https://docs.github.com/actions/reference/workflow-syntax (shell).
@@ -173,8 +198,7 @@ fn the_steps_of_the_pipeline_take_what_was_built_through_staging_to_production()
 
 #[test]
 fn every_action_of_the_workflow_is_pinned_and_no_job_has_a_right_too_many() {
-    let text = std::fs::read_to_string(root().join("deploy/github/deploy.yml")).unwrap();
-    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    let workflow = yaml("deploy/github/deploy.yml");
     assert_eq!(workflow["permissions"], serde_json::json!({}), "jobs ask for their own");
     for (name, job) in workflow["jobs"].as_object().unwrap() {
         let rights = job["permissions"].as_object().unwrap();
@@ -191,5 +215,96 @@ fn every_action_of_the_workflow_is_pinned_and_no_job_has_a_right_too_many() {
             let is_commit = pin.len() == 40 && pin.chars().all(|c| c.is_ascii_hexdigit());
             assert!(used.starts_with("./") || is_commit, "{used}");
         }
+    }
+}
+
+#[test]
+fn the_action_installs_what_has_the_digest_and_runs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    program(folder.path(), "trueup", "echo trueup 0");
+    let packed = Command::new("tar").args(["-czf", "trueup.tar.gz", "trueup"]);
+    assert!({ packed }.current_dir(folder.path()).status().unwrap().success());
+    std::fs::remove_file(at("trueup")).unwrap();
+    let digest = sha256(&std::fs::read(at("trueup.tar.gz")).unwrap());
+    let install = |digest: &str| {
+        run(&folder, &script_of_action("Install"), |command| {
+            command
+                .env("PATH", "/usr/bin:/bin")
+                .env("URL", format!("file://{}", at("trueup.tar.gz").display()))
+                .env("SHA256", digest)
+                .env("RUNNER_TEMP", at("temp"))
+                .env("GITHUB_PATH", at("path"))
+        })
+    };
+    let other = install(&"0".repeat(64));
+    assert!(!other.status.success(), "another archive is not installed");
+    assert!(!at("path").exists() && !at("temp/trueup/trueup").exists());
+    let output = install(&digest);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let installed = std::fs::read_to_string(at("path")).unwrap();
+    let path = format!("{}:/usr/bin:/bin", installed.trim());
+    let ran = run(&folder, &script_of_action("Run"), |command| {
+        command.env("PATH", path).env("ARGS", "apply -f *.yaml $(id) --wait")
+    });
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(
+        calls(folder.path(), "trueup"),
+        "<--version>\n<apply><-f><*.yaml><$(id)><--wait>\n",
+        "words, and nothing is executed"
+    );
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_pull_request_gets_one_comment_which_the_next_push_updates() {
+    for (known, expected) in [
+        ("", "<api><--method><POST><repos/example/shop/issues/7/comments>"),
+        ("41\n43", "<api><--method><PATCH><repos/example/shop/issues/comments/41>"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("comment.md"), "<!-- trueup -->\n").unwrap();
+        let lists = format!("case \"$*\" in *--paginate*) printf '{known}' ;; esac");
+        program(folder.path(), "gh", &lists);
+        let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let output = run(&folder, &script("diff", "Comment"), |command| {
+            command
+                .env("PATH", path)
+                .env("COMMENTS", "repos/example/shop/issues/7/comments")
+                .env("REPOSITORY", "example/shop")
+        });
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let calls = calls(folder.path(), "gh");
+        let written: Vec<_> = calls.lines().filter(|call| call.contains("--method")).collect();
+        assert_eq!(written.len(), 1, "{calls}");
+        assert!(written[0].starts_with(expected), "{calls}");
+        assert!(written[0].contains("<body=@comment.md>"), "{calls}");
+    }
+}
+
+#[test]
+fn the_pipeline_of_gitlab_takes_the_same_way() {
+    let pipeline = yaml("deploy/gitlab/.gitlab-ci.yml");
+    assert_eq!(pipeline["stages"], serde_json::json!(["build", "diff", "staging", "production"]));
+    let repository = repository();
+    let diff = pipeline["diff"]["script"][0].as_str().unwrap();
+    program(
+        repository.path(),
+        "trueup",
+        "echo \"#### $5\"; case $5 in *production) echo why >&2; exit 2 ;; *) exit 1 ;; esac",
+    );
+    let path = format!("{}:{}", repository.path().display(), std::env::var("PATH").unwrap());
+    let output = run(&repository, diff, |command| command.env("PATH", path));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = std::fs::read_to_string(repository.path().join("diff.md")).unwrap();
+    assert!(told.contains("#### manifests/development\n#### manifests/staging\n"), "{told}");
+    assert!(told.ends_with("**production**: trueup could not tell everything:\nwhy\n"), "{told}");
+    for (job, verb) in [("staging", "trueup apply "), ("production", "trueup promote staging ")] {
+        let script = pipeline[job]["script"][0].as_str().unwrap();
+        assert!(script.starts_with(verb) && script.contains("--wait"), "{script}");
     }
 }

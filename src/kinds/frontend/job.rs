@@ -56,7 +56,10 @@ pub(super) async fn deploy(
     Ok(Outcome { job, ..Outcome::in_progress() })
 }
 
-/// Starts a build of the repository.
+/// Starts a build of the branch's newest commit. A RELEASE builds no other one: it "starts a new job with the latest
+/// change from the specified branch" (<https://docs.aws.amazon.com/amplify/latest/APIReference/API_StartJob.html>), and
+/// a `commitId` is ignored (<https://github.com/aws-amplify/amplify-hosting/issues/2100>). Whether a RETRY builds the
+/// commit of the earlier job, reports disagree (<https://github.com/aws-amplify/amplify-hosting/issues/1253>).
 pub(super) async fn build(
     session: &Session,
     app: &str,

@@ -2,6 +2,7 @@
 //!
 //! What a version does, its own environment variables say: `SANDBOX_ERROR_RATE` is the part of its requests that
 //! fail, from 0 to 1; `SANDBOX_DURATION_MS` how long they take; `SANDBOX_ANSWER` what it answers with.
+//! One whose `SANDBOX_VERSION` is `fail` cannot be started (`function.rs`).
 
 use std::collections::BTreeMap;
 

@@ -110,7 +110,7 @@ pub const BUGS: [Bug; 110] = [
         file: "engine/deliver.rs",
         good: "match self.recorded.as_ref().filter(is_present) {",
         bad: "match self.rollout.as_ref().filter(is_present) {",
-        caught_by: "shifting::wherever",
+        caught_by: "proof::halfway::a_canary_goes",
     },
     Bug {
         name: "a version of before keeps its part of the requests",

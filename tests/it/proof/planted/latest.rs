@@ -2,7 +2,7 @@
 
 use super::bugs::Bug;
 
-pub const LATEST: [Bug; 6] = [
+pub const LATEST: [Bug; 10] = [
     Bug {
         name: "a table is ready whatever its import came to",
         file: "kinds/table/plan.rs",
@@ -44,5 +44,33 @@ pub const LATEST: [Bug; 6] = [
         good: ".filter(|_| !is_outdated);",
         bad: ".filter(|_| !is_outdated || plan.blocked.is_none());",
         caught_by: "shifting::a_newer_release",
+    },
+    Bug {
+        name: "a rollback moves the alias only once the function is back",
+        file: "kinds/function/shift.rs",
+        good: "let served = alias.served.as_ref().filter(|_| changes.iter().any(is_of_version))?;",
+        bad: "let served = alias.served.as_ref().filter(|_| changes.is_empty())?;",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a version that came after its release was over is deleted",
+        file: "store/status.rs",
+        good: "spans.filter(move |(_, end)| *end > release)",
+        bad: "spans.filter(move |(_, end)| *end < release)",
+        caught_by: "--lib",
+    },
+    Bug {
+        name: "a table goes without a last backup",
+        file: "engine/prepare.rs",
+        good: "keeps_last_backup: !self.object.denies(annotation::LAST_BACKUP),",
+        bad: "keeps_last_backup: false,",
+        caught_by: "recovery::a_table_that_somebody",
+    },
+    Bug {
+        name: "a daemon gives up on a store that fails at the start",
+        file: "cli/daemon.rs",
+        good: "Err(error @ (StoreError::TableMissing { .. } | StoreError::Newer { .. })) => {",
+        bad: "Err(error) if !matches!(error, StoreError::Unsigned { .. }) => {",
+        caught_by: "starting::a_daemon_waits",
     },
 ];
