@@ -105,8 +105,9 @@ impl Pass<'_> {
         let StatusRecord { phase, job, flap_guard, source, .. } = self.record.clone();
         let before = (phase, job, flap_guard, source);
         if creates_whole(step) {
-            // It ran for a resource that is gone, and the new one numbers its jobs anew.
+            // They were of a resource that is gone, and the new one numbers its jobs and versions anew.
             self.record.job = None;
+            self.record.forget_versions();
             self.record.source.clone_from(&ready.desired.source);
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;

@@ -142,6 +142,14 @@ impl StatusRecord {
         self.published = Some(version);
     }
 
+    /// The resource is made anew: a number of before is another version's.
+    pub fn forget_versions(&mut self) {
+        self.versions.clear();
+        self.served.clear();
+        self.published = None;
+        self.next_version = None;
+    }
+
     /// A form of the object is ready, and its requests go to a version.
     pub fn note_served(&mut self, served: Served) {
         let is_as_before = |last: &Served| {

@@ -245,3 +245,29 @@ async fn a_rollout_asks_for_no_more_than_it_needs() {
     assert!((1..=2 * minutes + 8).contains(&of("lambda:GetAlias")), "{counts:?}");
     crate::proof::figure("calls of a canary", &format!("{minutes} minutes: {counts:?}"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_version_of_a_function_that_is_gone_is_not_taken_for_one_of_the_new_function() {
+    let yaml = shop("{ strategy: AllAtOnce }");
+    let harness = succeeded(&yaml).await;
+    let with = |memory: &str| yaml.replace("memorySize: 512", &format!("memorySize: {memory}"));
+    harness.apply(&with("640")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let lambda = harness.session.lambda();
+    lambda.delete_function().function_name("shop-api").send().await.unwrap();
+    let creates = || harness.sandbox.calls().counts()["lambda:CreateFunction"];
+    harness.until("it is made anew", || async { creates() == 2 }).await;
+    harness.until_ready("shop").await;
+    assert_eq!(alias(&harness).await, "1", "which has 640 MB now");
+    harness.apply(&with("768")).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    assert_eq!(alias(&harness).await, "2");
+
+    let before = harness.exchanges.moves().len();
+    harness.apply(&yaml).await;
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+    let moved: Vec<_> = harness.exchanges.moves()[before..].iter().map(moved).collect();
+    assert_eq!(moved, ["3"], "version 1 was this form once, of another function");
+    let served = lambda.get_function_configuration().function_name("shop-api").qualifier("live");
+    assert_eq!(served.send().await.unwrap().memory_size(), Some(512));
+}
