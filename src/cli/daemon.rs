@@ -154,7 +154,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Binds the port, opens the store, and starts. Fails at once where a person has to act.
+    /// Binds the port, opens the store, which it waits for, and starts.
     pub async fn start(
         connection: &Connection,
         home: &Home,

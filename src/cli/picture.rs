@@ -25,6 +25,8 @@ pub(super) struct Picture {
     shifting: BTreeMap<ObjectId, Shifting>,
     /// Objects that are not ready yet, and why.
     waits: Vec<(ObjectId, String)>,
+    /// What could not be read.
+    unknown: Vec<String>,
 }
 
 impl Picture {
@@ -33,14 +35,21 @@ impl Picture {
         let Some(rollout) = connected.store.rollout(&head.environment, release).await? else {
             return Ok(Self::default());
         };
-        let shifting = shifting(connected, head, &rollout).await?;
+        let mut unknown = Vec::new();
+        let shifting = shifting(connected, head, &rollout).await.unwrap_or_else(|error| {
+            unknown.push(format!("the steps of its versions cannot be told: {error}"));
+            BTreeMap::new()
+        });
         let is_open = matches!(rollout.stage(), Stage::First | Stage::Second);
         let waits = if is_open && release == head.release {
-            waits(connected, head).await?
+            waits(connected, head).await.unwrap_or_else(|error| {
+                unknown.push(format!("what it waits for cannot be told: {error}"));
+                Vec::new()
+            })
         } else {
             Vec::new()
         };
-        Ok(Self { rollout: Some(rollout), shifting, waits })
+        Ok(Self { rollout: Some(rollout), shifting, waits, unknown })
     }
 
     /// What share of the requests a version has, or is about to get; in percent.
@@ -70,6 +79,7 @@ impl Picture {
                 lines.push(stages(rollout, now));
                 lines.extend(rollout.shifts.iter().flat_map(|shift| self.shift(shift, now)));
                 lines.extend(self.waiting());
+                lines.extend(self.unknown.iter().cloned());
                 lines.extend(rollout.mixed_since.map(|since| {
                     let mixed = age(since, rollout.mixed_until.unwrap_or(now));
                     format!("frontends and functions were of different releases for {mixed}")
@@ -108,6 +118,14 @@ impl Picture {
                     "{id}: version {version} gets {weight} % of the requests{place} for {since}{next}"
                 )
             }
+        };
+        let is_on_its_way = self.rollout.as_ref().is_some_and(|rollout| {
+            matches!(rollout.stage(), Stage::First | Stage::Second | Stage::Waiting)
+        });
+        let line = if is_on_its_way {
+            line
+        } else {
+            format!("{id}: version {version} got as far as {weight} % of the requests{place}")
         };
         let guard = &shifting.analysis.guard;
         let errors =

@@ -148,7 +148,11 @@ async fn with_daemon(
     let config = Config::new(lease_owner(None), rand::random());
     let engine_stop = stop.child_token();
     let http = (args.http, Access::default());
-    let daemon = Daemon::start(&connection, &home, http, config, engine_stop).await?;
+    let daemon = tokio::select! {
+        biased;
+        started = Daemon::start(&connection, &home, http, config, engine_stop) => started?,
+        () = stop.cancelled() => return Ok(()),
+    };
     say!("daemon on http://{}\n", args.http);
     let mut account = Account::new(&connected, &set);
     let told = async {

@@ -121,16 +121,11 @@ impl Pass<'_> {
             }
             self.put().await?;
         }
-        // Writes to the store may have taken long.
-        if !self.snapshot.lease_end.lasts() {
-            return Ok(Err(lease_renewing()));
-        }
         let outcome = match step.call.apply(&ready.session).await {
             Ok(outcome) if outcome.is_waiting => {
                 let message = format!("AWS prepares: {}", describe(step));
                 return Ok(Err(PassEnd::Waiting(Waiting { reason: "Preparing", message })));
             }
-            Ok(outcome) if outcome.is_unchanged => return Ok(Ok(())),
             Ok(outcome) => outcome,
             Err(error) => {
                 let request = error.request_id.as_deref();
@@ -153,7 +148,9 @@ impl Pass<'_> {
         if step.verb == Verb::Delete && is_whole {
             self.record.phase = Phase::Deleting;
         }
-        self.count_for_flap_guard(plan);
+        if !outcome.is_unchanged {
+            self.count_for_flap_guard(plan);
+        }
         let reason = match step.verb {
             Verb::Create => "Created",
             Verb::Update => "Updated",

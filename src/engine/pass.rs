@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, info, warn};
 
 use super::decide;
@@ -63,7 +63,7 @@ pub struct Snapshot {
     /// Objects that must go before this one may.
     pub dependents: Vec<String>,
     /// When somebody last asked for another try.
-    pub asked_at: Option<jiff::Timestamp>,
+    pub asked_at: Option<Timestamp>,
     /// The record in memory may not be the one in the store.
     pub is_unsure: bool,
     pub epoch: u64,
@@ -71,6 +71,9 @@ pub struct Snapshot {
     /// Knows while the pass only waits for a limit.
     pub slot: Slot,
 }
+
+/// A last backup that is older is made again.
+const LAST_BACKUP_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// When the object is worth another pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -528,6 +531,7 @@ impl Pass<'_> {
                 decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
             }),
             asked_at: self.snapshot.asked_at,
+            backed_up_since: self.backed_up_since(),
             weight: self.snapshot.weight.clone(),
             store_id: &self.cx.store_id,
         };
@@ -535,6 +539,14 @@ impl Pass<'_> {
         let desired = subject.desired(&session, &self.cx.secrets, resolve).await?;
         self.record.aws_name.clone_from(&desired.aws_name);
         Ok(Ready { kind, session, desired })
+    }
+
+    /// Since when a last backup counts: since the object was taken out, and for a day. What cannot be deleted for long
+    /// goes on being written.
+    fn backed_up_since(&self) -> Option<Timestamp> {
+        let taken_out_at = self.snapshot.taken_out.as_ref()?.at?;
+        let day_ago = self.cx.clock.now().checked_sub(LAST_BACKUP_COUNTS_FOR).ok()?;
+        Some(taken_out_at.max(day_ago))
     }
 
     pub(super) async fn observe(

@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub confirmed: bool,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
+    /// A last backup counts if it was made since then.
+    pub backed_up_since: Option<Timestamp>,
     /// The part of the requests that a new version may have; `None` where it gets all at once.
     pub weight: Option<Part>,
     pub store_id: &'a str,
@@ -132,13 +134,18 @@ impl Subject<'_> {
             adopt_from: self.object.metadata.annotations.get(annotation::ADOPT_FROM).cloned(),
             allow_replace: self.object.annotated(annotation::ALLOW_REPLACE),
             keeps_last_backup: !self.object.denies(annotation::LAST_BACKUP),
+            backed_up_since: self.backed_up_since,
             is_kept: self.environment.protected == Some(true)
                 || common.deletion_policy == Some(DeletionPolicy::Retain),
         };
         // Few objects have versions; the others need no digests.
         if let Some(status) = self.status.filter(|status| !status.served.is_empty()) {
-            let served = status.served_by(&self.object.digest(), &inputs(&desired));
-            desired.served = served.map(str::to_owned);
+            let digest = self.object.digest();
+            // Where it is this form already, what differs is drift.
+            if status.synced_digest != digest {
+                let served = status.served_by(&digest, &inputs(&desired));
+                desired.served = served.map(str::to_owned);
+            }
         }
         Ok(desired)
     }

@@ -148,7 +148,7 @@ impl Work<'_> {
     fn stays(&self, object: &Object) -> Option<Plan<AnyStep>> {
         let key = ObjectKey { environment: self.environment.into(), id: object.id() };
         let object = Arc::new(object.clone());
-        let taken_out = TakenOut { object, digest: String::new(), confirmed: true };
+        let taken_out = TakenOut { object, digest: String::new(), confirmed: true, at: None };
         match judge_removal(&key, Some(&taken_out), self.spec.protected == Some(true)) {
             Ok(DeletionPolicy::Delete) => None,
             Ok(DeletionPolicy::Retain) => {
@@ -213,6 +213,7 @@ impl Work<'_> {
             begun: begun.filter_map(earlier).collect(),
             confirmed: self.known.confirmed.contains(&id),
             asked_at: None,
+            backed_up_since: None,
             weight: self.weight(kind, object, status),
             store_id: self.known.store_id,
         };

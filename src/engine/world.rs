@@ -33,6 +33,8 @@ pub struct TakenOut {
     pub digest: String,
     /// The removal was confirmed by the object's name.
     pub confirmed: bool,
+    /// When it was taken out; `None` where nobody said.
+    pub at: Option<Timestamp>,
 }
 
 /// One environment.
@@ -114,7 +116,10 @@ impl EnvironmentState {
         let mut taken_out = BTreeMap::new();
         for left in &release.left {
             let (object, digest) = (find(&left.digest)?, left.digest.clone());
-            taken_out.insert(left.id(), TakenOut { object, digest, confirmed: left.confirmed });
+            taken_out.insert(
+                left.id(),
+                TakenOut { object, digest, confirmed: left.confirmed, at: Some(left.at) },
+            );
         }
         for entry in &release.objects {
             let wanted = Wanted {

@@ -105,6 +105,8 @@ pub struct Desired<S> {
     pub allow_replace: bool,
     /// Before data are deleted that somebody asked to delete, they are backed up once more.
     pub keeps_last_backup: bool,
+    /// A last backup counts if it was made since then: one of an earlier removal lacks what was written afterwards.
+    pub backed_up_since: Option<Timestamp>,
     /// The environment is protected, or the object's deletionPolicy is Retain.
     pub is_kept: bool,
 }
@@ -139,6 +141,7 @@ impl<S> Desired<S> {
             adopt_from: self.adopt_from,
             allow_replace: self.allow_replace,
             keeps_last_backup: self.keeps_last_backup,
+            backed_up_since: self.backed_up_since,
             is_kept: self.is_kept,
         }
     }
@@ -406,6 +409,7 @@ impl<S: DeserializeOwned> Desired<S> {
             adopt_from: None,
             allow_replace: false,
             keeps_last_backup: false,
+            backed_up_since: None,
             is_kept: false,
             key,
         }

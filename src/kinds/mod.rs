@@ -72,7 +72,7 @@ pub struct Outcome {
     pub in_progress: bool,
     /// The step is not over and has to be taken again: it does not count as a try without effect.
     pub is_waiting: bool,
-    /// It was so already: nothing was written.
+    /// It was so already: nothing was written, and no try without effect is counted.
     pub is_unchanged: bool,
     /// The id that AWS gave to the resource, where its name does not identify it.
     pub physical_id: Option<String>,

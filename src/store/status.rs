@@ -121,8 +121,8 @@ pub struct Served {
     pub since_release: u64,
 }
 
-/// Forms of which the version is remembered: as many as are rolled back to in practice.
-const SERVED_MAX: usize = 10;
+/// Forms of which the version is remembered: as many as releases are by default.
+const SERVED_MAX: usize = 20;
 
 /// Versions that a record names at most; the oldest are forgotten and stay.
 pub const VERSIONS_MAX: usize = 1_100;
@@ -159,7 +159,7 @@ impl StatusRecord {
         if self.served.last().is_some_and(is_as_before) {
             return;
         }
-        self.served.retain(|s| (&s.digest, &s.inputs) != (&served.digest, &served.inputs));
+        self.served.retain(|s| s.digest != served.digest);
         self.served.push(served);
         let surplus = self.served.len().saturating_sub(SERVED_MAX);
         self.served.drain(..surplus);

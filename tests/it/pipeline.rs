@@ -245,7 +245,7 @@ fn the_action_installs_what_has_the_digest_and_runs_it() {
     let installed = std::fs::read_to_string(at("path")).unwrap();
     let path = format!("{}:/usr/bin:/bin", installed.trim());
     let ran = run(&folder, &script_of_action("Run"), |command| {
-        command.env("PATH", path).env("ARGS", "apply -f *.yaml $(id) --wait")
+        command.env("PATH", path).env("ARGS", "apply -f *.yaml $(id)\n--wait")
     });
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(

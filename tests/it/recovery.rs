@@ -527,6 +527,41 @@ async fn a_table_that_somebody_deletes_gets_a_last_backup_unless_told_otherwise(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_backup_of_an_earlier_removal_does_not_count() {
+    let harness = shop().await;
+    let yaml = manifests("production").replace(
+        "name: carts, namespace: production }\nspec:\n",
+        "name: carts, namespace: production }\nspec:\n  deletionPolicy: Delete\n",
+    );
+    harness.apply(&yaml).await;
+    harness.until_ready("production").await;
+    let without =
+        || parse(&yaml).objects().filter(|o| o.metadata.name != "carts").cloned().collect();
+    let last = || async {
+        let listed = harness.session.dynamodb().list_backups().send().await.unwrap();
+        let names = listed.backup_summaries().iter().filter_map(|backup| backup.backup_name());
+        names.filter(|name| name.starts_with("trueup-last-production-carts-")).count()
+    };
+    // It is taken out, and comes back before it could be deleted.
+    let denied: trueup::sandbox::Fault = "dynamodb:DeleteTable=denied".parse().unwrap();
+    harness.sandbox.faults().inject(denied.of(crate::harness::DAEMON));
+    harness.record("production", without()).await.unwrap();
+    harness.until("it is backed up", || async { last().await == 1 }).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_ne!(harness.sandbox.faults().struck(), 0);
+    assert_eq!(last().await, 1, "tries do not make more of them");
+    harness.apply(&yaml).await;
+    harness.until_ready("production").await;
+    harness.sandbox.faults().clear();
+    put_item(&harness, "production-carts", "a cart of later").await;
+
+    harness.record("production", without()).await.unwrap();
+    let gone = || async { harness.status("production", "Table/carts").await.is_none() };
+    harness.until("the table is gone", gone).await;
+    assert_eq!(last().await, 2, "what was written meanwhile is backed up, too");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bucket_whose_filling_was_interrupted_is_filled_and_not_backed_up_half() {
     use trueup::engine::recovery::{Restoring, prepare_restore};
     let harness = shop().await;

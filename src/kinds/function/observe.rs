@@ -287,7 +287,11 @@ async fn read_served(
     let Some(version) = desired.served.as_deref().filter(|version| *version != pointed_to) else {
         return Ok(None);
     };
-    let found = get(session, name, Some(version)).await?;
+    let found = match get(session, name, Some(version)).await {
+        // The rights may name the function and its alias alone: then a version is published anew.
+        Err(error) if error.class == Class::Denied => return Ok(None),
+        found => found?,
+    };
     let found = found.as_ref().and_then(|found| found.configuration());
     let is_callable = |c: &&aws::FunctionConfiguration| c.state() == Some(&aws::State::Active);
     Ok(found.filter(is_callable).map(|_| version.to_owned()))

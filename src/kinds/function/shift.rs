@@ -141,9 +141,25 @@ pub(super) fn way_back(
     changes: &[Change],
 ) -> Option<Change> {
     let alias = live.alias.as_ref().filter(|_| desired.weight.is_none())?;
+    if !may_go_back(desired, live) {
+        return None;
+    }
     let served = alias.served.as_ref().filter(|_| changes.iter().any(is_of_version))?;
     let to = format!("version {served}, which was this before");
     Some(Change::of("alias", Some(format!("version {}", alias.version)), to))
+}
+
+/// Whether a version of before is all that is to be again. Where a part of the function is left to others, it need not
+/// be; and where executions are provisioned, the version of before lost its own.
+fn may_go_back(desired: &Desired<FunctionSpec>, live: &LiveFunction) -> bool {
+    let is_left_to_others = desired.ignore.iter().any(|path| {
+        let root = path.root();
+        CONFIGURATION.contains(&root) || CODE.contains(&root)
+    });
+    let has_executions = desired.spec.provisioned_concurrency.is_some()
+        || desired.earlier().any(|spec| spec.get("provisionedConcurrency").is_some())
+        || live.concurrency.is_some();
+    !is_left_to_others && !has_executions
 }
 
 /// Moves the alias to where it is needed before anything else is written: back to a version of before, or away from
@@ -186,6 +202,7 @@ pub(super) fn push_release(
     // It points, or is about to point, to what the function is about to be again.
     let is_back = seen.alias.as_ref().is_some_and(|alias| {
         desired.served.is_some()
+            && may_go_back(desired, seen)
             && (desired.served == alias.served || desired.served.as_ref() == Some(&alias.version))
     });
     if is_about_to_change && is_back && desired.weight.is_none() {

@@ -1,5 +1,7 @@
 //! The last backup of a table that is about to be deleted. It stays until somebody deletes it.
 
+use jiff::Timestamp;
+
 use super::backups;
 use crate::aws::{AwsError, Session};
 use crate::kinds::Outcome;
@@ -14,10 +16,17 @@ pub(super) fn name_of(table: &str, id: &str) -> String {
     format!("trueup-last-{}-{}", first(table, TABLE_LETTERS_MAX), first(id, 8))
 }
 
-/// Makes it, unless it is there, and waits until it can be restored from.
-pub(super) async fn make(session: &Session, table: &str, name: &str) -> Result<Outcome, AwsError> {
-    let found = backups::all(session, Some(table)).await?.into_iter().find(|b| b.name == name);
-    let Some(found) = found else {
+/// Makes it, unless one is there that was made since then, and waits until it can be restored from. Names of backups
+/// need not differ: their ARNs do.
+pub(super) async fn make(
+    session: &Session,
+    table: &str,
+    name: &str,
+    since: Option<Timestamp>,
+) -> Result<Outcome, AwsError> {
+    let counts = |at: Timestamp| since.is_none_or(|since| at.as_second() >= since.as_second());
+    let found = backups::all(session, Some(table)).await?.into_iter();
+    let Some(found) = found.filter(|b| b.name == name && counts(b.at)).max_by_key(|b| b.at) else {
         backups::make(session, table, name).await?;
         return Ok(Outcome::waiting());
     };
