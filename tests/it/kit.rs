@@ -473,8 +473,8 @@ fn the_kustomization_holds_together() {
     let images = kustomization["images"][0]["name"].as_str().unwrap();
     assert!(container["image"].as_str().unwrap().starts_with(images), "its image can be set");
 
-    let built = Command::new("kubectl").args(["kustomize", "deploy/kubernetes"]);
-    match { built }.current_dir(project("")).output() {
+    let mut kubectl = Command::new("kubectl");
+    match kubectl.args(["kustomize", "deploy/kubernetes"]).current_dir(project("")).output() {
         Ok(built) => {
             assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
             let told = String::from_utf8_lossy(&built.stdout);

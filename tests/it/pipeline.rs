@@ -223,8 +223,9 @@ fn the_action_installs_what_has_the_digest_and_runs_it() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     program(folder.path(), "trueup", "echo trueup 0");
-    let packed = Command::new("tar").args(["-czf", "trueup.tar.gz", "trueup"]);
-    assert!({ packed }.current_dir(folder.path()).status().unwrap().success());
+    let mut tar = Command::new("tar");
+    let packed = tar.args(["-czf", "trueup.tar.gz", "trueup"]).current_dir(folder.path()).status();
+    assert!(packed.unwrap().success());
     std::fs::remove_file(at("trueup")).unwrap();
     let digest = sha256(&std::fs::read(at("trueup.tar.gz")).unwrap());
     let install = |digest: &str| {

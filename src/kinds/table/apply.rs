@@ -29,8 +29,8 @@ pub(super) async fn apply(
             restore(session, name, source, billing.as_ref(), encryption.as_ref()).await
         }
         TableStep::Import(spec, source) => import(session, name, spec, source).await,
-        TableStep::LastBackup(backup) => {
-            last_backup::make(session, name, backup, desired.backed_up_since).await
+        TableStep::LastBackup(backup, since) => {
+            last_backup::make(session, name, backup, *since).await
         }
         TableStep::Delete => {
             let call = session.dynamodb().delete_table().table_name(name).send();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use jiff::Timestamp;
 use schemars::schema_for;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,8 +49,8 @@ pub enum TableStep {
     Scale(ScalingStep),
     /// The table's ARN, and its tags.
     Tag(String, BTreeMap<String, String>),
-    /// Its name. The table goes once it can be restored from.
-    LastBackup(String),
+    /// Its name, and since when one of that name counts. The table goes once it can be restored from.
+    LastBackup(String, Option<Timestamp>),
     /// Deletes the table.
     Delete,
 }
@@ -386,7 +387,7 @@ pub(super) fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> P
             Verb::Create,
             format!("last backup {name}"),
             Vec::new(),
-            TableStep::LastBackup(name),
+            TableStep::LastBackup(name, desired.backed_up_since),
         );
     }
     plan.push_whole(Verb::Delete, "table", Vec::new(), TableStep::Delete);
