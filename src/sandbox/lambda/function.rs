@@ -165,7 +165,8 @@ impl Function {
         });
         out.extend(extra.as_object().cloned().unwrap_or_default());
         // As of one whose snapshot cannot be taken: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-troubleshooting.html.
-        if version != LATEST && out["Environment"]["Variables"]["SANDBOX_VERSION"] == "fail" {
+        let fails = |environment: &Value| environment["Variables"]["SANDBOX_VERSION"] == "fail";
+        if version != LATEST && out.get("Environment").is_some_and(fails) {
             out.insert("State".to_owned(), json!("Failed"));
             out.insert("StateReasonCode".to_owned(), json!("FunctionError.InitTimeout"));
             out.insert("StateReason".to_owned(), json!("the function did not start in time"));
