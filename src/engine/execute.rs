@@ -107,7 +107,7 @@ impl Pass<'_> {
         if creates_whole(step) {
             // They were of a resource that is gone, and the new one numbers its jobs and versions anew.
             self.record.job = None;
-            self.record.forget_versions();
+            self.record.forget_served();
             self.record.source.clone_from(&ready.desired.source);
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };
             self.put().await?;

@@ -142,12 +142,10 @@ impl StatusRecord {
         self.published = Some(version);
     }
 
-    /// The resource is made anew: a number of before is another version's.
-    pub fn forget_versions(&mut self) {
-        self.versions.clear();
+    /// The resource is made anew: a number of before is another version's. What is left of the versions of before, as
+    /// their scaling, is still found by their numbers.
+    pub fn forget_served(&mut self) {
         self.served.clear();
-        self.published = None;
-        self.next_version = None;
     }
 
     /// A form of the object is ready, and its requests go to a version.
