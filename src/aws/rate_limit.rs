@@ -138,10 +138,11 @@ impl RateLimiter {
             // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html: GetSecretValue takes
             // 10,000 a second, which others need too.
             Quota::SecretsManager => (100.0, 100.0),
-            // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-throughput.html: for low to
-            // moderate volumes unless more is paid for, without a number there; functions spend the same quota.
+            // https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-throughput.html names the quota
+            // and no number. Functions that read their parameters spend it, too: a careful guess.
             Quota::Ssm => (20.0, 20.0),
-            // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: 600 a second of an account.
+            // STS is paced by account (https://repost.aws/knowledge-center/iam-sts-throttling-error, without a number);
+            // trueup asks once for each role and session.
             Quota::Sts => (100.0, 100.0),
         };
         Self::new(per_second * scale, burst * scale, sharers)

@@ -192,10 +192,8 @@ impl Pass<'_> {
         let held =
             decide::held_back(environment, self.snapshot.suspended, &wanted.object, false, now)
                 .is_some();
-        if self.record.versions.len() <= kept || is_recent || held {
-            return;
-        }
-        if !self.snapshot.lease_end.lasts() {
+        let is_over = !self.snapshot.lease_end.lasts();
+        if self.record.versions.len() <= kept || is_recent || held || is_over {
             return;
         }
         self.record.collected_at = Some(now);

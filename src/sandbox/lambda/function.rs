@@ -164,7 +164,7 @@ impl Function {
             "RevisionId": revision(&self.name, self.revision),
         });
         out.extend(extra.as_object().cloned().unwrap_or_default());
-        // As of one whose snapshot cannot be taken: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-troubleshooting.html.
+        // As a version that cannot be started: State and StateReasonCode of botocore's model of Lambda (2015-03-31).
         let fails = |environment: &Value| environment["Variables"]["SANDBOX_VERSION"] == "fail";
         if version != LATEST && out.get("Environment").is_some_and(fails) {
             out.insert("State".to_owned(), json!("Failed"));
