@@ -52,10 +52,10 @@ impl Picture {
         Ok(Self { rollout: Some(rollout), shifting, waits, unknown })
     }
 
-    /// What share of the requests a version has, or is about to get; in percent.
-    pub fn weight(&self, shift: &Shift) -> u8 {
-        let step = self.shifting.get(&shift.id()).and_then(|s| s.steps.get(shift.step));
-        step.map_or(100, |step| step.weight)
+    /// What share of the requests a version has, or is about to get; in percent. `None` where its steps are unknown.
+    pub fn weight(&self, shift: &Shift) -> Option<u8> {
+        let shifting = self.shifting.get(&shift.id())?;
+        Some(shifting.steps.get(shift.step).map_or(100, |step| step.weight))
     }
 
     /// Everything, in lines.
@@ -95,7 +95,8 @@ impl Picture {
     fn shift(&self, shift: &Shift, now: Timestamp) -> Vec<String> {
         let none = Shifting::default();
         let shifting = self.shifting.get(&shift.id()).unwrap_or(&none);
-        let (id, version, weight) = (shift.id(), &shift.version, self.weight(shift));
+        let (id, version) = (shift.id(), &shift.version);
+        let weight = self.weight(shift).map_or("?".to_owned(), |weight| weight.to_string());
         let place = match shifting.steps.len() {
             0 => String::new(),
             steps if shift.step >= steps => String::new(),
