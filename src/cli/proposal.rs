@@ -77,6 +77,32 @@ fn advise_prune(error: CliError) -> CliError {
     }
 }
 
+/// Environments that are followed to where a release comes from.
+const PROMOTIONS_MAX: usize = 20;
+
+/// The Environments, beside those of the set, that its releases are promoted from, and theirs, and so on.
+async fn promoted_from(connected: &Connected, set: &Set, names: &BTreeSet<String>) -> Vec<Object> {
+    let source = |object: &Object| {
+        let spec = EnvironmentSpec::deserialize(&*object.spec).ok()?;
+        Some(spec.promotion?.from)
+    };
+    let is_environment = |object: &&Object| object.kind == environment::NAME;
+    let mut wanted: Vec<String> = set.objects().filter(is_environment).filter_map(source).collect();
+    let mut found: Vec<Object> = Vec::new();
+    while let Some(name) = wanted.pop() {
+        let is_known = names.contains(&name) || found.iter().any(|o| o.environment() == name);
+        if is_known || found.len() == PROMOTIONS_MAX {
+            continue;
+        }
+        // What cannot be read there is not for this environment to say.
+        let Ok(current) = connected.current(&name).await else { continue };
+        let environment = current.objects.into_iter().find(|o| is_environment(&o));
+        wanted.extend(environment.as_ref().and_then(source));
+        found.extend(environment);
+    }
+    found
+}
+
 /// Checks a set against what is there, packages its code, and says what each environment would be.
 /// What is confirmed may leave, or get a form that opens or deletes more; of each environment so many resources
 /// may be deleted at most as `deletions` says, or the environment. Writes nothing.
@@ -104,7 +130,9 @@ pub(super) async fn propose(
         true => Vec::new(),
         false => current.values().flat_map(|c| c.objects.iter().cloned()).collect(),
     };
-    set.check_with(&existing)?;
+    let mut known = promoted_from(connected, set, &names).await;
+    known.extend(existing.iter().cloned());
+    set.check_with(&known)?;
     for warnings in [set.check_environments(), set.advice()].into_iter().flatten() {
         note!("{}", warnings.warnings());
     }

@@ -136,8 +136,9 @@ async fn with_daemon(
     home: Home,
     stop: &CancellationToken,
 ) -> Result<(), CliError> {
-    // Pages are those of the network.
-    let connection = Connection { web: None, ..sandbox.connection() };
+    // Beyond the sandbox's own sites, pages are those of the network.
+    let web = sandbox.web(crate::web::network());
+    let connection = Connection { web: Some(web), ..sandbox.connection() };
     // Its region is the sandbox's.
     let home = Home { region: None, ..home };
     let connected = Connected::through(&connection, &home, Clock::system(), None).await?;

@@ -16,8 +16,8 @@ use super::pass::Context;
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
-    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, leaves_late, object_state, plan,
-    waits_for_second,
+    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, has_frontend, leaves_late,
+    object_state, plan, waits_for_second,
 };
 use super::runner::Engine;
 use super::watch::Answer;
@@ -141,7 +141,7 @@ impl EnvironmentState {
         Watched {
             alarms: self.spec.alarms().to_vec(),
             waits_for_alarms: self.spec.waits_for_alarms(),
-            checks: self.spec.checks(&self.commit),
+            checks: self.spec.checks(&self.commit, has_frontend(self.objects.keys())),
         }
     }
 }

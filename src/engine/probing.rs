@@ -197,7 +197,7 @@ impl Engine {
         }
         match result {
             // It was not asked: that says nothing of the page.
-            Err(Failure::Unknown(why)) => {
+            Err(Failure::Unknown(why) | Failure::Unreached(why)) => {
                 warn!(environment = %name, url, why, "a page cannot be probed");
                 metrics.forget_page(&name, &url);
                 page.standing.miss(why, &policy, at);

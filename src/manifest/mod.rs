@@ -19,6 +19,7 @@ mod load;
 mod objectives;
 pub mod package;
 mod problem;
+mod promotions;
 mod schema;
 mod shape;
 mod source;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::objectives;
 use super::problem::nearest;
 use super::schema::validator;
 use super::shape::{Place, place};
 use super::{Problem, Set};
+use super::{objectives, promotions};
 use crate::aws::{partition, tags};
 use crate::kinds::environment::{self, EnvironmentSpec, check_tags};
 use crate::kinds::{AnyKind, NameScope, kind};
@@ -239,6 +239,7 @@ pub(super) fn between_objects(set: &Set, existing: &[Object]) -> Vec<Problem> {
     problems.extend(same_resource(set, &all));
     problems.extend(cycles(set, &all));
     problems.extend(objectives::unmet(set, &all));
+    problems.extend(promotions::circles(set, &all));
     problems
 }
 
@@ -249,6 +250,7 @@ pub(super) fn within(set: &Set) -> Vec<Problem> {
     let mut problems = duplicates(set);
     problems.extend(same_resource(set, &given));
     problems.extend(cycles(set, &given));
+    problems.extend(promotions::circles(set, &given));
     problems
 }
 

@@ -52,6 +52,8 @@ use winterbaume_core::MockRequest;
 
 use crate::aws::Connection;
 use crate::model::Clock;
+use crate::web::Web;
+use amplify::Sites;
 use client::InProcess;
 use router::Router;
 
@@ -108,7 +110,7 @@ impl Sandbox {
             credentials: Some(SharedCredentialsProvider::new(credentials)),
             region: Some(REGION.to_owned()),
             endpoint_url: None,
-            web: Some(Arc::new(self.pages.clone())),
+            web: Some(self.web(Arc::new(self.pages.clone()))),
             quota_scale: None,
         }
     }
@@ -155,7 +157,12 @@ impl Sandbox {
         (response.status, String::from_utf8_lossy(&response.body).into_owned())
     }
 
-    /// What answers to requests that are not AWS's.
+    /// What users of the web meet: the sites that Amplify serves, and `beyond` for every other address.
+    pub fn web(&self, beyond: Arc<dyn Web>) -> Arc<dyn Web> {
+        Arc::new(Sites { router: Arc::clone(&self.router), beyond })
+    }
+
+    /// What answers to requests that are not AWS's, and not of a site that Amplify serves.
     pub fn pages(&self) -> &Pages {
         &self.pages
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::web::{Web, WebAnswer, WebRequest};
+use crate::web::{NoAnswer, Web, WebAnswer, WebRequest};
 
 /// Answers by address. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -39,12 +39,13 @@ impl Pages {
 }
 
 impl Web for Pages {
-    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>> {
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, NoAnswer>> {
         let mut state = self.lock();
         let answer = state.answers.get(&request.url).cloned();
         if state.requests.len() < KEPT_MAX {
             state.requests.push(request);
         }
-        async move { answer.ok_or_else(|| "connection refused".to_owned()) }.boxed()
+        let refused = || NoAnswer::Unreached("connection refused".to_owned());
+        async move { answer.ok_or_else(refused) }.boxed()
     }
 }

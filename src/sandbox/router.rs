@@ -40,7 +40,7 @@ pub(super) struct Router {
     pub s3: Arc<S3>,
     dynamodb: DynamoDb,
     pub lambda: Lambda,
-    amplify: Amplify,
+    pub amplify: Amplify,
     scaling: Scaling,
     pub cloudwatch: Arc<CloudWatch>,
     sts: StsService,

@@ -9,7 +9,7 @@ use serde_json_path::JsonPath;
 
 use super::Failure;
 use crate::aws::{Class, Service, Session};
-use crate::web::WebRequest;
+use crate::web::{NoAnswer, WebRequest};
 
 /// One call, and what it has to answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,18 @@ pub struct Call {
     pub expected: Expected,
     /// Later, it counts as not answered.
     pub timeout: Duration,
+    /// What it means that nobody is reached.
+    pub reach: Reach,
+}
+
+/// What it means that a page is not reached at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// It is as wrong as a wrong answer.
+    #[default]
+    Must,
+    /// After so many times in a row it is done without: who asks may stand where the page cannot be reached from.
+    Hoped(u32),
 }
 
 /// What a call goes to.
@@ -38,6 +50,8 @@ pub enum CallTarget {
 pub struct Expected {
     /// The HTTP status; of a function the `statusCode` of its answer. Of a page 200 to 299 where none is given.
     pub status: Option<u16>,
+    /// A redirect will do, too, where no status is given.
+    pub may_redirect: bool,
     /// A text that the body has.
     pub contains: Option<String>,
     /// Values that the body has to have. With any, the body has to be JSON.
@@ -79,15 +93,22 @@ pub(super) async fn make(session: &Session, call: &Call) -> Result<(), Failure> 
             };
             // Users meet the same as this check: a page that does not answer fails.
             let answer = tokio::time::timeout(call.timeout, session.web().send(request)).await;
-            let answer = answer
-                .unwrap_or_else(|_| Err(format!("no answer within {} s", call.timeout.as_secs())))
-                .map_err(|why| Failure::Unexpected(format!("the page does not answer: {why}")))?;
+            let late = || format!("no answer within {} s", call.timeout.as_secs());
+            let answer = answer.unwrap_or_else(|_| Err(NoAnswer::Broken(late())));
+            let answer = answer.map_err(|why| match (&why, call.reach) {
+                (NoAnswer::Unreached(_), Reach::Hoped(_)) => {
+                    Failure::Unreached(format!("{url} is not reached from here: {why}"))
+                }
+                _ => Failure::Unexpected(format!("the page does not answer: {why}")),
+            })?;
+            let fine_below = if call.expected.may_redirect { 400 } else { 300 };
             let is_fine = match call.expected.status {
                 Some(expected) => answer.status == expected,
-                None => (200..300).contains(&answer.status),
+                None => (200..fine_below).contains(&answer.status),
             };
             if !is_fine {
-                let expected = call.expected.status.map_or("2xx".to_owned(), |s| s.to_string());
+                let usual = if call.expected.may_redirect { "2xx or 3xx" } else { "2xx" };
+                let expected = call.expected.status.map_or(usual.to_owned(), |s| s.to_string());
                 let expected = format!("an answer with status {expected}");
                 return Err(unexpected(&expected, &answer.status.to_string()));
             }

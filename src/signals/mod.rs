@@ -16,7 +16,7 @@ mod call;
 mod traffic;
 
 pub use alarms::{Alarm, AlarmState};
-pub use call::{Call, CallTarget, Expected, Match};
+pub use call::{Call, CallTarget, Expected, Match, Reach};
 pub use traffic::{Counts, Minute, Traffic, TrafficQuestion};
 
 use crate::aws::Session;
@@ -49,6 +49,9 @@ pub enum Failure {
     /// It answered, and not as expected.
     #[error("{0}")]
     Unexpected(String),
+    /// A page that a release may do without was not reached from here: that says nothing of the release.
+    #[error("{0}")]
+    Unreached(String),
     /// Nobody can tell: it could not be asked.
     #[error("{0}")]
     Unknown(String),

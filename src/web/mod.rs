@@ -37,11 +37,27 @@ pub struct WebAnswer {
 /// The most that is read of an answer.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// No server was reached: the name has no address, nothing listens there, or the network between lets nothing
+    /// through.
+    #[error("{0}")]
+    Unreached(String),
+    /// A server was reached, and gave no answer, or not all of one.
+    #[error("{0}")]
+    Broken(String),
+}
+
 /// What requests are made with.
 pub trait Web: std::fmt::Debug + Send + Sync {
     /// The answer, or why there was none.
-    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>>;
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, NoAnswer>>;
 }
+
+/// How long a connection may take to come about. Whoever waits for an answer waits longer, and so can tell a server
+/// that nobody reaches from one that does not answer.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The network.
 pub fn network() -> Arc<dyn Web> {
@@ -55,7 +71,8 @@ pub fn this_machine() -> Arc<dyn Web> {
 
 fn through(builder: reqwest::ClientBuilder) -> Arc<dyn Web> {
     // A check says which answer it expects: a redirect is one.
-    let client = builder.redirect(reqwest::redirect::Policy::none()).build();
+    let builder = builder.redirect(reqwest::redirect::Policy::none());
+    let client = builder.connect_timeout(CONNECT_WITHIN).build();
     Arc::new(Network(client.map_err(|error| error.to_string())))
 }
 
@@ -63,13 +80,13 @@ fn through(builder: reqwest::ClientBuilder) -> Arc<dyn Web> {
 struct Network(Result<reqwest::Client, String>);
 
 impl Web for Network {
-    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, String>> {
+    fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, NoAnswer>> {
         let client = self.0.clone();
-        async move { send(client?, request).await }.boxed()
+        async move { send(client.map_err(NoAnswer::Broken)?, request).await }.boxed()
     }
 }
 
-async fn send(client: reqwest::Client, request: WebRequest) -> Result<WebAnswer, String> {
+async fn send(client: reqwest::Client, request: WebRequest) -> Result<WebAnswer, NoAnswer> {
     let call = match request.body {
         Some(body) => {
             client.post(&request.url).header("content-type", "application/json").body(body)
@@ -78,17 +95,22 @@ async fn send(client: reqwest::Client, request: WebRequest) -> Result<WebAnswer,
     };
     let call =
         request.headers.iter().fold(call, |call, (name, value)| call.header(name, value.reveal()));
-    let mut answer =
-        call.timeout(request.timeout).send().await.map_err(|error| chain(&error.without_url()))?;
+    let mut answer = call.timeout(request.timeout).send().await.map_err(no_answer)?;
     let status = answer.status().as_u16();
     let mut body = Vec::new();
     while body.len() < BODY_BYTES_MAX
-        && let Some(more) = answer.chunk().await.map_err(|error| chain(&error.without_url()))?
+        && let Some(more) = answer.chunk().await.map_err(no_answer)?
     {
         body.extend_from_slice(&more);
     }
     body.truncate(BODY_BYTES_MAX);
     Ok(WebAnswer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+fn no_answer(error: reqwest::Error) -> NoAnswer {
+    let is_unreached = error.is_connect();
+    let why = chain(&error.without_url());
+    if is_unreached { NoAnswer::Unreached(why) } else { NoAnswer::Broken(why) }
 }
 
 /// An error with what caused it: the outermost text alone says little.

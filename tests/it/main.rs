@@ -48,6 +48,7 @@ mod replicas;
 mod scaling;
 mod shifting;
 mod signing;
+mod sites;
 mod starting;
 mod store_verify;
 mod sweep;

@@ -171,6 +171,15 @@ fn a_second_person_lets_a_release_through_and_everybody_sees_what_waits() {
     assert!(code == 0 && said.contains("production release 2: Succeeded"), "{said}");
     let (_, said) = world.says(&["describe", "production/release/2"]);
     assert!(said.contains("grace: looked at it"), "{said}");
+    // Releases that go round would bring back older ones.
+    let manifest = std::fs::read_to_string(&staging).unwrap();
+    let circle =
+        manifest.replacen("spec:\n  aws", "spec:\n  promotion: { from: production }\n  aws", 1);
+    std::fs::write(&staging, &circle).unwrap();
+    let (code, said) = world.says(&["apply", "-f", &staging]);
+    let round = "releases would go round: staging <- production <- staging";
+    assert!(code == 1 && circle != manifest && said.contains(round), "{said}");
+    std::fs::write(&staging, manifest).unwrap();
     // From elsewhere nothing is taken.
     let (code, said) = world.says(&["promote", "production", "--to", "staging"]);
     assert_eq!(code, 0, "staging does not say where from: {said}");

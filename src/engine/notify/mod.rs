@@ -28,7 +28,7 @@ use crate::aws::{Sessions, Target};
 use crate::kinds::environment::{Notification, Topic};
 use crate::model::{Clock, Secret};
 use crate::store::EventRecord;
-use crate::web::{Web, WebAnswer, WebRequest};
+use crate::web::{NoAnswer, Web, WebAnswer, WebRequest};
 
 use message::topic_of;
 
@@ -265,7 +265,7 @@ impl Courier {
 /// Sends one request; an answer that is no success says whether it may become one.
 async fn send(web: &dyn Web, request: WebRequest, secret: &Secret) -> Result<WebAnswer, Failure> {
     let answer = tokio::time::timeout(TIMEOUT, web.send(request)).await;
-    let answer = answer.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+    let answer = answer.unwrap_or_else(|_| Err(NoAnswer::Broken("no answer in time".to_owned())));
     match answer {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(answer),
         Ok(WebAnswer { status, .. }) if status == 429 || status >= 500 => {
@@ -274,6 +274,6 @@ async fn send(web: &dyn Web, request: WebRequest, secret: &Secret) -> Result<Web
         Ok(WebAnswer { status, .. }) => {
             Err(Failure::Final(format!("it answered with status {status}")))
         }
-        Err(why) => Err(Failure::Passing(secret.concealed_in(&why))),
+        Err(why) => Err(Failure::Passing(secret.concealed_in(&why.to_string()))),
     }
 }

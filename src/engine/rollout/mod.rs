@@ -19,7 +19,9 @@ mod signals;
 mod told;
 
 pub use plan::{Action, Begun, Policy, Seen, Watched, begin, plan};
-pub use progress::{ObjectState, Progress, leaves_late, object_state, waits_for_second};
+pub use progress::{
+    ObjectState, Progress, has_frontend, leaves_late, object_state, waits_for_second,
+};
 pub use shift::{is_changed, weight, weight_to_come};
 pub use signals::{Ask, Signals, asks, said_slow};
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::arrivals::note_arrivals;
 use super::progress::{ObjectState, Progress};
 use super::signals::{
-    Signals, end_is_passed, failed as failed_by_signals, has_end, longest_answer, note_evidence,
-    unknown,
+    Signals, done_without, end_is_passed, failed as failed_by_signals, has_end, longest_answer,
+    note_evidence, unknown,
 };
 use super::told::{ended, ended_or_moved, left_out, named, tell};
 use super::{Ask, asks, later, shift};
@@ -423,7 +423,9 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
             fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
         }
         Stage::Checking if all_ready && end_is_passed(rollout, seen, asks, now) => {
-            succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
+            let without = [left_out(seen.objects), done_without(seen, asks)];
+            let without: Vec<_> = without.into_iter().filter(|said| !said.is_empty()).collect();
+            succeed(rollout, "Ready", without.join("; "), seen.policy, now);
         }
         Stage::First | Stage::Second if all_ready => {
             succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
@@ -535,7 +537,7 @@ const STAGES_MAX: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected};
+    use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected, Reach};
 
     const POLICY: Policy = Policy {
         progress_deadline: Duration::from_secs(900),
@@ -764,7 +766,8 @@ mod tests {
             CallTarget::Page { url: "https://shop.example.com".to_owned(), body: None },
             Duration::from_secs(10),
         );
-        let checks = vec![Call { target, expected: Expected::default(), timeout }];
+        let (expected, reach) = (Expected::default(), Reach::Must);
+        let checks = vec![Call { target, expected, timeout, reach }];
         let watched = Watched { checks, ..Watched::default() };
         let (objects, mut signals) = (ready(), Signals::default());
         let unasked = Seen { watched: &watched, ..seen(&objects) };

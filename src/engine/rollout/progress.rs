@@ -145,6 +145,11 @@ pub fn waits_for_second(
     *id.kind == *kind && is_changed && created_at.is_some_and(|at| at < began_at)
 }
 
+/// Whether a release has a frontend: its address is checked then.
+pub fn has_frontend<'a>(mut ids: impl Iterator<Item = &'a ObjectId>) -> bool {
+    ids.any(|id| *id.kind == *Frontend::NAME)
+}
+
 /// Whether what left the release stays until its users have left, too: frontends of before call it until they move,
 /// and need it again where the release is undone. `moves_frontends` says that a frontend is among what moves second.
 pub fn leaves_late(rollout: &Rollout, moves_frontends: impl FnOnce() -> bool) -> bool {

@@ -10,7 +10,7 @@ use super::{ObjectState, Seen, later, shift};
 use crate::kinds::{Hook, HookTarget};
 use crate::model::{Counts, Evidence, Finding, Interval, ObjectId};
 use crate::signals::{
-    AlarmState, Answer, Call, CallTarget, Expected, Failure, Minute, Question, Traffic,
+    AlarmState, Answer, Call, CallTarget, Expected, Failure, Minute, Question, Reach, Traffic,
     TrafficQuestion,
 };
 use crate::store::{Rollout, Shift, Stage};
@@ -75,6 +75,8 @@ pub struct Heard {
     pub result: Result<Answer, Failure>,
     /// Wrong answers in a row.
     failures: u32,
+    /// Times in a row that nobody was reached.
+    unreached: u32,
 }
 
 /// What was found out so far, by the keys of the asks.
@@ -88,14 +90,15 @@ impl Signals {
 
     /// Takes an answer. A wrong one counts as one more in a row; one that nobody could give changes no count.
     pub fn hear(&mut self, key: String, at: Timestamp, result: Result<Answer, Failure>) {
-        let before = self.0.get(&key).map_or(0, |heard| heard.failures);
-        let failures = match &result {
-            Ok(_) => 0,
-            Err(Failure::Unexpected(_)) => before.saturating_add(1),
+        let before = self.0.get(&key).map_or((0, 0), |heard| (heard.failures, heard.unreached));
+        let (failures, unreached) = match &result {
+            Ok(_) => (0, 0),
+            Err(Failure::Unexpected(_)) => (before.0.saturating_add(1), 0),
+            Err(Failure::Unreached(_)) => (0, before.1.saturating_add(1)),
             // Nobody can tell: it neither fails nor passes.
             Err(Failure::Unknown(_)) => before,
         };
-        self.0.insert(key, Heard { at, result, failures });
+        self.0.insert(key, Heard { at, result, failures, unreached });
     }
 
     /// Forgets what nobody asks for any more.
@@ -137,8 +140,20 @@ impl Ask {
                     Standing::Failed(format!("{}: {why}", self.about))
                 }
                 Err(Failure::Unexpected(_)) => Standing::Open,
+                Err(Failure::Unreached(_)) if heard.unreached >= self.unreached_tries() => {
+                    Standing::Passed
+                }
+                Err(Failure::Unreached(_)) => Standing::Open,
                 Err(Failure::Unknown(why)) => Standing::Unknown(format!("{}: {why}", self.about)),
             },
+        }
+    }
+
+    /// After so many times in a row it is done without an answer.
+    fn unreached_tries(&self) -> u32 {
+        match &self.question {
+            Question::Call(Call { reach: Reach::Hoped(tries), .. }) => *tries,
+            _ => u32::MAX,
         }
     }
 
@@ -222,7 +237,7 @@ fn of_shift(rollout: &Rollout, object: &ObjectState, seen: &Seen<'_>, now: Times
             payload: probe.payload.clone(),
         };
         let (expected, timeout) = (probe.expected.clone(), probe.timeout);
-        let question = Question::Call(Call { target, expected, timeout });
+        let question = Question::Call(Call { target, expected, timeout, reach: Reach::Must });
         let every = if shift.is_none() { WAITED_FOR_EVERY } else { BESIDE_EVERY };
         let (key, about) = (format!("probe {i} of {of} {since}"), format!("{id}: probe {}", i + 1));
         asks.push(ask(key, question, every, "ProbeFailed", about, role(shift.is_none())));
@@ -301,7 +316,8 @@ fn hook_ask(
         }
         HookTarget::Url(url) => CallTarget::Page { url: url.clone(), body: Some(body) },
     };
-    let call = Call { target, expected: Expected::default(), timeout: hook.timeout };
+    let (expected, timeout, reach) = (Expected::default(), hook.timeout, Reach::Must);
+    let call = Call { target, expected, timeout, reach };
     let key = format!("{name} of {id} {version} {}", stage_since(rollout, now));
     let about = format!("{id}: {name}");
     let role = if name == AFTER_TRAFFIC { Role::End } else { Role::Gate(id.clone()) };
@@ -448,6 +464,19 @@ pub(super) fn end_is_passed(
         Role::Gate(_) | Role::Beside(_) | Role::Traffic(_) => true,
     };
     asks.iter().all(passed) && unknown(seen, asks).is_empty()
+}
+
+/// What the release did without, for people; empty where it was all reached.
+pub(super) fn done_without(seen: &Seen<'_>, asks: &[Ask]) -> String {
+    let unreached = asks.iter().filter_map(|ask| match &seen.signals.of(ask)?.result {
+        Err(Failure::Unreached(why)) => Some(why.as_str()),
+        _ => None,
+    });
+    let unreached: Vec<_> = unreached.collect();
+    match unreached[..] {
+        [] => String::new(),
+        _ => format!("not checked: {}", unreached.join("; ")),
+    }
 }
 
 /// The gates before the first requests of a version are open.

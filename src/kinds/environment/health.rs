@@ -1,5 +1,6 @@
 //! Pages that show whether an environment works: as a check of each release, and all the time.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Urls;
 use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
-use crate::signals::{Call, CallTarget, Expected};
+use crate::signals::{Call, CallTarget, Expected, Reach};
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ const INTERVAL_MIN: Duration = Duration::from_secs(5);
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 const FAILURES_DEFAULT: u32 = 3;
 const SUCCESSES_DEFAULT: u32 = 1;
+/// After so many times in a row that nobody was reached, a release does without the check of its frontend.
+const UNREACHED_TRIES: u32 = 3;
 /// Stands for a release's commit in what a page has to contain.
 const COMMIT: &str = "{commit}";
 /// In its place where the release has none: no page contains it, and the check says what is missing.
@@ -77,9 +80,10 @@ impl HttpCheck {
             expected: Expected {
                 status: self.status,
                 contains: self.contains.as_ref().map(|text| text.replace(COMMIT, commit)),
-                matches: Vec::new(),
+                ..Expected::default()
             },
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
+            reach: Reach::Must,
         }
     }
 
@@ -93,6 +97,29 @@ impl HttpCheck {
             Ok(_) => None,
         }
     }
+}
+
+/// How an environment's frontend is checked where nobody says how. What serves it answers every request, and be it
+/// with an error; so who reaches nobody stands where the page cannot be reached from, or before its DNS records are
+/// made, and the release is not to blame.
+pub(super) fn of_frontend(url: &str) -> Call {
+    let tries = if is_this_machine(url) { 1 } else { UNREACHED_TRIES };
+    Call {
+        target: CallTarget::Page { url: url.to_owned(), body: None },
+        // As Kubernetes' probes see it: a page may lead to another.
+        expected: Expected { may_redirect: true, ..Expected::default() },
+        timeout: TIMEOUT_DEFAULT,
+        reach: Reach::Hoped(tries),
+    }
+}
+
+/// Where nothing listens on the daemon's own machine, asking again finds out nothing more.
+fn is_this_machine(url: &str) -> bool {
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    host.eq_ignore_ascii_case("localhost")
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl HealthPolicy {

@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::aws::{Target, tags};
 use crate::kinds::SpecProblem;
 use crate::model::parse_duration;
-use crate::signals::Call;
+use crate::signals::{Call, CallTarget};
 
 /// The kind's name in manifests. The registry does not list it, since it stands for no AWS resource.
 pub const NAME: &str = "Environment";
@@ -57,7 +57,8 @@ pub struct EnvironmentSpec {
     /// The account and region, and how to get there from the daemon's own credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsTarget>,
-    /// The addresses of what runs in the environment. They are probed where `health` names no pages.
+    /// The addresses of what runs in the environment. They are probed where `health` names no pages. A release with a
+    /// frontend has to leave the frontend's well, where it can be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Urls>,
     /// How often objects are observed, what happens to drift, and how much a release may delete.
@@ -303,10 +304,23 @@ impl EnvironmentSpec {
         policy.unwrap_or_default() == UnreadableAlarms::Wait
     }
 
-    /// The pages that a release has to leave well: its own checks, and what is probed all the time.
-    pub fn checks(&self, commit: &str) -> Vec<Call> {
+    /// The pages that a release has to leave well: its own checks, what is probed all the time, and the frontend's
+    /// address where the release has a frontend and nothing else asks for that page.
+    pub fn checks(&self, commit: &str, has_frontend: bool) -> Vec<Call> {
         let checks = self.rollout.iter().filter_map(|rollout| rollout.checks.as_deref()).flatten();
-        checks.map(|check| check.call(commit)).chain(self.probes()).collect()
+        let mut calls: Vec<_> =
+            checks.map(|check| check.call(commit)).chain(self.probes()).collect();
+        let frontend = self.urls.as_ref().and_then(|urls| urls.frontend.as_deref());
+        if let Some(url) = frontend.filter(|_| has_frontend) {
+            let is_asked = |call: &Call| match &call.target {
+                CallTarget::Page { url: page, .. } => page == url,
+                CallTarget::Function { .. } => false,
+            };
+            if !calls.iter().any(is_asked) {
+                calls.push(health::of_frontend(url));
+            }
+        }
+        calls
     }
 
     /// What is probed all the time.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::domain::{self, Domain};
 use super::{ACCOUNT_ID, Answer, Asked, Refusal, missing};
 use crate::model::Clock;
+use crate::web::WebAnswer;
 
 pub(super) struct App {
     arn: String,
@@ -16,7 +18,7 @@ pub(super) struct App {
     fields: Map<String, Value>,
     tags: Map<String, Value>,
     branches: BTreeMap<String, Branch>,
-    domains: BTreeMap<String, Value>,
+    domains: BTreeMap<String, Domain>,
 }
 
 struct Branch {
@@ -28,6 +30,8 @@ struct Branch {
 
 struct Job {
     fields: Map<String, Value>,
+    /// What it puts under `/`.
+    page: Option<String>,
     begun: Instant,
     stopped: bool,
 }
@@ -147,18 +151,19 @@ impl App {
                 self.put_domain(operation, asked)
             }
             "ListDomainAssociations" => {
-                let all: Vec<_> = self.domains.values().collect();
+                let all = self.domains.values().map(|domain| domain.describe(self.busy_for));
+                let all: Vec<_> = all.collect();
                 Ok((200, json!({"domainAssociations": all})))
             }
             "GetDomainAssociation" => {
                 let domain = self.domains.get(asked.part(1));
                 let domain = domain.ok_or_else(|| missing("Domain association", asked.part(1)))?;
-                Ok((200, json!({"domainAssociation": domain})))
+                domain::answer(domain, self.busy_for)
             }
             "DeleteDomainAssociation" => {
                 let domain = self.domains.remove(asked.part(1));
                 let domain = domain.ok_or_else(|| missing("Domain association", asked.part(1)))?;
-                Ok((200, json!({"domainAssociation": domain})))
+                domain::answer(&domain, self.busy_for)
             }
             "DeleteBranch" => {
                 let branch = self.branches.remove(asked.part(1));
@@ -193,10 +198,10 @@ impl App {
                     "Operation not supported. App is already connected to a repository.".to_owned();
                 Err(Refusal(400, "BadRequestException", message))
             }
-            "StartDeployment" => branch.start(&arn, name, "MANUAL", &asked.body, busy_for, now),
+            "StartDeployment" => branch.start(&arn, name, "MANUAL", asked, busy_for, now),
             "StartJob" => {
                 let kind = asked.body["jobType"].as_str().unwrap_or("RELEASE").to_owned();
-                branch.start(&arn, name, &kind, &asked.body, busy_for, now)
+                branch.start(&arn, name, &kind, asked, busy_for, now)
             }
             "GetJob" | "StopJob" => {
                 let id = asked.part(2);
@@ -254,38 +259,35 @@ impl App {
         let given = asked.body["domainName"].as_str().unwrap_or_default();
         let name = if creates { given } else { asked.part(1) }.to_owned();
         if creates && self.domains.contains_key(&name) {
-            let message = format!("Domain association {name} already exists.");
-            return Err(Refusal(400, "BadRequestException", message));
+            return Err(domain::exists(&name));
         }
-        let settings = asked.body["subDomainSettings"].as_array().cloned().unwrap_or_default();
-        let subdomains: Vec<_> = settings
-            .into_iter()
-            .map(
-                |s| json!({"subDomainSetting": s, "verified": true, "dnsRecord": " CNAME sandbox"}),
-            )
-            .collect();
-        // What an update leaves out stays.
-        let before = self.domains.get(&name).cloned().unwrap_or_default();
-        let certificate = match &asked.body["certificateSettings"] {
-            Value::Null => before["certificate"].clone(),
-            settings => settings.clone(),
-        };
-        let automatic = asked.body["enableAutoSubDomain"].as_bool();
-        let automatic = automatic.or(before["enableAutoSubDomain"].as_bool()).unwrap_or(false);
-        let mut domain = json!({
-            "domainAssociationArn": format!("{}/domains/{name}", self.arn),
-            "domainName": name,
-            "enableAutoSubDomain": automatic,
-            "domainStatus": "AVAILABLE",
-            "statusReason": "",
-            "subDomains": subdomains,
-            "certificate": {"type": "AMPLIFY_MANAGED"},
+        let before = self.domains.get(&name);
+        let put = Domain::put(&self.arn, &name, asked, before, self.busy_for);
+        let answer = domain::answer(&put, self.busy_for);
+        self.domains.insert(name, put);
+        answer
+    }
+
+    /// What users see under a host's name; `None` where this app is not served there.
+    pub fn page(&self, host: &str, path: &str) -> Option<WebAnswer> {
+        let own = host.strip_suffix(".amplifyapp.com").and_then(|host| {
+            let (branch, app) = host.rsplit_once('.')?;
+            (self.fields["appId"] == app).then(|| branch.to_owned())
         });
-        if !certificate.is_null() {
-            domain["certificate"] = certificate;
-        }
-        self.domains.insert(name, domain.clone());
-        Ok((200, json!({"domainAssociation": domain})))
+        let of_domains = || self.domains.values().find_map(|d| d.branch_of(host, self.busy_for));
+        let name = own.or_else(of_domains)?;
+        // A branch's name is a label of the host's: what is no letter or digit is a hyphen there.
+        let is_it = |(branch, _): &(&String, &Branch)| {
+            **branch == name || branch.replace(|c: char| !c.is_ascii_alphanumeric(), "-") == name
+        };
+        let (_, branch) = self.branches.iter().find(is_it)?;
+        let missing = WebAnswer { status: 404, body: String::new() };
+        let Some(job) = branch.served(self.busy_for) else { return Some(missing) };
+        // Rules of single-page applications lead every path to the one page.
+        let rules = self.fields.get("customRules").and_then(Value::as_array);
+        let leads = rules.into_iter().flatten().any(|rule| rule["target"] == "/index.html");
+        let page = job.page.clone().filter(|_| leads || ["", "index.html"].contains(&path));
+        Some(page.map_or(missing, |body| WebAnswer { status: 200, body }))
     }
 }
 
@@ -319,16 +321,21 @@ impl Branch {
         Value::Object(fields)
     }
 
+    fn served(&self, busy_for: Duration) -> Option<&Job> {
+        self.jobs.iter().rev().find(|job| job.status(busy_for) == "SUCCEED")
+    }
+
     /// One job of a branch at a time.
     fn start(
         &mut self,
         app: &str,
         branch: &str,
         kind: &str,
-        body: &Value,
+        asked: &Asked,
         busy_for: Duration,
         now: i64,
     ) -> Answer {
+        let body = &asked.body;
         if self.jobs.last().is_some_and(|job| !job.is_over(busy_for)) {
             let message = "The last job hasn't finished yet. Please wait for it.".to_owned();
             return Err(Refusal(400, "BadRequestException", message));
@@ -349,7 +356,11 @@ impl Branch {
             }
         }
         let fields = fields.as_object().cloned().unwrap_or_default();
-        self.jobs.push(Job { fields, begun: Instant::now(), stopped: false });
+        let page = match body["sourceUrl"].as_str() {
+            Some(_) => asked.page.clone(),
+            None => Some(format!("branch {branch}, commit {}", fields["commitId"])),
+        };
+        self.jobs.push(Job { fields, page, begun: Instant::now(), stopped: false });
         let summary = self.jobs.last().map(|job| job.describe(busy_for));
         Ok((200, json!({"jobSummary": summary})))
     }

@@ -6,11 +6,16 @@
 //! SUCCEED or FAILED, and the newest is listed first.
 
 mod app;
+mod domain;
+mod site;
+
+pub(super) use site::Sites;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use winterbaume_core::{MockRequest, MockResponse};
 
@@ -21,6 +26,7 @@ use super::rest::{Answer, Refusal, body_of, page, parts, respond};
 use super::s3::S3;
 use super::uri::{Query, path_of};
 use crate::model::{Clock, sha256_hex};
+use crate::web::WebAnswer;
 
 pub(super) struct Amplify {
     busy_for: Duration,
@@ -41,6 +47,8 @@ struct Asked<'a> {
     parts: Vec<String>,
     body: Value,
     query: Query<'a>,
+    /// The page of the archive that is deployed.
+    page: Option<String>,
 }
 
 impl Asked<'_> {
@@ -55,20 +63,20 @@ impl Amplify {
     }
 
     pub async fn handle(&self, call: &Call, request: &MockRequest) -> MockResponse {
-        let asked = Asked {
+        let mut asked = Asked {
             region: &call.region,
             parts: parts("amplify", request),
             body: body_of(request),
             query: Query::of(&request.uri),
+            page: None,
         };
-        let fetched = match call.operation.as_str() {
-            "StartDeployment" => self.fetch(&asked).await,
-            _ => Ok(()),
-        };
-        respond(match fetched {
-            Ok(()) => self.answer(call, &asked),
-            Err(refusal) => Err(refusal),
-        })
+        if call.operation == "StartDeployment" {
+            match self.fetch(&asked).await {
+                Ok(archive) => asked.page = site::index_of(&archive),
+                Err(refusal) => return respond(Err(refusal)),
+            }
+        }
+        respond(self.answer(call, &asked))
     }
 
     fn answer(&self, call: &Call, asked: &Asked) -> Answer {
@@ -144,7 +152,7 @@ impl Amplify {
     }
 
     /// Fetches the archive of a deployment, as Amplify would.
-    async fn fetch(&self, asked: &Asked<'_>) -> Result<(), Refusal> {
+    async fn fetch(&self, asked: &Asked<'_>) -> Result<Bytes, Refusal> {
         let url = asked.body["sourceUrl"].as_str().unwrap_or_default();
         // Either of the two ways to sign a URL.
         let query = Query::of(url);
@@ -156,12 +164,16 @@ impl Amplify {
             None => path.to_owned(),
         };
         let (bucket, key) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-        let object = self.s3.object(bucket, key).await;
-        if !signed || object.is_none() {
+        let object = self.s3.object(bucket, key).await.filter(|_| signed);
+        object.ok_or_else(|| {
             let message = format!("the archive cannot be fetched from {path}");
-            return Err(Refusal(400, "BadRequestException", message));
-        }
-        Ok(())
+            Refusal(400, "BadRequestException", message)
+        })
+    }
+
+    /// What users see at an address; `None` where Amplify serves nothing.
+    pub fn page(&self, host: &str, path: &str) -> Option<WebAnswer> {
+        self.lock().apps.values().find_map(|app| app.page(host, path))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
