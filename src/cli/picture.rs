@@ -77,6 +77,7 @@ impl Picture {
             Some(rollout) => {
                 lines.push(headline(name, rollout));
                 lines.push(stages(rollout, now));
+                lines.extend(time_left(rollout, now));
                 lines.extend(rollout.shifts.iter().flat_map(|shift| self.shift(shift, now)));
                 lines.extend(self.waiting());
                 lines.extend(self.unknown.iter().cloned());
@@ -207,6 +208,14 @@ fn stages(rollout: &Rollout, now: Timestamp) -> String {
         ]
     });
     table(&["STAGE", "SINCE", "LASTED"], stages.collect())
+}
+
+/// How long the present stage may last still.
+fn time_left(rollout: &Rollout, now: Timestamp) -> Option<String> {
+    let until = rollout.deadline;
+    // Whoever waits for an answer, or for a step's pause, gets somewhat more.
+    let is_open = rollout.stage().has_deadline() && now < until;
+    is_open.then(|| format!("it may take {} more, until {until:.0}", age(now, until)))
 }
 
 /// The objects that the release changed, with when they were ready.

@@ -185,7 +185,7 @@ impl Engine {
         let Some(environment) = self.world.environments.get_mut(name) else { return };
         let deadline = now.checked_add(environment.spec.progress_deadline());
         if let (Some(rollout), Ok(deadline)) = (&mut environment.rollout, deadline)
-            && matches!(rollout.stage(), Stage::First | Stage::Second | Stage::Checking)
+            && rollout.stage().has_deadline()
         {
             rollout.deadline = rollout.deadline.max(deadline);
         }

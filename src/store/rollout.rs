@@ -87,6 +87,11 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// It ends by the rollout's deadline: something follows then, whatever is ready.
+    pub fn has_deadline(self) -> bool {
+        matches!(self, Self::First | Self::Second | Self::Checking)
+    }
+
     /// The stage's name, without what belongs to it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -300,7 +305,7 @@ impl Rollout {
     /// When its verdict was clear: until then it was made as declared.
     pub fn decided_at(&self) -> Option<Timestamp> {
         let is_decided = |passed: &&Passed| {
-            !matches!(passed.stage, Stage::First | Stage::Second | Stage::Checking)
+            !passed.stage.has_deadline()
         };
         self.stages.iter().find(is_decided).map(|passed| passed.since)
     }

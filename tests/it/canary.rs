@@ -57,6 +57,7 @@ fn a_newcomer_sees_a_canary_get_its_part_and_be_rolled_back() {
     for expected in [
         &["waits for Function/api: "][..],
         &["Function/api: version 2 gets 10 % of the requests (step 1 of 1) for ", "s more"],
+        &["it may take ", " more, until "],
         &["errors: after ", " requests, ", " errors, beside 0 in ", "; evidence ", "worse at 4.6)"],
         &["RolledBack (NewVersionWorse): Function/api: version 2 fails more often: after "],
     ] {

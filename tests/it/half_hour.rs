@@ -44,6 +44,10 @@ fn a_first_half_hour_reads_like_its_transcript() {
     say(&["rollback", "shop"]);
     say(&["wait", "shop", "Function/api", "--timeout", "100s"]);
     say(&["apply", "-f", file]);
+    say(&["get", "shop"]);
+    say(&["resume", "shop"]);
+    say(&["apply", "-f", file]);
+    say(&["wait", "shop", "Function/api", "--timeout", "100s"]);
     say(&["delete", "shop", "Table/orders"]);
     assert!(daemon.terminate().success());
     settings().bind(|| insta::assert_snapshot!(said));
