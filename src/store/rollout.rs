@@ -304,9 +304,7 @@ impl Rollout {
 
     /// When its verdict was clear: until then it was made as declared.
     pub fn decided_at(&self) -> Option<Timestamp> {
-        let is_decided = |passed: &&Passed| {
-            !passed.stage.has_deadline()
-        };
+        let is_decided = |passed: &&Passed| !passed.stage.has_deadline();
         self.stages.iter().find(is_decided).map(|passed| passed.since)
     }
 

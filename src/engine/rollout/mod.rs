@@ -12,13 +12,15 @@
 //! Left to others: moving a head (`engine::release`), reading and writing records (`store`), asking (`signals`).
 
 mod arrivals;
+mod begin;
 mod plan;
 mod progress;
 mod shift;
 mod signals;
 mod told;
 
-pub use plan::{Action, Begun, Policy, Seen, Watched, begin, plan};
+pub use begin::{Begun, begin};
+pub use plan::{Action, Policy, Seen, Watched, plan};
 pub use progress::{
     ObjectState, Progress, has_frontend, leaves_late, object_state, waits_for_second,
 };

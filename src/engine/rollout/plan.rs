@@ -11,13 +11,12 @@ use super::signals::{
     Signals, done_without, end_is_passed, failed as failed_by_signals, has_end, longest_answer,
     note_evidence, unknown,
 };
-use super::told::{ended, ended_or_moved, left_out, named, tell};
+use super::told::{ended_or_moved, left_out, named, tell};
 use super::{Ask, asks, later, shift};
 use crate::model::ObjectId;
 use crate::signals::Call;
 use crate::store::{
-    Cause, Decision, DecisionRequest, EventKind, Good, Order, Passed, Promoted, Release, Rollout,
-    Shift, Stage, Verdict,
+    Cause, Decision, DecisionRequest, EventKind, Order, Passed, Rollout, Shift, Stage, Verdict,
 };
 
 /// The reason of a failure that a person asked for.
@@ -113,110 +112,6 @@ pub enum Action {
     },
     /// An earlier release is made current again, and the content of this one is quarantined.
     RollBack { to: u64 },
-}
-
-/// The rollout of a release that became current.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "the rollout of the new release, and what to tell people of both")]
-pub struct Begun {
-    /// The one before, where the new release ends it.
-    pub closed: Option<Rollout>,
-    pub rollout: Rollout,
-    pub told: Vec<Action>,
-}
-
-/// Begins with a release, and closes the rollout before it.
-pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: Timestamp) -> Begun {
-    let is_rollback = matches!(release.cause, Cause::Rollback(_)) && release.only.is_empty();
-    let good = before.and_then(|before| match before.verdict {
-        Verdict::Succeeded if !is_rollback => {
-            Some(Good { release: before.release, digest: before.digest.clone() })
-        }
-        _ => before.good.clone(),
-    });
-    let moved_before = before.is_some_and(|b| b.frontends_moved && b.verdict != Verdict::Succeeded);
-    let order = match good {
-        None => Order::Together,
-        // No frontend calls what is taken back.
-        Some(_) if is_rollback && before.is_some_and(|before| !before.frontends_moved) => {
-            Order::Together
-        }
-        Some(_) if is_rollback => Order::FrontendsFirst,
-        Some(_) => Order::FrontendsLast,
-    };
-    let closed = before.and_then(|before| close(before, release, now));
-    let mut told = Vec::new();
-    if let Some(closed) = closed.as_ref().filter(|closed| closed.verdict != Verdict::Succeeded) {
-        told.extend(ended(closed));
-    }
-    let message = match (&release.cause, &release.promoted) {
-        (_, Some(Promoted { environment, release: of })) => format!(
-            "release {} is being rolled out: {environment} release {of} promoted",
-            release.number
-        ),
-        (Cause::Apply, None) => format!("release {} is being rolled out", release.number),
-        (cause, None) => format!("release {} is being rolled out: {cause}", release.number),
-    };
-    told.push(tell(release.number, EventKind::Normal, "ReleaseStarted", message));
-    let rollout = Rollout {
-        release: release.number,
-        digest: release.digest.clone(),
-        epoch: 0,
-        verdict: Verdict::Progressing,
-        reason: "Progressing".to_owned(),
-        message: String::new(),
-        order,
-        second_open: order == Order::Together,
-        frontends_moved: moved_before || order != Order::FrontendsLast,
-        stages: vec![Passed { stage: Stage::First, since: now, until: None }],
-        deadline: later(now, policy.progress_deadline),
-        good,
-        cause: release.cause.clone(),
-        gradual: release.gradual,
-        answered_at: None,
-        mixed_since: None,
-        mixed_until: None,
-        arrived: Vec::new(),
-        shifts: Vec::new(),
-        seal: String::new(),
-    };
-    Begun { closed, rollout, told }
-}
-
-/// What the rollout before comes to when another release takes its place; `None` where it stays as it is.
-fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout> {
-    let is_rolled_back = before.verdict == Verdict::RolledBack;
-    if is_rolled_back
-        || before.stage() == Stage::Over && !matches!(release.cause, Cause::Rollback(_))
-    {
-        return None;
-    }
-    let mut closed = before.clone();
-    match (&release.cause, before.verdict) {
-        (Cause::Rollback(to), _) if release.digest != before.digest && release.only.is_empty() => {
-            let undone =
-                format!("release {} has the content of release {to} again", release.number);
-            let was_failing = matches!(before.verdict, Verdict::Failed | Verdict::Inconclusive);
-            if !was_failing {
-                closed.reason = "RolledBackByPerson".to_owned();
-                closed.message.clear();
-            }
-            closed.message = [closed.message.as_str(), &undone]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("; ");
-            closed.verdict = Verdict::RolledBack;
-        }
-        (_, Verdict::Succeeded | Verdict::Failed | Verdict::RolledBack | Verdict::Superseded) => {}
-        (_, Verdict::Pending | Verdict::Progressing | Verdict::Inconclusive) => {
-            closed.verdict = Verdict::Superseded;
-            closed.reason = "NewerRelease".to_owned();
-            closed.message = format!("release {} came before it was over", release.number);
-        }
-    }
-    enter(&mut closed, Stage::Over, now);
-    (closed != *before).then_some(closed)
 }
 
 /// What is to be done about a rollout now; nothing where it stays as it is.
@@ -512,7 +407,7 @@ fn fail(rollout: &mut Rollout, reason: &str, message: String, policy: Policy, no
     enter(rollout, next, now);
 }
 
-fn enter(rollout: &mut Rollout, stage: Stage, now: Timestamp) {
+pub(super) fn enter(rollout: &mut Rollout, stage: Stage, now: Timestamp) {
     if rollout.stage() == stage {
         return;
     }
@@ -536,8 +431,10 @@ const STAGES_MAX: usize = 50;
 /// Remembers which objects of the release became ready, and when.
 #[cfg(test)]
 mod tests {
+    use super::super::begin::begin;
     use super::*;
     use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected, Reach};
+    use crate::store::Release;
 
     const POLICY: Policy = Policy {
         progress_deadline: Duration::from_secs(900),
@@ -719,21 +616,6 @@ mod tests {
         let over = after(&baking, &seen(&objects), 1310);
         assert_eq!((over.verdict, over.stage()), (Verdict::Succeeded, Stage::Over));
         assert_eq!(plan(&over, &seen(&broken), at(1320)), []);
-    }
-
-    #[test]
-    fn a_newer_release_supersedes_what_is_not_over() {
-        let begun = begin(
-            Some(&second_release()),
-            &Release::sample(3, "c", Cause::Apply),
-            POLICY,
-            at(1020),
-        );
-        assert_eq!(
-            outline(&begun.closed.unwrap()),
-            "Superseded Over NewerRelease release 3 came before it was over"
-        );
-        assert_eq!(begun.rollout.good.unwrap().release, 1);
     }
 
     #[test]
