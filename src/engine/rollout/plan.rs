@@ -237,106 +237,163 @@ fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now
     }
 }
 
+/// What there is to see for the rollout's present stage.
+struct Sight<'a> {
+    seen: &'a Seen<'a>,
+    asks: &'a [Ask],
+    now: Timestamp,
+    /// When the stage began.
+    since: Timestamp,
+    /// The deadline is over.
+    is_late: bool,
+    /// A person has just had it tried again: what had failed is not looked at yet.
+    is_retried: bool,
+    failed: Vec<&'a ObjectState>,
+    all_ready: bool,
+    /// What moves before the second stage is.
+    first_is_ready: bool,
+}
+
+impl<'a> Sight<'a> {
+    fn of(rollout: &Rollout, seen: &'a Seen<'a>, asks: &'a [Ask], now: Timestamp) -> Self {
+        let is_late = now >= later(rollout.deadline, longest_answer(asks));
+        // What a stage before did without is not waited for again.
+        let stage = rollout.stage();
+        let is_missed = |object: &ObjectState| match stage {
+            Stage::Checking => true,
+            Stage::Second => is_late || !object.is_second,
+            _ => is_late,
+        };
+        let counted =
+            || seen.objects.iter().filter(|object| !object.is_left_out(is_missed(object)));
+        let since = rollout.stages.last().map_or(now, |passed| passed.since);
+        let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
+        let has_failed =
+            |o: &&ObjectState| matches!(o.progress, Progress::Failed(_)) && !is_retried;
+        let is_ready = |o: &ObjectState| o.progress == Progress::Ready;
+        Self {
+            seen,
+            asks,
+            now,
+            since,
+            is_late,
+            is_retried,
+            failed: counted().filter(has_failed).collect(),
+            all_ready: counted().all(is_ready),
+            first_is_ready: counted().all(|object| object.is_second || is_ready(object)),
+        }
+    }
+
+    /// The deadline of a stage that begins now.
+    fn new_deadline(&self) -> Timestamp {
+        later(self.now, self.seen.policy.progress_deadline)
+    }
+}
+
+/// Moves on from the present stage, where what is seen is enough for it.
 fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp) {
     if let Some((reason, message)) = failed_by_signals(rollout, seen, asks) {
         return fail(rollout, reason, message, seen.policy, now);
     }
-    let is_late = now >= later(rollout.deadline, longest_answer(asks));
-    // What a stage before did without is not waited for again.
-    let stage = rollout.stage();
-    let is_missed = |object: &ObjectState| match stage {
-        Stage::Checking => true,
-        Stage::Second => is_late || !object.is_second,
-        _ => is_late,
-    };
-    let counted = || seen.objects.iter().filter(|object| !object.is_left_out(is_missed(object)));
-    let since = rollout.stages.last().map_or(now, |passed| passed.since);
-    let is_retried = rollout.reason == RETRIED && now < later(since, RETRIED_WITHIN);
-    let failed: Vec<_> =
-        counted().filter(|o| matches!(o.progress, Progress::Failed(_)) && !is_retried).collect();
-    let all_ready = counted().all(|object| object.progress == Progress::Ready);
-    let first_is_ready = counted().all(|o| o.is_second || o.progress == Progress::Ready);
+    let sight = Sight::of(rollout, seen, asks, now);
     match rollout.stage() {
+        Stage::First | Stage::Second => until_ready(rollout, &sight),
+        Stage::Checking => until_checked(rollout, &sight),
+        Stage::Baking => until_baked(rollout, &sight),
+        Stage::RollingBack { .. } => until_the_head_has_moved(rollout, &sight),
+        Stage::Waiting => until_it_recovers(rollout, &sight),
         Stage::Over => {}
-        Stage::RollingBack { .. } => {
-            if let Some(refused) = seen.refused {
-                rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
-                // What was found out stays the reason: its end is no success.
-                if !FOUND_OUT.contains(&rollout.reason.as_str()) {
-                    rollout.reason = "RollbackRefused".to_owned();
-                }
-                enter(rollout, Stage::Waiting, now);
-            }
-        }
-        Stage::Baking => {
-            // What this release did not change fails for other reasons than its content.
-            let changed: Vec<_> = failed.into_iter().filter(|o| o.is_changed).collect();
-            if !changed.is_empty() {
-                fail(rollout, "FailedWhileBaking", named(&changed), seen.policy, now);
-            } else if now >= later(since, seen.policy.bake_time) {
-                enter(rollout, Stage::Over, now);
-            }
-        }
-        // What was seen of it is no accident, or was never seen: a person decides.
-        Stage::Waiting if FOUND_OUT.contains(&rollout.reason.as_str()) => {}
-        Stage::Waiting if all_ready && has_end(rollout, seen) => {
-            rollout.verdict = Verdict::Progressing;
-            rollout.reason = "Progressing".to_owned();
-            rollout.message.clear();
-            rollout.deadline = later(now, seen.policy.progress_deadline);
-            enter(rollout, Stage::Checking, now);
-        }
-        Stage::Waiting if all_ready => {
-            let message = "its objects became ready after all".to_owned();
-            succeed(rollout, "Recovered", message, seen.policy, now);
-        }
-        // What it waited for came: the other half may follow.
-        Stage::Waiting if !rollout.second_open && first_is_ready => {
-            rollout.verdict = Verdict::Progressing;
-            rollout.reason = "Progressing".to_owned();
-            rollout.message.clear();
-            rollout.deadline = later(now, seen.policy.progress_deadline);
-            enter(rollout, Stage::Second, now);
-        }
-        Stage::Waiting => {}
-        // Frontends that do not come back do not keep the functions from it.
-        Stage::First
-            if rollout.order == Order::FrontendsFirst
-                && !all_ready
-                && (!failed.is_empty() || now >= later(since, FRONTENDS_BACK_WITHIN)) =>
-        {
-            enter(rollout, Stage::Second, now);
-        }
-        Stage::First | Stage::Second if !failed.is_empty() => {
-            fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
-        }
-        Stage::First | Stage::Second if all_ready && has_end(rollout, seen) => {
-            rollout.deadline = later(now, seen.policy.progress_deadline);
-            enter(rollout, Stage::Checking, now);
-        }
-        Stage::Checking if !failed.is_empty() => {
-            fail(rollout, "ObjectFailed", named(&failed), seen.policy, now);
-        }
-        Stage::Checking if all_ready && end_is_passed(rollout, seen, asks, now) => {
-            let without = [left_out(seen.objects), done_without(seen, asks)];
-            let without: Vec<_> = without.into_iter().filter(|said| !said.is_empty()).collect();
-            succeed(rollout, "Ready", without.join("; "), seen.policy, now);
-        }
-        Stage::First | Stage::Second if all_ready => {
-            succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
-        }
-        Stage::First if first_is_ready => {
-            if is_late {
-                // The others waited for what is done without.
-                rollout.deadline = later(now, seen.policy.progress_deadline);
-            }
-            enter(rollout, Stage::Second, now);
-        }
-        Stage::First | Stage::Second if is_retried => {}
-        Stage::First | Stage::Second | Stage::Checking => {
-            wait_or_give_up(rollout, seen, asks, now);
-        }
     }
+}
+
+/// A half of the release is made as it declares. Then the other half follows, or its checks, or it has succeeded.
+fn until_ready(rollout: &mut Rollout, sight: &Sight<'_>) {
+    let Sight { seen, now, .. } = *sight;
+    let is_first = rollout.stage() == Stage::First;
+    let has_waited = !sight.failed.is_empty() || now >= later(sight.since, FRONTENDS_BACK_WITHIN);
+    if is_first && rollout.order == Order::FrontendsFirst && !sight.all_ready && has_waited {
+        // Frontends that do not come back do not keep the functions from it.
+        enter(rollout, Stage::Second, now);
+    } else if !sight.failed.is_empty() {
+        fail(rollout, "ObjectFailed", named(&sight.failed), seen.policy, now);
+    } else if sight.all_ready && has_end(rollout, seen) {
+        rollout.deadline = sight.new_deadline();
+        enter(rollout, Stage::Checking, now);
+    } else if sight.all_ready {
+        succeed(rollout, "Ready", left_out(seen.objects), seen.policy, now);
+    } else if is_first && sight.first_is_ready {
+        if sight.is_late {
+            // The others waited for what is done without.
+            rollout.deadline = sight.new_deadline();
+        }
+        enter(rollout, Stage::Second, now);
+    } else if !sight.is_retried {
+        wait_or_give_up(rollout, seen, sight.asks, now);
+    }
+}
+
+/// Everything is ready, and its checks are made. Then it has succeeded.
+fn until_checked(rollout: &mut Rollout, sight: &Sight<'_>) {
+    let Sight { seen, asks, now, .. } = *sight;
+    if !sight.failed.is_empty() {
+        fail(rollout, "ObjectFailed", named(&sight.failed), seen.policy, now);
+    } else if sight.all_ready && end_is_passed(rollout, seen, asks, now) {
+        let without = [left_out(seen.objects), done_without(seen, asks)];
+        let without: Vec<_> = without.into_iter().filter(|said| !said.is_empty()).collect();
+        succeed(rollout, "Ready", without.join("; "), seen.policy, now);
+    } else {
+        wait_or_give_up(rollout, seen, asks, now);
+    }
+}
+
+/// It succeeded, and is watched for the bake time. Then it is over.
+fn until_baked(rollout: &mut Rollout, sight: &Sight<'_>) {
+    let Sight { seen, now, .. } = *sight;
+    // What this release did not change fails for other reasons than its content.
+    let changed: Vec<_> = sight.failed.iter().copied().filter(|o| o.is_changed).collect();
+    if !changed.is_empty() {
+        fail(rollout, "FailedWhileBaking", named(&changed), seen.policy, now);
+    } else if now >= later(sight.since, seen.policy.bake_time) {
+        enter(rollout, Stage::Over, now);
+    }
+}
+
+/// Another release becomes current. Where that is refused, a person decides.
+fn until_the_head_has_moved(rollout: &mut Rollout, sight: &Sight<'_>) {
+    let Some(refused) = sight.seen.refused else { return };
+    rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
+    // What was found out stays the reason: its end is no success.
+    if !FOUND_OUT.contains(&rollout.reason.as_str()) {
+        rollout.reason = "RollbackRefused".to_owned();
+    }
+    enter(rollout, Stage::Waiting, sight.now);
+}
+
+/// A person decides, without a limit, unless what was missing comes after all.
+fn until_it_recovers(rollout: &mut Rollout, sight: &Sight<'_>) {
+    let Sight { seen, now, .. } = *sight;
+    if FOUND_OUT.contains(&rollout.reason.as_str()) {
+        // What was seen of it is no accident, or was never seen.
+        return;
+    }
+    if sight.all_ready && has_end(rollout, seen) {
+        go_on(rollout, Stage::Checking, sight);
+    } else if sight.all_ready {
+        let message = "its objects became ready after all".to_owned();
+        succeed(rollout, "Recovered", message, seen.policy, now);
+    } else if !rollout.second_open && sight.first_is_ready {
+        // What it waited for came: the other half may follow.
+        go_on(rollout, Stage::Second, sight);
+    }
+}
+
+/// It is on its way again.
+fn go_on(rollout: &mut Rollout, stage: Stage, sight: &Sight<'_>) {
+    rollout.verdict = Verdict::Progressing;
+    rollout.reason = "Progressing".to_owned();
+    rollout.message.clear();
+    rollout.deadline = sight.new_deadline();
+    enter(rollout, stage, sight.now);
 }
 
 /// Not everything is ready: that is all right until the deadline, and for a person to know.
