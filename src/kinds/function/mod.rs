@@ -19,6 +19,7 @@ mod concurrency;
 mod configuration;
 mod facets;
 mod observe;
+mod obstacle;
 mod permission;
 mod plan;
 mod provisioned;

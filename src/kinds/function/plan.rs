@@ -7,10 +7,10 @@ use crate::kinds::{Desired, FacetStep, push_facets, split_off};
 use crate::model::Segment;
 use crate::plan::{Blocked, Change, Plan, Verb};
 
-use super::compare::{SHAPE, Settings, compare};
+use super::compare::{Settings, compare};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
 use super::observe::LiveFunction;
-use super::permission;
+use super::obstacle::obstacle;
 use super::provisioned::{self, Provisioning};
 use super::qualifier::{self, Removals};
 use super::shift::{self, Move, Publication};
@@ -98,50 +98,23 @@ pub(super) fn plan(
     if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
         provisioning.keep(&alias.version, &mut changes);
     }
-    let opening = changes.iter().filter(|change| permission::opens(change));
-    let blocked = desired.unasked(opening, &SHAPE);
-    let blocked = blocked.or_else(|| incomplete_change(&settings.spec, &changes));
-    let blocked =
-        blocked.or_else(|| live.and_then(|live| shift::ungradual(desired, live, &changes)));
-    let blocked = blocked.or_else(|| code_is_ignored(desired, &changes).filter(|_| live.is_some()));
-    let mut plan = Plan { blocked, ..Plan::default() };
+    let mut plan =
+        Plan { blocked: obstacle(desired, live, &settings, &changes), ..Plan::default() };
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
+    // Whoever ignores the alias moves it.
     let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
-    let moved = live.filter(|_| !keeps_alias);
-    let moved = moved.and_then(|live| shift::moved_alias(&desired.spec, live, &changes));
-    let unwanted = live.filter(|_| !keeps_alias);
-    let unwanted = unwanted.and_then(|live| shift::unwanted_weights(live, &changes));
-    let back = live.filter(|_| !keeps_alias);
-    let back = back.and_then(|live| shift::way_back(desired, live, &changes));
+    let moves = live.filter(|_| !keeps_alias);
+    let moves = moves.map(|live| Moves::of(desired, live, &changes)).unwrap_or_default();
     if live.is_none() {
-        let mut given = split_off(&mut changes, CONFIGURATION);
-        given.extend(split_off(&mut changes, CODE));
-        split_off(&mut changes, &["tags"]);
-        let mut tags = desired.tags.clone();
-        tags.extend(qualifier::first_tag(&desired.spec));
-        let create = FunctionStep::Create(Box::new(settings.clone()), tags);
-        plan.push_whole(Verb::Create, "function", given, create);
+        push_create(&mut plan, desired, &settings, &mut changes);
     } else {
         plan.changes.clone_from(&changes);
-        plan.changes.extend(moved.iter().chain(&back).chain(&unwanted).cloned());
-        if let Some(state) = &seen.unknown_state {
-            plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
-            return plan;
-        }
-        if let Some(busy) = &seen.busy {
-            plan.waiting = Plan::<()>::waiting("FunctionUpdating", busy.clone()).waiting;
-            return plan;
-        }
-        if seen.image.is_some() != desired.spec.code.image.is_some() {
-            let is_image = desired.spec.code.image.is_some();
-            if desired.may_replace(|before| before["code"]["image"].is_string() == is_image) {
-                // The next observation finds nothing, and makes it anew.
-                plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
-                return plan;
-            }
-            return Plan { changes: plan.changes, ..replacement_needed() };
+        plan.changes.extend(moves.changes().cloned());
+        if let Some(instead) = instead(desired, seen, &plan) {
+            return instead;
         }
     }
+    let Moves { moved, back, unwanted } = moves;
     // What is open on an alias of before is closed first.
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
@@ -183,7 +156,6 @@ pub(super) fn plan(
     if let Some(provisioning) = &provisioning {
         provisioning.push_abandoned(&mut plan, seen);
     }
-    // Whoever ignores the alias moves it.
     let is_moving = !keeps_alias
         && shift::push_release(
             &mut plan,
@@ -208,54 +180,71 @@ pub(super) fn plan(
     plan
 }
 
-/// A function's architecture changes only with its code, which is somebody else's here.
-fn code_is_ignored(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Option<Blocked> {
-    let is_ignored = desired.ignore.iter().any(|path| path.to_string() == "code");
-    let changes_in = |root: &str| changes.iter().any(|change| change.path.root() == root);
-    let message = "Lambda takes another architecture only together with code, and `ignore` names code: the \
-                   declared code would replace the live one. Take code out of `ignore`, or change the \
-                   architecture where the code is uploaded";
-    let is_stuck = is_ignored && desired.create_begun.is_none() && changes_in("architectures");
-    is_stuck.then(|| Blocked { reason: "NotPlannable", message: message.to_owned() })
+/// How the alias's share of the requests differs from what it is to be.
+#[derive(Default)]
+struct Moves {
+    /// It is to point to another version, once that is published.
+    moved: Option<Change>,
+    /// It goes back to a version that is there.
+    back: Option<Change>,
+    /// A version gets requests that nobody gave it.
+    unwanted: Option<Change>,
 }
 
-/// A change that cannot be made without what the manifest leaves out or ignores.
-fn incomplete_change(spec: &FunctionSpec, changes: &[Change]) -> Option<Blocked> {
-    let changes_in = |root: &str| changes.iter().any(|change| change.path.root() == root);
-    let vpc = spec.vpc.as_ref().filter(|_| changes_in("vpc"));
-    let logging = spec.logging.as_ref().filter(|_| changes_in("logging"));
-    vpc.and_then(half_vpc).or_else(|| logging.and_then(levels_of_text))
+impl Moves {
+    fn of(desired: &Desired<FunctionSpec>, live: &LiveFunction, changes: &[Change]) -> Self {
+        Self {
+            moved: shift::moved_alias(&desired.spec, live, changes),
+            back: shift::way_back(desired, live, changes),
+            unwanted: shift::unwanted_weights(live, changes),
+        }
+    }
+
+    fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.moved.iter().chain(&self.back).chain(&self.unwanted)
+    }
 }
 
-/// Text logs have no levels:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
-fn levels_of_text(logging: &FunctionLogging) -> Option<Blocked> {
-    let has_levels = logging.application_log_level.is_some() || logging.system_log_level.is_some();
-    if !has_levels || logging.log_format != Some(LogFormat::Text) {
+fn push_create(
+    plan: &mut Plan<FunctionStep>,
+    desired: &Desired<FunctionSpec>,
+    settings: &Settings,
+    changes: &mut Vec<Change>,
+) {
+    let mut given = split_off(changes, CONFIGURATION);
+    given.extend(split_off(changes, CODE));
+    split_off(changes, &["tags"]);
+    let mut tags = desired.tags.clone();
+    tags.extend(qualifier::first_tag(&desired.spec));
+    let create = FunctionStep::Create(Box::new(settings.clone()), tags);
+    plan.push_whole(Verb::Create, "function", given, create);
+}
+
+/// What is done instead of the changes: nothing while Lambda takes none, or the function is made anew.
+fn instead(
+    desired: &Desired<FunctionSpec>,
+    seen: &LiveFunction,
+    plan: &Plan<FunctionStep>,
+) -> Option<Plan<FunctionStep>> {
+    let (changes, blocked) = (plan.changes.clone(), plan.blocked.clone());
+    if let Some(state) = &seen.unknown_state {
+        return Some(Plan { changes, ..Plan::blocked("UnknownState", state.clone()) });
+    }
+    if let Some(busy) = &seen.busy {
+        let waiting = Plan::waiting("FunctionUpdating", busy.clone());
+        return Some(Plan { changes, blocked, ..waiting });
+    }
+    let is_image = desired.spec.code.image.is_some();
+    if seen.image.is_some() == is_image {
         return None;
     }
-    let message = "the function's log format is Text, which has no levels: declare logging.logFormat: JSON, \
-                   or take logging.applicationLogLevel and logging.systemLogLevel out of the manifest";
-    Some(Blocked { reason: "NotPlannable", message: message.to_owned() })
-}
-
-/// Lambda takes subnets and security groups together, or neither:
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_VpcConfig.html>. The VPC is the one that would be
-/// written: what is missing here is missing live, too.
-fn half_vpc(vpc: &Vpc) -> Option<Blocked> {
-    let has = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let missing = match (has(&vpc.subnet_ids), has(&vpc.security_group_ids)) {
-        (true, true) => return None,
-        (true, false) => "vpc.securityGroupIds",
-        (false, true) => "vpc.subnetIds",
-        (false, false) if vpc.ipv6_allowed_for_dual_stack.is_none() => return None,
-        (false, false) => "vpc.subnetIds and vpc.securityGroupIds",
-    };
-    let message = format!(
-        "the function is in no VPC, and the manifest says only a part of one: add {missing}, or take the \
-         function out of its VPC with `vpc: {{}}`"
-    );
-    Some(Blocked { reason: "NotPlannable", message })
+    if desired.may_replace(|before| before["code"]["image"].is_string() == is_image) {
+        // The next observation finds nothing, and makes it anew.
+        let mut plan = Plan { changes: changes.clone(), blocked, ..Plan::default() };
+        plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
+        return Some(plan);
+    }
+    Some(Plan { changes, ..replacement_needed() })
 }
 
 fn replacement_needed() -> Plan<FunctionStep> {
