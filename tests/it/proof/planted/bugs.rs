@@ -443,9 +443,9 @@ pub const BUGS: [Bug; 110] = [
     },
     Bug {
         name: "a condition of a permission is taken away without being asked for",
-        file: "kinds/function/plan.rs",
-        good: "let blocked = desired.unasked(opening, &SHAPE);",
-        bad: "let blocked = desired.unasked(opening.take(0), &SHAPE);",
+        file: "kinds/function/obstacle.rs",
+        good: ".unasked(opening, &SHAPE)",
+        bad: ".unasked(opening.take(0), &SHAPE)",
         caught_by: "--lib",
     },
     Bug {
