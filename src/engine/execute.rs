@@ -10,7 +10,7 @@ use super::outcome::PassEnd;
 use super::pass::{Pass, Ready};
 use super::world::Wanted;
 use crate::aws::{AwsError, Class};
-use crate::kinds::{AnyStep, KeptVersions};
+use crate::kinds::{AnyStep, KeptVersions, Outcome};
 use crate::model::{StartedJob, condition_type, digest_of};
 use crate::plan::{Blocked, Plan, Scope, Step, Verb, Waiting, render_changes};
 use crate::store::{CarriedOut, EventKind, Phase, StatusRecord, StoreError};
@@ -97,30 +97,13 @@ impl Pass<'_> {
         if !self.snapshot.lease_end.lasts() {
             return Ok(Err(lease_renewing()));
         }
-        let is_whole = step.scope == Scope::Whole;
-        if step.verb == Verb::Delete && is_whole && !self.is_current().await? {
+        if step.verb == Verb::Delete && step.scope == Scope::Whole && !self.is_current().await? {
             let message = "the environment has moved to another release; checking again".to_owned();
             return Ok(Err(PassEnd::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
         let StatusRecord { phase, job, flap_guard, source, .. } = self.record.clone();
         let before = (phase, job, flap_guard, source);
-        if creates_whole(step) {
-            // They were of a resource that is gone, and the new one numbers its jobs and versions anew.
-            self.record.job = None;
-            self.record.forget_served();
-            self.record.source.clone_from(&ready.desired.source);
-            self.record.phase = Phase::Creating { since: self.cx.clock.now() };
-            self.put().await?;
-        }
-        if let Scope::Job(digest) = &step.scope {
-            let (digest, at) = (digest.clone(), self.cx.clock.now());
-            self.record.job = Some(StartedJob { digest, at, id: None });
-            // Whatever comes of it, and with whatever else it is planned: it counts.
-            if let Some(key) = job_key(step) {
-                self.record.flap_guard.count(&key, at);
-            }
-            self.put().await?;
-        }
+        self.note_intent(ready, step).await?;
         let outcome = match step.call.apply(&ready.session).await {
             Ok(outcome) if outcome.is_waiting => {
                 let message = format!("AWS prepares: {}", describe(step));
@@ -145,12 +128,37 @@ impl Pass<'_> {
             }
         };
         info!(step = %describe(step), "step taken");
-        if step.verb == Verb::Delete && is_whole {
-            self.record.phase = Phase::Deleting;
-        }
         if !outcome.is_unchanged {
             self.count_for_flap_guard(plan);
         }
+        self.tell_taken(step).await;
+        Ok(self.note_outcome(step, outcome))
+    }
+
+    /// Records what a crash must not lose: that a resource is about to be made, or a job to be started.
+    async fn note_intent(&mut self, ready: &Ready, step: &Step<AnyStep>) -> Result<(), StoreError> {
+        if creates_whole(step) {
+            // They were of a resource that is gone, and the new one numbers its jobs and versions anew.
+            self.record.job = None;
+            self.record.forget_served();
+            self.record.source.clone_from(&ready.desired.source);
+            self.record.phase = Phase::Creating { since: self.cx.clock.now() };
+            self.put().await?;
+        }
+        if let Scope::Job(digest) = &step.scope {
+            let (digest, at) = (digest.clone(), self.cx.clock.now());
+            self.record.job = Some(StartedJob { digest, at, id: None });
+            // Whatever comes of it, and with whatever else it is planned: it counts.
+            if let Some(key) = job_key(step) {
+                self.record.flap_guard.count(&key, at);
+            }
+            self.put().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells people of a step that AWS took.
+    async fn tell_taken(&self, step: &Step<AnyStep>) {
         let reason = match step.verb {
             Verb::Create => "Created",
             Verb::Update => "Updated",
@@ -163,6 +171,13 @@ impl Pass<'_> {
             }
             _ => self.event(EventKind::Normal, reason, &describe(step)).await,
         }
+    }
+
+    /// Remembers what AWS answered to a step. Where it works on, the steps after it wait.
+    fn note_outcome(&mut self, step: &Step<AnyStep>, outcome: Outcome) -> Result<(), PassEnd> {
+        if step.verb == Verb::Delete && step.scope == Scope::Whole {
+            self.record.phase = Phase::Deleting;
+        }
         if outcome.physical_id.is_some() {
             self.record.physical_id = outcome.physical_id;
         }
@@ -172,11 +187,10 @@ impl Pass<'_> {
         if let Some(version) = outcome.version {
             self.record.note_version(version);
         }
-        if outcome.in_progress {
-            let message = format!("AWS works on: {}", describe(step));
-            return Ok(Err(PassEnd::Progressing(message)));
+        match outcome.in_progress {
+            true => Err(PassEnd::Progressing(format!("AWS works on: {}", describe(step)))),
+            false => Ok(()),
         }
-        Ok(Ok(()))
     }
 
     /// Deletes versions that nothing needs any more. That it fails changes nothing about the object; it is tried

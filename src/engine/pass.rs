@@ -229,18 +229,7 @@ impl Pass<'_> {
         let changes = observation.as_ref().map(|l| l.plan.changes.clone()).unwrap_or_default();
         let now = self.cx.clock.now();
         if let Some(observation) = &observation {
-            self.record.looked_at = Some(now);
-            self.record.observed_generation = wanted.generation;
-            // What is not ours is not referred to.
-            if observation.facts.exists && observation.facts.owned {
-                self.record.outputs.clone_from(&observation.outputs);
-                self.record.created_at.get_or_insert(now);
-                self.record.phase = self.record.phase.seen();
-            }
-            self.record.next_version.clone_from(&observation.next_version);
-            if observation.physical_id.is_some() {
-                self.record.physical_id.clone_from(&observation.physical_id);
-            }
+            self.note(observation, wanted, now);
         }
         let is_busy = matches!(end, PassEnd::Waiting(_));
         let same = observation.as_ref().is_some_and(|observation| !differs(observation));
@@ -254,32 +243,7 @@ impl Pass<'_> {
         let drifted_since = drifted_since(&self.record.conditions);
         set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
         if matches!(end, PassEnd::Settled) {
-            let first = self.record.synced_generation < wanted.generation;
-            self.record.synced_generation = wanted.generation;
-            self.record.settle(&wanted.digest);
-            self.record.synced_inputs.clone_from(&self.inputs);
-            if let Some(version) = self.record.outputs.get(VERSION).cloned() {
-                let (digest, inputs) = (wanted.digest.clone(), self.inputs.clone());
-                let since_release = self.snapshot.release;
-                self.record.note_served(Served { digest, inputs, version, since_release });
-            }
-            self.record.phase = Phase::Created;
-            self.restored().await?;
-            // A count for the flap guard says that steps were taken.
-            let mended = self.record.flap_guard.lift();
-            if self.drifted {
-                self.record.failing = false;
-            }
-            if self.drifted && mended {
-                self.corrected(drifted_since, now).await;
-            } else if self.drifted {
-                let message = "the resource is as declared again; somebody else changed it back";
-                self.event(EventKind::Normal, "DriftGone", message).await;
-            } else if std::mem::take(&mut self.record.failing) {
-                self.event(EventKind::Normal, "Recovered", "the resource is as declared").await;
-            } else if first {
-                self.event(EventKind::Normal, "Synced", "the resource is as declared").await;
-            }
+            self.settle(wanted, drifted_since, now).await?;
         }
         if let Some((reason, message)) = shown.failure() {
             self.record.failing = true;
@@ -287,23 +251,59 @@ impl Pass<'_> {
         }
         self.save().await?;
         self.log(&shown);
-        Ok(Done::Next(match &end {
-            PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,
-            PassEnd::Progressing(_) => Next::Progress,
-            PassEnd::Waiting(waiting) if is_for_rollout(waiting.reason) => Next::Resync,
-            PassEnd::Waiting(_) => Next::Soon,
-            PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) if error.is_paused() => {
-                Next::Paused
-            }
-            PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error)
-                if !error.class.is_terminal() =>
-            {
-                Next::Outage
-            }
-            PassEnd::Blocked(_) | PassEnd::ObserveFailed(_) | PassEnd::WriteFailed(_) => {
-                Next::Retry
-            }
-        }))
+        Ok(Done::Next(next_after(&end)))
+    }
+
+    /// Remembers what was seen.
+    fn note(&mut self, observation: &Observation, wanted: &Wanted, now: Timestamp) {
+        self.record.looked_at = Some(now);
+        self.record.observed_generation = wanted.generation;
+        // What is not ours is not referred to.
+        if observation.facts.exists && observation.facts.owned {
+            self.record.outputs.clone_from(&observation.outputs);
+            self.record.created_at.get_or_insert(now);
+            self.record.phase = self.record.phase.seen();
+        }
+        self.record.next_version.clone_from(&observation.next_version);
+        if observation.physical_id.is_some() {
+            self.record.physical_id.clone_from(&observation.physical_id);
+        }
+    }
+
+    /// Remembers that the resource is as declared, and tells people where that is news.
+    async fn settle(
+        &mut self,
+        wanted: &Wanted,
+        drifted_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let first = self.record.synced_generation < wanted.generation;
+        self.record.synced_generation = wanted.generation;
+        self.record.settle(&wanted.digest);
+        self.record.synced_inputs.clone_from(&self.inputs);
+        if let Some(version) = self.record.outputs.get(VERSION).cloned() {
+            let (digest, inputs) = (wanted.digest.clone(), self.inputs.clone());
+            let since_release = self.snapshot.release;
+            self.record.note_served(Served { digest, inputs, version, since_release });
+        }
+        self.record.phase = Phase::Created;
+        self.restored().await?;
+        // A count for the flap guard says that steps were taken.
+        let mended = self.record.flap_guard.lift();
+        if self.drifted {
+            self.record.failing = false;
+        }
+        if self.drifted && mended {
+            self.corrected(drifted_since, now).await;
+        } else if self.drifted {
+            let message = "the resource is as declared again; somebody else changed it back";
+            self.event(EventKind::Normal, "DriftGone", message).await;
+        } else if std::mem::take(&mut self.record.failing) {
+            self.event(EventKind::Normal, "Recovered", "the resource is as declared").await;
+        } else if first {
+            self.event(EventKind::Normal, "Synced", "the resource is as declared").await;
+        }
+        Ok(())
     }
 
     /// What was restored is as declared, or is there without having been: it is not restored from the same once more.
@@ -629,6 +629,22 @@ impl Pass<'_> {
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         let same = self.before.as_deref().is_some_and(|before| self.record.says_the_same(before));
         if same { Ok(()) } else { self.put().await }
+    }
+}
+
+/// When the object's turn comes again.
+fn next_after(end: &PassEnd) -> Next {
+    match end {
+        PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,
+        PassEnd::Progressing(_) => Next::Progress,
+        PassEnd::Waiting(waiting) if is_for_rollout(waiting.reason) => Next::Resync,
+        PassEnd::Waiting(_) => Next::Soon,
+        PassEnd::ObserveFailed(error) | PassEnd::WriteFailed(error) => match error {
+            _ if error.is_paused() => Next::Paused,
+            _ if !error.class.is_terminal() => Next::Outage,
+            _ => Next::Retry,
+        },
+        PassEnd::Blocked(_) => Next::Retry,
     }
 }
 
