@@ -14,6 +14,7 @@ mod apply;
 mod branch;
 mod compare;
 mod deployed;
+mod deployment;
 mod domain;
 mod job;
 mod observe;

@@ -99,37 +99,13 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     });
     compared.changes.extend(undeclared_sort_key(desired, &live.spec));
     let mut plan = Plan { changes: compared.changes.clone(), ..Plan::default() };
-    if let Some(failure) = &live.failure {
-        plan.blocked = Plan::<()>::blocked("TableUnusable", failure.clone()).blocked;
-        return plan;
-    }
-    if let Some(state) = &live.unknown_state {
-        plan.blocked = Plan::<()>::blocked("UnknownState", state.clone()).blocked;
-        return plan;
-    }
-    if let Some(busy) = &live.busy {
-        plan.waiting = Plan::<()>::waiting("TableUpdating", busy.clone()).waiting;
-        return plan;
-    }
-    if let Some(lacks) = lacks_items(desired, live) {
-        return Plan { waiting: lacks.waiting, blocked: lacks.blocked, ..plan };
-    }
-    let wanted_tags = compared.tags(&desired.tags);
     let mut changes = compared.changes.clone();
     let forever = split_off(&mut changes, &["partitionKey", "sortKey", "localSecondaryIndexes"]);
-    if !forever.is_empty() {
-        let fields: Vec<_> = forever.iter().map(|c| c.path.to_string()).collect();
-        plan.blocked = Plan::<()>::blocked(
-            "ReplacementNeeded",
-            format!(
-                "{} cannot change in a table that exists, and trueup does not replace tables. Make \
-                 a new Table under another name, move the data, then remove this one",
-                fields.join(", ")
-            ),
-        )
-        .blocked;
-        return plan;
+    let instead = no_step_now(live).or_else(|| lacks_items(desired, live));
+    if let Some(Plan { waiting, blocked, .. }) = instead.or_else(|| replacement_needed(&forever)) {
+        return Plan { waiting, blocked, ..plan };
     }
+    let wanted_tags = compared.tags(&desired.tags);
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
     let billing = split_off(&mut changes, &["billing"]);
     let unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
@@ -163,6 +139,28 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     scaling::push_beyond(&mut plan, &owned);
     index_plan.push_creations(&mut plan);
     plan
+}
+
+/// Why DynamoDB takes no write of the table now.
+fn no_step_now(live: &LiveTable) -> Option<Plan<TableStep>> {
+    let unusable = live.failure.clone().map(|why| Plan::blocked("TableUnusable", why));
+    let unknown = || live.unknown_state.clone().map(|why| Plan::blocked("UnknownState", why));
+    let busy = || live.busy.clone().map(|why| Plan::waiting("TableUpdating", why));
+    unusable.or_else(unknown).or_else(busy)
+}
+
+/// What a table has from its creation on.
+fn replacement_needed(changes: &[Change]) -> Option<Plan<TableStep>> {
+    if changes.is_empty() {
+        return None;
+    }
+    let fields: Vec<_> = changes.iter().map(|change| change.path.to_string()).collect();
+    let message = format!(
+        "{} cannot change in a table that exists, and trueup does not replace tables. Make a new Table under another \
+         name, move the data, then remove this one",
+        fields.join(", ")
+    );
+    Some(Plan::blocked("ReplacementNeeded", message))
 }
 
 /// What a table waits for, or why it goes no further, that is made from an export and has not all of its items. A

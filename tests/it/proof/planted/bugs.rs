@@ -43,7 +43,7 @@ pub const BUGS: [Bug; 110] = [
     },
     Bug {
         name: "a branch that is made anew has the job of before",
-        file: "kinds/frontend/plan.rs",
+        file: "kinds/frontend/deployment.rs",
         good: "desired.job.as_ref().filter(|_| seen.branch.is_some());",
         bad: "desired.job.as_ref();",
         caught_by: "--lib",
@@ -65,9 +65,9 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a key that changes replaces the table",
         file: "kinds/table/plan.rs",
-        good: "    if !forever.is_empty() {\n",
+        good: "    let instead = no_step_now(live)",
         bad: "    if !forever.is_empty() {\n        plan.push(Verb::Delete, \"table\", forever, TableStep::Delete);\n        return plan;\n    }\n    \
-              if plan.steps.len() > 1 {\n",
+              let instead = no_step_now(live)",
         caught_by: "ownership::a_changed_key",
     },
     Bug {
@@ -598,8 +598,8 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a state that is not known is taken for a quiet one",
         file: "kinds/table/plan.rs",
-        good: "if let Some(state) = &live.unknown_state {",
-        bad: "if let Some(state) = live.unknown_state.as_ref().filter(|_| live.tags.is_empty()) {",
+        good: "live.unknown_state.clone().map(",
+        bad: "live.unknown_state.clone().filter(|_| live.tags.is_empty()).map(",
         caught_by: "--lib",
     },
     Bug {
