@@ -50,8 +50,8 @@ pub enum CallTarget {
 pub struct Expected {
     /// The HTTP status; of a function the `statusCode` of its answer. Of a page 200 to 299 where none is given.
     pub status: Option<u16>,
-    /// A redirect will do, too, where no status is given.
-    pub may_redirect: bool,
+    /// Where no status is given, a redirect will do, too, or that the page asks for credentials (401).
+    pub is_lenient: bool,
     /// A text that the body has.
     pub contains: Option<String>,
     /// Values that the body has to have. With any, the body has to be JSON.
@@ -101,14 +101,15 @@ pub(super) async fn make(session: &Session, call: &Call) -> Result<(), Failure> 
                 }
                 _ => Failure::Unexpected(format!("the page does not answer: {why}")),
             })?;
-            let fine_below = if call.expected.may_redirect { 400 } else { 300 };
-            let is_fine = match call.expected.status {
+            let Expected { status: expected, is_lenient, .. } = call.expected;
+            let is_fine = match expected {
                 Some(expected) => answer.status == expected,
-                None => (200..fine_below).contains(&answer.status),
+                None if is_lenient => (200..400).contains(&answer.status) || answer.status == 401,
+                None => (200..300).contains(&answer.status),
             };
             if !is_fine {
-                let usual = if call.expected.may_redirect { "2xx or 3xx" } else { "2xx" };
-                let expected = call.expected.status.map_or(usual.to_owned(), |s| s.to_string());
+                let usual = if is_lenient { "2xx, 3xx or 401" } else { "2xx" };
+                let expected = expected.map_or(usual.to_owned(), |status| status.to_string());
                 let expected = format!("an answer with status {expected}");
                 return Err(unexpected(&expected, &answer.status.to_string()));
             }

@@ -55,6 +55,8 @@ pub trait Web: std::fmt::Debug + Send + Sync {
     fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, NoAnswer>>;
 }
 
+/// Who asks: firewalls of sites turn away who does not say it.
+const USER_AGENT: &str = concat!("trueup/", env!("CARGO_PKG_VERSION"));
 /// How long a connection may take to come about. Whoever waits for an answer waits longer, and so can tell a server
 /// that nobody reaches from one that does not answer.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -72,7 +74,7 @@ pub fn this_machine() -> Arc<dyn Web> {
 fn through(builder: reqwest::ClientBuilder) -> Arc<dyn Web> {
     // A check says which answer it expects: a redirect is one.
     let builder = builder.redirect(reqwest::redirect::Policy::none());
-    let client = builder.connect_timeout(CONNECT_WITHIN).build();
+    let client = builder.user_agent(USER_AGENT).connect_timeout(CONNECT_WITHIN).build();
     Arc::new(Network(client.map_err(|error| error.to_string())))
 }
 
@@ -122,4 +124,54 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a server gets that answers so, and what comes of it.
+    async fn asked(answer: &str) -> (String, Result<WebAnswer, NoAnswer>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/health?key=secret", listener.local_addr().unwrap());
+        let served = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+        let timeout = Duration::from_secs(10);
+        let request = WebRequest { url, body: None, headers: Vec::new(), timeout };
+        tokio::join!(served, this_machine().send(request))
+    }
+
+    #[tokio::test]
+    async fn a_request_says_who_asks_and_redirects_are_not_followed() {
+        let answer = "HTTP/1.1 302 Found\r\nlocation: /login\r\ncontent-length: 2\r\n\r\nno";
+        let (request, answer) = asked(answer).await;
+        assert!(request.contains(&format!("user-agent: {USER_AGENT}\r\n")), "{request}");
+        assert_eq!(answer, Ok(WebAnswer { status: 302, body: "no".to_owned() }));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_reached_is_told_from_who_does_not_answer_and_no_address_is_repeated() {
+        let (_, broken) = asked("").await;
+        let unheard = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let request = WebRequest {
+            url: format!("http://{unheard}/?key=secret"),
+            body: None,
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+        };
+        let unreached = this_machine().send(request).await;
+        assert!(matches!(broken, Err(NoAnswer::Broken(_))), "{broken:?}");
+        assert!(matches!(unreached, Err(NoAnswer::Unreached(_))), "{unreached:?}");
+        for told in [broken, unreached] {
+            assert!(!told.unwrap_err().to_string().contains("secret"));
+        }
+    }
 }

@@ -53,7 +53,8 @@ async fn a_site_that_was_deployed_well_and_shows_no_page_is_rolled_back() {
     harness.apply(&yaml.replace("web.zip", "broken.zip")).await;
     let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert_eq!(failed.reason, "CheckFailed");
-    let expected = "check 1: expected an answer with status 2xx or 3xx, and the answer was 404";
+    let expected =
+        "check 1: expected an answer with status 2xx, 3xx or 401, and the answer was 404";
     assert!(failed.message.starts_with(expected), "{}", failed.message);
     let back = until_verdict(&harness, 3, Verdict::Succeeded).await;
     assert_eq!(back.message, "", "the page of before answers again");
@@ -68,6 +69,7 @@ async fn what_the_address_answers_decides_and_that_nobody_is_reached_does_not() 
     for (what, address, page, verdict, message, asked) in [
         ("a page", PAGE, Some(200), Verdict::Succeeded, String::new(), 1),
         ("it leads to another", PAGE, Some(302), Verdict::Succeeded, String::new(), 1),
+        ("it asks for credentials", PAGE, Some(401), Verdict::Succeeded, String::new(), 1),
         ("nobody is reached", PAGE, None, Verdict::Succeeded, not_checked(PAGE), 3),
         ("the engineer's machine", loopback, None, Verdict::Succeeded, not_checked(loopback), 1),
         (
@@ -75,7 +77,8 @@ async fn what_the_address_answers_decides_and_that_nobody_is_reached_does_not() 
             PAGE,
             Some(503),
             Verdict::Failed,
-            "check 1: expected an answer with status 2xx or 3xx, and the answer was 503".to_owned(),
+            "check 1: expected an answer with status 2xx, 3xx or 401, and the answer was 503"
+                .to_owned(),
             3,
         ),
     ] {

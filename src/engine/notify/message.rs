@@ -150,7 +150,6 @@ fn github_request(url: String, body: Option<Value>, token: &Secret) -> WebReques
     let headers = vec![
         header("authorization", format!("Bearer {}", token.reveal())),
         header("accept", "application/vnd.github+json".to_owned()),
-        header("user-agent", "trueup".to_owned()),
     ];
     WebRequest { url, body: body.map(|body| body.to_string()), headers, timeout: TIMEOUT }
 }

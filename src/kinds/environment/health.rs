@@ -106,8 +106,8 @@ pub(super) fn of_frontend(url: &str) -> Call {
     let tries = if is_this_machine(url) { 1 } else { UNREACHED_TRIES };
     Call {
         target: CallTarget::Page { url: url.to_owned(), body: None },
-        // As Kubernetes' probes see it: a page may lead to another.
-        expected: Expected { may_redirect: true, ..Expected::default() },
+        // As Kubernetes' probes see it, a page may lead to another; and a frontend may have `basicAuth`.
+        expected: Expected { is_lenient: true, ..Expected::default() },
         timeout: TIMEOUT_DEFAULT,
         reach: Reach::Hoped(tries),
     }

@@ -236,7 +236,7 @@ impl FunctionProbe {
         Probe {
             payload: self.payload.clone(),
             expected: Expected {
-                may_redirect: false,
+                is_lenient: false,
                 status: self.status,
                 contains: self.contains.clone(),
                 matches: matches.collect(),
