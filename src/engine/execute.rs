@@ -185,7 +185,7 @@ impl Pass<'_> {
             job.id = Some(id);
         }
         if let Some(version) = outcome.version {
-            self.record.note_version(version);
+            self.record.note_version(version, self.snapshot.release);
         }
         match outcome.in_progress {
             true => Err(PassEnd::Progressing(format!("AWS works on: {}", describe(step)))),

@@ -85,6 +85,10 @@ pub struct StatusRecord {
     /// Which version was which form of the object when that was last ready, the newest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub served: Vec<Served>,
+    /// Which version was published last for each release, the newest last. A release that another one follows at once
+    /// is never ready, and its version served all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published_for: Vec<PublishedFor>,
     /// When old versions were last deleted, or could not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected_at: Option<Timestamp>,
@@ -105,6 +109,15 @@ pub struct StatusRecord {
     pub place: String,
     /// In the store, the digest of all the rest: what was lost or altered is no record. Empty elsewhere.
     pub seal: String,
+}
+
+/// The version that was published last while a release was current.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "their names say what they are")]
+pub struct PublishedFor {
+    pub release: u64,
+    pub version: String,
 }
 
 /// A form of an object that was ready, and the version that it had then.
@@ -133,8 +146,12 @@ const PREFIX: &str = "status#";
 pub type Statuses = BTreeMap<ObjectId, Result<StatusRecord, StoreError>>;
 
 impl StatusRecord {
-    /// A version was published; publishing what did not change gives the same one again.
-    pub fn note_version(&mut self, version: String) {
+    /// A version was published for a release; publishing what did not change gives the same one again.
+    pub fn note_version(&mut self, version: String, release: u64) {
+        self.published_for.retain(|published| published.release != release);
+        self.published_for.push(PublishedFor { release, version: version.clone() });
+        let surplus = self.published_for.len().saturating_sub(SERVED_MAX);
+        self.published_for.drain(..surplus);
         self.versions.retain(|known| *known != version);
         self.versions.push(version.clone());
         let surplus = self.versions.len().saturating_sub(VERSIONS_MAX);
@@ -146,6 +163,7 @@ impl StatusRecord {
     /// their scaling, is still found by their numbers.
     pub fn forget_served(&mut self) {
         self.served.clear();
+        self.published_for.clear();
     }
 
     /// A form of the object is ready, and its requests go to a version.
@@ -163,11 +181,14 @@ impl StatusRecord {
         self.served.drain(..surplus);
     }
 
-    /// The versions that were served by a release of this number or a newer one.
+    /// The versions that were served by a release of this number or a newer one, or published for one.
     pub fn served_since(&self, release: u64) -> impl Iterator<Item = &str> {
         let ends = self.served.iter().skip(1).map(|next| next.since_release);
         let spans = self.served.iter().zip(ends.chain([u64::MAX]));
-        spans.filter(move |(_, end)| *end > release).map(|(served, _)| served.version.as_str())
+        let served = spans.filter(move |(_, end)| *end > release);
+        let served = served.map(|(served, _)| served.version.as_str());
+        let published = self.published_for.iter().filter(move |p| p.release >= release);
+        served.chain(published.map(|published| published.version.as_str()))
     }
 
     /// The version that a form of the object had when it was last ready, if trueup published it and it is not known
@@ -402,7 +423,7 @@ mod tests {
         for (release, digest, version) in
             [(1, "a", "1"), (2, "a", "1"), (3, "b", "2"), (5, "c", "3")]
         {
-            record.note_version(version.to_owned());
+            record.note_version(version.to_owned(), release);
             record.note_served(Served {
                 digest: digest.to_owned(),
                 inputs: String::new(),
@@ -410,11 +431,17 @@ mod tests {
                 since_release: release,
             });
         }
-        let since = |release| record.served_since(release).collect::<Vec<_>>();
-        assert_eq!(since(1), ["1", "2", "3"]);
-        assert_eq!(since(3), ["2", "3"], "the first form was of releases 1 and 2");
-        assert_eq!(since(4), ["2", "3"], "release 4 had the second one");
-        assert_eq!(since(9), ["3"], "the last one is there still");
+        // Another release followed before its form was ready.
+        record.note_version("4".to_owned(), 6);
+        // A secret was rotated: the version of before is no release's any more.
+        record.note_version("5".to_owned(), 7);
+        record.note_version("6".to_owned(), 7);
+        let since = |release| record.served_since(release).collect::<BTreeSet<_>>();
+        let all = |versions: &[&'static str]| versions.iter().copied().collect::<BTreeSet<_>>();
+        assert_eq!(since(1), all(&["1", "2", "3", "4", "6"]));
+        assert_eq!(since(3), all(&["2", "3", "4", "6"]), "the first form was of releases 1 and 2");
+        assert_eq!(since(4), all(&["2", "3", "4", "6"]), "release 4 had the second one");
+        assert_eq!(since(9), all(&["3"]), "the last one that was ready is there still");
         assert_eq!(record.served_by("a", ""), Some("1"));
         assert_eq!(record.served_by("a", "a rotated secret"), None);
         record.versions.retain(|version| version != "1");
