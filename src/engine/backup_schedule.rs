@@ -339,6 +339,7 @@ mod tests {
                         backup: String::new(),
                         begun_at: now,
                         ended_at: None,
+                        lacking: None,
                         scratch_of: None,
                     }),
                     ..Recoveries::default()

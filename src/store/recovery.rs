@@ -53,6 +53,9 @@ pub struct Rehydration {
     /// When everything was as in the backup; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// Why what was built is not all that the backup was to have; `None` where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacking: Option<String>,
     /// The environment whose rehearsal this one was made for: it may be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch_of: Option<String>,

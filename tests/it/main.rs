@@ -19,6 +19,7 @@ mod canary;
 mod clients;
 mod converge;
 mod damage;
+mod damaged_vault;
 mod deletion;
 mod delivery;
 mod docs;

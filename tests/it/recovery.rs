@@ -75,7 +75,7 @@ pub async fn objects(harness: &Harness, bucket: &str) -> BTreeMap<String, String
 }
 
 /// A shop with data in it, and a daemon.
-async fn shop() -> Harness {
+pub async fn shop() -> Harness {
     shop_of(&Shop { latency: Duration::ZERO, watch_every: Duration::from_secs(1) }).await
 }
 

@@ -4,8 +4,9 @@
 //! - A copy is of the content that was listed, and of no later one; what lies in the vault is never written over.
 //! - A bucket of the environment is read and written only while it is the account's own: its name may have been taken by
 //!   somebody else. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
-//! - What comes back is held against the checksum that S3 made of it, and never overwrites what is there, however
-//!   shortly before it came.
+//! - A copy is held against the checksum that S3 made of it before it comes back; it never overwrites what is there,
+//!   however shortly before it came. One that is damaged keeps nothing else from coming back.
+//! - A backup that shares a copy with the one before makes it anew where somebody has written over it.
 //!
 //! Left to others: earlier versions of objects; objects of more than 5 GB, which S3 copies only in parts (`large.rs`):
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>.
@@ -22,6 +23,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 
 use super::RecoveryError;
+use super::copies::{self, Copy};
 use super::large::{self, Destination, Source};
 use super::manifest::{BucketCopy, Item, PackageCopy, copy_name};
 use super::vault::{Listed, QUOTE, Vault, list};
@@ -40,7 +42,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An object as it is.
 pub(super) struct Head {
-    etag: String,
+    pub etag: String,
     pub bytes: u64,
     /// As S3 writes it, where S3 made one.
     pub sha256: Option<String>,
@@ -50,8 +52,8 @@ pub(super) struct Head {
 pub(super) struct Known<'a> {
     /// The bucket's objects in the backup before.
     pub before: &'a BTreeMap<String, Item>,
-    /// Every file under `data/`.
-    pub there: &'a BTreeSet<String>,
+    /// Every file under `data/`, by its key.
+    pub there: &'a BTreeMap<String, Listed>,
 }
 
 /// Copies what is new in a bucket, and writes down what is in it. The error in the reply says what cannot be backed up,
@@ -94,21 +96,31 @@ async fn back_up_one(
     for _ in 0..TRIES_MAX {
         let name = copy_name(bucket, &object.key, &object.etag, object.bytes);
         let data = vault.data(&name);
-        let is_there = known.there.contains(&data);
-        let before = known.before.get(&object.key).filter(|item| item.copy == name && is_there);
-        if let Some(before) = before {
-            return Ok(Ok(Some(before.clone())));
-        }
-        let item = |sha256| Item {
+        let before = known.before.get(&object.key).filter(|item| item.copy == name);
+        let item = |sha256, copy_etag| Item {
             key: object.key.clone(),
             etag: object.etag.clone(),
             bytes: object.bytes,
             sha256,
             copy: name.clone(),
+            copy_etag,
         };
-        // An earlier try has copied it.
-        if is_there && let Some(head) = head(&vault.session, &vault.bucket, &data).await? {
-            return Ok(Ok(Some(item(head.sha256))));
+        if let Some(there) = known.there.get(&data) {
+            if let Some(before) = before.filter(|before| copies::is_as_made(before, there)) {
+                return Ok(Ok(Some(before.clone())));
+            }
+            // An earlier try has copied it, or it was written over since.
+            let found = head(&vault.session, &vault.bucket, &data).await?;
+            let sha256 = before.and_then(|before| before.sha256.clone());
+            let sha256 = sha256.or_else(|| found.as_ref().and_then(|f| f.sha256.clone()));
+            match copies::judge(found, object.bytes, sha256.as_deref()) {
+                Copy::Sound(found) if found.sha256.is_some() => {
+                    return Ok(Ok(Some(item(found.sha256, Some(found.etag)))));
+                }
+                // It is copied anew; one in parts only to where nothing is.
+                _ if object.bytes > OBJECT_BYTES_MAX => vault.delete(&[data.clone()]).await?,
+                _ => {}
+            }
         }
         let copied = match object.bytes {
             ..=OBJECT_BYTES_MAX => {
@@ -119,18 +131,18 @@ async fn back_up_one(
                         .bucket(&vault.bucket)
                         .key(&data)
                 };
-                copied(&vault.session, call).await
+                copied(&vault.session, call).await.map(|made| (made.sha256, made.etag))
             }
             _ => match back_up_large(source, (bucket, owner), vault, &object, &data).await {
                 // The rest of the backup does not wait for what takes so long.
                 Err(error) if error.class.is_outage() => {
                     return Ok(Err(format!("its object {}: {error}", object.key)));
                 }
-                copied => copied,
+                copied => copied.map(|sha256| (sha256, None)),
             },
         };
         match copied {
-            Ok(sha256) => return Ok(Ok(Some(item(sha256)))),
+            Ok((sha256, copy_etag)) => return Ok(Ok(Some(item(sha256, copy_etag)))),
             // It changed or went since it was listed.
             Err(error) if ["PreconditionFailed", "NoSuchKey"].contains(&error.code.as_str()) => {
                 match head(source, bucket, &object.key).await? {
@@ -181,8 +193,7 @@ pub(super) async fn back_up_package(
         }
         Err(error) => return Err(error.into()),
     };
-    let declared = package.sha256.as_deref().and_then(|hex| hex::decode(hex).ok());
-    let declared = declared.map(|digest| BASE64_STANDARD.encode(digest));
+    let declared = declared_sha256(package);
     if let (Some(declared), Some(found)) = (&declared, &found.sha256)
         && declared != found
     {
@@ -191,20 +202,29 @@ pub(super) async fn back_up_package(
     let what = package.version.as_ref().or(package.sha256.as_ref()).unwrap_or(&found.etag);
     let name = copy_name(&package.bucket, &package.key, what, 0);
     let data = vault.data(&name);
-    let bytes = match head(&vault.session, &vault.bucket, &data).await? {
-        Some(there) => there.bytes,
-        None => {
+    let there = head(&vault.session, &vault.bucket, &data).await?;
+    let sha256 = declared.as_ref().or(found.sha256.as_ref());
+    let bytes = match copies::judge(there, found.bytes, sha256.map(String::as_str)) {
+        Copy::Sound(there) => there.bytes,
+        // It is not there yet, or somebody has written over it.
+        Copy::Damaged(_) => {
             let call = || {
                 from(&vault.session, &package.bucket, &package.key, package.version.as_deref())
                     .copy_source_if_match(format!("{QUOTE}{}{QUOTE}", found.etag))
                     .bucket(&vault.bucket)
                     .key(&data)
             };
-            copied(&vault.session, call).await?;
+            copied(&vault.session, call).await.map(drop)?;
             found.bytes
         }
     };
     Ok(Ok(PackageCopy { from: package.clone(), key: name, bytes }))
+}
+
+/// The SHA-256 that releases name a package by, as S3 writes it.
+pub(super) fn declared_sha256(package: &S3Location) -> Option<String> {
+    let digest = hex::decode(package.sha256.as_deref()?).ok()?;
+    Some(BASE64_STANDARD.encode(digest))
 }
 
 /// Puts a package back where releases say that it lies, unless something lies there. Returns whether it was missing.
@@ -218,8 +238,8 @@ pub(super) async fn restore_package(
         return Ok(false);
     }
     let data = vault.data(&package.key);
-    match into(destination, vault, &data, (bucket, None), key).await {
-        Ok(_) => Ok(true),
+    match into(destination, vault, (&data, None), (bucket, None), key).await {
+        Ok(()) => Ok(true),
         Err(error) if error.code == "PreconditionFailed" => Ok(false),
         Err(error) if error.code == "NoSuchKey" => {
             let why = format!("the copy of s3://{bucket}/{key} is gone from {}", vault.place());
@@ -253,32 +273,39 @@ pub(super) async fn restore(
     let live = list(destination, bucket, "", usize::MAX, Some(&owner)).await?;
     let live: BTreeSet<&str> = live.iter().map(|object| object.key.as_str()).collect();
     items.retain(|item| !live.contains(item.key.as_str()));
-    let object = backed_up.object.as_str();
     let copies = stream::iter(items)
-        .map(|item| restore_one(destination, (bucket, &owner), vault, (id, object), item))
+        .map(|item| restore_one(destination, (bucket, &owner), vault, item))
         .buffer_unordered(COPIED_AT_ONCE);
-    let made: Vec<bool> = copies.try_collect().await?;
-    let copied = made.iter().filter(|was_missing| **was_missing).count();
-    Ok(Restored { copied, there: all - copied })
+    let made: Vec<Result<bool, String>> = copies.try_collect().await?;
+    let copied = made.iter().filter(|made| **made == Ok(true)).count();
+    let lost: Vec<String> = made.into_iter().filter_map(Result::err).collect();
+    match lost.is_empty() {
+        true => Ok(Restored { copied, there: all - copied }),
+        false => {
+            let (id, object) = (id.to_owned(), backed_up.object.clone());
+            Err(RecoveryError::Incomplete { id, object, lost })
+        }
+    }
 }
 
-/// Returns whether the object was missing.
+/// Returns whether the object was missing; or why it does not come back, for people.
 async fn restore_one(
     destination: &Session,
     (bucket, owner): (&str, &str),
     vault: &Vault,
-    (id, object): (&str, &str),
     item: Item,
-) -> Result<bool, RecoveryError> {
-    let damaged = |how: &str| RecoveryError::Damaged {
-        id: id.to_owned(),
-        what: format!("the object {} of {object}", item.key),
-        how: how.to_owned(),
+) -> Result<Result<bool, String>, RecoveryError> {
+    let lost = |how: &str| Ok(Err(format!("{}: {how}", item.key)));
+    // Before anything is written: users must not meet what somebody has put into the vault.
+    let sound = match copies::look(vault, &item).await? {
+        Copy::Sound(found) => found,
+        Copy::Damaged(how) => return lost(how),
     };
     let data = vault.data(&item.copy);
     let copied = match item.bytes {
         ..=OBJECT_BYTES_MAX => {
-            into(destination, vault, &data, (bucket, Some(owner)), &item.key).await
+            let to = (bucket, Some(owner));
+            into(destination, vault, (&data, Some(&sound.etag)), to, &item.key).await
         }
         bytes => {
             let (session, key) = (&vault.session, data.as_str());
@@ -287,24 +314,26 @@ async fn restore_one(
                 bucket: &vault.bucket,
                 key,
                 version: None,
-                etag: None,
+                etag: Some(&sound.etag),
                 owner: None,
                 bytes,
             };
             // Others may upload there.
             let (session, owner, is_ours) = (destination, Some(owner), false);
             let destination = Destination { session, bucket, key: &item.key, owner, is_ours };
-            large::copy(source, destination).await
+            large::copy(source, destination).await.map(drop)
         }
     };
     match copied {
-        Ok(sha256) => match (&item.sha256, &sha256) {
-            (Some(then), Some(now)) if then != now => Err(damaged("it is not what was backed up")),
-            _ => Ok(true),
-        },
-        // Somebody has written it meanwhile.
-        Err(error) if error.code == "PreconditionFailed" => Ok(false),
-        Err(error) if error.code == "NoSuchKey" => Err(damaged("its copy is gone")),
+        Ok(_) => Ok(Ok(true)),
+        // Somebody has written it meanwhile, or its copy.
+        Err(error) if error.code == "PreconditionFailed" => {
+            match head(destination, bucket, &item.key).await? {
+                Some(_) => Ok(Ok(false)),
+                None => lost("its copy was written over a moment ago"),
+            }
+        }
+        Err(error) if error.code == "NoSuchKey" => lost("its copy is gone"),
         Err(error) => Err(error.into()),
     }
 }
@@ -379,31 +408,42 @@ pub(super) fn source_of(bucket: &str, key: &str, version: Option<&str>) -> Strin
     format!("{bucket}/{}{version}", encoded(key))
 }
 
-/// Copies a file of the vault to where nothing is.
+/// Copies a file of the vault, of that ETag where one is given, to where nothing is.
 async fn into(
     session: &Session,
     vault: &Vault,
-    data: &str,
+    (data, etag): (&str, Option<&str>),
     (bucket, owner): (&str, Option<&str>),
     key: &str,
-) -> Result<Option<String>, AwsError> {
+) -> Result<(), AwsError> {
     let call = || {
         from(session, &vault.bucket, data, None)
+            .set_copy_source_if_match(etag.map(|etag| format!("{QUOTE}{etag}{QUOTE}")))
             .if_none_match("*")
             .bucket(bucket)
             .set_expected_bucket_owner(owner.map(str::to_owned))
             .key(key)
     };
-    copied(session, call).await
+    copied(session, call).await.map(drop)
 }
 
-/// Makes a copy, and returns the SHA-256 that S3 made of it. The same copy may be made twice.
+/// What S3 says of a copy that it made.
+struct Copied {
+    sha256: Option<String>,
+    etag: Option<String>,
+}
+
+/// Makes a copy. The same one may be made twice.
 async fn copied(
     session: &Session,
     call: impl Fn() -> CopyObjectFluentBuilder,
-) -> Result<Option<String>, AwsError> {
+) -> Result<Copied, AwsError> {
     let made = retried(|| session.write(Service::S3, "CopyObject", call().send())).await?;
-    Ok(made.copy_object_result.as_ref().and_then(|r| r.checksum_sha256()).map(str::to_owned))
+    let made = made.copy_object_result;
+    let etag = made.as_ref().and_then(|made| made.e_tag());
+    let etag = etag.map(|etag| etag.trim_matches(QUOTE).to_owned());
+    let sha256 = made.as_ref().and_then(|made| made.checksum_sha256()).map(str::to_owned);
+    Ok(Copied { sha256, etag })
 }
 
 /// What S3 fails to do, or does not do yet, is tried again.

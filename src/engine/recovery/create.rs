@@ -231,7 +231,8 @@ impl Work<'_> {
         lacking: &mut Vec<Lacking>,
     ) -> Result<Vec<BucketCopy>, RecoveryError> {
         let before = self.vault.sound_backups().await?;
-        let there = self.vault.list_data().await?.into_iter().map(|file| file.key).collect();
+        let there = self.vault.list_data().await?;
+        let there = there.into_iter().map(|file| (file.key.clone(), file)).collect();
         let mut copies = Vec::new();
         for bucket in data.iter().filter(|data| &*data.id.kind == "Bucket") {
             let object = bucket.id.to_string();

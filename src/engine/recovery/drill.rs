@@ -1,8 +1,8 @@
 //! A rehearsal: an environment is built from its backup as a scratch environment, and removed again. It says how long a
 //! rehydration takes, and that it works.
 //!
-//! Guarantees: only what the rehearsal has made is deleted. One that was interrupted is gone on with, or cleaned up by
-//! the next one.
+//! Guarantees: only what the rehearsal has made is deleted, also where the backup lacks something; then the rehearsal has
+//! failed, and the record says so. One that was interrupted is gone on with, or cleaned up by the next one.
 
 use std::collections::BTreeSet;
 
@@ -69,16 +69,28 @@ pub async fn drill(
     }
     let wish = Wish { into: Some(scratch.clone()), is_scratch: true, ..Wish::default() };
     let prepared = prepare(sessions, vault, id, &wish).await?;
-    let done = prepared.carry_out(store, sessions, author, told).await?;
+    let begun_at = store.clock().now();
+    let done = match prepared.carry_out(store, sessions, author, told).await {
+        Ok(done) => Ok(done),
+        // It goes no further, however often it is asked for.
+        Err(error @ (RecoveryError::Incomplete { .. } | RecoveryError::Unfinished(_))) => {
+            Err(error)
+        }
+        Err(error) => return Err(error),
+    };
     let ended_at = store.clock().now();
-    let took = jiff::SignedDuration::try_from(done.took).unwrap_or_default();
-    let begun_at = ended_at.checked_sub(took).unwrap_or(ended_at);
-    let backup_id = id.to_owned();
-    let over =
-        Rehydration { backup: backup_id, begun_at, ended_at: Some(ended_at), scratch_of: None };
+    let took = done.as_ref().ok().and_then(|done| jiff::SignedDuration::try_from(done.took).ok());
+    let begun_at = took.and_then(|took| ended_at.checked_sub(took).ok()).unwrap_or(begun_at);
+    let over = Rehydration {
+        backup: id.to_owned(),
+        begun_at,
+        ended_at: Some(ended_at),
+        lacking: done.as_ref().err().map(RecoveryError::to_string),
+        scratch_of: None,
+    };
     store.note_drill(&backup.environment, &over).await?;
     remove(store, sessions, &scratch, author, told).await?;
-    Ok(Drilled { environment: scratch, done, plan: prepared.plan })
+    Ok(Drilled { environment: scratch, done: done?, plan: prepared.plan })
 }
 
 /// Takes every object of a scratch environment out, with its data, and waits until it is gone.

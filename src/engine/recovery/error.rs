@@ -23,6 +23,11 @@ pub enum RecoveryError {
     NoBackup { environment: String, place: String },
     #[error("{what} of backup {id} cannot be used: {how}. Take another backup")]
     Damaged { id: String, what: String, how: String },
+    #[error(
+        "of {object} did not come back from backup {id}: {}. Everything else of it did. An earlier backup may have a \
+         sound copy, or `trueup backup create` makes one where the object still is", some(.lost)
+    )]
+    Incomplete { id: String, object: String, lost: Vec<String> },
     #[error("nothing was done: {0}")]
     Refused(String),
     #[error("{0}")]
@@ -37,7 +42,27 @@ pub enum RecoveryError {
     Aws(#[from] AwsError),
 }
 
+/// Things that a message names; the others are counted.
+const NAMED_MAX: usize = 5;
+
+fn some(lost: &[String]) -> String {
+    let named = lost.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match lost.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
 impl RecoveryError {
+    /// Several buckets that did not come back in full, as one; `None` where all did.
+    pub(super) fn incomplete(mut errors: Vec<Self>) -> Option<Self> {
+        if errors.len() < 2 {
+            return errors.pop();
+        }
+        let told = errors.iter().map(Self::to_string).collect::<Vec<_>>().join("\n");
+        Some(Self::Unfinished(told))
+    }
+
     /// The bucket of the backups is not there.
     pub(super) fn no_bucket(bucket: &str) -> Self {
         Self::Refused(format!(

@@ -148,6 +148,9 @@ pub struct Item {
     pub sha256: Option<String>,
     /// Where the copy lies.
     pub copy: String,
+    /// The copy's own ETag, where one call made it: a listing shows by it whether somebody has written over it since.
+    #[serde(default, rename = "copyEtag", skip_serializing_if = "Option::is_none")]
+    pub copy_etag: Option<String>,
 }
 
 /// An object that is missing in a backup.

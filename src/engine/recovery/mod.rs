@@ -11,6 +11,7 @@
 //! Left to others: making the resources (`pass`), the words of a terminal (`cli`).
 
 mod contents;
+mod copies;
 mod create;
 mod drill;
 mod elsewhere;

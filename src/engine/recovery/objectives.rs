@@ -145,8 +145,8 @@ impl Measured {
             Some((ended_at, Duration::try_from(ended_at.duration_since(done.begun_at)).ok()?))
         };
         let Recoveries { rehydration, drill, .. } = &self.recoveries;
-        let done = rehydration.iter().chain(drill).filter_map(over);
-        done.max_by_key(|(ended_at, _)| *ended_at).map(|(_, took)| took)
+        let whole = rehydration.iter().chain(drill).filter(|done| done.lacking.is_none());
+        whole.filter_map(over).max_by_key(|(ended_at, _)| *ended_at).map(|(_, took)| took)
     }
 
     /// Holds what was measured against what was promised. Pure.
@@ -173,6 +173,10 @@ impl Measured {
                 );
                 return judged(ConditionStatus::False, "RecoveryPointTooOld", message);
             }
+        }
+        if let Some(why) = self.recoveries.drill.as_ref().and_then(|drill| drill.lacking.as_ref()) {
+            let message = format!("the last rehearsal failed: {why}");
+            return judged(ConditionStatus::False, "RehearsalFailed", message);
         }
         let Some(rto) = self.recovery.rto() else {
             let message = "every recovery point is young enough".to_owned();
@@ -235,6 +239,7 @@ mod tests {
             backup: String::new(),
             begun_at: at(took),
             ended_at: Some(now()),
+            lacking: None,
             scratch_of: None,
         });
         Measured {
@@ -257,6 +262,12 @@ mod tests {
             let judged = measured.judge(now());
             assert_eq!((judged.status, judged.reason), (status, reason), "{}", judged.message);
         }
+        let mut failed = measured(&[Some(5)], Some(30));
+        let lacking = Some("k3 of Bucket/files did not come back".to_owned());
+        failed.recoveries.drill.as_mut().unwrap().lacking = lacking;
+        let judged = failed.judge(now());
+        assert_eq!((judged.status, judged.reason), (ConditionStatus::False, "RehearsalFailed"));
+        assert_eq!(failed.took(), None, "what failed says nothing of how long it takes");
         let old = measured(&[Some(61)], None).judge(now());
         insta::assert_snapshot!(old.message, @"the newest recovery point is older than the rpo of 1h: Table/t0 of 2026-03-01T10:59:00Z");
     }

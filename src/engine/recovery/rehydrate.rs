@@ -333,7 +333,8 @@ impl Prepared {
                 let begun_at = store.clock().now();
                 let backup = self.backup.id.clone();
                 let scratch_of = self.scratch_of.clone();
-                let begun = Rehydration { backup, begun_at, ended_at: None, scratch_of };
+                let (ended_at, lacking) = (None, None);
+                let begun = Rehydration { backup, begun_at, ended_at, lacking, scratch_of };
                 store.note_rehydration(name, &begun).await?;
                 Ok(Begun::Now(begun))
             }
@@ -399,7 +400,7 @@ impl Prepared {
         let current = store.current(&store.existing_head(name).await?).await?;
         let of = current.objects.iter().filter(|entry| entry.kind != environment::NAME).count();
         let (mut ready, mut filled) = (BTreeSet::new(), BTreeSet::new());
-        let mut stuck = BTreeSet::new();
+        let (mut stuck, mut incomplete) = (BTreeSet::new(), Vec::new());
         let (begun, mut is_told) = (Instant::now(), false);
         let buckets: BTreeMap<ObjectId, &BucketCopy> = self
             .backup
@@ -422,14 +423,16 @@ impl Prepared {
                 if let Some(copied) = buckets.get(&id).filter(|_| !filled.contains(&id)) {
                     let bucket = status.outputs.get("name").unwrap_or(&status.aws_name);
                     let (vault, backup) = (&self.vault, &self.backup.id);
-                    let restored =
-                        contents::restore(session, bucket, vault, backup, copied).await?;
-                    told(Told::Filled { object: &copied.object, restored });
+                    match contents::restore(session, bucket, vault, backup, copied).await {
+                        Ok(restored) => told(Told::Filled { object: &copied.object, restored }),
+                        Err(error @ RecoveryError::Incomplete { .. }) => incomplete.push(error),
+                        Err(error) => return Err(error),
+                    }
                     filled.insert(id);
                 }
             }
             if ready.len() == of && filled.len() == buckets.len() {
-                return Ok(());
+                return RecoveryError::incomplete(incomplete).map_or(Ok(()), Err);
             }
             if !is_told && ready.is_empty() && begun.elapsed() > DAEMON_WITHIN {
                 let lease = store.lease(name).await?;

@@ -302,7 +302,7 @@ impl PreparedRestore {
             None => drop(store.request_reconcile(name, None).await?),
         }
         told(Told::Recorded);
-        let mut stuck = BTreeSet::new();
+        let (mut stuck, mut incomplete) = (BTreeSet::new(), Vec::new());
         let mut waiting: BTreeSet<&ObjectId> = self.restorations.iter().map(|r| &r.id).collect();
         loop {
             let left = store.data_sources(name).await?;
@@ -322,15 +322,23 @@ impl PreparedRestore {
                     if !contents::bucket_exists(&self.session, &status.aws_name).await? {
                         continue;
                     }
-                    self.fill(id, backup, &status.aws_name, told).await?;
-                    store.forget_data_source(name, id).await?;
+                    match self.fill(id, backup, &status.aws_name, told).await {
+                        Ok(()) => store.forget_data_source(name, id).await?,
+                        // Whoever asks again goes on with it.
+                        Err(error @ RecoveryError::Incomplete { .. }) => {
+                            incomplete.push(error);
+                            waiting.remove(id);
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 waiting.remove(id);
                 let of = self.restorations.len();
                 told(Told::Ready { object: id, ready: of - waiting.len(), of });
             }
             if waiting.is_empty() {
-                return Ok(());
+                return RecoveryError::incomplete(incomplete).map_or(Ok(()), Err);
             }
             sleep(LOOK_EVERY).await;
         }

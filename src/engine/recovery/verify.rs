@@ -8,8 +8,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::RecoveryError;
 use super::contents;
+use super::copies::{self, Copy};
 use super::export;
-use super::manifest::{Backup, Item};
+use super::manifest::{Backup, Item, PackageCopy};
 use super::vault::Vault;
 use crate::aws::{AwsError, Session};
 use crate::kinds::table::backups;
@@ -81,10 +82,7 @@ pub async fn verify(
         listed.iter().map(|file| (file.key.as_str(), file.bytes)).collect();
     for package in &backup.packages {
         checked.packages += 1;
-        if there.get(vault.data(&package.key).as_str()) != Some(&package.bytes) {
-            let problem = format!("the copy of {} is gone or has another length", package.from.key);
-            checked.problems.push(problem);
-        }
+        checked.problems.extend(wrong_package(vault, package).await?);
     }
     for bucket in &backup.buckets {
         let items = match contents::items(vault, &backup.id, bucket).await {
@@ -109,16 +107,24 @@ async fn wrong(
     there: &BTreeMap<&str, u64>,
     item: Item,
 ) -> Result<Option<String>, AwsError> {
-    let copy = vault.data(&item.copy);
-    match there.get(copy.as_str()) {
-        None => return Ok(Some(format!("the copy of {} is gone", item.key))),
-        Some(bytes) if *bytes != item.bytes => {
-            return Ok(Some(format!("the copy of {} has another length", item.key)));
-        }
-        Some(_) => {}
-    }
-    let Some(expected) = &item.sha256 else { return Ok(None) };
-    let found = contents::head(&vault.session, &vault.bucket, &copy).await?;
-    let is_altered = found.is_none_or(|found| found.sha256.is_some_and(|sum| sum != *expected));
-    Ok(is_altered.then(|| format!("the copy of {} is not what was backed up", item.key)))
+    let looked = match there.get(vault.data(&item.copy).as_str()) {
+        None => Copy::Damaged("its copy is gone"),
+        Some(_) => copies::look(vault, &item).await?,
+    };
+    Ok(match looked {
+        Copy::Sound(_) => None,
+        Copy::Damaged(how) => Some(format!("{}: {how}", item.key)),
+    })
+}
+
+/// What is wrong with the copy of a package: one that was released is known by its SHA-256.
+async fn wrong_package(vault: &Vault, package: &PackageCopy) -> Result<Option<String>, AwsError> {
+    let found = contents::head(&vault.session, &vault.bucket, &vault.data(&package.key)).await?;
+    let sha256 = contents::declared_sha256(&package.from);
+    // One that was uploaded in parts has a checksum of another form.
+    let is_whole = found.as_ref().and_then(|f| f.sha256.as_ref()).is_none_or(|s| !s.contains('-'));
+    Ok(match copies::judge(found, package.bytes, sha256.as_deref().filter(|_| is_whole)) {
+        Copy::Sound(_) => None,
+        Copy::Damaged(how) => Some(format!("the package {}: {how}", package.from.key)),
+    })
 }
