@@ -72,8 +72,9 @@ pub(super) fn told(environment: &str, submitted: &Submitted, changed: &str) -> S
 /// What a release waits for that has to be approved.
 pub(super) fn waits(environment: &str, release: &Release, changed: &str) -> String {
     let Release { number, author, .. } = release;
+    let changed = if changed.is_empty() { String::new() } else { format!(": {changed}") };
     format!(
-        "{environment} release {number} waits for an approval: {changed}. Somebody else than {author} says \
+        "{environment} release {number} waits for an approval{changed}. Somebody else than {author} says \
          `trueup approve {environment} {number}`"
     )
 }

@@ -42,7 +42,7 @@ pub enum CliError {
     #[error("{0}")]
     Refused(String),
     /// A release that was waited for has no verdict that anybody could go by.
-    #[error("{0}; `trueup rollout status ENV` shows what is waited for")]
+    #[error("{0}")]
     Undecided(String),
     /// The call itself is wrong.
     #[error("{0}")]

@@ -4,9 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::out::{note, say};
+use super::rollout::unbegun_verdict;
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected};
-use crate::store::{Head, Release, Rollout, Verdict};
+use crate::store::{Head, Release, Rollout};
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
@@ -85,13 +86,10 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
     Ok(())
 }
 
-/// What a release came to; nothing where it was replaced before a daemon began with it.
+/// What a release came to.
 fn verdict(release: u64, head: &Head, rollout: Option<&Rollout>) -> &'static str {
-    match rollout {
-        Some(rollout) => rollout.verdict.as_str(),
-        None if release == head.release => Verdict::Pending.as_str(),
-        None => "",
-    }
+    let known = rollout.map(|rollout| rollout.verdict);
+    known.unwrap_or_else(|| unbegun_verdict(head, release)).as_str()
 }
 
 /// How long it took until the verdict was clear.

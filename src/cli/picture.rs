@@ -9,7 +9,7 @@ use super::get::held;
 use super::show::{age, brief, table};
 use super::{CliError, Connected};
 use crate::engine::rollout::said_slow;
-use crate::kinds::{Shifting, kind};
+use crate::kinds::{Shifting, environment, kind};
 use crate::model::{ConditionStatus, Evidence, Guard, Object, ObjectId, condition_type};
 use crate::store::{Head, Rollout, Shift, Stage};
 
@@ -67,7 +67,9 @@ impl Picture {
                 lines.push(format!("{name} release {release}: not recorded yet"));
             }
             None if release < head.release => {
-                lines.push(format!("{name} release {release}: no daemon ever began with it"));
+                lines.push(format!(
+                    "{name} release {release}: Superseded; another release came before a daemon began with it"
+                ));
             }
             None => {
                 lines.push(format!(
@@ -180,7 +182,9 @@ async fn shifting(
 async fn waits(connected: &Connected, head: &Head) -> Result<Vec<(ObjectId, String)>, CliError> {
     let release = connected.store.current(head).await?;
     let statuses = connected.store.statuses(&head.environment).await?;
-    let waits = release.objects.iter().filter_map(|entry| {
+    // What an environment's own spec says is no resource that anybody makes ready.
+    let objects = release.objects.iter().filter(|entry| entry.kind != environment::NAME);
+    let waits = objects.filter_map(|entry| {
         let id = entry.id();
         let status = match statuses.get(&id) {
             None => return Some((id, "no daemon has looked at it yet".to_owned())),

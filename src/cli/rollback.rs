@@ -13,7 +13,7 @@ use crate::store::Cause;
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
     environment: String,
-    /// The release; the newest with other content where it is not given.
+    /// The release; where it is not given, the newest that succeeded and has other content.
     release: Option<u64>,
     /// An object that may leave or lose something although it holds data, as Table/orders. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]

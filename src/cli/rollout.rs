@@ -14,7 +14,7 @@ use super::picture::{Picture, headline, stage_text};
 use super::provenance::ProvenanceArgs;
 use super::show::{self, Output, brief};
 use super::{CliError, Connected, watching};
-use crate::store::{Cause, Decision, DecisionRequest, Rollout, Stage, StoreError, Verdict};
+use crate::store::{Cause, Decision, DecisionRequest, Head, Rollout, Stage, StoreError, Verdict};
 
 const OBSERVE_EVERY: Duration = Duration::from_millis(500);
 
@@ -74,6 +74,10 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
     let release = args.release.unwrap_or(head.release);
     let picture = Picture::read(connected, &head, release).await?;
     let waiting = connected.store.proposed(&head).await?;
+    if picture.rollout.is_none() && unbegun_verdict(&head, release) == Verdict::Superseded {
+        // One that there never was is none that was replaced.
+        connected.store.release(&args.environment, release).await?;
+    }
     let known = picture.rollout.as_ref().map(|rollout| {
         let mut value = shown(&args.environment, rollout);
         for (i, shift) in rollout.shifts.iter().enumerate() {
@@ -81,7 +85,7 @@ async fn status(connected: &Connected, args: &StatusArgs) -> Result<(), CliError
         }
         value
     });
-    let value = known.unwrap_or_else(|| pending(&args.environment, release));
+    let value = known.unwrap_or_else(|| unbegun_value(&head, release));
     match &args.output {
         Output::Json => say!("{}", show::json(&value)),
         Output::Yaml => say!("{}", show::yaml(&value)),
@@ -140,9 +144,18 @@ async fn decide(
             "release {release} of {name} is {verdict}; {instead}"
         )));
     }
-    if decision == Decision::Abort && rollout.is_some_and(|rollout| rollout.good.is_none()) {
+    if decision == Decision::Abort
+        && let Some(rollout) = &rollout
+        && rollout.good.as_ref().is_none_or(|good| good.digest == rollout.digest)
+    {
+        let why = match rollout.good {
+            None => format!("no release of {name} succeeded before release {release}"),
+            Some(_) => {
+                format!("release {release} of {name} goes back itself to what succeeded last")
+            }
+        };
         return Err(CliError::refused(format!(
-            "no release of {name} succeeded before release {release}, so there is nothing to go back to"
+            "{why}, so there is nothing to go back to; `trueup rollback {name} NUMBER` takes any other release"
         )));
     }
     let signed = args.provenance.release(Cause::Apply, &[]);
@@ -174,8 +187,15 @@ fn shown(environment: &str, rollout: &Rollout) -> Value {
     value
 }
 
-fn pending(environment: &str, release: u64) -> Value {
-    json!({"environment": environment, "release": release, "verdict": Verdict::Pending})
+/// A release that no daemon has begun with: one will, or another release took its place.
+pub(super) fn unbegun_verdict(head: &Head, release: u64) -> Verdict {
+    let may_begin = release == head.release || head.waiting() == Some(release);
+    if may_begin { Verdict::Pending } else { Verdict::Superseded }
+}
+
+fn unbegun_value(head: &Head, release: u64) -> Value {
+    let verdict = unbegun_verdict(head, release);
+    json!({"environment": head.environment, "release": release, "verdict": verdict})
 }
 
 /// One release that is followed to its verdict.
@@ -196,12 +216,15 @@ pub(super) async fn follow(
     for (followed, end) in releases.iter().zip(ends.await) {
         let rollout = end?;
         let name = &followed.environment;
-        ended.verdicts.push((
-            format!("{name} release {}", followed.release),
-            rollout.as_ref().filter(|r| is_decided(r)).map(|rollout| rollout.verdict),
-        ));
+        let head = connected.store.existing_head(name).await?;
+        let verdict = match &rollout {
+            Some(rollout) => Some(rollout.verdict).filter(|_| is_decided(rollout)),
+            None => Some(unbegun_verdict(&head, followed.release))
+                .filter(|verdict| *verdict == Verdict::Superseded),
+        };
+        ended.verdicts.push((format!("{name} release {}", followed.release), verdict));
         let known = rollout.as_ref().map(|rollout| shown(name, rollout));
-        ended.shown.push(known.unwrap_or_else(|| pending(name, followed.release)));
+        ended.shown.push(known.unwrap_or_else(|| unbegun_value(&head, followed.release)));
     }
     Ok(ended)
 }
@@ -230,7 +253,18 @@ impl Ended {
             return Err(CliError::refused(failed.join("; ")));
         }
         let open: Vec<_> = with(|v| v != Some(Verdict::Succeeded)).collect();
-        if open.is_empty() { Ok(()) } else { Err(CliError::Undecided(open.join("; "))) }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let is_settled =
+            |v: &Option<Verdict>| matches!(v, Some(Verdict::Succeeded | Verdict::Superseded));
+        let next = match self.verdicts.iter().all(|(_, verdict)| is_settled(verdict)) {
+            true => {
+                "a newer release took its place; `trueup rollout status ENV -w` follows that one"
+            }
+            false => "`trueup rollout status ENV` shows what is waited for",
+        };
+        Err(CliError::Undecided(format!("{}; {next}", open.join("; "))))
     }
 }
 
@@ -257,7 +291,6 @@ async fn follow_one(
                 }
             }
             Ok(None) => match unbegun(connected, followed).await? {
-                // It has no verdict, and gets none.
                 Unbegun::Replaced => break,
                 Unbegun::Proposed if !std::mem::replace(&mut is_proposed, true) => {
                     note!("{name} release {}: waiting for an approval", followed.release);

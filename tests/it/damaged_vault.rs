@@ -132,9 +132,9 @@ async fn a_rehearsal_that_lacks_something_has_failed_and_leaves_nothing() {
     assert!(matches!(error, RecoveryError::Incomplete { .. }), "{error}");
     let buckets = harness.session.s3().list_buckets().send().await.unwrap();
     assert!(!buckets.buckets().iter().any(|b| b.name().unwrap().contains("drill")));
-    let judged = judged().await;
-    assert_eq!(judged.reason, "RehearsalFailed");
-    assert!(judged.message.contains("k1: its copy is not"), "{}", judged.message);
+    let failed = judged().await;
+    assert_eq!(failed.reason, "RehearsalFailed");
+    assert!(failed.message.contains("k1: its copy is not"), "{}", failed.message);
     let next = backed_up(&harness).await;
     rehearse(next.id).await.unwrap();
     assert_eq!(judged().await.reason, "ObjectivesMet");

@@ -128,7 +128,10 @@ pub enum Refused {
     NotPromotedFrom { environment: String, from: String, only: String },
     #[error("{environment} has no Environment that can be read; apply its manifests first")]
     NoEnvironment { environment: String },
-    #[error("{environment} has no earlier release with other content")]
+    #[error(
+        "{environment} has no earlier release with other content that succeeded and is not held; see `trueup history \
+         {environment}`, and name one: `trueup rollback {environment} NUMBER`"
+    )]
     NothingEarlier { environment: String },
     #[error(
         "what {environment} needs is not there; nothing was recorded. Put it there first, or take another \

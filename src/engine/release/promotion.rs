@@ -88,9 +88,13 @@ pub async fn plan_promotion(
         return Err(Refused::NotPromotedFrom { environment, from: from.to_owned(), only }.into());
     }
     let named = asked.selection.only.iter().chain(&asked.selection.whole);
-    let is_unknown = |id: &&_| !source.objects.iter().any(|object| object.id() == **id);
-    if let Some(object) = named.clone().find(is_unknown).cloned() {
-        return Err(Refused::NoSuchObject { environment: from.to_owned(), object }.into());
+    for (environment, objects) in [(from, &source.objects), (to, &current.objects)] {
+        let is_unknown = |id: &&_| !objects.iter().any(|object| object.id() == **id);
+        if let Some(object) = named.clone().find(is_unknown).cloned() {
+            return Err(
+                Refused::NoSuchObject { environment: environment.to_owned(), object }.into()
+            );
+        }
     }
     let buckets = (ours.artifacts.as_ref(), theirs.artifacts.as_ref());
     let promotion = promote(&source.objects, &current.objects, buckets, &asked.selection);

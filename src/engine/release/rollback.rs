@@ -1,6 +1,6 @@
 //! Making an earlier release current again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -13,7 +13,8 @@ use crate::aws::Sessions;
 use crate::kinds::environment::{self, Approval};
 use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
-    Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, content_digest,
+    Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, Verdict,
+    content_digest,
 };
 
 /// Releases read in search of one with other content.
@@ -40,7 +41,7 @@ pub enum RolledBack {
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rollback<'a> {
-    /// The release; the newest with other content that is not held where it is not given.
+    /// The release; where it is not given, the newest that succeeded and has other content that is not held.
     pub to: Option<u64>,
     /// Only these objects go back; all of them where there are none.
     pub only: &'a [ObjectId],
@@ -63,26 +64,12 @@ pub async fn roll_back(
     new: NewRelease,
 ) -> Result<RolledBack, MoveError> {
     let (environment, confirmed) = (&head.environment, asked.confirmed);
-    let to = match asked.to {
-        Some(to) => to,
-        None => {
-            let history = store.history(environment, SEARCHED_MAX).await?;
-            // One that cannot be read is nothing to go back to.
-            let history: Vec<_> = history.into_iter().flatten().collect();
-            let environment = environment.clone();
-            earlier(head, &history).ok_or(Refused::NothingEarlier { environment })?
-        }
-    };
-    let (target, is_trusted) = target(store, environment, current, to).await?;
     if let Some(damage) = current.damage.as_ref().filter(|_| !asked.only.is_empty()) {
         // What the others are is not known.
         let (environment, why) = (environment.clone(), damage.to_string());
         return Err(Refused::OnlyOfDamaged { environment, why }.into());
     }
-    let objects = objects_of(store, environment, &target).await?;
-    let mut objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
-    keep_approval(&mut objects, current);
-    let digest = content_digest(&objects);
+    let Aim { to, target, is_trusted, objects, digest } = aim(store, head, current, asked).await?;
     let is_same = digest == head.digest;
     if is_same && current.damage.is_none() {
         return Ok(RolledBack::Already { to });
@@ -120,6 +107,48 @@ pub async fn roll_back(
     let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
     let held = (!is_same).then_some(head.release);
     Ok(RolledBack::Moved { to, release: release.number, held })
+}
+
+/// Where a rollback goes, and what the environment would be there.
+struct Aim {
+    to: u64,
+    target: Release,
+    is_trusted: bool,
+    objects: Vec<Object>,
+    digest: String,
+}
+
+/// The release that was asked for; else the first of those that come into question where anything would be other than
+/// it is.
+async fn aim(
+    store: &Store,
+    head: &Head,
+    current: &Current,
+    asked: Rollback<'_>,
+) -> Result<Aim, MoveError> {
+    let environment = &head.environment;
+    let candidates = match asked.to {
+        Some(to) => vec![to],
+        None => {
+            let history = store.history(environment, SEARCHED_MAX).await?;
+            // One that cannot be read is nothing to go back to.
+            let history: Vec<_> = history.into_iter().flatten().collect();
+            let rollouts = store.rollouts(environment, SEARCHED_MAX).await?;
+            let verdicts = rollouts.into_iter().filter_map(|(n, r)| Some((n, r.ok()?.verdict)));
+            earlier(head, &history, &verdicts.collect())
+        }
+    };
+    for to in candidates {
+        let (target, is_trusted) = target(store, environment, current, to).await?;
+        let objects = objects_of(store, environment, &target).await?;
+        let mut objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
+        keep_approval(&mut objects, current);
+        let digest = content_digest(&objects);
+        if asked.to.is_some() || digest != head.digest || current.damage.is_some() {
+            return Ok(Aim { to, target, is_trusted, objects, digest });
+        }
+    }
+    Err(Refused::NothingEarlier { environment: environment.clone() }.into())
 }
 
 /// The release to go back to, and whether somebody with a key made it.
@@ -247,8 +276,10 @@ async fn objects_of(
     Ok(store.objects(environment, &digests).await?.into_values().collect())
 }
 
-/// The newest release with other content that is not held. `history` has the newest first.
-fn earlier(head: &Head, history: &[Release]) -> Option<u64> {
+/// Earlier releases with other content that is not held: those that succeeded, and after them those of which nobody
+/// knows how they did, each the newest first, as `history` is. What failed, or was replaced before it was over, has to
+/// be named.
+fn earlier(head: &Head, history: &[Release], verdicts: &BTreeMap<u64, Verdict>) -> Vec<u64> {
     // A second rollback goes on from where the first one went back to.
     let from = history.iter().find(|r| r.number == head.release);
     let from = from.map_or(head.release, |r| match r.cause {
@@ -257,7 +288,11 @@ fn earlier(head: &Head, history: &[Release]) -> Option<u64> {
     });
     let is_other =
         |r: &&Release| r.number < from && r.digest != head.digest && head.held(&r.digest).is_none();
-    history.iter().find(is_other).map(|r| r.number)
+    let others: Vec<u64> = history.iter().filter(is_other).map(|r| r.number).collect();
+    let of = |verdict: Option<Verdict>| {
+        others.iter().copied().filter(move |number| verdicts.get(number).copied() == verdict)
+    };
+    of(Some(Verdict::Succeeded)).chain(of(None)).collect()
 }
 
 #[cfg(test)]
@@ -296,7 +331,15 @@ mod tests {
                 Some(1),
             ),
             ("nothing earlier", vec![apply(1, "a")], &[], None),
+            (
+                "not what was replaced before it was over",
+                vec![apply(5, "e"), apply(4, "d"), apply(2, "b"), apply(1, "a")],
+                &[],
+                Some(2),
+            ),
+            ("what failed alone has to be named", vec![apply(5, "e"), apply(4, "d")], &[], None),
         ];
+        let verdicts = BTreeMap::from([(2, Verdict::Succeeded), (4, Verdict::Superseded)]);
         for (what, history, held, expected) in cases {
             let holds = held
                 .iter()
@@ -314,7 +357,8 @@ mod tests {
                 proposed: None,
                 considered: None,
             };
-            assert_eq!(earlier(&head, &history), expected, "{what}");
+            let chosen = earlier(&head, &history, &verdicts).first().copied();
+            assert_eq!(chosen, expected, "{what}");
         }
     }
 }

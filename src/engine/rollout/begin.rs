@@ -109,6 +109,8 @@ fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout>
             closed.message = format!("release {} came before it was over", release.number);
         }
     }
+    // Whatever is mixed from now on is the next release's.
+    closed.mixed_until = closed.mixed_until.or(closed.mixed_since.map(|_| now));
     enter(&mut closed, Stage::Over, now);
     (closed != *before).then_some(closed)
 }

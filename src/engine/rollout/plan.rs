@@ -20,11 +20,15 @@ use crate::store::{
 };
 
 /// The reason of a failure that a person asked for.
-const ABORTED: &str = "Aborted";
+pub(super) const ABORTED: &str = "Aborted";
+/// The reason of a failure after which no earlier release could be made current again.
+pub(super) const ROLLBACK_REFUSED: &str = "RollbackRefused";
+/// The reason while a person has to say what becomes of a version that somebody else gave all requests.
+const SHIFTED_BY_HAND: &str = "ShiftedByHand";
 /// The reason while a release is tried again.
 const RETRIED: &str = "Retried";
 /// The reasons of what was found out about a release, beside the state of its objects.
-pub(super) const FOUND_OUT: [&str; 8] = [
+pub(super) const FOUND_OUT: [&str; 9] = [
     "AlarmBreached",
     "AnalysisUndecided",
     "CheckFailed",
@@ -32,6 +36,7 @@ pub(super) const FOUND_OUT: [&str; 8] = [
     "HookFailed",
     "NewVersionWorse",
     "ProbeFailed",
+    SHIFTED_BY_HAND,
     "SignalsUnreadable",
 ];
 /// After a retry objects have their next pass within this time: until then they say what was before.
@@ -309,6 +314,9 @@ fn advance(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp)
 /// A half of the release is made as it declares. Then the other half follows, or its checks, or it has succeeded.
 fn until_ready(rollout: &mut Rollout, sight: &Sight<'_>) {
     let Sight { seen, now, .. } = *sight;
+    if let Some(why) = shifted_by_hand(rollout, seen) {
+        return stop(rollout, SHIFTED_BY_HAND, why, now);
+    }
     let is_first = rollout.stage() == Stage::First;
     let has_waited = !sight.failed.is_empty() || now >= later(sight.since, FRONTENDS_BACK_WITHIN);
     if is_first && rollout.order == Order::FrontendsFirst && !sight.all_ready && has_waited {
@@ -330,6 +338,21 @@ fn until_ready(rollout: &mut Rollout, sight: &Sight<'_>) {
     } else if !sight.is_retried {
         wait_or_give_up(rollout, seen, sight.asks, now);
     }
+}
+
+/// A version that has all requests, of which it was given a part.
+fn shifted_by_hand(rollout: &Rollout, seen: &Seen<'_>) -> Option<String> {
+    let shifted = rollout.shifts.iter().find_map(|shift| {
+        let object = seen.objects.iter().find(|object| shift.is_of(&object.id))?;
+        let is_ready = object.progress == Progress::Ready && object.next_version.is_none();
+        let step = object.shifting.steps.get(shift.step).filter(|_| is_ready)?;
+        Some((object, shift, step.weight))
+    });
+    let (object, shift, weight) = shifted?;
+    Some(format!(
+        "somebody gave version {} of {} all requests, of which it had {weight} % to show that it works",
+        shift.version, object.id
+    ))
 }
 
 /// Everything is ready, and its checks are made. Then it has succeeded.
@@ -364,7 +387,7 @@ fn until_the_head_has_moved(rollout: &mut Rollout, sight: &Sight<'_>) {
     rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
     // What was found out stays the reason: its end is no success.
     if !FOUND_OUT.contains(&rollout.reason.as_str()) {
-        rollout.reason = "RollbackRefused".to_owned();
+        rollout.reason = ROLLBACK_REFUSED.to_owned();
     }
     enter(rollout, Stage::Waiting, sight.now);
 }
@@ -372,8 +395,8 @@ fn until_the_head_has_moved(rollout: &mut Rollout, sight: &Sight<'_>) {
 /// A person decides, without a limit, unless what was missing comes after all.
 fn until_it_recovers(rollout: &mut Rollout, sight: &Sight<'_>) {
     let Sight { seen, now, .. } = *sight;
-    if FOUND_OUT.contains(&rollout.reason.as_str()) {
-        // What was seen of it is no accident, or was never seen.
+    if rollout.reason == ABORTED || FOUND_OUT.contains(&rollout.reason.as_str()) {
+        // A person wanted its end; or what was seen of it is no accident, or was never seen.
         return;
     }
     if sight.all_ready && has_end(rollout, seen) {

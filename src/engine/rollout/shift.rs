@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::plan::{ABORTED, FOUND_OUT, ROLLBACK_REFUSED};
 use super::signals::{Judgement, gates_are_passed, judge, pause_end};
 use super::{Ask, ObjectState, Seen};
 use crate::kinds::Shifting;
@@ -23,11 +24,23 @@ pub fn weight(
     if !shifting.is_gradual() || is_over || !is_gradual || !is_changed(rollout, generation) {
         return None;
     }
+    if is_given_up(rollout) {
+        return Some(Part::default());
+    }
     let Some(shift) = rollout.shifts.iter().find(|shift| shift.is_of(id)) else {
         return Some(Part::default());
     };
     let percent = shifting.steps.get(shift.step).map_or(100, |step| step.weight);
     Some(Part { version: Some(shift.version.clone()), percent })
+}
+
+/// Nobody goes on with the release as it is: what it had given is taken back, whether or not an earlier release can be
+/// made current again.
+fn is_given_up(rollout: &Rollout) -> bool {
+    let is_decided = [ABORTED, ROLLBACK_REFUSED].contains(&rollout.reason.as_str())
+        || FOUND_OUT.contains(&rollout.reason.as_str());
+    rollout.verdict == Verdict::Failed
+        && (is_decided || matches!(rollout.stage(), Stage::RollingBack { .. }))
 }
 
 /// The same for a release that is not recorded yet, after the release of `before`.
