@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use trueup::aws::Sessions;
-use trueup::engine::release::{Rollback, check_hold, current_or_head, roll_back};
+use trueup::engine::release::{Rollback, RolledBack, check_hold, current_or_head, roll_back};
 use trueup::sandbox::Fault;
 use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
 
@@ -266,6 +266,37 @@ async fn a_person_who_rolls_back_is_told_in_the_verdict() {
     let back = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert_eq!(back.reason, "RolledBackByPerson");
     until_verdict(&harness, 3, Verdict::Succeeded).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_without_a_number_goes_to_what_succeeded_and_its_abort_stays() {
+    // Release 2 waits for a frontend that hangs, and release 3 takes its place: neither has shown that it works.
+    let yaml = delivered("{ bakeTime: 10m }");
+    let harness = succeeded(&yaml).await;
+    harness.put_code("hangs.zip", b"site").await;
+    let second =
+        yaml.replace("web.zip", "hangs.zip").replace("memorySize: 512", "memorySize: 1024");
+    harness.apply(&second).await;
+    until_verdict(&harness, 2, Verdict::Progressing).await;
+    harness.apply(&second.replace("memorySize: 1024", "memorySize: 2048")).await;
+    until_verdict(&harness, 2, Verdict::Superseded).await;
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let now = current_or_head(&harness.store, "shop").await.unwrap();
+    let (store, asked, new) = (&harness.store, Rollback::default(), release(Vec::new()));
+    let back = roll_back(store, &sessions, &head, &now, asked, new).await.unwrap();
+    let RolledBack::Moved { to, release, .. } = back else { panic!("{back:?}") };
+    assert_eq!((to, release), (1, 4), "not release 2, which was replaced before it was over");
+    // It succeeds, and a person does not want it after all: nothing is behind it, and it is not undone by itself.
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+    let at = harness.store.clock().now();
+    let (author, message) = ("ada".to_owned(), "not this one".to_owned());
+    let request = DecisionRequest { release: 4, decision: Decision::Abort, at, author, message };
+    harness.store.decide("shop", &request).await.unwrap();
+    until_verdict(&harness, 4, Verdict::Failed).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let aborted = until_verdict(&harness, 4, Verdict::Failed).await;
+    assert_eq!(aborted.reason, "Aborted");
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,6 +180,12 @@ fn a_second_person_lets_a_release_through_and_everybody_sees_what_waits() {
     let round = "releases would go round: staging <- production <- staging";
     assert!(code == 1 && circle != manifest && said.contains(round), "{said}");
     std::fs::write(&staging, manifest).unwrap();
+    // Nothing moves where the object is not: a pipeline must not take that for done.
+    let nowhere = ["promote", "staging", "--to", "production", "--only", "Function/nowhere"];
+    let (code, said) = world.says(&nowhere);
+    assert!(code == 1 && said.contains("has no Function/nowhere"), "{said}");
+    let (code, said) = world.says(&["rollout", "status", "production", "77"]);
+    assert!(code == 1 && said.contains("77"), "there never was such a release: {said}");
     // From elsewhere nothing is taken.
     let (code, said) = world.says(&["promote", "production", "--to", "staging"]);
     assert_eq!(code, 0, "staging does not say where from: {said}");

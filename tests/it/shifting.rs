@@ -1,13 +1,14 @@
 //! A function's new version gets its requests step by step, and loses them at once where its release fails.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use trueup::store::{Decision, DecisionRequest, Verdict};
+use trueup::store::{Decision, DecisionRequest, Stage, Verdict};
 
 use crate::delivery::{delivered, succeeded, until_verdict};
-use crate::harness::{DAEMON, Harness};
+use crate::harness::{ARTIFACTS, DAEMON, Harness};
 
 /// The shop, whose function gets its requests by a strategy or by steps.
 pub fn shop(rollout: &str) -> String {
@@ -126,6 +127,46 @@ async fn what_fails_on_its_way_loses_its_requests_at_once() {
     until_verdict(&harness, 3, Verdict::Succeeded).await;
     harness.until_ready("shop").await;
     assert_eq!(alias(&harness).await, "1", "the version of before serves again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_loses_its_requests_also_where_nothing_can_be_gone_back_to() {
+    let yaml = shop("{ strategy: Linear10PercentEvery1Minute }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "1, 2: 30 %").await;
+    let s3 = harness.session.s3();
+    s3.delete_object().bucket(ARTIFACTS).key("api.zip").send().await.unwrap();
+    decide(&harness, 2, Decision::Abort).await;
+    until_alias(&harness, "1").await;
+    let failed = until_verdict(&harness, 2, Verdict::Failed).await;
+    assert_eq!(failed.reason, "RollbackRefused", "{}", failed.message);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(alias(&harness).await, "1");
+    assert_eq!(until_verdict(&harness, 2, Verdict::Failed).await.stage(), Stage::Waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_somebody_gives_all_requests_waits_for_a_person() {
+    let yaml = shop("{ steps: [{ weight: 20, pause: 5m }] }");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&changed(&yaml)).await;
+    until_alias(&harness, "1, 2: 20 %").await;
+    let lambda = harness.session.lambda();
+    let none = aws_sdk_lambda::types::AliasRoutingConfiguration::builder();
+    let none = none.set_additional_version_weights(Some(HashMap::new())).build();
+    let by_hand = lambda.update_alias().function_name("shop-api").name("live");
+    by_hand.function_version("2").routing_config(none).send().await.unwrap();
+    assert_eq!(alias(&harness).await, "2", "it was shifted");
+    let waits = until_verdict(&harness, 2, Verdict::Inconclusive).await;
+    assert_eq!(waits.reason, "ShiftedByHand");
+    assert_eq!(
+        waits.message,
+        "somebody gave version 2 of Function/api all requests, of which it had 20 % to show that it works"
+    );
+    decide(&harness, 2, Decision::Abort).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    until_alias(&harness, "1").await;
 }
 
 #[tokio::test(start_paused = true)]
