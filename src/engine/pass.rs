@@ -261,6 +261,9 @@ impl Pass<'_> {
         // What is not ours is not referred to.
         if observation.facts.exists && observation.facts.owned {
             self.record.outputs.clone_from(&observation.outputs);
+        }
+        // An adoption that never got as far as its tags has made nothing ours.
+        if observation.facts.tagged {
             self.record.created_at.get_or_insert(now);
             self.record.phase = self.record.phase.seen();
         }

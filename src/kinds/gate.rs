@@ -48,6 +48,7 @@ pub(super) fn gate<K: Kind>(
     let facts = Facts {
         exists: live.is_some(),
         owned,
+        tagged: whose == Some(Whose::Ours),
         holds_data: K::HOLDS_DATA,
         deletion_asked: intent == Intent::Delete,
     };
@@ -129,8 +130,9 @@ fn untagged(whole: &str, name: &str) -> Passage {
     Passage::Stop(Blocked {
         reason: "NotOwned",
         message: format!(
-            "the {whole} {name} was made by trueup and has lost its trueup.dev/ tags, so it is not \
-             deleted. Delete it by hand, or put the tags back"
+            "the {whole} {name} was made or adopted by trueup and has lost its trueup.dev/ tags, so it is not \
+             deleted. Delete it by hand or put the tags back, if it is this environment's; to leave it alone, apply it \
+             once more with deletionPolicy: Retain and take it out again"
         ),
     })
 }

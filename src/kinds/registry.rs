@@ -37,8 +37,13 @@ mod tests {
     /// nobody asked for its deletion.
     fn judged<K: Kind>(spec: Value, live: K::Live) -> (&'static str, Vec<Option<&'static str>>) {
         let desired = Desired::sample(K::NAME, spec);
-        let facts =
-            Facts { exists: true, owned: true, holds_data: K::HOLDS_DATA, deletion_asked: false };
+        let facts = Facts {
+            exists: true,
+            owned: true,
+            tagged: true,
+            holds_data: K::HOLDS_DATA,
+            deletion_asked: false,
+        };
         let reason = |plan: Plan<K::Step>| {
             assert!(!plan.steps.is_empty() && plan.blocked.is_none(), "{}", K::NAME);
             check(plan, facts).blocked.map(|blocked| blocked.reason)

@@ -13,6 +13,8 @@ pub struct Facts {
     pub exists: bool,
     /// It carries our tags, or the object takes it over by annotation.
     pub owned: bool,
+    /// It carries our tags: whatever is to become of it, it is known to be ours.
+    pub tagged: bool,
     /// The kind holds data: tables and buckets.
     pub holds_data: bool,
     /// The object is leaving the release and its policy is Delete.
@@ -72,7 +74,13 @@ mod tests {
 
     #[test]
     fn broken_rules_stop_the_plan() {
-        let ours = Facts { exists: true, owned: true, holds_data: true, deletion_asked: false };
+        let ours = Facts {
+            exists: true,
+            owned: true,
+            tagged: true,
+            holds_data: true,
+            deletion_asked: false,
+        };
         let foreign = Facts { owned: false, ..ours };
         let cases = [
             (plan(Verb::Update, "tags"), foreign, Some("NotOwned")),

@@ -243,6 +243,23 @@ async fn what_holds_data_and_came_with_a_failed_release_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_that_was_never_made_goes_with_the_release_that_brought_it() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    let fault: Fault = "dynamodb:CreateTable=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let table = "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: { name: carts, namespace: shop }\n\
+                 spec: { partitionKey: { name: id, type: S }, deletionPolicy: Delete }\n";
+    harness.apply(&format!("{yaml}{table}")).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let release = harness.store.release("shop", 3).await.unwrap();
+    assert!(!release.objects.iter().any(|entry| entry.name == "carts"), "{:?}", release.objects);
+    let gone = || async { harness.status("shop", "Table/carts").await.is_none() };
+    harness.until("nothing of it is left", gone).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_who_rolls_back_is_told_in_the_verdict() {
     let yaml = delivered("{}");
     let harness = succeeded(&yaml).await;

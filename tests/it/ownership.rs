@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use trueup::aws::tags;
 use trueup::model::{ObjectId, ObjectKey};
-use trueup::store::Store;
+use trueup::store::{NewRelease, Store};
 
-use crate::harness::{Harness, shop, with_shop};
+use crate::harness::{Harness, parse, release, shop, with_shop};
 
 /// A table of the name that the object would take, made by somebody else.
 async fn foreign_table(harness: &Harness, tags: BTreeMap<String, String>) {
@@ -88,6 +88,44 @@ async fn the_adopt_annotation_takes_a_foreign_resource_over() {
     let read =
         harness.session.dynamodb().list_tags_of_resource().resource_arn(arn).send().await.unwrap();
     assert!(read.tags().iter().any(|t| t.key() == "trueup.dev/uid"), "{read:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_that_failed_and_is_taken_back_leaves_the_object_to_its_owner() {
+    let mut harness = Harness::new().await;
+    foreign_table(&harness, BTreeMap::new()).await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    // Its key is another one, so that it can never become as declared.
+    let adopting = shop()
+        .replace(
+            "metadata: { name: orders, namespace: shop }",
+            "metadata: { name: orders, namespace: shop, annotations: { trueup.dev/adopt: \"true\" } }",
+        )
+        .replace("partitionKey: { name: id, type: S }", "partitionKey: { name: other, type: S }\n  deletionPolicy: Delete");
+    harness.apply(&adopting).await;
+    harness.start().await;
+    let (reason, _) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "ReplacementNeeded");
+    let table = "Table/orders".parse().unwrap();
+    let confirmed = [table].into_iter().collect();
+    let rest = parse(&only_environment()).objects().cloned().collect();
+    let new = NewRelease { confirmed, ..release(rest) };
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.release("shop", 1).await.unwrap();
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    harness
+        .until("it is forgotten", || async {
+            harness.status("shop", "Table/orders").await.is_none()
+        })
+        .await;
+    let let_go = harness
+        .events("shop")
+        .await
+        .into_iter()
+        .find(|e| e.object == "Table/orders" && e.reason == "LetGo");
+    assert!(let_go.is_some(), "{:#?}", harness.events("shop").await);
+    harness.session.dynamodb().describe_table().table_name("shop-orders").send().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

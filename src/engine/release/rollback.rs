@@ -13,8 +13,8 @@ use crate::aws::Sessions;
 use crate::kinds::environment::{self, Approval};
 use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
-    Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, Store, StoreError, Verdict,
-    content_digest,
+    Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, StatusRecord, Store, StoreError,
+    Verdict, content_digest,
 };
 
 /// Releases read in search of one with other content.
@@ -210,11 +210,14 @@ pub async fn undo(
     let (target, is_trusted) = target(store, environment, &current, to).await?;
     let mut objects = objects_of(store, environment, &target).await?;
     // However much the failed release has brought, it goes.
+    let mut confirmed = BTreeSet::new();
     let of_this_release = Confirmed { deletions: Confirmed::ANY_NUMBER, ..Confirmed::default() };
     if let Err(Refused::Unconfirmed { objects: kept, .. }) =
         check_removals(environment, &current.objects, &objects, of_this_release)
     {
-        keep(&mut objects, &current.objects, kept);
+        let (made, never_made) = parted(store, environment, kept).await?;
+        keep(&mut objects, &current.objects, made);
+        confirmed = never_made;
     }
     // What going back would lose nobody confirmed: those objects stay in the form that they have.
     let lost: BTreeSet<_> =
@@ -239,9 +242,32 @@ pub async fn undo(
         moves_all: moves_all(&current.objects, &objects),
         holds: head.holds_after_rollback(Some(quarantine)),
         is_trusted,
+        confirmed,
         ..NewRelease::new(Cause::Rollback(to), objects)
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+}
+
+/// Which objects have a resource, or may have one, and which never had any: those hold no data.
+async fn parted(
+    store: &Store,
+    environment: &str,
+    ids: Vec<ObjectId>,
+) -> Result<(Vec<ObjectId>, BTreeSet<ObjectId>), StoreError> {
+    let (mut made, mut never_made) = (Vec::new(), BTreeSet::new());
+    for id in ids {
+        let status = store.status_of(environment, &id).await?;
+        let has_none = |status: &StatusRecord| {
+            status.created_at.is_none() && status.phase.create_begun().is_none()
+        };
+        // Of what has no record nobody knows.
+        if status.as_ref().is_some_and(has_none) {
+            never_made.insert(id);
+        } else {
+            made.push(id);
+        }
+    }
+    Ok((made, never_made))
 }
 
 /// A rollback waits for nobody, so it does not take away that releases have to be approved.
