@@ -21,7 +21,7 @@ pub(super) struct RehydrateArgs {
     #[arg(long, default_value = "latest", value_name = "BACKUP")]
     from: String,
     /// Build a copy as another environment, beside the first.
-    #[arg(long, value_name = "ENVIRONMENT", value_parser = environment_name)]
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = dns_label)]
     into: Option<String>,
     /// Tables as they were then, as 2026-01-01T12:00:00Z. They have to be there, with point-in-time recovery.
     #[arg(long, value_name = "TIME", requires = "into")]
@@ -57,7 +57,7 @@ pub(super) struct RehydrateArgs {
 }
 
 /// As Kubernetes' names of namespaces.
-pub(super) fn environment_name(text: &str) -> Result<String, String> {
+pub(super) fn dns_label(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let is_name = (1..=63).contains(&text.len())
         && text.chars().all(is_plain)

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::out::say;
 use super::provenance::ProvenanceArgs;
-use super::rehydrate::tell;
+use super::rehydrate::{dns_label, tell};
 use super::selector::object;
 use super::{CliError, Connected};
 use crate::engine::recovery::{Restoring, prepare_restore};
@@ -25,7 +25,7 @@ pub(super) struct RestoreArgs {
     #[arg(long, value_name = "TIME", requires = "beside")]
     at: Option<Timestamp>,
     /// The name of the new object, for a table that comes back beside itself.
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", value_name = "NAME", value_parser = dns_label)]
     beside: Option<String>,
     /// Show what would be restored from what, and do nothing.
     #[arg(long)]

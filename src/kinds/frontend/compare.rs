@@ -80,9 +80,11 @@ pub(super) fn compare(
     let spec = &desired.spec;
     let env = declared_env(desired, spec.env.as_deref());
     let branch_env = declared_env(desired, spec.branch.env.as_deref());
-    let login = |auth: Option<&BasicAuth>| auth.map(|auth| credentials(desired, auth));
-    let basic_auth = login(spec.basic_auth.as_ref());
-    let branch_login = login(spec.branch.basic_auth.as_ref());
+    let login = |auth: Option<&BasicAuth>, field| {
+        auth.map(|auth| credentials(desired, auth, field)).transpose()
+    };
+    let basic_auth = login(spec.basic_auth.as_ref(), "basicAuth")?;
+    let branch_login = login(spec.branch.basic_auth.as_ref(), "branch.basicAuth")?;
     let nothing = LiveBranch::default();
     let branch = live.branch.as_ref().unwrap_or(&nothing);
     let mut declared = comparable(&with_defaults(spec), &desired.tags);
@@ -200,10 +202,23 @@ fn declared_env(desired: &Desired<FrontendSpec>, env: Option<&[EnvVar]>) -> Opti
     env.map(|env| DeclaredEnv::new(env, &desired.resolved))
 }
 
-fn credentials(desired: &Desired<FrontendSpec>, auth: &BasicAuth) -> Option<Secret> {
-    let from: &ValueFrom = auth.credentials_from.as_ref()?;
-    let secret = desired.resolved.secret(from)?;
-    Some(Secret::new(BASE64_STANDARD.encode(secret.reveal())))
+/// As Amplify takes them: in base64, of `user:password`. It takes any other text, too, and nobody gets in then.
+/// <https://docs.aws.amazon.com/amplify/latest/APIReference/API_CreateApp.html>
+fn credentials(
+    desired: &Desired<FrontendSpec>,
+    auth: &BasicAuth,
+    field: &str,
+) -> Result<Option<Secret>, Blocked> {
+    let from: Option<&ValueFrom> = auth.credentials_from.as_ref();
+    let Some(secret) = from.and_then(|from| desired.resolved.secret(from)) else { return Ok(None) };
+    if secret.reveal().split_once(':').is_none_or(|(user, _)| user.is_empty()) {
+        let message = format!(
+            "the secret of {field} is not of the form `user:password`, which Amplify asks for; put the user's name and a \
+             colon before the password"
+        );
+        return Err(Blocked { reason: "SecretMalformed", message });
+    }
+    Ok(Some(Secret::new(BASE64_STANDARD.encode(secret.reveal()))))
 }
 
 /// What a release of the frontend is told apart by: its artifact, or, where Amplify builds it,

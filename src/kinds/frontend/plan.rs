@@ -295,7 +295,7 @@ mod tests {
     use super::super::domain::DomainState;
     use super::super::observe::{LiveBranch, LiveJob};
     use super::*;
-    use crate::model::StartedJob;
+    use crate::model::{Secret, StartedJob, ValueFrom};
     use jiff::SignedDuration;
     use serde_json::json;
 
@@ -395,6 +395,24 @@ mod tests {
             let plan = planned(site(declared.clone()), site(seen.clone()));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
             assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn a_login_without_a_colon_is_not_written() {
+        let login = json!({"secretsManager": {"secretId": "shop/login"}});
+        let declared = site(json!({"basicAuth": {"credentialsFrom": login}}));
+        for (secret, reason) in [
+            ("ada:s3cret", None),
+            ("no-colon", Some("SecretMalformed")),
+            (":", Some("SecretMalformed")),
+        ] {
+            let mut desired = desired(declared.clone());
+            let from: ValueFrom = serde_json::from_value(login.clone()).unwrap();
+            desired.resolved.secrets.insert(from.secret().unwrap(), Secret::new(secret));
+            let plan = plan(&desired, Some(&live(site(json!({})), &desired)), now());
+            assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason), reason, "{secret}");
+            assert_eq!(plan.steps.is_empty(), reason.is_some(), "{secret}");
         }
     }
 
