@@ -353,3 +353,46 @@ async fn what_an_unfinished_release_limited_is_taken_away_by_the_next_one_unaske
     let status = harness.status("shop", "Bucket/assets").await.unwrap();
     assert!(status.begun_digests.is_empty(), "all is as declared");
 }
+
+const CONFIGURATION: &str = "/2015-03-31/functions/shop-api/configuration";
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key";
+
+#[tokio::test(start_paused = true)]
+async fn a_function_whose_variables_cannot_be_decrypted_is_repaired_but_for_them_and_goes() {
+    let harness = with_shop().await;
+    let by_hand = json!({"KMSKeyArn": format!("{KEY}/gone"), "MemorySize": 3000});
+    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, by_hand).await.0, 200);
+    let read = || async { lambda(&harness, "GET", CONFIGURATION, Value::Null).await.1 };
+    assert_eq!(read().await["Environment"]["Error"]["ErrorCode"], "KMSNotFoundException");
+    harness.until("the rest is repaired", || async { read().await["MemorySize"] == 512 }).await;
+    let status = harness.status("shop", "Function/api").await.unwrap();
+    let synced = status.conditions.get(condition_type::SYNCED).unwrap();
+    assert_eq!(synced.status, ConditionStatus::Unknown);
+    let ready = status.conditions.get(condition_type::READY).unwrap();
+    assert!(ready.message.contains("declare another `kmsKeyArn`"), "{}", ready.message);
+    // Nothing was written over: with the key they are there again.
+    let back = json!({"KMSKeyArn": ""});
+    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, back).await.0, 200);
+    assert_eq!(read().await["Environment"]["Variables"]["ORDERS"], "shop-orders");
+    harness.until_ready("shop").await;
+
+    let gone = json!({"KMSKeyArn": format!("{KEY}/gone")});
+    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, gone.clone()).await.0, 200);
+    let other = format!("  memorySize: 512\n  kmsKeyArn: {KEY}/other\n");
+    harness.apply(&shop().replace("  memorySize: 512\n", &other)).await;
+    harness
+        .until("they are encrypted anew", || async {
+            read().await["Environment"]["Variables"]["ORDERS"] == "shop-orders"
+        })
+        .await;
+    harness.until_ready("shop").await;
+
+    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, gone).await.0, 200);
+    let yaml = shop();
+    let rest = yaml.split("---").filter(|document| !document.contains("kind: Function"));
+    harness.apply(&rest.collect::<Vec<_>>().join("---")).await;
+    let is_gone = || async {
+        lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await.0 == 404
+    };
+    harness.until("it is deleted", is_gone).await;
+}

@@ -186,6 +186,10 @@ pub(super) async fn observe(
     let words = words.into_iter().filter(|(field, _)| is_declared(field));
     let in_reply = |word: UnknownWord| word.in_reply(Service::Lambda, "GetFunction");
     live.unread = words.map(|(field, word)| (field, in_reply(word))).collect();
+    let unreadable = unreadable_variables(configuration).filter(|_| is_declared("env"));
+    if let Some(error) = unreadable.filter(|_| !is_encrypted_anew(desired, &live.spec)) {
+        live.unread.push(("env", error));
+    }
     if let Some(alias) = &asked.alias {
         let published = get(session, name, Some(alias)).await?;
         live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
@@ -316,13 +320,37 @@ fn readable(function: &GetFunctionOutput) -> Result<(), AwsError> {
     if let Some(error) = function.tags_error() {
         return Err(AwsError::new(Class::Denied, Service::Lambda, "ListTags", error.message()));
     }
-    let environment = function.configuration().and_then(|c| c.environment());
-    if let Some(error) = environment.and_then(|e| e.error()) {
-        let told = error.message().unwrap_or("the variables cannot be decrypted");
-        let message = format!("{told}; not authorized to perform: kms:Decrypt");
-        return Err(AwsError::new(Class::Denied, Service::Lambda, "GetFunction", message));
-    }
     Ok(())
+}
+
+/// Why the variables cannot be read, although Lambda answers: it could not decrypt them.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_EnvironmentResponse.html>
+fn unreadable_variables(configuration: &aws::FunctionConfiguration) -> Option<AwsError> {
+    let error = configuration.environment()?.error()?;
+    let told = error.message().unwrap_or("Lambda cannot decrypt the variables");
+    let told = told.trim_end_matches('.');
+    let (class, message) = match error.error_code() {
+        Some("KMSAccessDeniedException") => {
+            (Class::Denied, format!("{told}; not authorized to perform: kms:Decrypt"))
+        }
+        code => (
+            Class::Invalid,
+            format!(
+                "{} ({told}): the variables cannot be compared. Bring the key back, or declare another `kmsKeyArn` with \
+                 all of `env`",
+                code.unwrap_or("KMS")
+            ),
+        ),
+    };
+    Some(AwsError::new(class, Service::Lambda, "GetFunction", message))
+}
+
+/// The manifest has another key and every variable: they are written without having been read.
+fn is_encrypted_anew(desired: &Desired<FunctionSpec>, live: &FunctionSpec) -> bool {
+    let key = desired.spec.kms_key_arn.as_ref();
+    let is_another =
+        key.is_some_and(|key| *key != *live.kms_key_arn.as_deref().unwrap_or_default());
+    is_another && !desired.ignore.iter().any(|path| path.root() == "env")
 }
 
 fn busy(configuration: &aws::FunctionConfiguration) -> Option<String> {

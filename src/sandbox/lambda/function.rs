@@ -171,6 +171,7 @@ impl Function {
             out.insert("StateReasonCode".to_owned(), json!("FunctionError.InitTimeout"));
             out.insert("StateReason".to_owned(), json!("the function did not start in time"));
         }
+        hide_variables(&mut out);
         Ok(Value::Object(out))
     }
 
@@ -345,4 +346,15 @@ fn revision(name: &str, revision: u64) -> String {
         &digest[16..20],
         &digest[20..32]
     )
+}
+
+/// Of a key `gone` Lambda has the ARN and cannot decrypt by it: it answers, and without the variables.
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_EnvironmentError.html>
+fn hide_variables(out: &mut Map<String, Value>) {
+    let key = out.get("KMSKeyArn").and_then(Value::as_str);
+    if key.is_some_and(|key| key.ends_with(":key/gone")) && out.contains_key("Environment") {
+        let message = "Lambda was unable to decrypt the environment variables because the KMS key was not found.";
+        let error = json!({"ErrorCode": "KMSNotFoundException", "Message": message});
+        out.insert("Environment".to_owned(), json!({ "Error": error }));
+    }
 }
