@@ -14,7 +14,8 @@ pub(super) const RECOVERY: &str = "recovery";
 
 struct Row {
     environment: String,
-    measured: Measured,
+    /// `None` where it cannot be told.
+    measured: Option<Measured>,
     judged: Judged,
 }
 
@@ -30,10 +31,15 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
         match measured {
             Ok(Some(measured)) => {
                 let judged = measured.judge(now);
-                rows.push(Row { environment, measured, judged });
+                rows.push(Row { environment, measured: Some(measured), judged });
             }
             Ok(None) => {}
-            Err(error) => note!("warning: {environment}: {error}"),
+            // Whether it has a promise, and keeps it, nobody can tell: that is no good news.
+            Err(error) => {
+                let (status, reason) = (ConditionStatus::Unknown, "NotMeasured");
+                let judged = Judged { status, reason, message: error.to_string() };
+                rows.push(Row { environment, measured: None, judged });
+            }
         }
     }
     if let Some(text) = output
@@ -50,7 +56,15 @@ pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), Cl
             say!("\n{}", points(&rows, now));
         }
     }
-    Ok(())
+    let unmeasured = rows.iter().filter(|row| row.measured.is_none());
+    let unmeasured: Vec<_> = unmeasured.map(|row| row.environment.as_str()).collect();
+    match unmeasured[..] {
+        [] => Ok(()),
+        _ => Err(CliError::refused(format!(
+            "the recovery of {} could not be measured",
+            unmeasured.join(", ")
+        ))),
+    }
 }
 
 fn word(status: ConditionStatus) -> &'static str {
@@ -63,17 +77,20 @@ fn word(status: ConditionStatus) -> &'static str {
 
 fn printed(rows: &[Row], now: Timestamp) -> String {
     let cells = |row: &Row| {
-        let (measured, recovery) = (&row.measured, &row.measured.recovery);
-        let oldest = measured.points.values().flatten().map(|point| point.at).min();
+        let measured = row.measured.as_ref();
+        let recovery = measured.map(|measured| &measured.recovery);
+        let points = measured.into_iter().flat_map(|measured| measured.points.values().flatten());
+        let oldest = points.map(|point| point.at).min();
+        let newest = measured.and_then(|measured| measured.newest_whole.as_ref());
         let none = || "-".to_owned();
         vec![
             row.environment.clone(),
             word(row.judged.status).to_owned(),
-            recovery.rpo.clone().unwrap_or_else(none),
+            recovery.and_then(|recovery| recovery.rpo.clone()).unwrap_or_else(none),
             oldest.map_or_else(none, |at| age(at, now)),
-            recovery.rto.clone().unwrap_or_else(none),
-            measured.took().map_or_else(none, minutes),
-            measured.newest_whole.as_ref().map_or_else(none, |backup| backup.id.clone()),
+            recovery.and_then(|recovery| recovery.rto.clone()).unwrap_or_else(none),
+            measured.and_then(Measured::took).map_or_else(none, minutes),
+            newest.map_or_else(none, |backup| backup.id.clone()),
             format!("{}: {}", row.judged.reason, row.judged.message),
         ]
     };
@@ -93,7 +110,7 @@ fn printed(rows: &[Row], now: Timestamp) -> String {
 fn points(rows: &[Row], now: Timestamp) -> String {
     let mut cells = Vec::new();
     for row in rows {
-        for (id, point) in &row.measured.points {
+        for (id, point) in row.measured.iter().flat_map(|measured| &measured.points) {
             let (at, from) = match point {
                 Some(point) => (age(point.at, now), point.from.clone()),
                 None => ("-".to_owned(), "nothing can bring it back".to_owned()),
@@ -106,16 +123,17 @@ fn points(rows: &[Row], now: Timestamp) -> String {
 
 fn list(rows: &[Row]) -> Value {
     let item = |row: &Row| {
-        let measured = &row.measured;
+        let measured = row.measured.as_ref();
+        let recovery = measured.map(|measured| &measured.recovery);
         let points: Vec<_> = measured
-            .points
-            .iter()
+            .into_iter()
+            .flat_map(|measured| &measured.points)
             .map(|(id, point)| json!({"object": id.to_string(), "newestPoint": point}))
             .collect();
         json!({
             "environment": row.environment,
-            "rpo": measured.recovery.rpo,
-            "rto": measured.recovery.rto,
+            "rpo": recovery.and_then(|recovery| recovery.rpo.as_ref()),
+            "rto": recovery.and_then(|recovery| recovery.rto.as_ref()),
             "condition": {
                 "type": "RecoveryObjectivesMet",
                 "status": word(row.judged.status),
@@ -123,8 +141,10 @@ fn list(rows: &[Row]) -> Value {
                 "message": row.judged.message,
             },
             "objects": points,
-            "newestBackup": measured.newest_whole.as_ref().map(|backup| &backup.id),
-            "lastDrillSeconds": measured.took().map(|took| took.as_secs()),
+            "newestBackup": measured
+                .and_then(|measured| measured.newest_whole.as_ref())
+                .map(|backup| &backup.id),
+            "lastDrillSeconds": measured.and_then(Measured::took).map(|took| took.as_secs()),
         })
     };
     json!({ "items": rows.iter().map(item).collect::<Vec<_>>() })

@@ -123,7 +123,8 @@ async fn make_traffic(sandbox: Sandbox, per_minute: u32, error_rate: f64, stop: 
                 function: &function,
                 alias: &alias,
                 requests,
-                newest_error_rate: Some(error_rate),
+                // Where none is given, what a version says of itself counts.
+                newest_error_rate: (error_rate > 0.0).then_some(error_rate),
             });
         }
     }

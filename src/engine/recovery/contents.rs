@@ -118,7 +118,9 @@ async fn back_up_one(
                     return Ok(Ok(Some(item(found.sha256, Some(found.etag)))));
                 }
                 // It is copied anew; one in parts only to where nothing is.
-                _ if object.bytes > OBJECT_BYTES_MAX => vault.delete(&[data.clone()]).await?,
+                _ if object.bytes > OBJECT_BYTES_MAX => {
+                    vault.delete(std::slice::from_ref(&data)).await?;
+                }
                 _ => {}
             }
         }

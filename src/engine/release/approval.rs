@@ -109,9 +109,15 @@ pub async fn approve(
     Ok(store.approve(head, proposed, asked.said, &holds).await?)
 }
 
-/// Nobody without a name is somebody else.
+/// Nobody without a name is somebody else. How a name is spaced and written, and an address beside it, make no other
+/// person.
 fn is_same_person(author: &str, approver: &str) -> bool {
-    let (author, approver) = (author.trim().to_lowercase(), approver.trim().to_lowercase());
+    let plain = |name: &str| {
+        let named = name.split_once('<').map(|(name, _)| name);
+        let name = named.filter(|name| !name.trim().is_empty()).unwrap_or(name);
+        name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+    };
+    let (author, approver) = (plain(author), plain(approver));
     approver.is_empty() || author == approver
 }
 
@@ -125,6 +131,9 @@ mod tests {
             ("ada", "ada", true),
             ("Ada ", "ada", true),
             ("ada", "", true),
+            ("Ada Lovelace", "ada \u{a0} lovelace", true),
+            ("Ada Lovelace", "Ada Lovelace <ada@example.com>", true),
+            ("<ada@example.com>", "<grace@example.com>", false),
             ("ada", "grace", false),
             ("", "grace", false),
         ] {
