@@ -83,6 +83,9 @@ pub(super) async fn run(connected: &Connected, args: &BackupArgs) -> Result<(), 
 
 async fn create(connected: &Connected, args: &CreateArgs) -> Result<(), CliError> {
     let (name, Connected { store, sessions }) = (&args.environment, connected);
+    // Before anything is said of a backup that may be gone on with.
+    store.existing_head(name).await?;
+    VaultArgs::default().open(connected, name).await?;
     let id = args.resume.clone().unwrap_or_else(|| id_of(store.clock().now(), rand::random()));
     note!("backup {id} of {name}; if it is interrupted, go on with --resume {id}");
     let backup = back_up(store, sessions, name, &id).await?;

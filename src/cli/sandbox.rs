@@ -26,6 +26,7 @@ use crate::manifest::{Scope, Set, Sources, load};
 use crate::model::{Clock, SecretRef, condition_type, secret_references};
 use crate::sandbox::{Behaviour, Fault, Load, Sandbox};
 use crate::server::Access;
+use crate::store::Verdict;
 use serde::Deserialize;
 
 #[derive(Debug, Args)]
@@ -249,7 +250,7 @@ impl<'a> Account<'a> {
         while self.begun.elapsed() < READY_WITHIN {
             self.tell().await?;
             let (ready, all) = self.ready().await?;
-            if all > 0 && ready == all {
+            if all > 0 && ready == all && self.are_decided().await? {
                 // What was recorded while it was counted.
                 self.tell().await?;
                 let seconds = self.begun.elapsed().as_secs_f64();
@@ -301,6 +302,19 @@ impl<'a> Account<'a> {
             );
         }
         Ok(())
+    }
+
+    /// No release is on its way any more: one that follows has something to go back to.
+    async fn are_decided(&self) -> Result<bool, CliError> {
+        let store = &self.connected.store;
+        for environment in &self.environments {
+            let Some(head) = store.head(environment).await? else { continue };
+            let verdict = store.rollout(environment, head.release).await?.map(|r| r.verdict);
+            if matches!(verdict.unwrap_or_default(), Verdict::Pending | Verdict::Progressing) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn ready(&self) -> Result<(usize, usize), CliError> {

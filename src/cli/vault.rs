@@ -97,7 +97,14 @@ pub(super) async fn chosen(
     let newest = backups.last().map(|backup| backup.id.clone());
     let Some(found) = backups.iter().rposition(has_enough) else {
         let (environment, place) = (environment.to_owned(), vault.place());
-        return Err(RecoveryError::NoBackup { environment, place }.into());
+        return Err(match newest {
+            None => RecoveryError::NoBackup { environment, place }.into(),
+            Some(newest) => CliError::refused(format!(
+                "no backup of {environment} in {place} has all that this needs (in another account or region that is an \
+                 export of each table: `exportTables`). The newest one that can be read is {newest}; name it with --from, \
+                 and what it lacks is said"
+            )),
+        });
     };
     let found = backups.swap_remove(found);
     if newest.is_some_and(|newest| newest != found.id) {

@@ -25,6 +25,20 @@ pub struct EnvVar {
     pub value_from: Option<ValueFrom>,
 }
 
+impl EnvVar {
+    /// What is wrong with where the value comes from.
+    pub fn problem(&self) -> Option<String> {
+        let name = &self.name;
+        match (&self.value, &self.value_from) {
+            (Some(_), Some(_)) => Some(format!(
+                "variable `{name}` has both value and valueFrom; take one of them out"
+            )),
+            (None, None) => Some(format!("variable `{name}` needs either value or valueFrom")),
+            _ => None,
+        }
+    }
+}
+
 /// Variables by name, as AWS takes them.
 pub type Variables = BTreeMap<String, Secret>;
 

@@ -316,6 +316,26 @@ async fn a_release_succeeds_when_its_pages_answer_and_is_rolled_back_when_they_s
     assert!(failed.message.contains("an answer with status 2xx"), "{}", failed.message);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_wrong_in_the_last_look_of_the_bake_time_is_looked_at_again() {
+    let checks = format!("{{ bakeTime: 40s, checks: [{{ url: \"{PAGE}\" }}] }}");
+    let yaml = shop("{ strategy: AllAtOnce }", &checks);
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.sandbox.pages().set(PAGE, 200, "up");
+    harness.apply(&yaml).await;
+    harness.start().await;
+    until_verdict(&harness, 1, Verdict::Succeeded).await;
+    harness.apply(&next(&yaml, "SETTING", "b")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    // Between the first look of the bake time and the second one, which is its last.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    harness.sandbox.pages().set(PAGE, 500, "down");
+    let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
+    assert_eq!(failed.reason, "CheckFailed");
+}
+
 const HOOK: &str = "https://hooks.example.com/before";
 
 #[tokio::test(start_paused = true)]

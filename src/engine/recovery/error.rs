@@ -12,7 +12,7 @@ use crate::store::StoreError;
 pub enum RecoveryError {
     #[error(
         "the Environment {environment} does not say where its backups are kept; declare \
-         spec.recovery.backups.bucket, or give the place with --vault s3://BUCKET/PREFIX"
+         spec.recovery.backups.bucket (what reads backups also takes the place as --vault s3://BUCKET/PREFIX)"
     )]
     NoPlace { environment: String },
     #[error(

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::arrivals::note_arrivals;
 use super::progress::{ObjectState, Progress};
 use super::signals::{
-    Signals, done_without, end_is_passed, failed as failed_by_signals, has_end, longest_answer,
-    note_evidence, unknown,
+    Signals, done_without, end_is_in_doubt, end_is_passed, failed as failed_by_signals, has_end,
+    longest_answer, note_evidence, unknown,
 };
 use super::told::{ended_or_moved, left_out, named, tell};
 use super::{Ask, asks, later, shift};
@@ -376,7 +376,8 @@ fn until_baked(rollout: &mut Rollout, sight: &Sight<'_>) {
     let changed: Vec<_> = sight.failed.iter().copied().filter(|o| o.is_changed).collect();
     if !changed.is_empty() {
         fail(rollout, "FailedWhileBaking", named(&changed), seen.policy, now);
-    } else if now >= later(sight.since, seen.policy.bake_time) {
+    } else if now >= later(sight.since, seen.policy.bake_time) && !end_is_in_doubt(seen, sight.asks)
+    {
         enter(rollout, Stage::Over, now);
     }
 }

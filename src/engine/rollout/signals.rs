@@ -128,7 +128,14 @@ impl Ask {
         if self.is_once && !matches!(heard.result, Err(Failure::Unknown(_))) {
             return false;
         }
-        self.fresh_from.is_some_and(|from| heard.at < from) || now >= later(heard.at, self.every)
+        // Whether a wrong answer was chance is found out soon.
+        let every = if heard.failures == 0 { self.every } else { self.every.min(WAITED_FOR_EVERY) };
+        self.fresh_from.is_some_and(|from| heard.at < from) || now >= later(heard.at, every)
+    }
+
+    /// It was answered wrongly, and that may have been chance.
+    fn is_in_doubt(&self, signals: &Signals) -> bool {
+        signals.of(self).is_some_and(|heard| (1..self.tries).contains(&heard.failures))
     }
 
     fn standing(&self, signals: &Signals) -> Standing {
@@ -464,6 +471,11 @@ pub(super) fn end_is_passed(
         Role::Gate(_) | Role::Beside(_) | Role::Traffic(_) => true,
     };
     asks.iter().all(passed) && unknown(seen, asks).is_empty()
+}
+
+/// A page has answered wrongly, and is asked once more before the release is no longer watched.
+pub(super) fn end_is_in_doubt(seen: &Seen<'_>, asks: &[Ask]) -> bool {
+    asks.iter().any(|ask| ask.role == Role::End && ask.is_in_doubt(seen.signals))
 }
 
 /// What the release did without, for people; empty where it was all reached.

@@ -373,8 +373,7 @@ fn check_env(at: &str, env: &[EnvVar]) -> Vec<SpecProblem> {
             let message = format!("a value has at most {ENV_CHARS_MAX} characters");
             problems.push(SpecProblem::new(format!("{at}[{i}].value"), message));
         }
-        if variable.value.is_some() == variable.value_from.is_some() {
-            let message = format!("variable `{}` needs either value or valueFrom", variable.name);
+        if let Some(message) = variable.problem() {
             problems.push(SpecProblem::new(format!("{at}[{i}]"), message));
         }
     }

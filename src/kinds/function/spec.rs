@@ -559,8 +559,7 @@ fn check_env(env: &[EnvVar]) -> Vec<SpecProblem> {
             let message = format!("`{name}` is set by Lambda itself and cannot be given");
             problems.push(SpecProblem::new(format!("{path}.name"), message));
         }
-        if variable.value.is_some() == variable.value_from.is_some() {
-            let message = format!("variable `{name}` needs either value or valueFrom");
+        if let Some(message) = variable.problem() {
             problems.push(SpecProblem::new(path, message));
         }
     }

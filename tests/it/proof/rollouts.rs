@@ -314,7 +314,9 @@ impl Delivery {
             if rollout.stage() == Stage::Waiting {
                 self.tell(format!("{} {}: {}", rollout.verdict, rollout.reason, rollout.message));
                 decisions += 1;
-                if rollout.good.is_some() && self.dice.random_bool(0.5) {
+                // `trueup rollout abort` refuses where there is nothing else to go back to.
+                let goes_back = rollout.good.as_ref().is_some_and(|g| g.digest != rollout.digest);
+                if goes_back && self.dice.random_bool(0.5) {
                     self.decide(Decision::Abort).await;
                 } else {
                     self.edit(false);
