@@ -151,7 +151,7 @@ async fn decide(
         let why = match rollout.good {
             None => format!("no release of {name} succeeded before release {release}"),
             Some(_) => {
-                format!("release {release} of {name} goes back itself to what succeeded last")
+                format!("release {release} of {name} is itself the return to what succeeded last")
             }
         };
         return Err(CliError::refused(format!(

@@ -205,7 +205,9 @@ pub(super) async fn back_up_package(
     let name = copy_name(&package.bucket, &package.key, what, 0);
     let data = vault.data(&name);
     let there = head(&vault.session, &vault.bucket, &data).await?;
-    let sha256 = declared.as_ref().or(found.sha256.as_ref());
+    // One that was uploaded in parts has a checksum of their checksums, and its copy one of the whole.
+    let whole = found.sha256.as_ref().filter(|sha256| !sha256.contains('-'));
+    let sha256 = declared.as_ref().or(whole);
     let bytes = match copies::judge(there, found.bytes, sha256.map(String::as_str)) {
         Copy::Sound(there) => there.bytes,
         // It is not there yet, or somebody has written over it.

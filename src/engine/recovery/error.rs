@@ -24,8 +24,8 @@ pub enum RecoveryError {
     #[error("{what} of backup {id} cannot be used: {how}. Take another backup")]
     Damaged { id: String, what: String, how: String },
     #[error(
-        "of {object} did not come back from backup {id}: {}. Everything else of it did. An earlier backup may have a \
-         sound copy, or `trueup backup create` makes one where the object still is", some(.lost)
+        "these objects of {object} did not come back from backup {id}: {}. All others did. An earlier backup may have \
+         a sound copy (--from), and `trueup backup create` makes one of what is still there", some(.lost)
     )]
     Incomplete { id: String, object: String, lost: Vec<String> },
     #[error("nothing was done: {0}")]

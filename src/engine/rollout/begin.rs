@@ -117,20 +117,12 @@ fn close(before: &Rollout, release: &Release, now: Timestamp) -> Option<Rollout>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    const POLICY: Policy = Policy {
-        progress_deadline: Duration::from_secs(900),
-        bake_time: Duration::from_secs(300),
-        rolls_back: true,
-    };
 
     fn begun(before: Option<&Rollout>, number: u64, cause: Cause, second: i64) -> Begun {
         let now = Timestamp::from_second(second).unwrap();
         let digest = format!("digest {number}");
-        begin(before, &Release::sample(number, &digest, cause), POLICY, now)
+        begin(before, &Release::sample(number, &digest, cause), Policy::SAMPLE, now)
     }
 
     fn succeeded(mut rollout: Rollout) -> Rollout {

@@ -83,6 +83,16 @@ pub struct Watched {
 }
 
 #[cfg(test)]
+impl Policy {
+    /// A quarter of an hour, five minutes, and back by itself.
+    pub const SAMPLE: Self = Self {
+        progress_deadline: Duration::from_secs(900),
+        bake_time: Duration::from_secs(300),
+        rolls_back: true,
+    };
+}
+
+#[cfg(test)]
 impl<'a> Seen<'a> {
     /// Nothing but objects is watched.
     pub fn sample(policy: Policy, objects: &'a [ObjectState]) -> Self {
@@ -386,8 +396,8 @@ fn until_baked(rollout: &mut Rollout, sight: &Sight<'_>) {
 fn until_the_head_has_moved(rollout: &mut Rollout, sight: &Sight<'_>) {
     let Some(refused) = sight.seen.refused else { return };
     rollout.message = format!("{}; it was not rolled back: {refused}", rollout.message);
-    // What was found out stays the reason: its end is no success.
-    if !FOUND_OUT.contains(&rollout.reason.as_str()) {
+    // What was found out, or that a person wanted its end, stays the reason: it is no success afterwards.
+    if rollout.reason != ABORTED && !FOUND_OUT.contains(&rollout.reason.as_str()) {
         rollout.reason = ROLLBACK_REFUSED.to_owned();
     }
     enter(rollout, Stage::Waiting, sight.now);
@@ -517,11 +527,7 @@ mod tests {
     use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected, Reach};
     use crate::store::Release;
 
-    const POLICY: Policy = Policy {
-        progress_deadline: Duration::from_secs(900),
-        bake_time: Duration::from_secs(300),
-        rolls_back: true,
-    };
+    const POLICY: Policy = Policy::SAMPLE;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

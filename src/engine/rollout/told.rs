@@ -1,6 +1,6 @@
 //! What people are told of a rollout.
 
-use super::plan::FOUND_OUT;
+use super::plan::{ABORTED, FOUND_OUT};
 use super::{Action, ObjectState, Progress};
 use crate::store::{Cause, EventKind, Order, Rollout, Stage, Verdict};
 
@@ -53,7 +53,9 @@ pub(super) fn ended(rollout: &Rollout) -> Option<Action> {
         }
         (Verdict::Failed, _) => {
             let text = with(format!("release {number} failed"));
-            let next = if FOUND_OUT.contains(&rollout.reason.as_str()) {
+            let is_decided =
+                rollout.reason == ABORTED || FOUND_OUT.contains(&rollout.reason.as_str());
+            let next = if is_decided {
                 "it stays current; decide with `trueup rollout promote`, `retry` or `abort`"
             } else {
                 "it stays current, and succeeds once its objects are ready"

@@ -117,9 +117,13 @@ pub(super) fn of_frontend(url: &str) -> Call {
 fn is_this_machine(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or_default();
     let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    // An address of IPv6 has colons of its own, in brackets.
+    let host = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((host, _)) => host,
+        None => host.split(':').next().unwrap_or_default(),
+    };
     host.eq_ignore_ascii_case("localhost")
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl HealthPolicy {
@@ -186,5 +190,25 @@ impl HealthPolicy {
             }
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_is_known_in_every_form() {
+        for (url, expected) in [
+            ("http://localhost:4200", true),
+            ("http://127.0.0.1/shop", true),
+            ("https://[::1]", true),
+            ("https://[::1]:8443/shop", true),
+            ("https://shop.example.com", false),
+            ("https://localhost.example.com", false),
+            ("https://[2001:db8::1]:8443", false),
+        ] {
+            assert_eq!(is_this_machine(url), expected, "{url}");
+        }
     }
 }
