@@ -84,7 +84,7 @@ impl Session {
         let asked = Instant::now();
         if !limiter.try_take() {
             let _waiting = self.slot().map(Slot::wait);
-            limiter.take().await;
+            limiter.take(self.slot().is_some_and(Slot::gives_way)).await;
         }
         let begun = Instant::now();
         let _calling = self.slot().map(Slot::call);

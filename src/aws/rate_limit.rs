@@ -62,7 +62,9 @@ impl Quota {
                 Self::DynamoDbBackups
             }
             (Service::DynamoDb, o)
-                if o.ends_with("Item") || o.ends_with("Items") || o == "Query" =>
+                if o.ends_with("Item")
+                    || o.ends_with("Items")
+                    || ["Query", "Scan"].contains(&o) =>
             {
                 Self::DynamoDbItems
             }
@@ -75,7 +77,8 @@ impl Quota {
     }
 }
 
-/// A token bucket. Callers are served in the order in which they came.
+/// A token bucket. Callers are served in the order in which they came; of those that give way one at a time stands
+/// among the others, so that it is served, too.
 #[derive(Debug)]
 pub struct RateLimiter {
     per_second: f64,
@@ -83,6 +86,8 @@ pub struct RateLimiter {
     sharers: Sharers,
     pace: std::sync::Mutex<Pace>,
     state: Mutex<State>,
+    /// Held by the one caller that gives way and whose turn it is.
+    gives_way: Mutex<()>,
 }
 
 /// The part of the rate that is used.
@@ -104,7 +109,7 @@ impl RateLimiter {
         let now = Instant::now();
         let state = Mutex::new(State { tokens: burst, filled: now });
         let pace = std::sync::Mutex::new(Pace { part: 1.0, at: now, halved_at: None });
-        Self { per_second, burst, sharers, pace, state }
+        Self { per_second, burst, sharers, pace, state, gives_way: Mutex::default() }
     }
 
     /// The default of a quota, for an account that has so many times AWS's default quotas.
@@ -177,8 +182,9 @@ impl RateLimiter {
         self.state.try_lock().is_ok_and(|mut state| self.spend(&mut state).is_ok())
     }
 
-    /// Waits for one call's worth.
-    pub async fn take(&self) {
+    /// Waits for one call's worth; who `gives_way`, behind those who do not.
+    pub async fn take(&self, gives_way: bool) {
+        let _turn = if gives_way { Some(self.gives_way.lock().await) } else { None };
         // The lock is held on purpose: those behind keep their order.
         let mut state = self.state.lock().await;
         while let Err(missing) = self.spend(&mut state) {
@@ -213,7 +219,7 @@ mod tests {
         let limiter = RateLimiter::new(10.0, 5.0, Sharers::default());
         let begin = Instant::now();
         for _ in 0..5 {
-            limiter.take().await;
+            limiter.take(false).await;
         }
         assert_eq!(begin.elapsed(), Duration::ZERO);
         let seconds = seconds_of(&limiter, 20).await;
@@ -223,9 +229,29 @@ mod tests {
     async fn seconds_of(limiter: &RateLimiter, calls: usize) -> f64 {
         let begun = Instant::now();
         for _ in 0..calls {
-            limiter.take().await;
+            limiter.take(false).await;
         }
         begun.elapsed().as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_way_waits_behind_others_and_is_served_all_the_same() {
+        let limiter = RateLimiter::new(10.0, 1.0, Sharers::default());
+        limiter.take(false).await;
+        let served = std::sync::Mutex::new(Vec::new());
+        let call = async |name: &'static str, gives_way: bool| {
+            limiter.take(gives_way).await;
+            served.lock().unwrap().push(name);
+        };
+        tokio::join!(
+            call("resync 1", true),
+            call("resync 2", true),
+            call("resync 3", true),
+            call("edit 1", false),
+            call("edit 2", false),
+        );
+        let served = served.into_inner().unwrap();
+        assert_eq!(served, ["resync 1", "edit 1", "edit 2", "resync 2", "resync 3"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ pub(super) struct ReplyCheck;
 
 /// What is in every reply of an operation, and what the SDK makes up where it is missing. From botocore's
 /// models, and from AWS's replies where these leave it optional.
-const SAYS: [(&str, &str); 17] = [
+const SAYS: [(&str, &str); 18] = [
     ("BatchGetItem", "\"Responses\""),
     ("DescribeContinuousBackups", "\"ContinuousBackupsDescription\""),
     ("DescribeContributorInsights", "\"ContributorInsightsStatus\""),
@@ -45,6 +45,7 @@ const SAYS: [(&str, &str); 17] = [
     ("ListJobs", "\"jobSummaries\""),
     ("ListTagsOfResource", "\"Tags\""),
     ("Query", "\"Items\""),
+    ("Scan", "\"Items\""),
     // Of writes: a job whose id is not known would be started again.
     ("StartDeployment", "\"jobSummary\""),
     ("StartJob", "\"jobSummary\""),

@@ -16,15 +16,22 @@ pub struct Slot(Arc<State>);
 struct State {
     waiting: AtomicUsize,
     calling: AtomicUsize,
+    gives_way: bool,
     /// Told when work begins or ends to wait.
     changed: Arc<Notify>,
 }
 
 impl Slot {
-    /// The slot of work that does nothing yet. `changed` is told when the work begins or ends to wait.
-    pub fn new(changed: Arc<Notify>) -> Self {
+    /// The slot of work that does nothing yet. `changed` is told when the work begins or ends to wait. Work that
+    /// `gives_way` waits for a limit behind work that does not.
+    pub fn new(changed: Arc<Notify>, gives_way: bool) -> Self {
         let (waiting, calling) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(State { waiting, calling, changed }))
+        Self(Arc::new(State { waiting, calling, gives_way, changed }))
+    }
+
+    /// It waits for a limit behind work that somebody waits for.
+    pub(super) fn gives_way(&self) -> bool {
+        self.0.gives_way
     }
 
     /// All that it does is to wait for a limit.
@@ -76,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn work_waits_while_nothing_of_it_is_under_way() {
         let changed = Arc::new(Notify::new());
-        let slot = Slot::new(Arc::clone(&changed));
+        let slot = Slot::new(Arc::clone(&changed), false);
         assert!(!slot.is_waiting());
         let waiting = slot.wait();
         changed.notified().await;

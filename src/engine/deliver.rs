@@ -16,8 +16,8 @@ use super::pass::Context;
 use super::queue::Priority;
 use super::release::{MoveError, undo};
 use super::rollout::{
-    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, has_frontend, leaves_late,
-    object_state, plan, waits_for_second,
+    self, Action, ObjectState, Policy, Seen, Watched, asks, begin, give_time, has_frontend,
+    leaves_late, object_state, plan, waits_for_second,
 };
 use super::runner::Engine;
 use super::watch::Answer;
@@ -179,15 +179,13 @@ impl Engine {
         self.deliver(name);
     }
 
-    /// Nobody worked on a rollout for a while: its objects get their time from now on.
+    /// Nobody worked on a rollout for a while.
     pub(super) fn give_time(&mut self, name: &Arc<str>) {
         let now = self.cx.clock.now();
         let Some(environment) = self.world.environments.get_mut(name) else { return };
-        let deadline = now.checked_add(environment.spec.progress_deadline());
-        if let (Some(rollout), Ok(deadline)) = (&mut environment.rollout, deadline)
-            && rollout.stage().has_deadline()
-        {
-            rollout.deadline = rollout.deadline.max(deadline);
+        let policy = environment.rollout_policy();
+        if let Some(rollout) = &mut environment.rollout {
+            give_time(rollout, &policy, now);
         }
     }
 

@@ -114,8 +114,13 @@ impl<K: Key> Queue<K> {
         lane.list(priority).push_back((turn, key));
     }
 
-    /// The next key to work on, which is then active until [`Queue::done`]. Only open lanes give something.
-    pub fn pop(&mut self, now: Instant, is_open: impl Fn(&K::Lane) -> bool) -> Option<K> {
+    /// The next key to work on, which is then active until [`Queue::done`]. Only lanes that are open for what has this
+    /// priority give something.
+    pub fn pop(
+        &mut self,
+        now: Instant,
+        is_open: impl Fn(&K::Lane, Priority) -> bool,
+    ) -> Option<(K, Priority)> {
         self.ripen(now);
         let edit = self.first(Priority::Edit, &is_open);
         let resync = self.first(Priority::Resync, &is_open);
@@ -128,17 +133,17 @@ impl<K: Key> Queue<K> {
             lane.list(ready.priority).pop_front();
         }
         self.active.insert(key.clone());
-        Some(key)
+        Some((key, ready.priority))
     }
 
     /// Whose turn it is among the open lanes.
     fn first(
         &mut self,
         priority: Priority,
-        is_open: &impl Fn(&K::Lane) -> bool,
+        is_open: &impl Fn(&K::Lane, Priority) -> bool,
     ) -> Option<(Ready, K)> {
         let mut first: Option<(Ready, K)> = None;
-        for (_, lane) in self.lanes.iter_mut().filter(|(lane, _)| is_open(lane)) {
+        for (_, lane) in self.lanes.iter_mut().filter(|(lane, _)| is_open(lane, priority)) {
             let list = lane.list(priority);
             while let Some((turn, key)) = list.front() {
                 match self.ready.get(key).filter(|ready| ready.turn == *turn) {
@@ -223,13 +228,17 @@ mod tests {
         }
     }
 
-    fn any(_: &char) -> bool {
+    fn any(_: &char, _: Priority) -> bool {
         true
+    }
+
+    fn pop(queue: &mut Queue<&'static str>, now: Instant) -> Option<&'static str> {
+        queue.pop(now, any).map(|(key, _)| key)
     }
 
     fn drain(queue: &mut Queue<&'static str>, now: Instant) -> Vec<&'static str> {
         let mut out = Vec::new();
-        while let Some(key) = queue.pop(now, any) {
+        while let Some(key) = pop(queue, now) {
             queue.done(&key);
             out.push(key);
         }
@@ -253,7 +262,7 @@ mod tests {
             queue.add(key, now, Priority::Resync);
         }
         queue.add("e1", now, Priority::Edit);
-        assert_eq!(queue.pop(now, any), Some("e1"));
+        assert_eq!(pop(&mut queue, now), Some("e1"));
         queue.add("r2", now, Priority::Edit);
         assert_eq!(drain(&mut queue, now), ["r2", "r1"]);
     }
@@ -264,12 +273,12 @@ mod tests {
         queue.add("resync", now, Priority::Resync);
         // One more edit waits than is taken.
         queue.add("edit of before", now, Priority::Edit);
-        assert_eq!(queue.pop(now, any), Some("edit of before"));
+        assert_eq!(pop(&mut queue, now), Some("edit of before"));
         for second in 1..100 {
             let edit = ["edit of an even second", "edit of an odd second"][second % 2];
             queue.add(edit, now, Priority::Edit);
             now += Duration::from_secs(1);
-            let given = queue.pop(now, any).unwrap();
+            let given = pop(&mut queue, now).unwrap();
             queue.done(&given);
             if given == "resync" {
                 assert!(second > 10, "not before it has aged");
@@ -283,12 +292,12 @@ mod tests {
     async fn an_active_key_is_not_given_out_twice_but_remembers_what_came() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.add("a", now, Priority::Edit);
-        assert_eq!(queue.pop(now, any), Some("a"));
+        assert_eq!(pop(&mut queue, now), Some("a"));
         queue.add("a", now, Priority::Edit);
-        assert_eq!(queue.pop(now, any), None);
+        assert_eq!(pop(&mut queue, now), None);
         assert_eq!(queue.next_due(), None);
         queue.done(&"a");
-        assert_eq!(queue.pop(now, any), Some("a"));
+        assert_eq!(pop(&mut queue, now), Some("a"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -298,10 +307,15 @@ mod tests {
             queue.add(key, now, Priority::Resync);
         }
         queue.add("a2", now, Priority::Edit);
-        let but_a = |lane: &char| *lane != 'a';
-        assert_eq!(queue.pop(now, but_a), Some("b1"));
+        let but_a = |lane: &char, _| *lane != 'a';
+        assert_eq!(queue.pop(now, but_a), Some(("b1", Priority::Resync)));
         assert_eq!(queue.pop(now, but_a), None);
         assert_eq!((queue.depth(), queue.next_due()), (2, None));
+        let to_edits = |_: &char, priority| priority == Priority::Edit;
+        assert_eq!(queue.pop(now, to_edits), Some(("a2", Priority::Edit)));
+        assert_eq!(queue.pop(now, to_edits), None, "the lane is closed to resyncs alone");
+        queue.done(&"a2");
+        queue.add("a2", now, Priority::Edit);
         assert_eq!(drain(&mut queue, now), ["a2", "a1"]);
     }
 }

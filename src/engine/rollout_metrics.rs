@@ -102,9 +102,12 @@ impl RolloutMetrics {
         let is_new = before.is_some_and(|before| before.verdict != now.verdict);
         if is_new && now.verdict != Verdict::Progressing {
             self.rollouts.with_label_values(&[environment, now.verdict.as_str()]).inc();
-            if let (Some(begun), Some(decided)) = (now.begun_at(), now.decided_at()) {
-                self.seconds.with_label_values(&[environment]).observe(seconds(begun, decided));
-            }
+        }
+        // A release that failed becomes one that was rolled back, and was decided once.
+        if let (Some(begun), Some(decided)) = (now.begun_at(), now.decided_at())
+            && before.is_some_and(|before| before.decided_at() != Some(decided))
+        {
+            self.seconds.with_label_values(&[environment]).observe(seconds(begun, decided));
         }
         let left_before = before.map_or(0, |before| before.stages.len().saturating_sub(1));
         for passed in now.stages.iter().skip(left_before) {

@@ -73,7 +73,8 @@ impl Config {
 /// Source: `LeaseDuration` of k8s.io/client-go/tools/leaderelection.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);
 
-/// Passes of one kind in one account and region that wait for a limit at once: enough for the limit to be used.
+/// Passes of one kind and priority in one account and region that wait for a limit at once: enough for the limit to be
+/// used.
 const WAITING_MAX: usize = 4;
 /// Objects that the queue holds at most.
 const QUEUE_MAX: usize = 200_000;
@@ -104,6 +105,7 @@ pub(super) struct Running {
     /// The lease that it works under.
     pub(super) epoch: u64,
     /// Whether it only waits for a limit.
+    priority: Priority,
     slot: Slot,
 }
 
@@ -278,14 +280,17 @@ impl Engine {
         while self.has_room() {
             let full = self.full_lanes();
             let environments = &self.world.environments;
-            let is_full = |(name, kind): &(Arc<str>, Arc<str>)| {
+            let is_full = |(name, kind): &(Arc<str>, Arc<str>), priority| {
                 let place = environments.get(name).map(|environment| &environment.place);
-                place.is_some_and(|place| full.contains(&(Arc::clone(place), Arc::clone(kind))))
+                place.is_some_and(|place| {
+                    full.contains(&(Arc::clone(place), Arc::clone(kind), priority))
+                })
             };
-            let Some(key) = self.queue.pop(now, |lane| !is_full(lane)) else {
+            let popped = self.queue.pop(now, |lane, priority| !is_full(lane, priority));
+            let Some((key, priority)) = popped else {
                 break;
             };
-            let Some(snapshot) = self.snapshot(&key) else {
+            let Some(snapshot) = self.snapshot(&key, priority) else {
                 self.queue.done(&key);
                 continue;
             };
@@ -328,7 +333,8 @@ impl Engine {
                 }
             };
             let task = workers.spawn(work.instrument(span));
-            let running = Running { pass: self.passes, key, since: now, digest, epoch, slot };
+            let running =
+                Running { pass: self.passes, key, since: now, digest, epoch, priority, slot };
             self.running.insert(task.id(), running);
         }
         self.cx.metrics.queue_depth.set(i64::try_from(self.queue.depth()).unwrap_or(i64::MAX));
@@ -341,7 +347,7 @@ impl Engine {
         self.cx.metrics.longest_running_seconds.set(seconds().fold(0.0, f64::max));
     }
 
-    fn snapshot(&self, key: &ObjectKey) -> Option<Snapshot> {
+    fn snapshot(&self, key: &ObjectKey, priority: Priority) -> Option<Snapshot> {
         // An environment whose release was never read looks as if everything had left it.
         let environment = self.world.get(key).filter(|e| e.is_loaded() && !e.is_leaving)?;
         let wanted = environment.objects.get(&key.id).cloned();
@@ -377,7 +383,7 @@ impl Engine {
             is_unsure: self.tracked.get(key).is_some_and(|object| object.is_unsure),
             epoch: environment.lease.epoch,
             lease_end: environment.lease_end.clone(),
-            slot: Slot::new(Arc::clone(&self.slots)),
+            slot: Slot::new(Arc::clone(&self.slots), priority == Priority::Resync),
         })
     }
 
@@ -387,13 +393,14 @@ impl Engine {
         at_work.count() < self.config.concurrency
     }
 
-    /// Places and kinds of which enough passes wait for a limit: another one would wait behind them. What waits in
-    /// the queue instead is given out by its priority.
-    fn full_lanes(&self) -> BTreeSet<(Arc<str>, Arc<str>)> {
+    /// Places and kinds of which enough passes of one priority wait for a limit: another one would wait behind them.
+    /// What waits in the queue instead is given out by its priority.
+    fn full_lanes(&self) -> BTreeSet<(Arc<str>, Arc<str>, Priority)> {
         let mut waiting = BTreeMap::new();
         for running in self.running.values().filter(|running| running.slot.is_waiting()) {
             if let Some(environment) = self.world.get(&running.key) {
-                let lane = (Arc::clone(&environment.place), Arc::clone(&running.key.id.kind));
+                let (place, kind) = (&environment.place, &running.key.id.kind);
+                let lane = (Arc::clone(place), Arc::clone(kind), running.priority);
                 *waiting.entry(lane).or_insert(0) += 1;
             }
         }

@@ -42,6 +42,8 @@ pub enum StoreError {
     Missing { what: String },
     #[error("{what} is damaged: {how}; restore it from a backup of the table")]
     Damaged { what: String, how: String },
+    #[error("{what} is nothing that this version of trueup writes")]
+    Unknown { what: String },
     #[error(
         "release {number} of {environment} is not taken: {why}. Who applies and every daemon need \
          --signing-key-file; where they have it, find out who writes the table"
@@ -65,6 +67,7 @@ impl StoreError {
             Self::Unreadable { .. }
                 | Self::Missing { .. }
                 | Self::Damaged { .. }
+                | Self::Unknown { .. }
                 | Self::NoSuchRelease { .. }
                 | Self::Unsigned { .. }
         )

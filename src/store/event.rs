@@ -50,12 +50,17 @@ pub struct EventRecord {
     pub expires_at: i64,
 }
 
+/// The partition of an environment's events.
+pub(super) fn events_of(environment: &str) -> String {
+    format!("events#{environment}")
+}
+
 impl Store {
     /// Writes an event, or the same event with a higher count.
     pub async fn put_event(&self, event: &EventRecord) -> Result<(), StoreError> {
         let mut event = event.clone();
         event.expires_at = event.last_seen.as_second() + KEPT_FOR_SECONDS;
-        let pk = format!("events#{}", event.environment);
+        let pk = events_of(&event.environment);
         let call = self
             .session()
             .dynamodb()
@@ -73,8 +78,7 @@ impl Store {
         environment: &str,
         limit: usize,
     ) -> Result<Vec<EventRecord>, StoreError> {
-        let pk = format!("events#{environment}");
-        let stored = self.query(&pk, "", Some(limit)).await?;
+        let stored = self.query(&events_of(environment), "", Some(limit)).await?;
         let readable = stored.into_iter().filter_map(|stored| match stored.record {
             Ok(event) => Some(event),
             // What happened besides is worth showing all the same.

@@ -1,6 +1,6 @@
 //! Reading and writing items, once for all records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
@@ -11,6 +11,8 @@ use super::{Store, StoreError};
 use crate::aws::{AwsError, Class, Service, Session};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
+/// Sort keys by their partition.
+pub(super) type Keys = BTreeMap<String, BTreeSet<String>>;
 
 /// Pages of one Query; a page holds up to 1 MB.
 const PAGES_MAX: usize = 10_000;
@@ -198,6 +200,33 @@ impl Store {
             items.truncate(limit);
         }
         Ok(items)
+    }
+
+    /// The keys of the whole table. It is read once from end to end.
+    pub(super) async fn keys(&self) -> Result<Keys, StoreError> {
+        let (mut keys, mut from) = (Keys::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self
+                .session
+                .read(Service::DynamoDb, "Scan", || {
+                    let call = self.session.dynamodb().scan().table_name(&self.table);
+                    let call = call.consistent_read(true).projection_expression("pk, sk");
+                    call.set_exclusive_start_key(from.clone()).send()
+                })
+                .await
+                .map_err(|error| self.failed(error))?;
+            for item in page.items.unwrap_or_default() {
+                let [pk, sk] = ["pk", "sk"].map(|name| item.get(name).and_then(|v| v.as_s().ok()));
+                if let (Some(pk), Some(sk)) = (pk, sk) {
+                    keys.entry(pk.clone()).or_default().insert(sk.clone());
+                }
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
+        Ok(keys)
     }
 
     /// Puts items that nobody changes afterwards, so that order and repetition do not matter.

@@ -256,6 +256,9 @@ pub struct Rollout {
     pub stages: Vec<Passed>,
     /// Until when its objects have to be ready.
     pub deadline: Timestamp,
+    /// How often the deadline was moved because no daemon had worked on the rollout for a while.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub extensions: u32,
     /// The release that a failure goes back to; `None` where none has succeeded yet.
     pub good: Option<Good>,
     /// Why the release was made: only what was applied is rolled back by itself.
@@ -278,6 +281,11 @@ pub struct Rollout {
     pub shifts: Vec<Shift>,
     /// In the store, the digest of all the rest. Empty elsewhere.
     pub seal: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none_yet(extensions: &u32) -> bool {
+    *extensions == 0
 }
 
 /// Objects whose arrival a record names; the others are in their own records.
@@ -340,11 +348,11 @@ impl Rollout {
     }
 }
 
-const PREFIX: &str = "rollout#";
+pub(super) const ROLLOUT_PREFIX: &str = "rollout#";
 
 pub(super) fn rollout_key(release: u64) -> String {
     // Padded, so that keys sort as the numbers do.
-    format!("{PREFIX}{release:010}")
+    format!("{ROLLOUT_PREFIX}{release:010}")
 }
 
 impl Store {
@@ -354,10 +362,10 @@ impl Store {
         environment: &str,
         limit: usize,
     ) -> Result<Vec<(u64, Result<Rollout, StoreError>)>, StoreError> {
-        let stored = self.query(&partition(environment), PREFIX, Some(limit)).await?;
+        let stored = self.query(&partition(environment), ROLLOUT_PREFIX, Some(limit)).await?;
         let checked = stored.into_iter().map(|stored| {
             // Keys are ours; one that holds no number is the rollout of no release.
-            let release = stored.sk.trim_start_matches(PREFIX).parse().unwrap_or(0);
+            let release = stored.sk.trim_start_matches(ROLLOUT_PREFIX).parse().unwrap_or(0);
             let sound = |rollout: Rollout| rollout.checked(environment, release);
             (release, stored.record.and_then(sound))
         });

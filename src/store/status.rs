@@ -140,7 +140,7 @@ const SERVED_MAX: usize = 20;
 /// Versions that a record names at most; the oldest are forgotten and stay.
 pub const VERSIONS_MAX: usize = 1_100;
 
-const PREFIX: &str = "status#";
+pub(super) const STATUS_PREFIX: &str = "status#";
 
 /// Records by object.
 pub type Statuses = BTreeMap<ObjectId, Result<StatusRecord, StoreError>>;
@@ -317,8 +317,8 @@ impl Store {
     pub async fn statuses(&self, environment: &str) -> Result<Statuses, StoreError> {
         let pk = format!("env#{environment}");
         let mut statuses = Statuses::new();
-        for stored in self.query(&pk, PREFIX, None).await? {
-            let Ok(id) = stored.sk.trim_start_matches(PREFIX).parse::<ObjectId>() else {
+        for stored in self.query(&pk, STATUS_PREFIX, None).await? {
+            let Ok(id) = stored.sk.trim_start_matches(STATUS_PREFIX).parse::<ObjectId>() else {
                 // It names no object, so it can be no object's record.
                 warn!(%pk, sk = %stored.sk, "a record of the store names no object and is left alone");
                 continue;
@@ -335,7 +335,8 @@ impl Store {
         environment: &str,
         id: &ObjectId,
     ) -> Result<Option<StatusRecord>, StoreError> {
-        let record = self.get(&format!("env#{environment}"), &format!("{PREFIX}{id}")).await?;
+        let record =
+            self.get(&format!("env#{environment}"), &format!("{STATUS_PREFIX}{id}")).await?;
         record.map(|record: StatusRecord| record.checked(id)).transpose()
     }
 
@@ -346,11 +347,15 @@ impl Store {
         ids: &BTreeSet<ObjectId>,
     ) -> Result<BTreeSet<ObjectId>, StoreError> {
         let pk = format!("env#{environment}");
-        let keys = ids.iter().map(|id| key(&pk, format!("{PREFIX}{id}"))).collect();
+        let keys = ids.iter().map(|id| key(&pk, format!("{STATUS_PREFIX}{id}"))).collect();
         let found = self.get_all(keys).await?;
         let sort_keys: BTreeSet<_> =
             found.iter().filter_map(|item| item.get("sk")?.as_s().ok()).collect();
-        Ok(ids.iter().filter(|id| sort_keys.contains(&format!("{PREFIX}{id}"))).cloned().collect())
+        Ok(ids
+            .iter()
+            .filter(|id| sort_keys.contains(&format!("{STATUS_PREFIX}{id}")))
+            .cloned()
+            .collect())
     }
 
     /// Writes a record, unless a newer lease epoch has written it.
@@ -360,7 +365,7 @@ impl Store {
         record: &StatusRecord,
     ) -> Result<(), StoreError> {
         let pk = format!("env#{environment}");
-        let sk = format!("{PREFIX}{}", record.id());
+        let sk = format!("{STATUS_PREFIX}{}", record.id());
         let sealed = record.clone().sealed();
         self.put_fenced(environment, item(&pk, &sk, &sealed)?, record.epoch).await
     }
@@ -397,7 +402,7 @@ impl Store {
             .dynamodb()
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(key(format!("env#{environment}"), format!("{PREFIX}{id}"))))
+            .set_key(Some(key(format!("env#{environment}"), format!("{STATUS_PREFIX}{id}"))))
             .condition_expression("attribute_not_exists(pk) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(epoch))
             .send();

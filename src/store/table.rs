@@ -16,6 +16,10 @@ use crate::model::sha256_hex;
 const ACTIVE_TRIES_MAX: u32 = 120;
 const ACTIVE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The key of the store's own record.
+pub(super) const STORE: &str = "store";
+pub(super) const IDENTITY: &str = "identity";
+
 /// Tells this store from every other one, so that two stores with an environment of the same name
 /// never take each other's resources for their own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,7 +68,7 @@ impl Store {
     }
 
     async fn identity(&self) -> Result<Identity, StoreError> {
-        let identity: Option<Identity> = self.get("store", "identity").await?;
+        let identity: Option<Identity> = self.get(STORE, IDENTITY).await?;
         let table = self.table.clone();
         let identity = identity.ok_or(StoreError::NotInitialized { table })?;
         if identity.schema > SCHEMA {
@@ -86,7 +90,7 @@ impl Store {
             .dynamodb()
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key("store", "identity")))
+            .set_key(Some(key(STORE, IDENTITY)))
             .update_expression("SET #schema = :new")
             // One without a number is of the first schema.
             .condition_expression("id = :id AND (attribute_not_exists(#schema) OR #schema < :new)")
@@ -277,7 +281,7 @@ impl Store {
 
     /// Gives the store its id, unless it has one.
     async fn name_store(&self, id: &str) -> Result<bool, StoreError> {
-        let has_id = self.get::<Identity>("store", "identity").await?.is_some();
+        let has_id = self.get::<Identity>(STORE, IDENTITY).await?.is_some();
         if !has_id && !self.heads().await?.is_empty() {
             return Err(StoreError::Damaged {
                 what: format!("the id of the store in {}", self.table),
@@ -291,7 +295,7 @@ impl Store {
             .dynamodb()
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item("store", "identity", &identity)?))
+            .set_item(Some(item(STORE, IDENTITY, &identity)?))
             .condition_expression("attribute_not_exists(pk)")
             .send();
         match self.session().write(Service::DynamoDb, "PutItem", call).await {

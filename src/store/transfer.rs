@@ -22,7 +22,9 @@ use super::recovery::RECOVERY;
 use super::release::{
     Page, RELEASE_PREFIX, Release, SpecItem, object_of, page_key, partition, release_key, spec_key,
 };
+use super::rollout::ROLLOUT_PREFIX;
 use super::source::SOURCE_PREFIX;
+use super::status::STATUS_PREFIX;
 use super::{Finding, Mend, Phase, Rollout, StatusRecord, Store, StoreError, Verified};
 use crate::aws::{Class, Service};
 use crate::model::{Conditions, Object, ObjectId, canonical_json, digest_of};
@@ -203,7 +205,7 @@ fn restarted(
         _ => return Err(unusable("a record has no key")),
     };
     let pk = partition(environment);
-    if let Some(id) = sk.strip_prefix("status#") {
+    if let Some(id) = sk.strip_prefix(STATUS_PREFIX) {
         let id: ObjectId = id.parse().map_err(|_| unusable(format!("`{sk}` names no object")))?;
         let record = read::<StatusRecord>(record)?.checked(&id)?;
         let mut record = StatusRecord { epoch: 0, conditions: Conditions::default(), ..record };
@@ -212,7 +214,7 @@ fn restarted(
         }
         return item(&pk, &sk, &record.sealed());
     }
-    if let Some(release) = sk.strip_prefix("rollout#") {
+    if let Some(release) = sk.strip_prefix(ROLLOUT_PREFIX) {
         let release = release.parse().map_err(|_| unusable(format!("`{sk}` names no release")))?;
         let rollout = read::<Rollout>(record)?.checked(environment, release)?;
         return item(&pk, &sk, &Rollout { epoch: 0, ..rollout }.sealed());

@@ -156,6 +156,60 @@ async fn an_index_is_made_again_whatever_else_aws_refuses() {
     assert_eq!(writes.len(), 4, "refused once, then class, delete and create: {writes:?}");
 }
 
+/// An index that somebody makes by hand is asked about, also where the manifest lists the indexes: to make it again
+/// takes hours in a large table.
+#[tokio::test(start_paused = true)]
+async fn an_index_that_somebody_makes_is_deleted_only_once_that_is_confirmed() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    let listing = |lists: &str| {
+        shop().replace(
+            "  partitionKey: { name: id, type: S }\n",
+            &format!(
+                "  partitionKey: {{ name: id, type: S }}\n  globalSecondaryIndexes: {lists}\n"
+            ),
+        )
+    };
+    let by_day = "{ name: byDay, partitionKey: { name: day, type: S }, projection: { type: ALL } }";
+    harness.apply(&listing(&format!("[{by_day}]"))).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let by_hand = json!({
+        "TableName": "shop-orders",
+        "AttributeDefinitions": [{"AttributeName": "sku", "AttributeType": "S"}],
+        "GlobalSecondaryIndexUpdates": [{"Create": {
+            "IndexName": "bySku", "KeySchema": [{"AttributeName": "sku", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }}],
+    });
+    dynamodb(&harness, "UpdateTable", by_hand).await;
+    harness.observe("shop").await;
+    let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
+    assert_eq!(reason, "ConfirmationNeeded");
+    assert!(message.contains("globalSecondaryIndexes[bySku]"), "{message}");
+    // The declared one leaves in the same moment: neither goes.
+    harness.apply(&listing("[]")).await;
+    harness.until_stalled("shop", "Table/orders").await;
+    let live = async |harness: &Harness| {
+        let table = dynamodb(harness, "DescribeTable", json!({"TableName": "shop-orders"})).await;
+        let indexes = table["Table"]["GlobalSecondaryIndexes"].as_array().cloned();
+        indexes
+            .unwrap_or_default()
+            .iter()
+            .map(|index| index["IndexName"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(live(&harness).await, ["byDay", "bySku"]);
+    let listed = format!("[{by_day}, {}]", by_day.replace("byDay", "bySku").replace("day", "sku"));
+    harness.apply(&listing(&listed)).await;
+    harness.until_ready("shop").await;
+    assert_eq!(live(&harness).await, ["byDay", "bySku"], "it is declared now");
+    harness.apply(&listing("[]")).await;
+    harness.until_ready("shop").await;
+    assert_eq!(live(&harness).await, [""; 0], "it was declared, and leaves");
+}
+
 /// What is ignored is given once, to what trueup makes, and left alone from then on.
 #[tokio::test(start_paused = true)]
 async fn an_ignored_value_is_given_at_the_creation_and_never_again() {

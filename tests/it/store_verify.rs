@@ -116,6 +116,50 @@ async fn keys_of(harness: &Harness, pk: &str) -> Item {
     items[0].clone()
 }
 
+/// What stands beside releases: records that are damaged, and such as no version writes. What is said of each, and
+/// who mends it.
+#[tokio::test(start_paused = true)]
+async fn what_stands_beside_releases_is_checked_too() {
+    let mut harness = three_releases().await;
+    harness.kill();
+    let sound = harness.store.verify().await.unwrap();
+    assert!(sound.findings.is_empty(), "{:?}", sound.findings);
+    for (pk, sk, who, says) in [
+        ("env#shop", "source#Table/orders", "person", "restore this record"),
+        ("env#shop", "source#nothing", "person", "nothing that this version"),
+        ("env#shop", "recovery", "person", "restore this record"),
+        ("env#shop", "health", "person", "restore this record"),
+        ("env#shop", "junk#1", "person", "delete the item `env#shop`/`junk#1`"),
+        ("env#shop", "rollout#x", "person", "restore this record"),
+        ("env#shop", "release#x", "person", "nothing that this version"),
+        ("environment#shop", "health", "person", "nothing that this version"),
+        ("store", "other", "person", "nothing that this version"),
+        ("events#shop", "0", "delete", "the record events#shop 0"),
+    ] {
+        let key = [("pk", pk), ("sk", sk), ("x", "y")];
+        let item: Item = key.map(|(name, value)| (name.to_owned(), S(value.to_owned()))).into();
+        write(&harness, item.clone()).await;
+        let found = harness.store.verify().await.unwrap();
+        assert_eq!(mends(&found), [who], "{pk} {sk}: {:?}", found.findings);
+        let finding = &found.findings[0];
+        let told = format!("{} {:?}", finding.error, finding.mend);
+        assert!(told.contains(says), "{pk} {sk}: {told}");
+        assert_eq!(harness.store.mend(finding).await.unwrap(), who == "delete", "{pk} {sk}");
+        remove(&harness, &item).await;
+    }
+    // An environment whose head and lease are gone, and a first apply that goes on or died.
+    for (sk, damaged) in [("release#0000000001", 2), ("spec#0", 0)] {
+        let key = [("pk", "env#lost"), ("sk", sk)];
+        let item: Item = key.map(|(name, value)| (name.to_owned(), S(value.to_owned()))).into();
+        write(&harness, item.clone()).await;
+        let found = harness.store.verify().await.unwrap();
+        assert_eq!(found.findings.len(), damaged, "{sk}: {:?}", found.findings);
+        assert_eq!(found.orphans.get("lost").copied().unwrap_or(0), usize::from(damaged == 0));
+        remove(&harness, &item).await;
+    }
+    assert!(harness.store.verify().await.unwrap().findings.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_form_that_is_gone_is_found_where_something_names_it() {
     let mut harness = three_releases().await;

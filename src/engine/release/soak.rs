@@ -78,6 +78,7 @@ mod tests {
             good: None,
             cause: Cause::Apply,
             gradual: false,
+            extensions: 0,
             answered_at: None,
             mixed_since: None,
             mixed_until: None,

@@ -67,6 +67,7 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         good,
         cause: release.cause.clone(),
         gradual: release.gradual,
+        extensions: 0,
         answered_at: None,
         mixed_since: None,
         mixed_until: None,
@@ -75,6 +76,19 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
         seal: String::new(),
     };
     Begun { closed, rollout, told }
+}
+
+/// How often nobody's time may be made up for: a daemon that dies again and again does not keep a release from failing.
+const EXTENSIONS_MAX: u32 = 4;
+
+/// No daemon worked on a rollout for a while: its objects get their time from now on.
+pub fn give_time(rollout: &mut Rollout, policy: &Policy, now: Timestamp) {
+    let deadline = later(now, policy.progress_deadline);
+    let may_move = rollout.stage().has_deadline() && rollout.extensions < EXTENSIONS_MAX;
+    if may_move && deadline > rollout.deadline {
+        rollout.deadline = deadline;
+        rollout.extensions += 1;
+    }
 }
 
 /// What the rollout before comes to when another release takes its place; `None` where it stays as it is.
@@ -142,6 +156,21 @@ mod tests {
         assert_eq!((closed.verdict, closed.stage()), (Verdict::Superseded, Stage::Over));
         assert_eq!(closed.message, "release 3 came before it was over");
         assert_eq!(third.rollout.good.unwrap().release, 1);
+    }
+
+    #[test]
+    fn a_daemon_that_dies_again_and_again_does_not_keep_a_release_from_failing() {
+        let mut rollout = begun(None, 1, Cause::Apply, 0).rollout;
+        let mut deadlines = Vec::new();
+        for second in (600..6000).step_by(600) {
+            give_time(&mut rollout, &Policy::SAMPLE, Timestamp::from_second(second).unwrap());
+            deadlines.push(rollout.deadline.as_second());
+        }
+        deadlines.dedup();
+        assert_eq!(deadlines, [1500, 2100, 2700, 3300]);
+        let mut over = succeeded(begun(None, 1, Cause::Apply, 0).rollout);
+        give_time(&mut over, &Policy::SAMPLE, Timestamp::from_second(600).unwrap());
+        assert_eq!((over.deadline.as_second(), over.extensions), (900, 0), "it is over");
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod shift;
 mod signals;
 mod told;
 
-pub use begin::{Begun, begin};
+pub use begin::{Begun, begin, give_time};
 pub use plan::{Action, Policy, Seen, Watched, plan};
 pub use progress::{
     ObjectState, Progress, has_frontend, leaves_late, object_state, waits_for_second,

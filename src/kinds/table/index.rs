@@ -2,14 +2,14 @@
 //!
 //! Guarantees:
 //! - A declared index is a whole: keys and limits that it leaves out are removed.
-//! - What an index has and no manifest names is not lost without being asked for: its limits are not
-//!   lifted, and it is not made again without the throughput that it has.
+//! - What no manifest names is not lost without being asked for: an index that somebody made by hand is not deleted,
+//!   the limits of one are not lifted, and it is not made again without the throughput that it has.
 //!
 //! Left to others: the order of the steps (`plan.rs`).
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kinds::Desired;
 use crate::model::{Path, Segment};
@@ -75,8 +75,8 @@ pub(super) struct IndexPlan {
 }
 
 impl IndexPlan {
-    /// What the changes would lose and nobody asked for: limits that a person put on an index, and the
-    /// throughput of an index that has to be made again.
+    /// What the changes would lose and nobody asked for: an index that a person made, limits that one put on an index,
+    /// and the throughput of an index that has to be made again. To make an index again takes hours in a large table.
     pub fn unasked(
         desired: &Desired<TableSpec>,
         live: &TableSpec,
@@ -92,11 +92,16 @@ impl IndexPlan {
         lost.extend(changes.iter().filter(|c| is_undeclared_key(c)).cloned());
         for index in live.global_secondary_indexes.iter().flatten() {
             let at = Path::default().field("globalSecondaryIndexes").element(&index.name);
-            let is_made_again =
-                changes.iter().any(|c| c.path.0.starts_with(&at.0) && !is_changeable(c));
-            if let (Some(asked), true) = (named(&desired.spec, &index.name), is_made_again) {
-                let mode = desired.spec.billing_mode();
-                lost.extend(lost_with(index, asked, mode, &at));
+            // The list as a whole was declared empty, or the index is not in it, or its keys are others.
+            let goes = |c: &Change| at.0.starts_with(&c.path.0) || c.path.0.starts_with(&at.0);
+            if !changes.iter().any(|change| goes(change) && !is_changeable(change)) {
+                continue;
+            }
+            match named(&desired.spec, &index.name) {
+                Some(asked) => {
+                    lost.extend(lost_with(index, asked, desired.spec.billing_mode(), &at));
+                }
+                None => lost.push(taken(at, json!({"name": index.name}))),
             }
         }
         desired.unasked(lost.iter(), &SHAPE)
@@ -210,6 +215,10 @@ fn is_undeclared_key(change: &Change) -> bool {
         && matches!(field(change), Some("additionalPartitionKeys" | "additionalSortKeys"))
 }
 
+fn taken(path: Path, live: Value) -> Change {
+    Change { path, live: Some(live), desired: None }
+}
+
 /// What an index has, its manifest does not name, and making it again would lose.
 fn lost_with(
     live: &GlobalIndex,
@@ -217,22 +226,17 @@ fn lost_with(
     mode: Option<BillingMode>,
     at: &Path,
 ) -> Vec<Change> {
-    let taken = |field: &str, live: serde_json::Value| Change {
-        path: at.field(field),
-        live: Some(live),
-        desired: None,
-    };
     let mut lost = Vec::new();
     if let (Some(throughput), None) = (live.throughput, asked.throughput)
         && mode != Some(BillingMode::PayPerRequest)
     {
-        lost.push(taken("throughput", json!(throughput)));
+        lost.push(taken(at.field("throughput"), json!(throughput)));
     }
     // What every index has comes back by itself.
     let floor = asked.warm_throughput.unwrap_or_default().or(WarmThroughput::USUAL);
     let live_warm = live.warm_throughput.map(|warm| warm.or(floor));
     if let Some(warm) = live_warm.filter(|warm| warm.at_most(floor) != *warm) {
-        lost.push(taken("warmThroughput", json!(warm)));
+        lost.push(taken(at.field("warmThroughput"), json!(warm)));
     }
     lost
 }
@@ -265,7 +269,6 @@ mod tests {
     use super::super::plan::plan;
     use super::*;
     use crate::kinds::table::LiveTable;
-    use serde_json::Value;
 
     fn by(extra: Value) -> Value {
         let mut index = json!({
@@ -372,6 +375,26 @@ mod tests {
         let usual =
             json!({"warmThroughput": {"readUnitsPerSecond": 12_000, "writeUnitsPerSecond": 4_000}});
         assert_eq!(outline(other_projection, usual), MADE_AGAIN, "what every index has is no loss");
+    }
+
+    #[test]
+    fn an_index_that_no_manifest_ever_listed_is_not_deleted_without_being_asked_for() {
+        let without = |indexes: Value| json!({"partitionKey": {"name": "id", "type": "S"}, "globalSecondaryIndexes": indexes});
+        let other = json!([{
+            "name": "other", "partitionKey": {"name": "day", "type": "S"}, "projection": {"type": "ALL"},
+        }]);
+        for (listed, deleted) in [(json!([]), 1), (other, 2)] {
+            let mut desired = Desired::sample("Table", without(listed));
+            let warm = json!({"warmThroughput": {"readUnitsPerSecond": 50_000}});
+            let blocked = planned(&desired, warm.clone()).blocked.expect("nobody declared it");
+            assert!(blocked.message.contains("globalSecondaryIndexes[by] is set"), "{blocked:?}");
+            desired.previous = Some(by(json!({})).into());
+            let plan = planned(&desired, warm.clone());
+            assert_eq!(plan.blocked, None, "it left the manifest");
+            assert_eq!(plan.outline().len(), deleted, "{plan:?}");
+            (desired.previous, desired.confirmed) = (None, true);
+            assert_eq!(planned(&desired, warm).blocked, None, "it was confirmed");
+        }
     }
 
     #[test]

@@ -415,6 +415,13 @@ mod tests {
         plan(&desired, Some(&live(seen, &desired)))
     }
 
+    /// As `plan_of`, where the manifest declared before what is seen.
+    fn plan_of_edit(declared: Value, seen: Value) -> Plan<TableStep> {
+        let mut desired = Desired::sample("Table", table(declared));
+        desired.previous = Some(table(seen.clone()).into());
+        plan(&desired, Some(&live(seen, &desired)))
+    }
+
     /// What the facets' steps write.
     fn written(plan: &Plan<TableStep>) -> Vec<String> {
         let shown = |step: &Step<TableStep>| match &step.call {
@@ -481,7 +488,7 @@ mod tests {
             "deletionProtection": false,
             "globalSecondaryIndexes": [index("kept", Some(5)), index("old", Some(5))],
         });
-        insta::assert_snapshot!(planned(declared, live));
+        insta::assert_snapshot!(render_plan(&plan_of_edit(declared, live)));
     }
 
     #[test]
@@ -643,7 +650,7 @@ mod tests {
                 vec!["Delete index by", "Delete index of"],
             ),
         ] {
-            let plan = plan_of(indexes(declared.clone()), indexes(seen.clone()));
+            let plan = plan_of_edit(indexes(declared.clone()), indexes(seen.clone()));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
         }
     }

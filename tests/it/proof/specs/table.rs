@@ -291,10 +291,6 @@ fn rows() -> Vec<Row> {
     let mut rows = scaled_rows();
     rows.extend([
         update("globalSecondaryIndexes[].name", "globalSecondaryIndexes[byStatus]", json!({"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "byStatus"}}]})),
-        update("globalSecondaryIndexes[].name", "globalSecondaryIndexes[byHand]", json!({
-            "AttributeDefinitions": [{"AttributeName": "other", "AttributeType": "S"}],
-            "GlobalSecondaryIndexUpdates": [{"Create": {"IndexName": "byHand", "KeySchema": [{"AttributeName": "other", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}}],
-        })),
         index("globalSecondaryIndexes[].partitionKey.name", "globalSecondaryIndexes[byStatus].partitionKey.name", json!({"KeySchema": keys("other", "at")})),
         index("globalSecondaryIndexes[].partitionKey.type", "globalSecondaryIndexes[byStatus].partitionKey.type", json!({"types": status_is("N", "N")})),
         index("globalSecondaryIndexes[].sortKey.name", "globalSecondaryIndexes[byStatus].sortKey.name", json!({"KeySchema": keys("status", "other")})),

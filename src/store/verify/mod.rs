@@ -1,20 +1,24 @@
 //! Checks every record of the store, and mends what can be mended without a person.
 //!
 //! Guarantees: each record is read as the daemon reads it, and each content-addressed one is held against its
-//! digest. Mending deletes records that nothing needs, and changes none: what a release that may become current, a
+//! digest. What stands in the table under a key of no known form is found, too. Mending deletes records that nothing needs, and changes none: what a release that may become current, a
 //! head, a lease or an object's record says is a person's to restore, and so is what only a newer version of trueup
 //! may be able to read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::head::Head;
-use super::item::key;
+use super::head::{HEADS, Head};
+use super::item::{Keys, key};
 use super::lease::LEASES;
 use super::member::MEMBERS;
 use super::release::{RELEASE_PREFIX, Release, page_key, partition, spec_key};
 use super::rollout::rollout_key;
 use super::{Store, StoreError};
 use crate::aws::Service;
+
+mod beside;
+
+use beside::{environments_of, verify_keys};
 
 /// Forms of objects that are checked by one call.
 const CHECKED_TOGETHER: usize = 100;
@@ -53,7 +57,7 @@ pub struct Verified {
     pub releases: usize,
     /// Forms of objects that releases and records refer to.
     pub objects: usize,
-    /// Status records, rollouts, leases and members.
+    /// All other records: of objects, rollouts, events, recovery and health, leases and members.
     pub records: usize,
     /// Everything that is wrong. Empty where the store is sound.
     pub findings: Vec<Finding>,
@@ -97,19 +101,39 @@ impl Store {
     pub async fn verify(&self) -> Result<Verified, StoreError> {
         let mut verified = Verified::default();
         self.id().await?;
+        let keys = self.keys().await?;
         self.verify_leases(&mut verified).await?;
-        for (name, head) in self.heads_and_lost().await? {
-            verified.environments += 1;
+        let mut heads: BTreeMap<_, _> = self.heads_and_lost().await?.into_iter().collect();
+        for name in environments_of(&keys) {
+            let what = format!("the head of {name}");
+            heads.entry(name).or_insert(Err(StoreError::Missing { what }));
+        }
+        for (name, head) in heads {
+            // Of a first apply that died, or that goes on just now, there are parts of a release and no more.
+            let is_begun = self.is_begun(&name, &keys);
+            verified.environments += usize::from(head.is_ok() || is_begun);
             let head = match head {
                 Ok(head) => Some(head),
-                Err(error) => {
+                Err(error) if is_begun => {
                     verified.found(&name, error, restore())?;
                     None
                 }
+                Err(_) => None,
             };
             self.verify_environment(&name, head.as_ref(), &mut verified).await?;
+            self.verify_beside(&name, &keys, &mut verified).await?;
         }
+        verify_keys(&keys, &mut verified)?;
         Ok(verified)
+    }
+
+    /// Whether an environment has, or had, a current release.
+    fn is_begun(&self, name: &str, keys: &Keys) -> bool {
+        let has = |pk: &str, wanted: &dyn Fn(&str) -> bool| {
+            keys.get(pk).is_some_and(|keys| keys.iter().any(|sk| wanted(sk)))
+        };
+        [HEADS, LEASES].iter().any(|pk| has(pk, &|sk| sk == name))
+            || has(&partition(name), &|sk| sk.starts_with(RELEASE_PREFIX))
     }
 
     async fn verify_leases(&self, verified: &mut Verified) -> Result<(), StoreError> {
