@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
 use super::selector::object;
-use super::vault::{VaultArgs, account_id, chosen};
+use super::vault::{LATEST, VaultArgs, account_id, chosen};
 use super::{CliError, Connected};
 use crate::engine::recovery::{Backup, Elsewhere, Prepared, Told, Wish, minutes, prepare};
 use crate::model::{ObjectId, parse_duration};
@@ -17,8 +17,9 @@ use crate::store::Cause;
 #[derive(Debug, Args)]
 pub(super) struct RehydrateArgs {
     environment: String,
-    /// The backup: its id, or `latest` for the newest whole one.
-    #[arg(long, default_value = "latest", value_name = "BACKUP")]
+    /// The backup: its id, or `latest` for the newest whole one, and for tables that are gone what DynamoDB kept of them,
+    /// where that is newer.
+    #[arg(long, default_value = LATEST, value_name = "BACKUP")]
     from: String,
     /// Build a copy as another environment, beside the first.
     #[arg(long, value_name = "ENVIRONMENT", value_parser = dns_label)]
@@ -107,6 +108,8 @@ pub(super) async fn run(connected: &Connected, args: &RehydrateArgs) -> Result<(
         at: args.at,
         elsewhere,
         allow_empty: args.allow_empty.iter().cloned().collect(),
+        // Who names a backup may want what was in it.
+        newest: args.from == LATEST,
     };
     let prepared = prepare(&connected.sessions, vault, &backup.id, &wish).await?;
     for line in planned(&prepared) {
@@ -146,6 +149,11 @@ pub(super) fn planned(prepared: &Prepared) -> Vec<String> {
         "  3. tables from {tables_from}, beside each other: {}; and everything else that the daemon makes",
         plan.tables()
     ));
+    lines.extend(prepared.newer.iter().map(|(id, at)| {
+        format!(
+            "     {id} as it was right before its deletion, {at}, which is newer than the backup"
+        )
+    }));
     lines.push(format!(
         "  4. objects into buckets, as these become ready: {} into {}",
         plan.contents,

@@ -12,7 +12,7 @@ use crate::engine::release::spec_of;
 use crate::kinds::environment::BackupPolicy;
 
 /// The word for the newest backup that is whole.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 
 #[derive(Debug, Default, Args)]
 pub(super) struct VaultArgs {

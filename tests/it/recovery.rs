@@ -152,7 +152,7 @@ async fn an_environment_comes_back_from_nothing_with_its_data_and_its_releases()
     let before = state(&harness).await;
     let (assets, artifacts) =
         (objects(&harness, "production-assets").await, objects(&harness, ARTIFACTS).await);
-    // What came after the backup is lost: that is what an rpo is about.
+    // What came after the backup is lost for who names that backup.
     put_item(&harness, "production-orders", "later").await;
     harness.kill();
     lose_everything(&harness).await;
@@ -444,6 +444,33 @@ async fn a_table_that_was_deleted_comes_back_with_its_last_item() {
     // DynamoDB's own backup of a deleted table is newer than ours.
     assert_eq!(items(&harness, "production-orders").await.len(), 4);
     harness.until_ready("production").await;
+}
+
+/// What DynamoDB itself kept of a table that had point-in-time recovery is newer than any backup.
+#[tokio::test(start_paused = true)]
+async fn an_environment_comes_back_with_the_last_items_of_tables_that_were_deleted() {
+    let mut harness = shop().await;
+    let backup = backed_up(&harness).await;
+    put_item(&harness, "production-orders", "after the backup").await;
+    put_item(&harness, "production-carts", "after the backup").await;
+    harness.kill();
+    lose_everything(&harness).await;
+    let sessions = sessions(&harness).await;
+    let newest = Wish { newest: true, ..Wish::default() };
+    let vault_of_it = vault(&harness, "production").await;
+    let prepared = prepare(&sessions, vault_of_it, &backup.id, &newest).await.unwrap();
+    let ids: Vec<_> = prepared.newer.iter().map(|(id, _)| id.to_string()).collect();
+    assert_eq!(ids, ["Table/orders"], "carts has no point-in-time recovery");
+    assert_eq!((prepared.plan.tables(), &prepared.plan.empty), (2, &Vec::new()));
+    harness.start().await;
+    prepared.carry_out(&harness.store, &sessions, "sre", &|_| {}).await.unwrap();
+    let kept = items(&harness, "production-orders").await;
+    assert_eq!(kept, ["after the backup", "o1", "o2", "o3"]);
+    assert_eq!(items(&harness, "production-carts").await, ["c1"], "as in the backup");
+    // What is there is not asked about.
+    let vault_of_it = vault(&harness, "production").await;
+    let again = prepare(&sessions, vault_of_it, &backup.id, &newest).await.unwrap();
+    assert_eq!(again.newer, []);
 }
 
 #[tokio::test(start_paused = true)]

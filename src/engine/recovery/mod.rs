@@ -19,6 +19,7 @@ mod error;
 mod export;
 mod large;
 mod manifest;
+mod newer;
 mod objectives;
 mod plan;
 mod prune;

@@ -128,6 +128,13 @@ impl Plan {
         self.sources.keys().filter(|id| &*id.kind == "Table").count()
     }
 
+    /// Has a table restored from another backup of DynamoDB than the plan's own.
+    pub(super) fn restore_from(&mut self, table: &ObjectId, arn: String) {
+        self.empty.retain(|(empty, _)| empty != table);
+        self.sources.insert(table.clone(), DataSource::TableBackup { arn });
+        self.takes = self.expected();
+    }
+
     /// How many buckets are filled again.
     pub fn buckets(&self) -> usize {
         self.sources.keys().filter(|id| &*id.kind == "Bucket").count()

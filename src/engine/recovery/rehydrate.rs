@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::contents::{self, Restored};
 use super::elsewhere::{Elsewhere, Place, There};
 use super::manifest::{Backup, BucketCopy, PackageCopy};
+use super::newer::prefer_newer;
 use super::plan::{self, Plan, TablesFrom};
 use super::vault::Vault;
 use super::{LOOK_EVERY, RecoveryError};
@@ -41,6 +42,9 @@ pub struct Wish {
     pub elsewhere: Option<Elsewhere>,
     /// What may begin empty.
     pub allow_empty: BTreeSet<ObjectId>,
+    /// Tables that are gone come back as they were right before their deletion, where DynamoDB kept that and it is newer
+    /// than the backup.
+    pub newest: bool,
 }
 
 /// What will be done, for people to read before it is.
@@ -53,6 +57,8 @@ pub struct Prepared {
     pub environment: String,
     /// What is restored from what, and how long it takes.
     pub plan: Plan,
+    /// Tables that come back newer than the backup, and from when their items are.
+    pub newer: Vec<(ObjectId, Timestamp)>,
     /// Places in the manifests of a copy that name resources of the first environment.
     pub mentions: Vec<String>,
     /// Places in the manifests that a copy goes without.
@@ -159,8 +165,13 @@ pub async fn prepare(
         (None, Some(at)) => TablesFrom::PointInTime(at),
         (None, None) => TablesFrom::Backups,
     };
-    let plan = plan::plan(&backup, &objects, tables_from);
+    let mut plan = plan::plan(&backup, &objects, tables_from);
     let is_elsewhere = there.is_some();
+    let mut newer = Vec::new();
+    if wish.newest && wish.into.is_none() {
+        let session = own_session(sessions, &environment, &spec.target()).await?;
+        newer = prefer_newer(&session, &backup, &objects, &mut plan).await?;
+    }
     if !wish.is_scratch {
         refuse_empty(&plan, wish)?;
     }
@@ -170,6 +181,7 @@ pub async fn prepare(
         vault,
         environment,
         plan,
+        newer,
         mentions,
         left_out,
         needed,

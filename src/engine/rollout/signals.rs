@@ -229,26 +229,14 @@ fn of_shift(rollout: &Rollout, object: &ObjectState, seen: &Seen<'_>, now: Times
     let Some(ready) = &object.next_version else { return Vec::new() };
     let (id, shifting) = (&object.id, &object.shifting);
     let shift = rollout.shifts.iter().find(|s| s.is_of(id) && s.version == ready.version);
+    let (is_gate, every) = match shift {
+        None => (true, WAITED_FOR_EVERY),
+        Some(_) => (false, BESIDE_EVERY),
+    };
+    let role = if is_gate { Role::Gate(id.clone()) } else { Role::Beside(id.clone()) };
     // Who tries again asks again.
     let since = stage_since(rollout, now);
-    let of = format!("version {} of {id}", ready.version);
-    let role = |is_gate: bool| match is_gate {
-        true => Role::Gate(id.clone()),
-        false => Role::Beside(id.clone()),
-    };
-    let mut asks = Vec::new();
-    for (i, probe) in shifting.probes.iter().enumerate() {
-        let target = CallTarget::Function {
-            name: object.aws_name.clone(),
-            qualifier: Some(ready.version.clone()),
-            payload: probe.payload.clone(),
-        };
-        let (expected, timeout) = (probe.expected.clone(), probe.timeout);
-        let question = Question::Call(Call { target, expected, timeout, reach: Reach::Must });
-        let every = if shift.is_none() { WAITED_FOR_EVERY } else { BESIDE_EVERY };
-        let (key, about) = (format!("probe {i} of {of} {since}"), format!("{id}: probe {}", i + 1));
-        asks.push(ask(key, question, every, "ProbeFailed", about, role(shift.is_none())));
-    }
+    let mut asks = probe_asks(object, &ready.version, every, &role, since);
     match shift {
         None => {
             let hook = shifting.before_traffic.as_ref();
@@ -264,6 +252,31 @@ fn of_shift(rollout: &Rollout, object: &ObjectState, seen: &Seen<'_>, now: Times
         }
     }
     asks
+}
+
+/// The invocations of a version that show whether it works.
+fn probe_asks(
+    object: &ObjectState,
+    version: &str,
+    every: Duration,
+    role: &Role,
+    since: Timestamp,
+) -> Vec<Ask> {
+    let id = &object.id;
+    let probes = object.shifting.probes.iter().enumerate();
+    let ask = probes.map(|(i, probe)| {
+        let target = CallTarget::Function {
+            name: object.aws_name.clone(),
+            qualifier: Some(version.to_owned()),
+            payload: probe.payload.clone(),
+        };
+        let (expected, timeout) = (probe.expected.clone(), probe.timeout);
+        let question = Question::Call(Call { target, expected, timeout, reach: Reach::Must });
+        let key = format!("probe {i} of version {version} of {id} {since}");
+        let about = format!("{id}: probe {}", i + 1);
+        ask(key, question, every, "ProbeFailed", about, role.clone())
+    });
+    ask.collect()
 }
 
 fn traffic_ask(
@@ -343,12 +356,19 @@ fn at_end(rollout: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Ask> {
         ask(key, Question::Call(call.clone()), every, "CheckFailed", about, Role::End)
     });
     // Only what this rollout gave its requests.
-    let hooks = rollout.shifts.iter().filter(|_| is_waited_for).filter_map(|shift| {
+    let shifted = rollout.shifts.iter().filter_map(|shift| {
         let object = seen.objects.iter().find(|object| shift.is_of(&object.id))?;
-        let hook = (AFTER_TRAFFIC, object.shifting.after_traffic.as_ref()?);
-        Some(hook_ask(rollout, object, seen, hook, &shift.version, now))
+        Some((shift, object))
     });
-    checks.chain(hooks).collect()
+    let beside = shifted.flat_map(|(shift, object)| {
+        let version = &shift.version;
+        if !is_waited_for {
+            return probe_asks(object, version, every, &Role::End, since);
+        }
+        let hooks = object.shifting.after_traffic.iter().map(|hook| (AFTER_TRAFFIC, hook));
+        hooks.map(|hook| hook_ask(rollout, object, seen, hook, version, now)).collect()
+    });
+    checks.chain(beside).collect()
 }
 
 /// Something has to be found out before the release has succeeded.
