@@ -12,7 +12,7 @@ use super::show::{Output, age, table};
 use super::{CliError, Connected};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::model::{ConditionStatus, condition_type};
-use crate::store::{Head, HealthRecord};
+use crate::store::{Cause, Head, HealthRecord, Rollout, Verdict};
 
 /// The word that stands where an environment's name would.
 pub(super) const HEALTH: &str = "health";
@@ -28,6 +28,8 @@ struct Health {
     /// Optional objects that are not ready, with why.
     missing: Vec<String>,
     optional: usize,
+    /// The current release is a rollback that failed, with why: nothing more happens by itself.
+    stuck: Option<String>,
 }
 
 pub(super) async fn run(connected: &Connected, output: &Output) -> Result<(), CliError> {
@@ -83,6 +85,12 @@ async fn of_environment(connected: &Connected, head: &Head) -> Result<Health, Cl
     let missing = missing.map(|row| format!("{}: {}", row.entry.id(), row.message())).collect();
     let is_probed = !spec.probes().is_empty();
     let record = if is_probed { connected.store.health(name).await? } else { None };
+    let rollout = connected.store.rollout(name, head.release).await?;
+    let is_stuck =
+        |r: &Rollout| r.verdict == Verdict::Failed && matches!(r.cause, Cause::Rollback(_));
+    let stuck = rollout.filter(is_stuck).map(|r| {
+        format!("release {}, which was to undo a failed one, failed, too: {}", r.release, r.message)
+    });
     Ok(Health {
         environment: name.clone(),
         is_probed,
@@ -90,6 +98,7 @@ async fn of_environment(connected: &Connected, head: &Head) -> Result<Health, Cl
         record: record.unwrap_or_default(),
         missing,
         optional: optional.len(),
+        stuck,
     })
 }
 
@@ -107,21 +116,29 @@ impl Health {
         Some(condition.map_or(unknown, |c| (c.status, c.reason.as_str(), c.message.as_str())))
     }
 
-    /// The condition `Degraded`; `None` where no object is optional.
-    fn degraded(&self) -> Option<ConditionStatus> {
-        let is_degraded = !self.missing.is_empty();
-        let status = if is_degraded { ConditionStatus::True } else { ConditionStatus::False };
-        (self.optional > 0).then_some(status)
+    /// The condition `Degraded`; `None` where no object is optional, and no rollback failed.
+    fn degraded(&self) -> Option<(ConditionStatus, &str)> {
+        match (&self.stuck, self.missing.is_empty(), self.optional) {
+            (Some(_), ..) => Some((ConditionStatus::True, "RollbackFailed")),
+            (None, false, _) => Some((ConditionStatus::True, "OptionalNotReady")),
+            (None, true, 0) => None,
+            (None, true, _) => Some((ConditionStatus::False, "OptionalReady")),
+        }
+    }
+
+    /// What the environment does not have.
+    fn lacks(&self) -> impl Iterator<Item = String> {
+        let missing = self.missing.iter().map(|missing| format!("does without {missing}"));
+        self.stuck.clone().into_iter().chain(missing)
     }
 
     fn message(&self) -> String {
-        if !self.is_probed && self.optional == 0 {
+        if !self.is_probed && self.degraded().is_none() {
             return "nothing is probed; `trueup explain Environment.health` says how".to_owned();
         }
         let unwell = self.healthy().filter(|(status, ..)| *status != ConditionStatus::True);
         let unwell = unwell.map(|(_, reason, message)| format!("{reason}: {message}"));
-        let missing = self.missing.iter().map(|missing| format!("does without {missing}"));
-        unwell.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
+        unwell.into_iter().chain(self.lacks()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -137,7 +154,7 @@ fn printed(rows: &[Health], now: Timestamp) -> String {
             row.environment.clone(),
             word(row.healthy().map(|(status, ..)| status)),
             since.map_or_else(|| "-".to_owned(), |c| age(c.last_transition_time, now)),
-            word(row.degraded()),
+            word(row.degraded().map(|(status, _)| status)),
             row.message(),
         ]
     };
@@ -172,13 +189,12 @@ fn list(rows: &[Health]) -> Value {
                 "message": message,
             }));
         }
-        if let Some(status) = row.degraded() {
-            let is_degraded = status == ConditionStatus::True;
+        if let Some((status, reason)) = row.degraded() {
             conditions.push(json!({
                 "type": condition_type::DEGRADED,
                 "status": status,
-                "reason": if is_degraded { "OptionalNotReady" } else { "OptionalReady" },
-                "message": row.missing.join("; "),
+                "reason": reason,
+                "message": row.lacks().collect::<Vec<_>>().join("; "),
             }));
         }
         json!({

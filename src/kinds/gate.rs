@@ -4,7 +4,7 @@
 //! - A resource is planned for only where its tags say that it is the object's, where the object adopts one
 //!   that is nobody's, or where the object's own create is known to have made it.
 //! - A resource that carries the tags of another trueup object is taken over only where the manifest
-//!   names that object's uid, so that two objects never take turns.
+//!   names that object's uid, and never by the object that it was taken from: two objects never take turns.
 //! - For a minute after a create was begun, a resource that AWS does not list yet is neither created again nor
 //!   treated as deleted.
 
@@ -57,7 +57,10 @@ pub(super) fn gate<K: Kind>(
         (None, Intent::Keep) => Passage::Keep,
         (None, Intent::Delete) => Passage::Nothing,
         (Some(_), Intent::Keep) if owned => Passage::Keep,
-        (Some(tags), Intent::Keep) => foreign(K::WHOLE, &desired.aws_name, tags),
+        (Some(tags), Intent::Keep) => {
+            let was_ours = desired.is_known && tags.get(tags::UID) == desired.adopt_from.as_ref();
+            foreign(K::WHOLE, &desired.aws_name, tags, was_ours)
+        }
         (Some(_), Intent::Delete) if owned => Passage::Delete,
         // Tags that were taken off are no proof that it is somebody else's, and none that it is ours.
         (Some(tags), Intent::Delete) if desired.is_known && is_untagged(tags) => {
@@ -85,7 +88,8 @@ fn whose<K: Kind>(desired: &Desired<K::Spec>, live: &BTreeMap<String, String>) -
         return Whose::Ours;
     }
     let owner = live.get(tags::UID);
-    if owner.is_some() && owner == desired.adopt_from.as_ref() {
+    // What was this object's, and carries other tags now, was taken over from it.
+    if owner.is_some() && owner == desired.adopt_from.as_ref() && !desired.is_known {
         return Whose::Named;
     }
     match tags::is_claimed_by_another(live, &desired.key, &desired.uid) {
@@ -110,11 +114,15 @@ fn unseen(whole: &str) -> Passage {
     Passage::Wait(Waiting { reason: "NotSeenYet", message })
 }
 
-fn foreign(whole: &str, name: &str, live: &BTreeMap<String, String>) -> Passage {
+fn foreign(whole: &str, name: &str, live: &BTreeMap<String, String>, was_ours: bool) -> Passage {
     let message = match tags::owner(live) {
         None => format!(
             "a {whole} named {name} exists and is not this object's: it carries no trueup tags. To take it \
              over, annotate the manifest with trueup.dev/adopt: \"true\"; otherwise give it another name"
+        ),
+        Some((owner, _)) if was_ours => format!(
+            "the {whole} {name} was this object's, and {owner} took it over. Take one of the two objects out of its \
+             manifests, with deletionPolicy: Retain; or give one of them another name"
         ),
         Some((owner, uid)) => format!(
             "a {whole} named {name} exists and belongs to {owner} of this or another trueup store. Give \
@@ -222,6 +230,21 @@ mod tests {
                 assert_eq!(facts.owned, writes && live.is_some(), "{what}, {intent:?}");
             }
         }
+    }
+
+    #[test]
+    fn two_objects_that_name_each_other_do_not_take_turns() {
+        let mut desired = function();
+        (desired.adopt, desired.adopt_from) = (true, Some("theirs".to_owned()));
+        let gated = |desired: &_| {
+            gate::<Function>(desired, another().as_ref(), Intent::Keep, Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(word(&gated(&desired).1), "Keep", "it was never this object's");
+        desired.is_known = true;
+        let (facts, passage) = gated(&desired);
+        assert_eq!((word(&passage).as_str(), facts.owned), ("NotOwned", false));
+        let Passage::Stop(blocked) = passage else { panic!("{passage:?}") };
+        assert!(blocked.message.contains("took it over"), "{}", blocked.message);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod recovering;
 mod recovery;
 mod releases;
 mod replicas;
+mod rollback_fails;
 mod scaling;
 mod shifting;
 mod signing;

@@ -84,7 +84,7 @@ async fn each_is_told_in_its_own_form_and_a_signature_can_be_checked() {
 }
 
 /// Somebody else's implementation.
-fn hmac_by_python(key: &str, text: &str) -> String {
+pub fn hmac_by_python(key: &str, text: &str) -> String {
     let script = "import hashlib, hmac, sys; print(hmac.new(sys.argv[1].encode(), sys.argv[2].encode(), hashlib.sha256).hexdigest())";
     let output = std::process::Command::new("python3").args(["-c", script, key, text]).output();
     String::from_utf8(output.unwrap().stdout).unwrap().trim().to_owned()
