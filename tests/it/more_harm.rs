@@ -210,6 +210,30 @@ async fn an_index_that_somebody_makes_is_deleted_only_once_that_is_confirmed() {
     assert_eq!(live(&harness).await, [""; 0], "it was declared, and leaves");
 }
 
+/// No manifest names the key of a zip; an update of the code that leaves it out would go back to AWS's own.
+#[tokio::test(start_paused = true)]
+async fn the_key_of_a_zip_stays_when_the_code_changes() {
+    let mut harness = Harness::new().await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    let key = "arn:aws:kms:us-east-1:123456789012:key/zip";
+    let code = json!({"S3Bucket": "artifacts", "S3Key": "api.zip", "SourceKMSKeyArn": key});
+    let (status, _) = lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/code", code).await;
+    assert_eq!(status, 200);
+    harness.put_code("api2.zip", b"other code").await;
+    harness.apply(&shop().replace("key: api.zip", "key: api2.zip")).await;
+    harness.until_ready("shop").await;
+    let (_, live) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    assert_eq!(live["Code"]["SourceKMSKeyArn"], key);
+    let updates = harness.sandbox.calls().all();
+    let is_ours =
+        |c: &&trueup::sandbox::Call| c.caller == DAEMON && c.operation == "UpdateFunctionCode";
+    assert!(updates.iter().any(|call| is_ours(&call)), "the code was updated");
+}
+
 /// What is ignored is given once, to what trueup makes, and left alone from then on.
 #[tokio::test(start_paused = true)]
 async fn an_ignored_value_is_given_at_the_creation_and_never_again() {

@@ -48,7 +48,9 @@ impl Kind for Bucket {
         ("publicAccessBlock.restrictPublicBuckets", "true"),
         ("objectOwnership", r#""BucketOwnerEnforced""#),
         ("encryption.bucketKeyEnabled", "false"),
-        ("encryption.blockedEncryptionTypes", r#"["NONE"]"#),
+        // Since April 2026:
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-s3-c-encryption-setting-faq.html.
+        ("encryption.blockedEncryptionTypes", r#"["SSE-C"]"#),
         ("notifications.eventBridge", "false"),
     ]);
     const WHOLES: &'static [&'static str] = &["policy"];

@@ -86,7 +86,7 @@ fn widens(change: &Change, spec: &BucketSpec) -> bool {
         [Segment::Field(root), Segment::Element(id), Segment::Field(field), ..] => {
             (root.as_str(), id, field.as_str())
         }
-        // The rules of a replication stand one deeper.
+        // The rules of a replication, and whom notifications tell, stand one deeper.
         [
             Segment::Field(root),
             Segment::Field(_),
@@ -112,6 +112,12 @@ fn widens(change: &Change, spec: &BucketSpec) -> bool {
             let of_copies = ["account", "kmsKeyArn", "ownedByDestination"];
             let field = change.path.0.last().map(Segment::name);
             is_taken_away && field.is_some_and(|field| of_copies.contains(&field))
+        }
+        // Without them every object is listed or told of, and lists are written unencrypted.
+        ("inventory", "prefix") | ("notifications", "prefix" | "suffix") => is_taken_away,
+        ("inventory", "destination") => {
+            let field = change.path.0.last().map(Segment::name);
+            is_taken_away && field.is_some_and(|field| ["account", "kmsKeyArn"].contains(&field))
         }
         ("lifecycle", "noncurrentVersionTransitions") => {
             keeps_newer(&change.live) && !keeps_newer(&change.desired)
@@ -441,6 +447,49 @@ mod tests {
                 ["Update lifecycle"],
                 "declared before: {limit}"
             );
+        }
+    }
+
+    #[test]
+    fn lists_stay_encrypted_and_notifications_as_narrow_as_somebody_made_them() {
+        let list = |destination: Value| {
+            let mut all = json!({"bucketArn": "arn:aws:s3:::lists", "format": "CSV"});
+            all.as_object_mut().unwrap().extend(destination.as_object().unwrap().clone());
+            json!({"inventory": [{
+                "id": "all", "frequency": "Daily", "includedObjectVersions": "All", "destination": all,
+            }]})
+        };
+        let told = |filter: Value| {
+            let mut told = json!({
+                "id": "resize", "arn": "arn:aws:sqs:us-east-1:123456789012:q", "events": ["s3:ObjectCreated:*"],
+            });
+            told.as_object_mut().unwrap().extend(filter.as_object().unwrap().clone());
+            json!({"notifications": {"queues": [told]}})
+        };
+        let key = "arn:aws:kms:us-east-1:123456789012:key/lists";
+        for (declared, live, path) in [
+            (
+                list(json!({})),
+                list(json!({"kmsKeyArn": key})),
+                "inventory[all].destination.kmsKeyArn",
+            ),
+            (
+                told(json!({})),
+                told(json!({"prefix": "in/"})),
+                "notifications.queues[resize].prefix",
+            ),
+            (
+                told(json!({})),
+                told(json!({"suffix": ".jpg"})),
+                "notifications.queues[resize].suffix",
+            ),
+        ] {
+            let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", declared);
+            let live_bucket = bucket(&live, &desired.tags);
+            let blocked = plan(&desired, Some(&live_bucket)).blocked.expect(path);
+            assert!(blocked.message.starts_with(&format!("{path} is set")), "{}", blocked.message);
+            desired.previous = Some(live.into());
+            assert_eq!(plan(&desired, Some(&live_bucket)).blocked, None, "{path} was declared");
         }
     }
 

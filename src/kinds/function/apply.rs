@@ -27,8 +27,9 @@ pub(super) async fn apply(
         FunctionStep::Configure(settings, revision) => {
             return configuration::update(session, name, settings, revision).await;
         }
-        FunctionStep::UpdateCode(code, architectures, revision) => {
-            return update_code(session, name, code, architectures.as_deref(), revision).await;
+        FunctionStep::UpdateCode { code, architectures, kms_key_arn, revision } => {
+            let key = kms_key_arn.clone();
+            return update_code(session, name, code, architectures.as_deref(), key, revision).await;
         }
         FunctionStep::Publish(publication) => return publish(session, name, publication).await,
         FunctionStep::PublishVersion { code_sha256, revision } => {
@@ -93,11 +94,14 @@ async fn remember_code(
     }
 }
 
+/// A key that is not given would be replaced by AWS's own:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionCode.html>.
 async fn update_code(
     session: &Session,
     name: &str,
     code: &Code,
     wanted: Option<&[Architecture]>,
+    kms_key_arn: Option<String>,
     revision: &str,
 ) -> Result<Outcome, AwsError> {
     let s3 = code.s3.as_ref();
@@ -109,6 +113,7 @@ async fn update_code(
         .set_s3_key(s3.map(|s| s.key.clone()))
         .set_s3_object_version(s3.and_then(|s| s.version.clone()))
         .set_image_uri(code.image.clone())
+        .set_source_kms_key_arn(kms_key_arn)
         .set_revision_id(Some(revision.to_owned()).filter(|revision| !revision.is_empty()))
         .set_architectures(wanted.map(architectures));
     let updated = session.write(Service::Lambda, "UpdateFunctionCode", call.send()).await?;

@@ -37,6 +37,8 @@ pub struct LiveFunction {
     pub revision: String,
     /// The URI of the container image; `None` where the code is a zip file.
     pub image: Option<String>,
+    /// The key of one's own that the zip is encrypted with. No manifest names it.
+    pub code_kms_key_arn: Option<String>,
     /// The environment variables, secrets too.
     pub env: Variables,
     /// The function's tags; they tell whose it is.
@@ -173,6 +175,10 @@ pub(super) async fn observe(
         code_sha256: configuration.code_sha256().unwrap_or_default().to_owned(),
         revision: configuration.revision_id().unwrap_or_default().to_owned(),
         image: function.code().and_then(|c| c.image_uri()).map(str::to_owned),
+        code_kms_key_arn: function
+            .code()
+            .and_then(|code| code.source_kms_key_arn())
+            .map(str::to_owned),
         env: configuration::variables(configuration),
         tags: function.tags().cloned().unwrap_or_default().into_iter().collect(),
         busy: busy(configuration),

@@ -23,8 +23,17 @@ pub enum FunctionStep {
     Create(Box<Settings>, BTreeMap<String, String>),
     /// With the revision that was observed: what is sent back as it was read is of that one.
     Configure(Box<Settings>, String),
-    /// With the revision that was observed.
-    UpdateCode(Code, Option<Vec<Architecture>>, String),
+    /// Puts other code in.
+    UpdateCode {
+        /// Where it lies.
+        code: Code,
+        /// What it runs on.
+        architectures: Option<Vec<Architecture>>,
+        /// The KMS key of the zip, as it was observed.
+        kms_key_arn: Option<String>,
+        /// The revision that was observed.
+        revision: String,
+    },
     /// Publishes what was observed, and moves the alias to it.
     Publish(Publication),
     /// Publishes what was observed, for nobody yet.
@@ -279,8 +288,13 @@ fn push_settings(
         let spec = &settings.spec;
         // AWS does not say whether an update without them keeps them; so they are always given.
         let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
-        let step =
-            FunctionStep::UpdateCode(spec.code.clone(), architectures, seen.revision.clone());
+        let step = FunctionStep::UpdateCode {
+            code: spec.code.clone(),
+            architectures,
+            // An image is encrypted where it lies.
+            kms_key_arn: seen.code_kms_key_arn.clone().filter(|_| spec.code.image.is_none()),
+            revision: seen.revision.clone(),
+        };
         plan.push(Verb::Update, "code", code, step);
     }
 }

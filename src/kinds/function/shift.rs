@@ -194,7 +194,7 @@ pub(super) fn push_release(
 ) -> bool {
     let Some(name) = &desired.spec.alias else { return false };
     let is_about_to_change = plan.steps.iter().any(|step| {
-        matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode(..))
+        matches!(step.call, FunctionStep::Configure(..) | FunctionStep::UpdateCode { .. })
     });
     if seen.alias.is_some() && moved.is_none() && !is_about_to_change {
         return false;

@@ -19,6 +19,7 @@ pub(super) struct Function {
     /// `$LATEST`, as GetFunctionConfiguration shows it but for the states.
     latest: Map<String, Value>,
     image: Option<String>,
+    code_kms_key_arn: Option<String>,
     /// By number; one that was deleted leaves `None`.
     versions: Vec<Option<Map<String, Value>>>,
     aliases: BTreeMap<String, Value>,
@@ -49,6 +50,7 @@ impl Function {
             busy_for,
             latest: defaults(name),
             image: None,
+            code_kms_key_arn: None,
             versions: Vec::new(),
             aliases: BTreeMap::new(),
             tags: Map::new(),
@@ -117,6 +119,7 @@ impl Function {
         self.latest.insert("CodeSha256".to_owned(), json!(code.sha256));
         self.latest.insert("CodeSize".to_owned(), json!(code.size));
         self.image = code.image;
+        self.code_kms_key_arn = code.kms_key_arn;
     }
 
     fn update(&mut self) {
@@ -183,6 +186,9 @@ impl Function {
                 None => json!({"RepositoryType": "S3", "Location": "https://awslambda-us-east-1-tasks.s3.us-east-1.amazonaws.com/snapshots"}),
             },
         });
+        if let Some(key) = &self.code_kms_key_arn {
+            out["Code"]["SourceKMSKeyArn"] = json!(key);
+        }
         if !self.tags.is_empty() {
             out["Tags"] = Value::Object(self.tags.clone());
         }

@@ -209,7 +209,7 @@ impl Lambda {
     async fn fetch(&self, code: &Value) -> Result<Code, Refusal> {
         if let Some(image) = code["ImageUri"].as_str() {
             let sha256 = hex::encode(Sha256::digest(image));
-            return Ok(Code { sha256, size: 0, image: Some(image.to_owned()) });
+            return Ok(Code { sha256, image: Some(image.to_owned()), ..Code::default() });
         }
         if let Some(zip) = code["ZipFile"].as_str() {
             let bytes = BASE64_STANDARD.decode(zip).unwrap_or_default();
@@ -225,7 +225,8 @@ impl Lambda {
             );
             return Err(invalid(message));
         };
-        Ok(Code::of(&object))
+        let kms_key_arn = code["SourceKMSKeyArn"].as_str().map(str::to_owned);
+        Ok(Code { kms_key_arn, ..Code::of(&object) })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Function>> {
@@ -234,11 +235,14 @@ impl Lambda {
 }
 
 /// Code that was handed over.
+#[derive(Default)]
 struct Code {
     /// Base64 for a zip, as Lambda writes it.
     sha256: String,
     size: usize,
     image: Option<String>,
+    /// The key of one's own that a zip is encrypted with.
+    kms_key_arn: Option<String>,
 }
 
 impl Code {
@@ -247,6 +251,7 @@ impl Code {
             sha256: BASE64_STANDARD.encode(Sha256::digest(bytes)),
             size: bytes.len(),
             image: None,
+            kms_key_arn: None,
         }
     }
 }

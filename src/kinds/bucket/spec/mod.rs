@@ -158,7 +158,7 @@ pub struct BucketEncryption {
     /// S3 derives a key of the bucket from the KMS key and so calls KMS less often; not with aws:kms:dsse.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket_key_enabled: Option<bool>,
-    /// Kinds of encryption that S3 refuses for new objects; `[NONE]` or null refuses none.
+    /// Kinds of encryption that S3 refuses for new objects; `[NONE]` refuses none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1))]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
