@@ -38,6 +38,9 @@ const HEADER: [&str; 5] = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"];
 pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), CliError> {
     connected.store.existing_head(&args.environment).await?;
     let events = read(connected, args).await?;
+    if let Some(id) = args.object.as_ref().filter(|_| events.is_empty()) {
+        is_there(connected, &args.environment, id).await?;
+    }
     let now = connected.store.clock().now();
     match &args.output {
         Output::Json => say!("{}", show::json(&events)),
@@ -49,13 +52,39 @@ pub(super) async fn run(connected: &Connected, args: &EventsArgs) -> Result<(), 
             }
         }
         Output::Table | Output::Wide => {
-            say!("{}", table(&HEADER, events.iter().map(|event| row(event, now)).collect()));
+            let is_wide = matches!(args.output, Output::Wide);
+            let (mut header, mut rows) = (HEADER.to_vec(), Vec::new());
+            for event in &events {
+                let mut cells = row(event, now);
+                if is_wide {
+                    cells.insert(1, format!("{:.0}", event.last_seen));
+                }
+                rows.push(cells);
+            }
+            if is_wide {
+                header.insert(1, "AT");
+            }
+            say!("{}", table(&header, rows));
         }
     }
     if args.watch {
         watch(connected, args, events).await?;
     }
     Ok(())
+}
+
+/// An object without events is one of the current release, or still leaves; or its name is wrong.
+async fn is_there(connected: &Connected, environment: &str, id: &ObjectId) -> Result<(), CliError> {
+    let head = connected.store.existing_head(environment).await?;
+    let release = connected.store.current(&head).await?;
+    if release.objects.iter().any(|entry| entry.id() == *id)
+        || connected.store.status_of(environment, id).await?.is_some()
+    {
+        return Ok(());
+    }
+    Err(CliError::refused(format!(
+        "{environment} has no {id}, and no event of it is kept; see `trueup get {environment}`"
+    )))
 }
 
 /// The newest events that are asked for, the newest last.

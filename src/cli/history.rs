@@ -58,13 +58,14 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
             }
         }
         Output::Table | Output::Wide => {
+            let is_wide = matches!(args.output, Output::Wide);
             let lines = releases.iter().map(|r| {
                 let rollout = rollout_of(r.number);
                 let current = if r.number == head.release { "*" } else { "" };
                 let held = head.holds.iter().any(|h| h.release == r.number);
                 let cause =
                     if held { format!("{} (rolled back)", r.cause) } else { r.cause.to_string() };
-                vec![
+                let mut cells = vec![
                     format!("{}{current}", r.number),
                     age(r.created_at, now),
                     cause,
@@ -74,12 +75,19 @@ pub(super) async fn run(connected: &Connected, args: &HistoryArgs) -> Result<(),
                     r.commit.chars().take(12).collect(),
                     r.digest.chars().take(12).collect(),
                     brief(&r.message, 60),
-                ]
+                ];
+                if is_wide {
+                    cells.insert(1, format!("{:.0}", r.created_at));
+                }
+                cells
             });
-            let header = [
+            let mut header = vec![
                 "RELEASE", "AGE", "CAUSE", "VERDICT", "TOOK", "AUTHOR", "COMMIT", "DIGEST",
                 "MESSAGE",
             ];
+            if is_wide {
+                header.insert(1, "AT");
+            }
             say!("{}", table(&header, lines.collect()));
         }
     }

@@ -195,7 +195,18 @@ impl Misplaced<'_> {
         if let Some(value) = changed.pointer_mut(self.pointer) {
             *value = json!(written);
         }
-        self.against(&changed).unwrap_or(quoted)
+        // Where other fields are wrong, too, nothing can be said of the whole.
+        let alone = || self.against(&self.alone(&written));
+        self.against(&changed).or_else(alone).unwrap_or(quoted)
+    }
+
+    /// An object with this field alone.
+    fn alone(&self, written: &str) -> Value {
+        let names = self.pointer.split('/').skip(1).collect::<Vec<_>>();
+        names.into_iter().rev().fold(json!(written), |inner, name| match name.parse::<usize>() {
+            Ok(_) => json!([inner]),
+            Err(_) => json!({ name: inner }),
+        })
     }
 
     /// What the kind itself has against the value.

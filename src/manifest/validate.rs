@@ -137,7 +137,7 @@ fn unignorable(kind: &dyn AnyKind, path: &Path, at: String) -> Option<crate::kin
     }
     let is_half = |segment: &&Segment| match segment {
         Segment::Element(name) => name.len() > 1 && name.contains('*'),
-        Segment::Field(_) => false,
+        Segment::Field(name) => name.contains('*'),
     };
     if let Some(half) = path.0.iter().find(is_half).map(Segment::name) {
         let message = format!(

@@ -75,7 +75,7 @@ fn every_verb_ends_with_a_documented_code() {
     for (arguments, expected) in before_init {
         assert_eq!(code(arguments), Some(expected), "before init: {arguments:?}");
     }
-    let cases: [(&[&str], i32); 29] = [
+    let cases: [(&[&str], i32); 31] = [
         (&["init", "--bucket", "shop-artifacts"], 0),
         (&["validate", "-f", file], 0),
         (&["validate", "-f", "no-such-file.yaml"], 1),
@@ -95,6 +95,8 @@ fn every_verb_ends_with_a_documented_code() {
         (&["describe", "shop", "Function/api"], 0),
         (&["describe", "shop", "Function/nope"], 1),
         (&["events", "nowhere"], 1),
+        (&["events", "shop", "Function/nope"], 1),
+        (&["events", "shop", "Function/api", "-o", "wide"], 0),
         (&["history", "shop"], 0),
         (&["history", "nowhere"], 1),
         (&["rollback", "shop"], 1),

@@ -118,6 +118,7 @@ fn limits_of_aws_are_checked_before_anything_is_stored() {
         ("artifacts: {", "reconcile: { interval: 100ms }\n  artifacts: {", "at least 1s"),
         ("alias: live", "ignore: ['env[']", "is not a path"),
         ("alias: live", "ignore: ['env[DD_*]']", "* stands for all names only"),
+        ("alias: live", "ignore: ['tags.*']", "* stands for all names only"),
         (
             "versioning: Enabled",
             "notifications: { queues: [{ id: q, arn: \"arn:aws:sqs:us-east-1:123456789012:q.fifo\", events: [\"s3:ObjectCreated:*\"] }] }",
@@ -196,6 +197,19 @@ fn a_value_of_another_form_is_told_what_to_write() {
     assert_ne!(map, shop());
     let found = problems(&map);
     assert!(found.contains("write a list, as [{ name: STAGE, value: ... }]"), "{found}");
+}
+
+/// Advice that leads to the next error is none, also where more than one field is wrong.
+#[test]
+fn a_number_where_a_duration_is_expected_is_told_its_unit() {
+    let yaml = shop().replacen(
+        "  artifacts: {",
+        "  reconcile: { interval: 30 }\n  rollout: { progressDeadline: 30, bakeTime: 5 }\n  artifacts: {",
+        1,
+    );
+    let found = problems(&yaml);
+    assert_eq!(found.matches("is not a duration; write for example 60s").count(), 3, "{found}");
+    assert!(!found.contains("quote it"), "{found}");
 }
 
 #[test]
