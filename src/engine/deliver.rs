@@ -332,9 +332,8 @@ impl Engine {
         let actions = std::mem::take(&mut outbox.actions);
         let (cx, environment) = (Arc::clone(&self.cx), Arc::clone(name));
         self.ask(async move {
-            Answer::Delivered(
-                tell_store(&cx, environment, (epoch, lease_end), &rollout, actions).await,
-            )
+            let told = tell_store(&cx, environment, (epoch, lease_end), &rollout, actions).await;
+            Answer::Delivered(Box::new(told))
         });
     }
 

@@ -65,7 +65,7 @@ pub(super) enum Answer {
     Lease(Followed),
     Release(Followed),
     /// The store was told of a rollout.
-    Delivered(Delivered),
+    Delivered(Box<Delivered>),
     /// Somebody else was asked how a release does.
     Heard(Heard),
     /// A promotion was tried.
@@ -175,7 +175,7 @@ impl Engine {
                 self.asked.releases.remove(&followed.environment);
                 self.followed(followed);
             }
-            Answer::Delivered(delivered) => self.delivered(delivered),
+            Answer::Delivered(delivered) => self.delivered(*delivered),
             Answer::Heard(heard) => self.heard(heard),
             Answer::Promoted(tried) => self.tried_to_promote(tried),
             Answer::Probed(probed) => self.probed(probed),

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
+use super::package::UNPACKED_BYTES_MAX;
+
 /// The files of which one must be in the code; none where that is not known.
 fn candidates(runtime: &str, handler: &str) -> Vec<String> {
     // A layer's handler begins with /opt.
@@ -43,7 +45,10 @@ pub(super) fn missing(runtime: &str, handler: &str, code: &Path) -> Option<Strin
     let has = if code.is_dir() {
         candidates.iter().any(|file| code.join(file).is_file())
     } else {
-        let archive = ZipArchive::new(File::open(code).ok().filter(|_| code.is_file())?).ok()?;
+        let file = File::open(code).ok().filter(|_| code.is_file())?;
+        // What is too large is not searched for its end.
+        file.metadata().ok().filter(|metadata| metadata.len() <= UNPACKED_BYTES_MAX)?;
+        let archive = ZipArchive::new(file).ok()?;
         candidates.iter().any(|file| archive.index_for_name(file).is_some())
     };
     (!has).then_some(first)

@@ -25,7 +25,7 @@ use crate::model::{Object, ObjectId};
 
 /// What Lambda takes unzipped: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 /// A zip is not larger than that either.
-const UNPACKED_BYTES_MAX: u64 = 250 * 1024 * 1024;
+pub(super) const UNPACKED_BYTES_MAX: u64 = 250 * 1024 * 1024;
 const FILES_MAX: usize = 50_000;
 
 /// Why code or an artifact could not be packaged.
@@ -176,8 +176,13 @@ fn copy_of_archive(object: &ObjectId, path: &Path) -> Result<File, PackageError>
     let shown = || path.display().to_string();
     let failed = |source| PackageError::Io { object: object.clone(), path: shown(), source };
     let mut copy = tempfile::tempfile().map_err(failed)?;
-    let mut given = File::open(path).map_err(failed)?.take(UNPACKED_BYTES_MAX + 1);
-    if io::copy(&mut given, &mut copy).map_err(failed)? > UNPACKED_BYTES_MAX {
+    let given = File::open(path).map_err(failed)?;
+    let length = given.metadata().map_err(failed)?.len();
+    // It may grow while it is read.
+    let mut given = given.take(UNPACKED_BYTES_MAX + 1);
+    if length > UNPACKED_BYTES_MAX
+        || io::copy(&mut given, &mut copy).map_err(failed)? > UNPACKED_BYTES_MAX
+    {
         let limit = megabytes(UNPACKED_BYTES_MAX);
         return Err(PackageError::TooLarge { object: object.clone(), path: shown(), limit });
     }
