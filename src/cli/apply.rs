@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::approve::told;
+use super::comparison::Found;
 use super::confirm::Confirmation;
 use super::out::{self, note, say};
 use super::proposal::{Proposal, Removable, propose, scope_of};
@@ -106,9 +107,11 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         is_for_machines: !matches!(args.output, Output::Table),
     };
     if args.dry_run {
+        let mut is_carried_out = true;
         for proposal in &proposals {
             check(connected, proposal, &asked)?;
             let compared = diff::of_proposal(connected, proposal, false, None).await?;
+            is_carried_out &= matches!(compared.found(), Found::Same | Found::Differs);
             out::print(&compared.text())?;
         }
         for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
@@ -118,6 +121,11 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
             let known: Vec<_> = proposal.current.objects.iter().chain(packaged).cloned().collect();
             let name = &proposal.environment;
             check_needs(&connected.sessions, name, &known, &proposal.objects).await?;
+        }
+        if !is_carried_out {
+            let message = "dry run: nothing was recorded. What is said above with `!` could not be carried out until a \
+                           person has acted";
+            return Err(CliError::refused(message));
         }
         say!("dry run: nothing was recorded");
         return Ok(());

@@ -100,7 +100,7 @@ impl RolloutMetrics {
         let seconds =
             |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64().max(0.0);
         let is_new = before.is_some_and(|before| before.verdict != now.verdict);
-        if is_new && now.verdict != Verdict::Progressing {
+        if is_new && now.verdict.is_counted() {
             self.rollouts.with_label_values(&[environment, now.verdict.as_str()]).inc();
         }
         // A release that failed becomes one that was rolled back, and was decided once.
@@ -129,6 +129,10 @@ impl RolloutMetrics {
         rollout: Option<&Rollout>,
         weight_of: impl Fn(&ObjectId) -> Option<Part>,
     ) {
+        // A counter that does not exist yet makes an alert on its rate silent.
+        for verdict in Verdict::ALL.iter().filter(|verdict| verdict.is_counted()) {
+            self.rollouts.with_label_values(&[environment, verdict.as_str()]);
+        }
         let verdict = rollout.map(|rollout| rollout.verdict).unwrap_or_default();
         let now = (release.to_string(), verdict);
         let mut all = self.lock();

@@ -221,10 +221,8 @@ impl Store {
                     keys.entry(pk.clone()).or_default().insert(sk.clone());
                 }
             }
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                break;
-            }
+            let Some(next) = page.last_evaluated_key else { break };
+            from = Some(next);
         }
         Ok(keys)
     }

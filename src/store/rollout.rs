@@ -33,6 +33,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// A release came to something by it.
+    pub fn is_counted(self) -> bool {
+        !matches!(self, Self::Pending | Self::Progressing)
+    }
+
     /// Every verdict, each once.
     pub const ALL: [Self; 7] = [
         Self::Pending,

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use trueup::manifest::{Field, fields, json_schema, kind_names};
 
-use crate::harness::{ARTIFACTS, Harness, shop};
+use trueup::engine::release::{Confirmed, Refused, check_removals};
+use trueup::model::{ConditionStatus, Object, ObjectId};
+
+use crate::harness::{ARTIFACTS, Harness, parse, shop};
 
 fn page(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -168,5 +171,78 @@ async fn the_examples_of_functions_are_true() {
         let reserved = function.send().await.unwrap().concurrency;
         let reserved = reserved.and_then(|c| c.reserved_concurrent_executions);
         assert_eq!(reserved, Some(expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_of_taking_over_is_true() {
+    for (name, versioning) in [("adopt", true), ("unset", false)] {
+        let mut harness = Harness::new().await;
+        harness.session.s3().create_bucket().bucket("shop-assets").send().await.unwrap();
+        put(&harness, "s3", "/shop-assets?lifecycle", RULE).await;
+        harness.apply(&example(name)).await;
+        harness.start().await;
+        match versioning {
+            true => harness.until_ready("shop").await,
+            false => {
+                let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
+                assert_eq!(reason, "NotOwned");
+            }
+        }
+        assert!(sub_resource(&harness, "lifecycle").await.contains("by-hand"), "{name}");
+        let is_enabled = sub_resource(&harness, "versioning").await.contains("Enabled");
+        assert_eq!(is_enabled, versioning, "{name}");
+        let is_ours = sub_resource(&harness, "tagging").await.contains("trueup.dev/uid");
+        assert_eq!(is_ours, versioning, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_of_an_object_that_leaves_and_stays_is_true() {
+    let harness = after("retain", &[]).await;
+    let (environment, _) = shop().split_once("---").map(|(e, o)| (e.to_owned(), o.len())).unwrap();
+    harness.apply(&environment).await;
+    let is_forgotten = || async { harness.status("shop", "Function/api").await.is_none() };
+    harness.until("it is forgotten", is_forgotten).await;
+    let function = harness.session.lambda().get_function().function_name("shop-api");
+    assert!(function.send().await.is_ok(), "it goes on running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_example_of_a_suspended_object_is_true() {
+    let harness = after("unset", &[]).await;
+    harness.apply(&example("suspend")).await;
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    put(&harness, "s3", "/shop-assets?versioning", SUSPENDED).await;
+    harness.observe("shop").await;
+    tokio::time::sleep(std::time::Duration::from_secs(600)).await;
+    assert!(sub_resource(&harness, "versioning").await.contains("Suspended"), "it is left alone");
+    let status = harness.status("shop", "Bucket/assets").await.unwrap();
+    let synced = status.conditions.get("Synced").unwrap();
+    assert_eq!(synced.status, ConditionStatus::False, "and shown: {synced:?}");
+}
+
+#[test]
+fn the_example_of_a_protected_environment_is_true() {
+    let page = example("protected");
+    let (_, protected) = page.split_once("---").unwrap();
+    let objects = |yaml: &str| -> Vec<Object> { parse(yaml).objects().cloned().collect() };
+    let function = example("retain");
+    let (environment, function) = function.split_once("---").unwrap();
+    for (environment, is_free) in [(protected, false), (environment, true)] {
+        let (before, after) =
+            (objects(&format!("{environment}\n---\n{function}")), objects(environment));
+        let check = |confirmed: &[ObjectId]| {
+            let confirmed = Confirmed { objects: confirmed, ..Confirmed::default() };
+            check_removals("shop", &before, &after, confirmed)
+        };
+        let removed = check(&[]);
+        match is_free {
+            true => assert_eq!(removed.unwrap().len(), 1),
+            false => {
+                assert!(matches!(removed, Err(Refused::Unconfirmed { is_protected: true, .. })))
+            }
+        }
+        assert_eq!(check(&["Function/api".parse().unwrap()]).unwrap().len(), 1, "it is confirmed");
     }
 }

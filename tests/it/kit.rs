@@ -121,6 +121,19 @@ impl Prometheus {
         }
     }
 
+    /// The same, as soon as there is one: a rate needs two scrapes.
+    fn query_within(&self, patience: Duration, expression: &str) -> Result<Vec<Value>, String> {
+        let begun = Instant::now();
+        loop {
+            match self.query(expression) {
+                Ok(series) if series.is_empty() && begun.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                answer => return answer,
+            }
+        }
+    }
+
     fn until(&self, what: &str, expression: &str) {
         let begun = Instant::now();
         while self.query(expression).map_or(true, |series| series.is_empty()) {
@@ -198,7 +211,8 @@ fn a_real_prometheus_finds_every_metric_of_the_rules_and_panels() {
         }
         // These two have a value only once a series is missing.
         let is_of_absence = ["absent(", "unless"].iter().any(|word| expression.contains(word));
-        match prometheus.query(&without_bounds(&expression)) {
+        let patience = if is_of_absence { Duration::ZERO } else { Duration::from_secs(20) };
+        match prometheus.query_within(patience, &without_bounds(&expression)) {
             Ok(series) if series.is_empty() && !is_of_absence => {
                 missing.insert(format!("{name}: {expression} has no value"));
             }
