@@ -240,7 +240,9 @@ fn the_example_of_a_protected_environment_is_true() {
         match is_free {
             true => assert_eq!(removed.unwrap().len(), 1),
             false => {
-                assert!(matches!(removed, Err(Refused::Unconfirmed { is_protected: true, .. })))
+                let is_refused =
+                    matches!(removed, Err(Refused::Unconfirmed { is_protected: true, .. }));
+                assert!(is_refused);
             }
         }
         assert_eq!(check(&["Function/api".parse().unwrap()]).unwrap().len(), 1, "it is confirmed");
