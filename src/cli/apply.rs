@@ -123,8 +123,8 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
             check_needs(&connected.sessions, name, &known, &proposal.objects).await?;
         }
         if !is_carried_out {
-            let message = "dry run: nothing was recorded. What is said above with `!` could not be carried out until a \
-                           person has acted";
+            let message = "dry run: nothing was recorded, and the daemon could not carry this out as it is: mend what \
+                           is marked with `!` above";
             return Err(CliError::refused(message));
         }
         say!("dry run: nothing was recorded");

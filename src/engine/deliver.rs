@@ -179,7 +179,7 @@ impl Engine {
         self.deliver(name);
     }
 
-    /// Nobody worked on a rollout for a while.
+    /// Nobody worked on a rollout for a while: its objects get their time from now on, a few times at most.
     pub(super) fn give_time(&mut self, name: &Arc<str>) {
         let now = self.cx.clock.now();
         let Some(environment) = self.world.environments.get_mut(name) else { return };

@@ -78,10 +78,11 @@ pub fn begin(before: Option<&Rollout>, release: &Release, policy: Policy, now: T
     Begun { closed, rollout, told }
 }
 
-/// How often nobody's time may be made up for: a daemon that dies again and again does not keep a release from failing.
+/// How often a deadline moves because no daemon was at work: one that dies again and again does not keep a release from
+/// failing.
 const EXTENSIONS_MAX: u32 = 4;
 
-/// No daemon worked on a rollout for a while: its objects get their time from now on.
+/// No daemon worked on a rollout for a while: its objects get their time from now on, [`EXTENSIONS_MAX`] times at most.
 pub fn give_time(rollout: &mut Rollout, policy: &Policy, now: Timestamp) {
     let deadline = later(now, policy.progress_deadline);
     let may_move = rollout.stage().has_deadline() && rollout.extensions < EXTENSIONS_MAX;

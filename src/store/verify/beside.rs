@@ -76,7 +76,7 @@ pub(super) fn environments_of(keys: &Keys) -> BTreeSet<String> {
     all.filter_map(named).collect()
 }
 
-/// Keys that no record has which this version writes.
+/// Finds records under keys that this version of trueup writes nothing under.
 pub(super) fn verify_keys(keys: &Keys, verified: &mut Verified) -> Result<(), StoreError> {
     let environments = environments_of(keys);
     for (pk, all) in keys {

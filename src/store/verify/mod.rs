@@ -1,9 +1,9 @@
 //! Checks every record of the store, and mends what can be mended without a person.
 //!
 //! Guarantees: each record is read as the daemon reads it, and each content-addressed one is held against its
-//! digest. What stands in the table under a key of no known form is found, too. Mending deletes records that nothing needs, and changes none: what a release that may become current, a
-//! head, a lease or an object's record says is a person's to restore, and so is what only a newer version of trueup
-//! may be able to read.
+//! digest. What stands in the table under a key of no known form is found, too. Mending deletes records that nothing
+//! needs, and changes none: what a release that may become current, a head, a lease or an object's record says is a
+//! person's to restore, and so is what only a newer version of trueup may be able to read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
