@@ -60,6 +60,11 @@ fn every_verb_ends_with_a_documented_code() {
     let root = tempfile::tempdir().unwrap();
     let manifest = write_shop(root.path());
     let file = manifest.to_str().unwrap();
+    // A secret that is not there.
+    let stuck = manifest.with_file_name("stuck.yaml");
+    let key = "    - { name: KEY, valueFrom: { secretsManager: { secretId: nope } } }\n";
+    std::fs::write(&stuck, format!("{SHOP}{key}")).unwrap();
+    let stuck = stuck.to_str().unwrap();
     let code = |arguments: &[&str]| aws.trueup(arguments).status.code();
     let help = String::from_utf8(aws.trueup(&["help"]).stdout).unwrap();
     let (_, verbs) = help.split_once("Commands:\n").unwrap();
@@ -75,7 +80,7 @@ fn every_verb_ends_with_a_documented_code() {
     for (arguments, expected) in before_init {
         assert_eq!(code(arguments), Some(expected), "before init: {arguments:?}");
     }
-    let cases: [(&[&str], i32); 31] = [
+    let cases: [(&[&str], i32); 33] = [
         (&["init", "--bucket", "shop-artifacts"], 0),
         (&["validate", "-f", file], 0),
         (&["validate", "-f", "no-such-file.yaml"], 1),
@@ -87,6 +92,8 @@ fn every_verb_ends_with_a_documented_code() {
         (&["explain", "Function.nope"], 1),
         (&["completion", "bash"], 0),
         (&["diff", "-f", file], 1),
+        (&["apply", "-f", file, "--dry-run"], 0),
+        (&["apply", "-f", stuck, "--dry-run"], 1),
         (&["apply", "-f", file], 0),
         (&["get"], 0),
         (&["get", "shop"], 0),
