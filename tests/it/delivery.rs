@@ -389,6 +389,27 @@ async fn a_rollback_without_a_person_loses_no_index() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rollback_takes_back_no_protection_that_came_with_the_failed_release() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    refuse_configuration(&harness);
+    let broken = yaml.replace("memorySize: 512", "memorySize: 1024\n  deletionPolicy: Retain");
+    harness.apply(&broken).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let head = harness.store.head("shop").await.unwrap().unwrap();
+    let declared = harness.store.current(&head).await.unwrap();
+    let digests = declared.objects.into_iter().map(|entry| entry.digest).collect();
+    let objects = harness.store.objects("shop", &digests).await.unwrap();
+    let api = objects.values().find(|object| object.kind == "Function").unwrap();
+    assert_eq!(
+        (&api.spec["memorySize"], &api.spec["deletionPolicy"]),
+        (&512.into(), &"Retain".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_leaves_is_there_until_the_frontend_that_calls_it_has_moved() {
     let old = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: old, namespace: shop }\nspec:\n  \
                runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \

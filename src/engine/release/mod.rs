@@ -20,6 +20,7 @@ mod needs;
 mod packages;
 mod promote;
 mod promotion;
+mod protections;
 mod removals;
 mod rollback;
 mod soak;

@@ -1,16 +1,12 @@
 //! Making an earlier release current again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use serde_json::json;
-
+use super::protections::{Kept, keep_protections};
 use super::{
-    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses,
-    moves_all, needs_approval,
+    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all,
 };
 use crate::aws::Sessions;
-use crate::kinds::environment::{self, Approval};
 use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, StatusRecord, Store, StoreError,
@@ -142,7 +138,7 @@ async fn aim(
         let (target, is_trusted) = target(store, environment, current, to).await?;
         let objects = objects_of(store, environment, &target).await?;
         let mut objects = narrowed(environment, to, &current.objects, objects, asked.only)?;
-        keep_approval(&mut objects, current);
+        keep_protections(&mut objects, current, Kept::Safety);
         let digest = content_digest(&objects);
         if asked.to.is_some() || digest != head.digest || current.damage.is_some() {
             return Ok(Aim { to, target, is_trusted, objects, digest });
@@ -226,7 +222,7 @@ pub async fn undo(
         let present = current.objects.iter().find(|present| present.id() == object.id());
         present.into_iter().for_each(|present| object.clone_from(present));
     }
-    keep_approval(&mut objects, &current);
+    keep_protections(&mut objects, &current, Kept::All);
     if content_digest(&objects) == head.digest {
         let (environment, release) = (environment.to_owned(), failed.release);
         return Err(Refused::NothingToUndo { environment, release }.into());
@@ -268,17 +264,6 @@ async fn parted(
         }
     }
     Ok((made, never_made))
-}
-
-/// A rollback waits for nobody, so it does not take away that releases have to be approved.
-fn keep_approval(objects: &mut [Object], current: &Current) {
-    if !needs_approval(current) {
-        return;
-    }
-    for object in objects.iter_mut().filter(|object| object.kind == environment::NAME) {
-        let Some(spec) = Arc::make_mut(&mut object.spec).as_object_mut() else { continue };
-        spec.insert("approval".to_owned(), json!(Approval::Required));
-    }
 }
 
 /// Keeps objects that came with a failed release, and what they refer to.
