@@ -101,8 +101,7 @@ impl Pass<'_> {
             let message = "the environment has moved to another release; checking again".to_owned();
             return Ok(Err(PassEnd::Waiting(Waiting { reason: "ReleaseMoved", message })));
         }
-        let StatusRecord { phase, job, flap_guard, source, .. } = self.record.clone();
-        let before = (phase, job, flap_guard, source);
+        let before = self.record.clone();
         self.note_intent(ready, step).await?;
         let outcome = match step.call.apply(&ready.session).await {
             Ok(outcome) if outcome.is_waiting => {
@@ -116,9 +115,13 @@ impl Pass<'_> {
                 debug!(step = %describe(step), %error, request, "step failed");
                 if error.class != Class::Unknown {
                     // AWS refused the create, so nothing was created. A resource that appears later
-                    // belongs to somebody else, unless an earlier create of ours made it.
+                    // belongs to somebody else, unless an earlier create of ours made it. Where it is
+                    // there after all, its versions are those that the record names.
+                    let StatusRecord { phase, job, flap_guard, source, .. } = before;
                     let record = &mut self.record;
-                    (record.phase, record.job, record.flap_guard, record.source) = before;
+                    (record.phase, record.job, record.flap_guard) = (phase, job, flap_guard);
+                    record.source = source;
+                    (record.served, record.published_for) = (before.served, before.published_for);
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {

@@ -410,6 +410,27 @@ async fn a_rollback_takes_back_no_protection_that_came_with_the_failed_release()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_function_that_seems_gone_for_a_moment_keeps_the_versions_that_the_history_names() {
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 256")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    harness.until_ready("shop").await;
+    let before = harness.status("shop", "Function/api").await.unwrap();
+    assert_eq!(before.served.len(), 2);
+
+    harness.sandbox.calls().clear();
+    let gone: Fault = "lambda:GetFunction=notfound*1".parse().unwrap();
+    harness.sandbox.faults().inject(gone.of(DAEMON));
+    harness.observe("shop").await;
+    harness.until_ready("shop").await;
+    let created = harness.mutations().iter().filter(|call| call.contains("CreateFunction")).count();
+    assert!(created > 0, "it was taken for gone: {:?}", harness.mutations());
+    let after = harness.status("shop", "Function/api").await.unwrap();
+    assert_eq!((after.served, after.published_for), (before.served, before.published_for));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_leaves_is_there_until_the_frontend_that_calls_it_has_moved() {
     let old = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: old, namespace: shop }\nspec:\n  \
                runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \
