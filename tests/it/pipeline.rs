@@ -93,13 +93,16 @@ fn named(steps: &Value, step: &str) -> String {
 
 /// A program that notes what it was called with, and then does something.
 fn program(folder: &Path, name: &str, does: &str) {
-    use std::os::unix::fs::PermissionsExt;
     let noted = folder.join(format!("{name}.calls"));
     let text =
         format!("#!/bin/bash\nprintf '<%s>' \"$@\" >> {0}\necho >> {0}\n{does}\n", noted.display());
-    let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let written = folder.join(format!("{name}.txt"));
+    std::fs::write(&written, text).unwrap();
+    // Another process writes what is to be run: a child that another test starts meanwhile would inherit our open
+    // file, and the system runs nothing that is open for writing ("Text file busy").
+    let mut copy = Command::new("install");
+    copy.args(["-m", "755"]).arg(written).arg(folder.join(name));
+    assert!(copy.status().unwrap().success());
 }
 
 fn calls(folder: &Path, name: &str) -> String {
