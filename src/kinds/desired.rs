@@ -237,7 +237,8 @@ impl<S> Desired<S> {
         self.allow_replace && !was_asked_before && (!self.is_kept || self.confirmed)
     }
 
-    fn ask(&self, paths: Vec<String>) -> Option<Blocked> {
+    /// Asks for what a change would take away from these paths, unless there is none or a person confirmed it.
+    pub fn ask(&self, paths: Vec<String>) -> Option<Blocked> {
         if paths.is_empty() || self.confirmed {
             return None;
         }

@@ -6,19 +6,46 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use schemars::schema_for;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::kinds::{
     Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Variables, comparable, only, readable,
 };
 use crate::model::{Secret, ValueFrom, canonical_json, digest_of};
-use crate::plan::{Blocked, Shape, sensitive};
+use crate::plan::{Blocked, Change, Shape, sensitive};
 
 use super::observe::{LiveBranch, LiveFrontend};
 use super::spec::*;
 
 pub(super) static SHAPE: LazyLock<Shape> =
     LazyLock::new(|| Shape::of(schema_for!(FrontendSpec).as_value(), &[]));
+
+/// The conditions of live rules that a declared rule of the same source and target would lose, and that no manifest
+/// ever gave it: without one a rule meets every visitor.
+pub(super) fn lost_conditions(
+    desired: &Desired<FrontendSpec>,
+    live: &LiveFrontend,
+    changes: &[Change],
+) -> Vec<String> {
+    if !changes.iter().any(|change| change.path.root() == "customRules") {
+        return Vec::new();
+    }
+    let is_same = |one: &CustomRule, other: &CustomRule| {
+        (&one.source, &one.target) == (&other.source, &other.target)
+    };
+    let rules = |spec: &Value| Vec::<CustomRule>::deserialize(spec.get("customRules")?).ok();
+    let earlier: Vec<_> = desired.earlier().filter_map(rules).flatten().collect();
+    let wanted = desired.spec.custom_rules.as_deref().unwrap_or_default();
+    let is_lost = |rule: &&CustomRule| {
+        let known = |other: &CustomRule| is_same(other, rule) && other.condition == rule.condition;
+        rule.condition.as_ref().is_some_and(|condition| !condition.is_empty())
+            && wanted.iter().any(|other| is_same(other, rule) && other.condition.is_none())
+            && !wanted.iter().chain(&earlier).any(known)
+    };
+    let lost = live.spec.custom_rules.iter().flatten().filter(is_lost);
+    lost.map(|rule| format!("customRules[{}].condition", rule.source)).collect()
+}
 
 /// What CreateApp and UpdateApp write.
 #[derive(Clone, Debug, PartialEq)]

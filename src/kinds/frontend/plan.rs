@@ -10,7 +10,7 @@ use crate::kinds::{Desired, FacetStep, S3Location, push_facets, split_off};
 use crate::model::Path;
 use crate::plan::{Blocked, Change, Plan, Verb, Waiting};
 
-use super::compare::{AppSettings, BranchSettings, compare};
+use super::compare::{AppSettings, BranchSettings, compare, lost_conditions};
 use super::deployment::push_release;
 use super::domain::{DOMAIN, DomainRef};
 use super::observe::LiveFrontend;
@@ -150,6 +150,7 @@ pub(super) fn plan(
             }
             return plan;
         }
+        plan.blocked = desired.ask(lost_conditions(desired, seen, &changes));
         push_app(&mut plan, &app, &settings, changes);
         if !tags.is_empty() {
             let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: wanted_tags };
@@ -298,6 +299,7 @@ mod tests {
     use crate::model::{Secret, StartedJob, ValueFrom};
     use jiff::SignedDuration;
     use serde_json::json;
+    use std::sync::Arc;
 
     const APP: &str = "arn:aws:amplify:us-east-1:123456789012:apps/d1";
 
@@ -395,6 +397,34 @@ mod tests {
             let plan = planned(site(declared.clone()), site(seen.clone()));
             assert_eq!(plan.outline(), expected, "{declared} over {seen}");
             assert_eq!(plan.changes.is_empty(), expected.is_empty(), "{:?}", plan.changes);
+        }
+    }
+
+    #[test]
+    fn a_condition_that_no_manifest_ever_had_is_asked_about() {
+        let rule = |condition: Value| {
+            let mut rule = json!({"source": "/old", "target": "/new", "status": "301"});
+            if condition.is_string() {
+                rule["condition"] = condition;
+            }
+            site(json!({"customRules": [rule]}))
+        };
+        let none = || rule(Value::Null);
+        for (what, declared, earlier, confirmed, is_asked) in [
+            ("by hand", none(), None, false, true),
+            ("by hand, after another edit of ours", none(), Some(none()), false, true),
+            ("confirmed", none(), None, true, false),
+            ("declared before", none(), Some(rule(json!("<US>"))), false, false),
+            ("declared otherwise", rule(json!("<DE>")), None, false, false),
+            ("cleared", rule(json!("")), None, false, false),
+        ] {
+            let mut desired = desired(declared);
+            desired.previous = earlier.map(Arc::new);
+            desired.confirmed = confirmed;
+            let plan = plan(&desired, Some(&live(rule(json!("<US>")), &desired)), now());
+            let asked = plan.blocked.as_ref().map(|blocked| blocked.reason);
+            assert_eq!(asked, is_asked.then_some("ConfirmationNeeded"), "{what}");
+            assert!(plan.changes.iter().any(|c| c.path.root() == "customRules"), "{what}");
         }
     }
 
