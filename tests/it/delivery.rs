@@ -431,6 +431,33 @@ async fn a_function_that_seems_gone_for_a_moment_keeps_the_versions_that_the_his
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_failed_release_took_over_is_not_deleted_by_its_rollback() {
+    use aws_sdk_lambda::types::FunctionCode;
+    let yaml = delivered("{}");
+    let harness = succeeded(&yaml).await;
+    let code = FunctionCode::builder().s3_bucket("artifacts").s3_key("api.zip").build();
+    let made = harness.session.lambda().create_function().function_name("shop-old").code(code);
+    let made = made.runtime("nodejs22.x".into()).handler("main.handler");
+    made.role("arn:aws:iam::123456789012:role/api").send().await.unwrap();
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=denied".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let taken_over = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\n\
+        metadata: { name: old, namespace: shop, annotations: { trueup.dev/adopt: \"true\" } }\n\
+        spec:\n  runtime: nodejs22.x\n  handler: main.handler\n  \
+        role: arn:aws:iam::123456789012:role/api\n  \
+        code: { s3: { bucket: artifacts, key: api.zip } }\n";
+    let broken = yaml.replace("memorySize: 512", "memorySize: 1024") + taken_over;
+    harness.apply(&broken).await;
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    harness.observe("shop").await;
+    assert!(harness.status("shop", "Function/old").await.unwrap().created_at.is_some());
+    let old = harness.session.lambda().get_function().function_name("shop-old").send().await;
+    assert!(old.is_ok(), "it was there before trueup: {old:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_leaves_is_there_until_the_frontend_that_calls_it_has_moved() {
     let old = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: old, namespace: shop }\nspec:\n  \
                runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \

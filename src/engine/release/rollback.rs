@@ -7,7 +7,7 @@ use super::{
     Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all,
 };
 use crate::aws::Sessions;
-use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
+use crate::model::{Object, ObjectFieldRef, ObjectId, annotation, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, StatusRecord, Store, StoreError,
     Verdict, content_digest,
@@ -189,8 +189,8 @@ fn narrowed(
     Ok(objects)
 }
 
-/// Makes the release current again that succeeded last, and quarantines what failed. What holds data and came with
-/// the failed release stays, and in a protected environment all that came with it: nobody confirmed its removal.
+/// Makes the release current again that succeeded last, and quarantines what failed. What holds data or was taken over
+/// and came with the failed release stays, and in a protected environment all that came with it: nobody confirmed its removal.
 pub async fn undo(
     store: &Store,
     sessions: &Sessions,
@@ -215,6 +215,12 @@ pub async fn undo(
         keep(&mut objects, &current.objects, made);
         confirmed = never_made;
     }
+    // What was taken over was there before, and nobody asked for its end.
+    let came = |object: &&Object| !objects.iter().any(|other| other.id() == object.id());
+    let adopted = |object: &&Object| object.annotated(annotation::ADOPT);
+    let adopted = current.objects.iter().filter(came).filter(adopted);
+    let adopted: Vec<_> = adopted.map(Object::id).collect();
+    keep(&mut objects, &current.objects, adopted);
     // What going back would lose nobody confirmed: those objects stay in the form that they have.
     let lost: BTreeSet<_> =
         losses(&current.objects, &objects).into_iter().map(|(id, _)| id).collect();
