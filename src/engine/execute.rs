@@ -117,11 +117,13 @@ impl Pass<'_> {
                     // AWS refused the create, so nothing was created. A resource that appears later
                     // belongs to somebody else, unless an earlier create of ours made it. Where it is
                     // there after all, its versions are those that the record names.
-                    let StatusRecord { phase, job, flap_guard, source, .. } = before;
+                    let StatusRecord {
+                        phase, job, flap_guard, source, served, published_for, ..
+                    } = before;
                     let record = &mut self.record;
                     (record.phase, record.job, record.flap_guard) = (phase, job, flap_guard);
-                    record.source = source;
-                    (record.served, record.published_for) = (before.served, before.published_for);
+                    (record.source, record.served, record.published_for) =
+                        (source, served, published_for);
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {

@@ -45,7 +45,9 @@ pub(super) fn missing(runtime: &str, handler: &str, code: &Path) -> Option<Strin
     let has = if code.is_dir() {
         candidates.iter().any(|file| code.join(file).is_file())
     } else {
-        let file = File::open(code).ok().filter(|_| code.is_file())?;
+        // A pipe that nobody writes to is never opened.
+        let file =
+            Some(code).filter(|code| code.is_file()).and_then(|code| File::open(code).ok())?;
         // What is too large is not searched for its end.
         file.metadata().ok().filter(|metadata| metadata.len() <= UNPACKED_BYTES_MAX)?;
         let archive = ZipArchive::new(file).ok()?;
@@ -99,5 +101,9 @@ mod tests {
         let other = missing("nodejs22.x", "index.handler", file.path());
         assert_eq!(other.as_deref(), Some("index.js"));
         assert_eq!(missing("nodejs22.x", "main.handler", Path::new("/no/such/path")), None);
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.zip");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert_eq!(missing("nodejs22.x", "main.handler", &pipe), None, "it would wait for ever");
     }
 }

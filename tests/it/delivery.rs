@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use trueup::aws::Sessions;
 use trueup::engine::release::{Rollback, RolledBack, check_hold, current_or_head, roll_back};
+use trueup::model::ObjectId;
 use trueup::sandbox::Fault;
 use trueup::store::{Decision, DecisionRequest, Rollout, Stage, Verdict};
 
@@ -439,8 +440,7 @@ async fn what_a_failed_release_took_over_is_not_deleted_by_its_rollback() {
     let made = harness.session.lambda().create_function().function_name("shop-old").code(code);
     let made = made.runtime("nodejs22.x".into()).handler("main.handler");
     made.role("arn:aws:iam::123456789012:role/api").send().await.unwrap();
-    let fault: Fault = "lambda:UpdateFunctionConfiguration=denied".parse().unwrap();
-    harness.sandbox.faults().inject(fault.of(DAEMON));
+    refuse_configuration(&harness);
     let taken_over = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\n\
         metadata: { name: old, namespace: shop, annotations: { trueup.dev/adopt: \"true\" } }\n\
         spec:\n  runtime: nodejs22.x\n  handler: main.handler\n  \
@@ -452,9 +452,24 @@ async fn what_a_failed_release_took_over_is_not_deleted_by_its_rollback() {
     harness.sandbox.faults().clear();
     until_verdict(&harness, 3, Verdict::Succeeded).await;
     harness.observe("shop").await;
-    assert!(harness.status("shop", "Function/old").await.unwrap().created_at.is_some());
-    let old = harness.session.lambda().get_function().function_name("shop-old").send().await;
-    assert!(old.is_ok(), "it was there before trueup: {old:?}");
+    let old =
+        async || harness.session.lambda().get_function().function_name("shop-old").send().await;
+    let tags = old().await.expect("it was there before trueup").tags.unwrap_or_default();
+    assert_eq!(tags["trueup.dev/object"], "Function/old", "it was taken over");
+
+    // A person is asked first.
+    let sessions = Sessions::new(&harness.sandbox.connection(), harness.store.clock(), None).await;
+    let back = async |confirmed: &[ObjectId]| {
+        let head = harness.store.head("shop").await.unwrap().unwrap();
+        let now = current_or_head(&harness.store, "shop").await.unwrap();
+        let asked = Rollback { to: Some(1), confirmed, ..Rollback::default() };
+        roll_back(&harness.store, &sessions, &head, &now, asked, release(Vec::new())).await
+    };
+    let refused = back(&[]).await.unwrap_err().to_string();
+    assert!(refused.ends_with("add: --confirm Function/old"), "{refused}");
+    back(&["Function/old".parse().unwrap()]).await.unwrap();
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+    harness.until("it is deleted", async || old().await.is_err()).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};
 pub use promote::{BUILT, Copied, Promotion, Selection, packages_in, promote};
 pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
-pub use removals::{Confirmed, check_removals, losses};
+pub use removals::{Confirmed, check_removals, losses, taken_over};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
 pub use soak::{Soak, soak};
 pub use windows::check_windows;
@@ -79,7 +79,7 @@ pub enum Refused {
     )]
     Quarantined { environment: String, release: u64, why: String },
     #[error(
-        "all that release {release} of {environment} added holds data, which no rollback deletes"
+        "all that release {release} of {environment} added holds data or was taken over, and no rollback deletes that"
     )]
     NothingToUndo { environment: String, release: u64 },
     #[error(

@@ -6,7 +6,7 @@ use super::Refused;
 use crate::engine::removal::deletion_policy;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::kind;
-use crate::model::{DeletionPolicy, Object, ObjectId};
+use crate::model::{DeletionPolicy, Object, ObjectId, annotation};
 
 /// What a person has said may leave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +62,17 @@ pub fn check_removals(
         return Err(Refused::TooManyDeletions { environment, objects: deleted, most });
     }
     Ok(removed)
+}
+
+/// Objects that leave with a resource that was there before trueup took it over.
+pub fn taken_over(before: &[Object], after: &[Object]) -> Vec<ObjectId> {
+    let leaves = |object: &&Object| !after.iter().any(|other| other.id() == object.id());
+    let is_deleted = |object: &&Object| {
+        object.annotated(annotation::ADOPT)
+            && kind(&object.kind)
+                .is_some_and(|kind| deletion_policy(kind, &object.spec) == DeletionPolicy::Delete)
+    };
+    before.iter().filter(leaves).filter(is_deleted).map(Object::id).collect()
 }
 
 fn specs(objects: &[Object]) -> impl Iterator<Item = EnvironmentSpec> {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::protections::{Kept, keep_protections};
 use super::{
-    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses, moves_all,
+    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses,
+    moves_all, taken_over,
 };
 use crate::aws::Sessions;
-use crate::model::{Object, ObjectFieldRef, ObjectId, annotation, object_references};
+use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, StatusRecord, Store, StoreError,
     Verdict, content_digest,
@@ -78,8 +79,11 @@ pub async fn roll_back(
     check_needs(sessions, environment, &current.objects, &objects).await?;
     let may_leave = Confirmed { objects: confirmed, deletions: asked.deletions };
     check_removals(environment, &current.objects, &objects, may_leave)?;
+    let deleted = "it is deleted, and was there before trueup took it over";
+    let taken_over = taken_over(&current.objects, &objects).into_iter();
     let losses: Vec<_> = losses(&current.objects, &objects)
         .into_iter()
+        .chain(taken_over.map(|id| (id, deleted.to_owned())))
         .filter(|(id, _)| !confirmed.contains(id))
         .collect();
     if !losses.is_empty() {
@@ -216,11 +220,8 @@ pub async fn undo(
         confirmed = never_made;
     }
     // What was taken over was there before, and nobody asked for its end.
-    let came = |object: &&Object| !objects.iter().any(|other| other.id() == object.id());
-    let adopted = |object: &&Object| object.annotated(annotation::ADOPT);
-    let adopted = current.objects.iter().filter(came).filter(adopted);
-    let adopted: Vec<_> = adopted.map(Object::id).collect();
-    keep(&mut objects, &current.objects, adopted);
+    let taken_over = taken_over(&current.objects, &objects);
+    keep(&mut objects, &current.objects, taken_over);
     // What going back would lose nobody confirmed: those objects stay in the form that they have.
     let lost: BTreeSet<_> =
         losses(&current.objects, &objects).into_iter().map(|(id, _)| id).collect();

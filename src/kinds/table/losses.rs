@@ -32,6 +32,9 @@ pub(super) fn losses(before: &TableSpec, after: &TableSpec) -> Vec<String> {
     {
         losses.push(format!("backups reach back {after} days instead of {before}"));
     }
+    if before.deletion_protection == Some(true) && after.deletion_protection == Some(false) {
+        losses.push("anybody may delete the table".to_owned());
+    }
     losses
 }
 
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_an_expiry_and_backups_are_losses_where_they_go_or_come() {
+    fn an_index_an_expiry_backups_and_protection_are_losses_where_they_go_or_come() {
         let spec = |more: Value| -> TableSpec {
             let mut spec = json!({"partitionKey": {"name": "id", "type": "S"}});
             spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -54,6 +57,7 @@ mod tests {
         let none = json!({"globalSecondaryIndexes": []});
         let ttl = |attribute: &str| json!({"ttl": {"enabled": true, "attribute": attribute}});
         let backups = |days: i32| json!({"pointInTimeRecovery": {"enabled": true, "recoveryPeriodInDays": days}});
+        let guard = |on: bool| json!({"deletionProtection": on});
         let off = json!({"pointInTimeRecovery": {"enabled": false}});
         for (before, after, expected) in [
             (index.clone(), none, vec!["index by-day is deleted"]),
@@ -65,6 +69,9 @@ mod tests {
             (backups(30), backups(7), vec!["backups reach back 7 days instead of 30"]),
             (backups(7), off, vec!["backups reach back 0 days instead of 7"]),
             (backups(7), backups(30), vec![]),
+            (guard(true), guard(false), vec!["anybody may delete the table"]),
+            (guard(true), json!({}), vec![]),
+            (guard(false), guard(true), vec![]),
         ] {
             assert_eq!(
                 losses(&spec(before.clone()), &spec(after.clone())),
