@@ -88,7 +88,7 @@ impl Comparison {
 
     pub fn found(&self) -> Found {
         let of = |differing: &Differing| match &differing.plan {
-            Ok(plan) if plan.blocked.is_some() => Found::Stuck,
+            Ok(plan) if plan.obstacle().is_some() => Found::Stuck,
             Ok(_) => Found::Differs,
             Err(_) => Found::Failed,
         };
@@ -167,7 +167,7 @@ impl Differing {
             not_written: self.held_back.map(HeldBack::text),
             changes: plan.map_or(&[], |plan| &plan.changes),
             steps: steps.map(|step| format!("{:?} {}", step.verb, step.what)).collect(),
-            blocked: plan.and_then(|plan| plan.blocked.as_ref()),
+            blocked: plan.and_then(Plan::obstacle),
             waiting: plan.and_then(|plan| plan.waiting.as_ref()),
             error: self.plan.as_ref().err().map(ToString::to_string),
         }

@@ -26,6 +26,9 @@ pub(super) struct PromoteArgs {
     /// An object of which everything moves, not its code or artifact alone. May be repeated.
     #[arg(long, value_name = "KIND/NAME", value_parser = object)]
     all_of: Vec<ObjectId>,
+    /// An object that may lose what the other environment's form does not keep, as Table/orders. May be repeated.
+    #[arg(long, value_name = "KIND/NAME", value_parser = object, requires = "all_of")]
+    confirm: Vec<ObjectId>,
     /// The release that is meant, by its number: refused where another one is current by now.
     #[arg(long, value_name = "NUMBER")]
     release: Option<u64>,
@@ -61,6 +64,7 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
         release: args.release,
         selection: Selection { only: args.only.clone(), whole: args.all_of.clone() },
         overrides_window: args.override_window,
+        confirmed: args.confirm.clone(),
     };
     if args.verify {
         return verify::run(connected, &asked).await;
@@ -82,6 +86,7 @@ pub(super) async fn run(connected: &Connected, args: &PromoteArgs) -> Result<(),
         return Ok(());
     }
     let mut new = args.provenance.release(Cause::Apply, &[]);
+    new.confirmed = args.confirm.iter().cloned().collect();
     if args.provenance.has_no_commit() {
         // What is released was built from the commit of the release that is promoted.
         new.commit.clone_from(&planned.commit);

@@ -82,7 +82,7 @@ impl EnvironmentState {
             true => !rollout.second_open && self.is_second(rollout, id),
             false => {
                 let is_second = |other| self.is_second(rollout, other);
-                leaves_late(rollout, || self.objects.keys().any(is_second))
+                leaves_late(rollout, id, || self.objects.keys().any(is_second))
             }
         }
     }

@@ -118,12 +118,20 @@ impl Pass<'_> {
                     // belongs to somebody else, unless an earlier create of ours made it. Where it is
                     // there after all, its versions are those that the record names.
                     let StatusRecord {
-                        phase, job, flap_guard, source, served, published_for, ..
+                        phase,
+                        job,
+                        flap_guard,
+                        source,
+                        served,
+                        published_for,
+                        was_found,
+                        ..
                     } = before;
                     let record = &mut self.record;
                     (record.phase, record.job, record.flap_guard) = (phase, job, flap_guard);
                     (record.source, record.served, record.published_for) =
                         (source, served, published_for);
+                    record.was_found = was_found;
                 }
                 // What may pass by itself is made the next time.
                 if error.is_half_made && !may_pass(&error) {
@@ -145,6 +153,7 @@ impl Pass<'_> {
         if creates_whole(step) {
             // They were of a resource that is gone, and the new one numbers its jobs and versions anew.
             self.record.job = None;
+            self.record.was_found = false;
             self.record.forget_served();
             self.record.source.clone_from(&ready.desired.source);
             self.record.phase = Phase::Creating { since: self.cx.clock.now() };

@@ -264,6 +264,9 @@ impl Pass<'_> {
         }
         // An adoption that never got as far as its tags has made nothing ours.
         if observation.facts.tagged {
+            if self.record.created_at.is_none() {
+                self.record.was_found = self.record.phase.create_begun().is_none();
+            }
             self.record.created_at.get_or_insert(now);
             self.record.phase = self.record.phase.seen();
         }
@@ -399,7 +402,8 @@ impl Pass<'_> {
         desired.versions.clone_from(&self.record.versions);
         match self.observe(&ready, Intent::Keep).await {
             Ok(again) => {
-                let end = match (&again.plan.blocked, &again.plan.waiting) {
+                let obstacle = again.plan.obstacle().filter(|_| again.plan.steps.is_empty());
+                let end = match (obstacle, &again.plan.waiting) {
                     _ if again.plan.is_settled() => settled(&again),
                     (Some(blocked), _) => PassEnd::Blocked(blocked.clone()),
                     (_, Some(waiting)) => PassEnd::Waiting(waiting.clone()),
@@ -465,14 +469,19 @@ impl Pass<'_> {
         if let Some(blocked) = plan.blocked.clone().or(lost) {
             return Some(PassEnd::Blocked(blocked));
         }
+        // What a person has to see to in a part of it is told once the other parts are written.
+        let obstacle = plan.obstacle().cloned().map(PassEnd::Blocked);
         if plan.steps.is_empty() {
-            return plan.waiting.clone().map(PassEnd::Waiting);
+            return obstacle.or_else(|| plan.waiting.clone().map(PassEnd::Waiting));
         }
         let (environment, object) = (&self.snapshot.environment, &wanted.object);
         let now = self.cx.clock.now();
         if let Some(held) =
             decide::held_back(environment, self.snapshot.suspended, object, was_in_accord, now)
         {
+            if obstacle.is_some() {
+                return obstacle;
+            }
             let (exists, reason) = (observation.facts.exists, held.reason());
             return Some(PassEnd::Reported {
                 exists,

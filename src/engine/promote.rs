@@ -216,6 +216,7 @@ async fn try_once(
         release: Some(release),
         selection: Selection::default(),
         overrides_window: false,
+        confirmed: Vec::new(),
     };
     let planned = plan_promotion(store, &asked).await?;
     let is_as_seen = |head: &Head| head.release == seen && !head.suspended;

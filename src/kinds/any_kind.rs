@@ -29,7 +29,7 @@ pub enum Intent {
 
 /// What one observation of a resource came to.
 pub struct Observation {
-    /// The steps, checked already; none where the resource is as it shall be, or where the plan is blocked.
+    /// The steps, checked already; none where the resource is as it shall be, or where the plan is blocked as a whole.
     pub plan: Plan<AnyStep>,
     /// What the check knew of the resource.
     pub facts: Facts,

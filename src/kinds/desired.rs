@@ -14,7 +14,9 @@ use crate::model::{
     DataSource, ObjectFieldRef, ObjectKey, Part, Path, Secret, SecretRef, Segment, StartedJob,
     ValueFrom,
 };
-use crate::plan::{Blocked, Change, IgnoredAbsent, Shape, complete, diff, fill_ignored};
+use crate::plan::{
+    Blocked, Change, IgnoredAbsent, PartlyBlocked, Shape, complete, diff, fill_ignored,
+};
 
 /// The values behind a spec's references. The engine resolves all of them before it plans.
 #[derive(Clone, Debug, Default)]
@@ -206,27 +208,36 @@ impl<S> Desired<S> {
         &self,
         widening: impl Iterator<Item = &'a Change>,
         shape: &Shape,
-    ) -> Option<Blocked> {
+    ) -> Vec<Unasked> {
         let was_declared = |change: &Change| {
             let mut before = self.earlier().filter_map(|spec| shape.at(spec, &change.path));
             before.any(|before| covers(before, change.live.as_ref()))
         };
         let unasked = widening.filter(|change| !was_declared(change));
-        self.ask(unasked.map(|change| change.path.to_string()).collect())
+        let told =
+            |change: &Change| Unasked { path: change.path.clone(), lost: change.path.to_string() };
+        unasked.map(told).collect()
     }
 
     /// The limits of a live policy that the declared one would take away, and that no manifest ever declared.
-    pub fn unasked_policy(&self, field: &str, live: Option<&Value>) -> Option<Blocked>
+    pub fn unasked_policy(&self, field: &str, live: Option<&Value>) -> Vec<Unasked>
     where
         S: Serialize,
     {
         let declared = json!(self.spec);
         let is_ignored = self.ignore.iter().any(|path| path.to_string() == field);
         let is_declared = self.declares(&declared, field) && !is_ignored;
-        let live = live.filter(|live| live.is_object() && is_declared)?;
+        let Some(live) = live.filter(|live| live.is_object() && is_declared) else {
+            return Vec::new();
+        };
         let before: Vec<_> = self.earlier().filter_map(|spec| spec.get(field)).collect();
         let lost = policy::lost_limits(live, &declared[field], &before);
-        self.ask(lost.iter().map(|statement| format!("{field}.{statement}")).collect())
+        let path = Path::default().field(field);
+        let told = |statement: &String| Unasked {
+            path: path.clone(),
+            lost: format!("{field}.{statement}"),
+        };
+        lost.iter().map(told).collect()
     }
 
     /// Whether the resource may be deleted and made again: its manifest allows it and asks for another kind of
@@ -237,20 +248,34 @@ impl<S> Desired<S> {
         self.allow_replace && !was_asked_before && (!self.is_kept || self.confirmed)
     }
 
-    /// Asks for what a change would take away from these paths, unless there is none or a person confirmed it.
-    pub fn ask(&self, paths: Vec<String>) -> Option<Blocked> {
-        if paths.is_empty() || self.confirmed {
+    /// Asks for what changes would take away, unless there is none or a person confirmed it. One question names all
+    /// of it: a confirmation is good for all, too.
+    pub fn ask(&self, unasked: Vec<Unasked>) -> Option<PartlyBlocked> {
+        if unasked.is_empty() || self.confirmed {
             return None;
         }
+        let lost: Vec<_> = unasked.iter().map(|unasked| &*unasked.lost).collect();
         let message = format!(
             "{} is set on the live resource and in no manifest. This change would take it away, and so delete, \
-             open or lose something. Nothing was written. Declare it in the manifest, or confirm that it \
+             open or lose something. It was not written. Declare it in the manifest, or confirm that it \
              goes with `trueup apply --confirm {}`",
-            paths.join(", "),
+            lost.join(", "),
             self.key.id
         );
-        Some(Blocked { reason: "ConfirmationNeeded", message })
+        let why = Blocked { reason: "ConfirmationNeeded", message };
+        Some(PartlyBlocked {
+            paths: unasked.into_iter().map(|unasked| unasked.path).collect(),
+            why,
+        })
     }
+}
+
+/// What a change would take away although no manifest ever had it.
+pub struct Unasked {
+    /// The change that waits until a person has answered.
+    pub path: Path,
+    /// What would be lost, for people.
+    pub lost: String,
 }
 
 /// Whether an earlier declaration named everything that is live: of a map every key, as of a filter's tags.

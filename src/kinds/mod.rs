@@ -34,7 +34,9 @@ pub mod table;
 pub use any_kind::{AnyKind, AnyStep, Intent, Observation};
 pub use artifact::S3Location;
 pub use crd::CrdStatus;
-pub use desired::{Comparison, Desired, LiveSide, Resolved, comparable, only, readable, split_off};
+pub use desired::{
+    Comparison, Desired, LiveSide, Resolved, Unasked, comparable, only, readable, split_off,
+};
 pub use env::{DeclaredEnv, EnvVar, Variables};
 pub use facet::{
     AnyFacet, Facet, FacetStep, Plain, Seen, SeenFacets, Told, Unwritable, Write, push_facets,

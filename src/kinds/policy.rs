@@ -118,11 +118,26 @@ pub(super) fn lost_limits(live: &Value, wanted: &Value, before: &[&Value]) -> Ve
         let is_deny = statement["Effect"] == "Deny";
         is_deny || wanted.iter().any(|wanted| widens(statement, wanted))
     };
-    let name = |(i, statement): (usize, &Value)| {
-        let place = || format!("Statement[{i}]");
-        statement["Sid"].as_str().map_or_else(place, |sid| format!("Statement[{sid}]"))
-    };
     statements(live).iter().enumerate().filter(|(_, s)| is_lost(s)).map(name).collect()
+}
+
+/// What a policy allows everybody without a condition, and another one did not. Each by its Sid, or its place.
+pub(super) fn opened_to_all(before: &Value, after: &Value) -> Vec<String> {
+    let before = statements(before);
+    let is_public = |statement: &Value| {
+        let no_condition = statement["Condition"].as_object().is_none_or(serde_json::Map::is_empty);
+        let to_all = words(&statement["Principal"]).iter().any(|word| word == "*");
+        statement["Effect"] == "Allow" && to_all && no_condition
+    };
+    let is_new = |statement: &Value| is_public(statement) && !before.contains(statement);
+    let after = statements(after);
+    after.iter().enumerate().filter(|(_, s)| is_new(s)).map(name).collect()
+}
+
+/// What a statement is called: its Sid, or its place.
+fn name((place, statement): (usize, &Value)) -> String {
+    let by_place = || format!("Statement[{place}]");
+    statement["Sid"].as_str().map_or_else(by_place, |sid| format!("Statement[{sid}]"))
 }
 
 /// Whether a wanted Allow lets through what a live one allows under a condition that it does not have.

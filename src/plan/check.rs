@@ -21,14 +21,12 @@ pub struct Facts {
     pub deletion_asked: bool,
 }
 
-/// Returns the plan, or the same plan blocked with the rule that it breaks.
+/// Returns the plan without the steps that wait for a person, or the same plan blocked with the rule that it breaks.
 pub fn check<S>(mut plan: Plan<S>, facts: Facts) -> Plan<S> {
     if let Some(broken) = broken_rule(&plan, facts) {
         plan.blocked = Some(broken);
     }
-    if plan.blocked.is_some() {
-        plan.steps.clear();
-    }
+    plan.drop_blocked_steps();
     plan
 }
 

@@ -26,6 +26,7 @@ pub use order::{Cycle, dependency_order};
 pub use render::{render_changes, render_plan};
 pub use shape::{ListRule, Shape};
 pub use step::{
-    Blocked, Plan, SHIFTING, Scope, Step, Verb, WAITING_FOR_RELEASE, Waiting, is_for_rollout,
+    Blocked, PartlyBlocked, Plan, SHIFTING, Scope, Step, Verb, WAITING_FOR_RELEASE, Waiting,
+    is_for_rollout,
 };
 pub use value::{is_empty, sensitive, show};

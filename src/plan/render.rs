@@ -43,6 +43,13 @@ pub fn render_plan<S>(plan: &Plan<S>) -> String {
             let _ = writeln!(out, "      {line}");
         }
         let _ = writeln!(out, "  ! {}: {}", blocked.reason, blocked.message);
+    } else if let Some(part) = &plan.partly_blocked {
+        let is_made = |change: &Change| plan.steps.iter().any(|s| s.changes.contains(change));
+        let left: Vec<_> = plan.changes.iter().filter(|c| !is_made(c)).cloned().collect();
+        for line in render_changes(&left) {
+            let _ = writeln!(out, "      {line}");
+        }
+        let _ = writeln!(out, "  ! {}: {}", part.why.reason, part.why.message);
     }
     if let Some(waiting) = &plan.waiting {
         let _ = writeln!(out, "  … {}: {}", waiting.reason, waiting.message);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Change;
+use crate::model::Path;
 
 /// What a step does to the resource or to a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,6 +83,29 @@ pub struct Plan<S> {
     pub waiting: Option<Waiting>,
     /// When set, no step is taken.
     pub blocked: Option<Blocked>,
+    /// When set, the steps that make these changes are not taken, nor those that need them; all others are.
+    pub partly_blocked: Option<PartlyBlocked>,
+}
+
+/// Changes that wait for a person while the rest of the plan is carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartlyBlocked {
+    /// What is not changed, with everything below and above it.
+    pub paths: Vec<Path>,
+    /// Why.
+    pub why: Blocked,
+}
+
+impl PartlyBlocked {
+    /// Nothing is changed at this path.
+    pub fn holds(&self, path: &Path) -> bool {
+        let meets = |other: &Path| path.0.starts_with(&other.0) || other.0.starts_with(&path.0);
+        self.paths.iter().any(meets)
+    }
+
+    fn holds_step<S>(&self, step: &Step<S>) -> bool {
+        step.changes.iter().any(|change| self.holds(&change.path))
+    }
 }
 
 impl<S> Step<S> {
@@ -93,7 +117,13 @@ impl<S> Step<S> {
 
 impl<S> Default for Plan<S> {
     fn default() -> Self {
-        Self { changes: Vec::new(), steps: Vec::new(), waiting: None, blocked: None }
+        Self {
+            changes: Vec::new(),
+            steps: Vec::new(),
+            waiting: None,
+            blocked: None,
+            partly_blocked: None,
+        }
     }
 }
 
@@ -144,9 +174,36 @@ impl<S> Plan<S> {
         self.add(Verb::Create, Scope::Job(digest.to_owned()), what, changes, call);
     }
 
+    /// Some changes wait for a person: the first reason is told, and all the paths wait.
+    pub fn block_part(&mut self, part: PartlyBlocked) {
+        match &mut self.partly_blocked {
+            Some(known) => known.paths.extend(part.paths),
+            none => *none = Some(part),
+        }
+    }
+
+    /// What a person has to see to, of the whole or of a part.
+    pub fn obstacle(&self) -> Option<&Blocked> {
+        let of_part = self.partly_blocked.as_ref().map(|part| &part.why);
+        self.blocked.as_ref().or(of_part)
+    }
+
+    /// Takes out the steps that may not be taken, and those after them that may need them.
+    pub(super) fn drop_blocked_steps(&mut self) {
+        if self.blocked.is_some() {
+            self.steps.clear();
+        }
+        let Some(part) = &self.partly_blocked else { return };
+        let is_needed = |step: &Step<S>| part.holds_step(step) && !step.stands_alone;
+        if let Some(first) = self.steps.iter().position(is_needed) {
+            self.steps.truncate(first);
+        }
+        self.steps.retain(|step| !part.holds_step(step));
+    }
+
     /// Nothing to write, nothing to wait for, nothing in the way.
     pub fn is_settled(&self) -> bool {
-        self.steps.is_empty() && self.waiting.is_none() && self.blocked.is_none()
+        self.steps.is_empty() && self.waiting.is_none() && self.obstacle().is_none()
     }
 
     /// The same plan with its steps' calls wrapped or replaced.
@@ -167,6 +224,7 @@ impl<S> Plan<S> {
                 .collect(),
             waiting: self.waiting,
             blocked: self.blocked,
+            partly_blocked: self.partly_blocked,
         }
     }
 }
@@ -176,7 +234,7 @@ impl<S> Plan<S> {
     /// The plan in few words, for planners' tests: its steps, and what stands in their way.
     pub fn outline(&self) -> Vec<String> {
         let steps = self.steps.iter().map(|step| format!("{:?} {}", step.verb, step.what));
-        let blocked = self.blocked.iter().map(|blocked| format!("! {}", blocked.reason));
+        let blocked = self.obstacle().map(|blocked| format!("! {}", blocked.reason));
         let waiting = self.waiting.iter().map(|waiting| format!("… {}", waiting.reason));
         steps.chain(blocked).chain(waiting).collect()
     }
@@ -198,6 +256,32 @@ mod tests {
         ] {
             assert_eq!(plan.is_settled(), settled, "{:?}", plan.outline());
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_person_holds_back_nothing_but_what_needs_it() {
+        let path = |text: &str| text.parse::<Path>().unwrap();
+        let change = |at: &str| Change { path: path(at), live: None, desired: None };
+        let planned = |paths: &[&str]| {
+            let mut plan = Plan::default();
+            for (at, stands_alone) in
+                [("block", true), ("rules[a].prefix", true), ("code", false), ("alias", false)]
+            {
+                plan.push(Verb::Update, at, vec![change(at)], ()).stands_alone = stands_alone;
+            }
+            let why = Blocked { reason: "ConfirmationNeeded", message: String::new() };
+            for at in paths {
+                plan.block_part(PartlyBlocked { paths: vec![path(at)], why: why.clone() });
+            }
+            plan.drop_blocked_steps();
+            plan.steps.into_iter().map(|step| step.what).collect::<Vec<_>>()
+        };
+        assert_eq!(planned(&["rules[a]"]), ["block", "code", "alias"]);
+        assert_eq!(planned(&["rules"]), ["block", "code", "alias"]);
+        assert_eq!(planned(&["rules[a].prefix.of"]), ["block", "code", "alias"]);
+        assert_eq!(planned(&["rules[b]"]), ["block", "rules[a].prefix", "code", "alias"]);
+        assert_eq!(planned(&["code"]), ["block", "rules[a].prefix"], "the alias needs the code");
+        assert_eq!(planned(&["code", "block"]), ["rules[a].prefix"]);
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct StatusRecord {
     /// When the resource was first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// It was there when it was first seen, and trueup had not begun to make it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_found: bool,
     /// When the resource was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<Timestamp>,

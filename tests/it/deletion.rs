@@ -1,8 +1,14 @@
 //! What leaves a release is deleted or let go, in the right order.
 
-use trueup::model::condition_type;
+use std::time::Duration;
 
-use crate::harness::{DAEMON, Harness, shop, with_shop};
+use aws_sdk_dynamodb::types::AttributeValue;
+use trueup::model::condition_type;
+use trueup::sandbox::Fault;
+use trueup::store::{Cause, NewRelease, Stage, Verdict};
+
+use crate::delivery::{delivered, succeeded, until_verdict};
+use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
 
 /// The small environment without some of its documents.
 fn without(kinds: &[&str]) -> String {
@@ -131,4 +137,104 @@ async fn a_function_that_seems_gone_while_it_leaves_is_deleted_all_the_same() {
     until_forgotten(&harness, "Function/api").await;
     let gone = harness.session.lambda().get_function().function_name("shop-api").send().await;
     assert!(gone.is_err(), "left behind");
+}
+
+/// The environment without its bucket, as an apply or a deletion records it.
+async fn without_bucket(harness: &Harness, yaml: &str, cause: Cause) {
+    let kept = parse(yaml).objects().filter(|o| o.kind != "Bucket").cloned().collect();
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let new = NewRelease { cause, ..release(kept) };
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_deletes_goes_at_once_where_no_frontend_moves() {
+    let yaml = delivered("{ bakeTime: 10m }");
+    let harness = succeeded(&yaml).await;
+    without_bucket(&harness, &yaml, Cause::Delete).await;
+    let gone = || async { harness.status("shop", "Bucket/assets").await.is_none() };
+    harness.until("it goes", gone).await;
+    let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+    assert_ne!(second.stage(), Stage::Over, "not only once the release is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_apply_takes_out_stays_until_the_release_can_be_undone_no_more() {
+    let yaml = delivered("{ bakeTime: 10m }");
+    let harness = succeeded(&yaml).await;
+    without_bucket(&harness, &yaml, Cause::Apply).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert!(harness.status("shop", "Bucket/assets").await.is_some(), "it is watched still");
+    let gone = || async { harness.status("shop", "Bucket/assets").await.is_none() };
+    harness.until("it goes", gone).await;
+    let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+    assert_eq!(second.stage(), Stage::Over);
+}
+
+/// A table that somebody confirmed by name, in a release that fails for another reason, and no frontend anywhere.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_fails_has_deleted_nothing() {
+    let parts: Vec<_> = delivered("{}").split("---\n").map(str::to_owned).collect();
+    let without = |kind: &str, parts: &[String]| -> Vec<String> {
+        parts.iter().filter(|part| !part.contains(&format!("kind: {kind}\n"))).cloned().collect()
+    };
+    let backend = without("Frontend", &parts);
+    assert_eq!(backend.len() + 1, parts.len());
+    let yaml = backend.join("---\n").replace(
+        "kind: Table\nmetadata: { name: orders, namespace: shop }\nspec:\n",
+        "kind: Table\nmetadata: { name: orders, namespace: shop }\nspec:\n  deletionPolicy: Delete\n",
+    );
+    assert!(yaml.contains("deletionPolicy: Delete"), "{yaml}");
+    let harness = succeeded(&yaml).await;
+    let item = [("id".to_owned(), AttributeValue::S("1".to_owned()))];
+    let put = harness.session.dynamodb().put_item().table_name("shop-orders");
+    put.set_item(Some(item.into())).send().await.unwrap();
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let env = "  env:\n    - { name: ORDERS, valueFrom: { objectRef: { kind: Table, name: orders, field: name } } }\n";
+    let rest = without("Table", &backend).join("---\n").replace(env, "  memorySize: 1024\n");
+    let rest = rest.replace("  memorySize: 512\n", "");
+    assert!(!rest.contains("orders") && rest.contains("1024"), "{rest}");
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let mut new = release(parse(&rest).objects().cloned().collect());
+    new.confirmed = ["Table/orders".parse().unwrap()].into();
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    until_verdict(&harness, 2, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    let items = harness.session.dynamodb().scan().table_name("shop-orders").send().await.unwrap();
+    assert_eq!(items.count(), 1, "the item of before");
+    let deletes = harness.mutations().iter().filter(|call| call.contains("DeleteTable")).count();
+    assert_eq!(deletes, 0);
+}
+
+/// It was let go before, and is in AWS as somebody may use it.
+#[tokio::test(start_paused = true)]
+async fn what_was_left_and_comes_back_in_a_release_that_fails_is_not_deleted_with_it() {
+    let old = |policy: &str| {
+        format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: {{ name: old, namespace: shop }}\nspec:\n  \
+             runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \
+             deletionPolicy: {policy}\n  code: {{ s3: {{ bucket: artifacts, key: api.zip }} }}\n"
+        )
+    };
+    let yaml = delivered("{}");
+    let harness = succeeded(&format!("{yaml}{}", old("Retain"))).await;
+    harness.apply(&yaml).await;
+    until_forgotten(&harness, "Function/old").await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let broken = yaml.replace("memorySize: 512", "memorySize: 1024");
+    harness.apply(&format!("{broken}{}", old("Delete"))).await;
+    until_verdict(&harness, 3, Verdict::RolledBack).await;
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
+    harness.observe("shop").await;
+    let status = harness.status("shop", "Function/old").await.expect("it stays in the release");
+    assert!(status.was_found);
+    let session = &harness.session;
+    session.lambda().get_function().function_name("shop-old").send().await.unwrap();
 }

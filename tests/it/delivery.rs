@@ -518,18 +518,6 @@ async fn what_leaves_is_there_until_the_frontend_that_calls_it_has_moved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_leaves_goes_at_once_where_no_frontend_moves() {
-    let yaml = delivered("{ bakeTime: 10m }");
-    let harness = succeeded(&yaml).await;
-    let kept = parse(&yaml).objects().filter(|o| o.kind != "Bucket").cloned().collect();
-    harness.record("shop", kept).await.unwrap();
-    let gone = || async { harness.status("shop", "Bucket/assets").await.is_none() };
-    harness.until("it goes", gone).await;
-    let second = harness.store.rollout("shop", 2).await.unwrap().unwrap();
-    assert_ne!(second.stage(), Stage::Over, "not only once the release is over");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_job_that_hangs_fails_its_release_and_does_not_hold_the_rollback_up() {
     let yaml = delivered("{ progressDeadline: 5m }");
     let harness = succeeded(&yaml).await;

@@ -14,6 +14,7 @@ mod harness;
 
 mod analysis;
 mod approval;
+mod asking;
 mod binary;
 mod canary;
 mod clients;

@@ -94,6 +94,44 @@ fn what_was_built_moves_from_staging_to_production_once_it_has_succeeded() {
     assert!(daemon.terminate().success());
 }
 
+/// A table's form of staging, which protects less, is no form for production without a word.
+#[test]
+fn a_form_that_protects_less_is_promoted_only_when_that_is_confirmed() {
+    let world = World { aws: Aws::start(), root: tempfile::tempdir().unwrap() };
+    write(world.root.path(), 128);
+    for (name, bucket) in ENVIRONMENTS {
+        build(world.root.path(), name, "exports.handler = async () => 1;\n");
+        assert_eq!(world.says(&["init", "--bucket", bucket]).0, 0);
+        let is_kept = name == "production";
+        let policy = if is_kept { "Retain" } else { "Delete" };
+        let table = format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Table\nmetadata: {{ name: orders, namespace: {name} }}\nspec:\n  \
+             partitionKey: {{ name: id, type: S }}\n  deletionPolicy: {policy}\n  deletionProtection: {is_kept}\n"
+        );
+        let manifest = std::fs::read_to_string(world.file(name)).unwrap() + &table;
+        std::fs::write(world.file(name), manifest).unwrap();
+    }
+    let (mut daemon, _) = world.aws.daemon();
+    for (name, _) in ENVIRONMENTS {
+        let (code, said) = world.says(&["apply", "-f", &world.file(name), "--wait"]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let all = ["promote", "staging", "--to", "production", "--all-of", "Table/orders"];
+    let (code, said) = world.says(&all);
+    assert!(
+        code == 1
+            && said.contains("anybody may delete the table")
+            && said.contains("--confirm Table/orders"),
+        "{said}"
+    );
+    let (code, said) = world.says(&[&all[..], &["--confirm", "Table/orders", "--wait"]].concat());
+    assert_eq!(code, 0, "{said}");
+    let table = world.json(&["get", "production", "Table/orders", "-o", "json"]);
+    assert_eq!(table["spec"]["deletionProtection"], false, "confirmed");
+    assert_eq!(table["spec"]["deletionPolicy"], "Retain", "what keeps it stays all the same");
+    assert!(daemon.terminate().success());
+}
+
 #[test]
 fn a_pipeline_goes_by_the_verdict_and_what_failed_stays_away() {
     let world = World { aws: Aws::start(), root: tempfile::tempdir().unwrap() };

@@ -35,12 +35,12 @@ pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};
 pub use promote::{BUILT, Copied, Promotion, Selection, packages_in, promote};
 pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
-pub use removals::{Confirmed, check_removals, losses, taken_over};
+pub use removals::{Confirmed, check_removals, deleted, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
 pub use soak::{Soak, soak};
 pub use windows::check_windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -86,9 +86,16 @@ pub enum Refused {
         "going back to release {to} of {environment} would lose something: {}; nothing was recorded. If that is \
          meant, add: {}",
         lost(losses),
-        flags(&losses.iter().map(|(id, _)| id.clone()).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+        confirmations(losses)
     )]
     Losses { environment: String, to: u64, losses: Vec<(ObjectId, String)> },
+    #[error(
+        "{environment} would lose something with the form that {from} has: {}; nothing was recorded. If that is \
+         meant, add: {}",
+        lost(losses),
+        confirmations(losses)
+    )]
+    PromotionLoses { environment: String, from: String, losses: Vec<(ObjectId, String)> },
     #[error(
         "the current release of {environment} is damaged, so that a part of it cannot go back alone: {why}; take all \
          of it back"
@@ -179,6 +186,12 @@ fn some(objects: &[ObjectId]) -> String {
 
 fn lost(losses: &[(ObjectId, String)]) -> String {
     losses.iter().map(|(id, what)| format!("{id}: {what}")).collect::<Vec<_>>().join("; ")
+}
+
+/// The flags by which a person lets all of it go: one for each object.
+fn confirmations(losses: &[(ObjectId, String)]) -> String {
+    let ids: BTreeSet<_> = losses.iter().map(|(id, _)| id.clone()).collect();
+    flags(&ids.into_iter().collect::<Vec<_>>())
 }
 
 fn flags(objects: &[ObjectId]) -> String {

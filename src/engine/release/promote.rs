@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::protections::keep_safe;
 use crate::kinds::S3Location;
 use crate::kinds::environment::Artifacts;
 use crate::model::{Object, ObjectId};
@@ -91,6 +92,7 @@ fn take(
     copies: &mut Vec<Copied>,
 ) {
     let id = moved.id();
+    let before = moved.clone();
     if is_whole {
         // A resource keeps the name that it has in AWS.
         let name = moved.spec.get("name").cloned();
@@ -99,6 +101,7 @@ fn take(
             fields.remove("name");
             fields.extend(name.map(|name| ("name".to_owned(), name)));
         }
+        keep_safe(moved, &before);
     }
     for field in BUILT {
         let Some(built) = source.spec.get(field) else { continue };
@@ -168,6 +171,17 @@ mod tests {
             assert_eq!(promotion.objects[0], function(memory, build, "one"), "{selection:?}");
             assert_eq!(promotion.missing, missing, "{selection:?}");
             assert_eq!(promotion.copies, [], "one bucket");
+        }
+    }
+    #[test]
+    fn what_keeps_a_resource_stays_whatever_moves() {
+        let from = [object("Table", "orders", json!({"a": 1, "deletionPolicy": "Delete"}))];
+        let id = from[0].id();
+        let whole = Selection { whole: vec![id], ..Selection::default() };
+        for (own, expected) in [("Retain", "Retain"), ("Delete", "Delete")] {
+            let to = [object("Table", "orders", json!({"a": 2, "deletionPolicy": own}))];
+            let spec = &promote(&from, &to, (None, None), &whole).objects[0].spec;
+            assert_eq!(**spec, json!({"a": 1, "deletionPolicy": expected}), "{own}");
         }
     }
 }

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use super::packages::copy_all;
 use super::{
     Current, MoveError, Promotion, Refused, Selection, Submitted, check_hold, check_needs,
-    check_windows, current, moves_all, needs_approval, promote, submit,
+    check_windows, current, losses, moves_all, needs_approval, promote, submit,
 };
 use crate::aws::Sessions;
 use crate::kinds::environment::{self, EnvironmentSpec};
-use crate::model::Object;
+use crate::model::{Object, ObjectId};
 use crate::store::{NewRelease, Promoted, Store, Verdict};
 
 /// What is asked for.
@@ -25,6 +25,8 @@ pub struct Promoting<'a> {
     pub selection: Selection,
     /// It goes on while the other environment has no window open, too.
     pub overrides_window: bool,
+    /// Objects that may lose something, by name.
+    pub confirmed: Vec<ObjectId>,
 }
 
 /// A promotion that nothing is against.
@@ -98,6 +100,12 @@ pub async fn plan_promotion(
     }
     let buckets = (ours.artifacts.as_ref(), theirs.artifacts.as_ref());
     let promotion = promote(&source.objects, &current.objects, buckets, &asked.selection);
+    let losses = losses(&current.objects, &promotion.objects).into_iter();
+    let losses: Vec<_> = losses.filter(|(id, _)| !asked.confirmed.contains(id)).collect();
+    if !losses.is_empty() {
+        let (environment, from) = (to.to_owned(), from.to_owned());
+        return Err(Refused::PromotionLoses { environment, from, losses }.into());
+    }
     if !promotion.changed.is_empty() {
         check_hold(to, current.head.as_ref(), &promotion.objects)?;
         // What waits for an approval meets the windows when it gets it.

@@ -58,6 +58,11 @@ fn keep_of_environment(object: &mut Object, present: &Object, kept: Kept) {
     }
 }
 
+/// Puts what protects a resource into a form that was not written for it.
+pub(super) fn keep_safe(object: &mut Object, present: &Object) {
+    keep_of_resource(object, present, Kept::Safety);
+}
+
 fn keep_of_resource(object: &mut Object, present: &Object, kept: Kept) {
     let policy = |object: &Object| kind(&object.kind).map(|k| deletion_policy(k, &object.spec));
     let retain = Some(DeletionPolicy::Retain);

@@ -6,7 +6,7 @@ use super::Refused;
 use crate::engine::removal::deletion_policy;
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::kind;
-use crate::model::{DeletionPolicy, Object, ObjectId, annotation};
+use crate::model::{DeletionPolicy, Object, ObjectId};
 
 /// What a person has said may leave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,15 +64,14 @@ pub fn check_removals(
     Ok(removed)
 }
 
-/// Objects that leave with a resource that was there before trueup took it over.
-pub fn taken_over(before: &[Object], after: &[Object]) -> Vec<ObjectId> {
+/// Objects whose resources are deleted when they leave, unless something protects them.
+pub fn deleted<'a>(before: &'a [Object], after: &'a [Object]) -> impl Iterator<Item = &'a Object> {
     let leaves = |object: &&Object| !after.iter().any(|other| other.id() == object.id());
     let is_deleted = |object: &&Object| {
-        object.annotated(annotation::ADOPT)
-            && kind(&object.kind)
-                .is_some_and(|kind| deletion_policy(kind, &object.spec) == DeletionPolicy::Delete)
+        kind(&object.kind)
+            .is_some_and(|kind| deletion_policy(kind, &object.spec) == DeletionPolicy::Delete)
     };
-    before.iter().filter(leaves).filter(is_deleted).map(Object::id).collect()
+    before.iter().filter(leaves).filter(is_deleted)
 }
 
 fn specs(objects: &[Object]) -> impl Iterator<Item = EnvironmentSpec> {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::protections::{Kept, keep_protections};
 use super::{
-    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, losses,
-    moves_all, taken_over,
+    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, deleted, losses,
+    moves_all,
 };
 use crate::aws::Sessions;
-use crate::model::{Object, ObjectFieldRef, ObjectId, object_references};
+use crate::model::{Object, ObjectFieldRef, ObjectId, annotation, object_references};
 use crate::store::{
     Cause, Head, Hold, NewRelease, Quarantine, Release, Rollout, StatusRecord, Store, StoreError,
     Verdict, content_digest,
@@ -79,11 +79,11 @@ pub async fn roll_back(
     check_needs(sessions, environment, &current.objects, &objects).await?;
     let may_leave = Confirmed { objects: confirmed, deletions: asked.deletions };
     check_removals(environment, &current.objects, &objects, may_leave)?;
-    let deleted = "it is deleted, and was there before trueup took it over";
-    let taken_over = taken_over(&current.objects, &objects).into_iter();
+    let gone = "it is deleted, and was there before trueup took it over";
+    let taken_over = taken_over(store, environment, &current.objects, &objects).await?;
     let losses: Vec<_> = losses(&current.objects, &objects)
         .into_iter()
-        .chain(taken_over.map(|id| (id, deleted.to_owned())))
+        .chain(taken_over.into_iter().map(|id| (id, gone.to_owned())))
         .filter(|(id, _)| !confirmed.contains(id))
         .collect();
     if !losses.is_empty() {
@@ -220,7 +220,7 @@ pub async fn undo(
         confirmed = never_made;
     }
     // What was taken over was there before, and nobody asked for its end.
-    let taken_over = taken_over(&current.objects, &objects);
+    let taken_over = taken_over(store, environment, &current.objects, &objects).await?;
     keep(&mut objects, &current.objects, taken_over);
     // What going back would lose nobody confirmed: those objects stay in the form that they have.
     let lost: BTreeSet<_> =
@@ -249,6 +249,25 @@ pub async fn undo(
         ..NewRelease::new(Cause::Rollback(to), objects)
     };
     Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+}
+
+/// Objects that leave with a resource that was there before trueup took it over, or took it back.
+async fn taken_over(
+    store: &Store,
+    environment: &str,
+    before: &[Object],
+    after: &[Object],
+) -> Result<Vec<ObjectId>, StoreError> {
+    let mut taken_over = Vec::new();
+    for object in deleted(before, after) {
+        let id = object.id();
+        let was_found = match object.annotated(annotation::ADOPT) {
+            true => true,
+            false => store.status_of(environment, &id).await?.is_some_and(|s| s.was_found),
+        };
+        taken_over.extend(was_found.then_some(id));
+    }
+    Ok(taken_over)
 }
 
 /// Which objects have a resource, or may have one, and which never had any: those hold no data.

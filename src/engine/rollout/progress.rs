@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use crate::engine::HeldBack;
 use crate::kinds::frontend::Frontend;
 use crate::kinds::function::Function;
-use crate::kinds::{Kind, Shifting, VERSION};
+use crate::kinds::{Kind, Shifting, VERSION, kind};
 use crate::model::{ConditionStatus, ObjectId, ReadyVersion, condition_type};
-use crate::store::{Order, Rollout, Stage, StatusRecord};
+use crate::store::{Cause, Order, Rollout, Stage, StatusRecord};
 
 /// A plan that asks a person to confirm what it would delete or open.
 const CONFIRMATION_NEEDED: &str = "ConfirmationNeeded";
@@ -150,13 +150,21 @@ pub fn has_frontend<'a>(mut ids: impl Iterator<Item = &'a ObjectId>) -> bool {
     ids.any(|id| *id.kind == *Frontend::NAME)
 }
 
-/// Whether what left the release stays until its users have left, too: frontends of before call it until they move,
-/// and need it again where the release is undone. `moves_frontends` says that a frontend is among what moves second.
-pub fn leaves_late(rollout: &Rollout, moves_frontends: impl FnOnce() -> bool) -> bool {
-    match rollout.order {
-        Order::Together => false,
-        Order::FrontendsLast => rollout.stage() != Stage::Over && moves_frontends(),
-        Order::FrontendsFirst => !rollout.second_open,
+/// Whether what left the release stays for now: a release that fails is undone, and needs it again, with its address
+/// and its data; and frontends of before call it until they move. What a person deletes by name waits for no more than
+/// that. `moves_frontends` says that a frontend is among what moves second.
+pub fn leaves_late(
+    rollout: &Rollout,
+    id: &ObjectId,
+    moves_frontends: impl FnOnce() -> bool,
+) -> bool {
+    let is_open = rollout.stage() != Stage::Over;
+    match (&rollout.cause, rollout.order) {
+        (Cause::Apply, _) => is_open && rollout.good.is_some(),
+        (Cause::Rollback(_), _) if kind(&id.kind).is_some_and(|kind| kind.holds_data()) => is_open,
+        (_, Order::Together) => false,
+        (_, Order::FrontendsLast) => is_open && moves_frontends(),
+        (_, Order::FrontendsFirst) => !rollout.second_open,
     }
 }
 

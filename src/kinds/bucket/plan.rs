@@ -61,8 +61,9 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let mut plan = Plan { changes: changes.clone(), ..Plan::default() };
     let widening = changes.iter().filter(|change| widens(change, &desired.spec));
     let live_policy = live.facets.get("policy").map(|seen| &seen.words);
-    let blocked = desired.unasked(widening, &SHAPE);
-    plan.blocked = blocked.or_else(|| desired.unasked_policy("policy", live_policy));
+    let mut unasked = desired.unasked(widening, &SHAPE);
+    unasked.extend(desired.unasked_policy("policy", live_policy));
+    plan.partly_blocked = desired.ask(unasked);
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         let mut all = live.tags.clone();
@@ -426,7 +427,7 @@ mod tests {
             let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", wider.clone());
             let live = bucket(&limited, &desired.tags);
             let found = plan(&desired, Some(&live));
-            let blocked = found.blocked.unwrap_or_else(|| panic!("{limit}"));
+            let blocked = found.obstacle().cloned().unwrap_or_else(|| panic!("{limit}"));
             assert_eq!(blocked.reason, "ConfirmationNeeded", "{limit}");
             assert!(
                 blocked.message.starts_with(&format!("lifecycle[tmp].{field} ")),
@@ -486,10 +487,10 @@ mod tests {
         ] {
             let mut desired: Desired<BucketSpec> = Desired::sample("Bucket", declared);
             let live_bucket = bucket(&live, &desired.tags);
-            let blocked = plan(&desired, Some(&live_bucket)).blocked.expect(path);
+            let blocked = plan(&desired, Some(&live_bucket)).obstacle().cloned().expect(path);
             assert!(blocked.message.starts_with(&format!("{path} is set")), "{}", blocked.message);
             desired.previous = Some(live.into());
-            assert_eq!(plan(&desired, Some(&live_bucket)).blocked, None, "{path} was declared");
+            assert_eq!(plan(&desired, Some(&live_bucket)).obstacle(), None, "{path} was declared");
         }
     }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{AnyFacet, Seen, SeenFacets};
 use crate::aws::{AwsError, Session};
 use crate::kinds::{Outcome, split_off};
-use crate::plan::{Blocked, Change, Plan, Verb, is_empty};
+use crate::plan::{Blocked, Change, PartlyBlocked, Plan, Verb, is_empty};
 
 /// What a manifest asks for cannot be put into the value that AWS takes.
 #[derive(Clone, Debug, Error)]
@@ -121,8 +121,9 @@ fn push_facet<Of: ?Sized + 'static, S>(
             plan.push(verb, facet.what(), changes, put).stands_alone();
         }
         Err(error) => {
-            let blocked = Blocked { reason: "NotPlannable", message: error.to_string() };
-            plan.blocked.get_or_insert(blocked);
+            let why = Blocked { reason: "NotPlannable", message: error.to_string() };
+            let paths = changes.into_iter().map(|change| change.path).collect();
+            plan.block_part(PartlyBlocked { paths, why });
         }
     }
 }

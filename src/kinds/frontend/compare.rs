@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::kinds::{
-    Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Variables, comparable, only, readable,
+    Comparison, DeclaredEnv, Desired, EnvVar, LiveSide, Unasked, Variables, comparable, only,
+    readable,
 };
-use crate::model::{Secret, ValueFrom, canonical_json, digest_of};
+use crate::model::{Path, Secret, ValueFrom, canonical_json, digest_of};
 use crate::plan::{Blocked, Change, Shape, sensitive};
 
 use super::observe::{LiveBranch, LiveFrontend};
@@ -27,7 +28,7 @@ pub(super) fn lost_conditions(
     desired: &Desired<FrontendSpec>,
     live: &LiveFrontend,
     changes: &[Change],
-) -> Vec<String> {
+) -> Vec<Unasked> {
     if !changes.iter().any(|change| change.path.root() == "customRules") {
         return Vec::new();
     }
@@ -44,7 +45,11 @@ pub(super) fn lost_conditions(
             && !wanted.iter().chain(&earlier).any(known)
     };
     let lost = live.spec.custom_rules.iter().flatten().filter(is_lost);
-    lost.map(|rule| format!("customRules[{}].condition", rule.source)).collect()
+    let told = |rule: &CustomRule| Unasked {
+        path: Path::default().field("customRules"),
+        lost: format!("customRules[{}].condition", rule.source),
+    };
+    lost.map(told).collect()
 }
 
 /// What CreateApp and UpdateApp write.

@@ -150,7 +150,11 @@ pub(super) fn plan(
             }
             return plan;
         }
-        plan.blocked = desired.ask(lost_conditions(desired, seen, &changes));
+        plan.partly_blocked = desired.ask(lost_conditions(desired, seen, &changes));
+        // One request writes several fields: those that wait are left out of it.
+        if plan.partly_blocked.is_some() {
+            split_off(&mut changes, &["customRules"]);
+        }
         push_app(&mut plan, &app, &settings, changes);
         if !tags.is_empty() {
             let step = FrontendStep::Tag { arn: seen.arn.clone(), tags: wanted_tags };
@@ -422,7 +426,7 @@ mod tests {
             desired.previous = earlier.map(Arc::new);
             desired.confirmed = confirmed;
             let plan = plan(&desired, Some(&live(rule(json!("<US>")), &desired)), now());
-            let asked = plan.blocked.as_ref().map(|blocked| blocked.reason);
+            let asked = plan.obstacle().map(|blocked| blocked.reason);
             assert_eq!(asked, is_asked.then_some("ConfirmationNeeded"), "{what}");
             assert!(plan.changes.iter().any(|c| c.path.root() == "customRules"), "{what}");
         }
@@ -441,7 +445,7 @@ mod tests {
             let from: ValueFrom = serde_json::from_value(login.clone()).unwrap();
             desired.resolved.secrets.insert(from.secret().unwrap(), Secret::new(secret));
             let plan = plan(&desired, Some(&live(site(json!({})), &desired)), now());
-            assert_eq!(plan.blocked.as_ref().map(|blocked| blocked.reason), reason, "{secret}");
+            assert_eq!(plan.obstacle().map(|blocked| blocked.reason), reason, "{secret}");
             assert_eq!(plan.steps.is_empty(), reason.is_some(), "{secret}");
         }
     }

@@ -1,27 +1,35 @@
 //! What stands against a change of a function: what Lambda would refuse, or what a person has to ask for first.
 
 use crate::kinds::Desired;
-use crate::plan::{Blocked, Change};
+use crate::model::Path;
+use crate::plan::{Blocked, Change, PartlyBlocked, Plan};
 
 use super::compare::{SHAPE, Settings};
 use super::observe::LiveFunction;
 use super::permission;
+use super::plan::FunctionStep;
 use super::shift;
 use super::spec::*;
 
-/// Why the changes are not made as the manifest has them.
+/// A plan without steps that says why changes are not made as the manifest has them.
 pub(super) fn obstacle(
     desired: &Desired<FunctionSpec>,
     live: Option<&LiveFunction>,
     settings: &Settings,
     changes: &[Change],
-) -> Option<Blocked> {
+) -> Plan<FunctionStep> {
     let opening = changes.iter().filter(|change| permission::opens(change));
-    desired
-        .unasked(opening, &SHAPE)
-        .or_else(|| incomplete_change(&settings.spec, changes))
-        .or_else(|| live.and_then(|live| shift::ungradual(desired, live, changes)))
-        .or_else(|| code_is_ignored(desired, changes).filter(|_| live.is_some()))
+    let mut plan = Plan {
+        blocked: live.and_then(|live| shift::ungradual(desired, live, changes)),
+        partly_blocked: desired.ask(desired.unasked(opening, &SHAPE)),
+        ..Plan::default()
+    };
+    let of_code = code_is_ignored(desired, changes).filter(|_| live.is_some());
+    let of_code = of_code.map(|why| ("architectures", why));
+    for (field, why) in incomplete_change(&settings.spec, changes).into_iter().chain(of_code) {
+        plan.block_part(PartlyBlocked { paths: vec![Path::default().field(field)], why });
+    }
+    plan
 }
 
 /// A function's architecture changes only with its code, which is somebody else's here.
@@ -36,11 +44,13 @@ fn code_is_ignored(desired: &Desired<FunctionSpec>, changes: &[Change]) -> Optio
 }
 
 /// A change that cannot be made without what the manifest leaves out or ignores.
-fn incomplete_change(spec: &FunctionSpec, changes: &[Change]) -> Option<Blocked> {
+fn incomplete_change(spec: &FunctionSpec, changes: &[Change]) -> Vec<(&'static str, Blocked)> {
     let changes_in = |root: &str| changes.iter().any(|change| change.path.root() == root);
     let vpc = spec.vpc.as_ref().filter(|_| changes_in("vpc"));
     let logging = spec.logging.as_ref().filter(|_| changes_in("logging"));
-    vpc.and_then(half_vpc).or_else(|| logging.and_then(levels_of_text))
+    let vpc = vpc.and_then(half_vpc).map(|why| ("vpc", why));
+    let logging = logging.and_then(levels_of_text).map(|why| ("logging", why));
+    vpc.into_iter().chain(logging).collect()
 }
 
 /// Text logs have no levels:

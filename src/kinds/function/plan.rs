@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::kinds::scaling::ScalingStep;
 use crate::kinds::{Desired, FacetStep, push_facets, split_off};
-use crate::model::Segment;
-use crate::plan::{Blocked, Change, Plan, Verb};
+use crate::model::{Path, Segment};
+use crate::plan::{Blocked, Change, PartlyBlocked, Plan, Verb};
 
 use super::compare::{Settings, compare};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
@@ -107,8 +107,7 @@ pub(super) fn plan(
     if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
         provisioning.keep(&alias.version, &mut changes);
     }
-    let mut plan =
-        Plan { blocked: obstacle(desired, live, &settings, &changes), ..Plan::default() };
+    let mut plan = obstacle(desired, live, &settings, &changes);
     let ignores_alias = desired.ignore.iter().any(|path| path.to_string() == "alias");
     // Whoever ignores the alias moves it.
     let keeps_alias = ignores_alias && seen.alias.is_some() && desired.create_begun.is_none();
@@ -235,13 +234,19 @@ fn instead(
     seen: &LiveFunction,
     plan: &Plan<FunctionStep>,
 ) -> Option<Plan<FunctionStep>> {
-    let (changes, blocked) = (plan.changes.clone(), plan.blocked.clone());
+    let so_far = Plan {
+        changes: plan.changes.clone(),
+        blocked: plan.blocked.clone(),
+        partly_blocked: plan.partly_blocked.clone(),
+        ..Plan::default()
+    };
+    let changes = plan.changes.clone();
     if let Some(state) = &seen.unknown_state {
         return Some(Plan { changes, ..Plan::blocked("UnknownState", state.clone()) });
     }
     if let Some(busy) = &seen.busy {
-        let waiting = Plan::waiting("FunctionUpdating", busy.clone());
-        return Some(Plan { changes, blocked, ..waiting });
+        let Plan { waiting, .. } = Plan::<()>::waiting("FunctionUpdating", busy.clone());
+        return Some(Plan { waiting, ..so_far });
     }
     let is_image = desired.spec.code.image.is_some();
     if seen.image.is_some() == is_image {
@@ -249,7 +254,7 @@ fn instead(
     }
     if desired.may_replace(|before| before["code"]["image"].is_string() == is_image) {
         // The next observation finds nothing, and makes it anew.
-        let mut plan = Plan { changes: changes.clone(), blocked, ..Plan::default() };
+        let mut plan = so_far;
         plan.push_whole(Verb::Delete, "function", changes, FunctionStep::Delete);
         return Some(plan);
     }
@@ -346,7 +351,9 @@ fn push_permissions(
         let live = seen.permissions.iter().find(|statement| statement.permission.id == id);
         let is_wanted = wanted.iter().any(|permission| permission.id == id);
         if let Some(statement) = live.filter(|live| is_wanted && !live.foreign.is_empty()) {
-            plan.blocked.get_or_insert_with(|| not_writable(&id, &statement.foreign));
+            let path = Path::default().field("permissions").element(&id);
+            let why = not_writable(&id, &statement.foreign);
+            plan.block_part(PartlyBlocked { paths: vec![path], why });
             continue;
         }
         if live.is_some() {
@@ -513,7 +520,7 @@ pub(super) mod tests {
             narrower[field] = value;
             seen.permissions = statements(json!([narrower]));
             let asked = plan(&desired, Some(&seen));
-            let blocked = asked.blocked.expect("it is asked");
+            let blocked = asked.obstacle().expect("it is asked");
             assert_eq!(blocked.reason, "ConfirmationNeeded");
             assert!(blocked.message.contains(&format!("permissions[s3].{field}")), "{blocked:?}");
         }
@@ -569,7 +576,8 @@ pub(super) mod tests {
         ] {
             let desired = Desired::sample("Function", function(declared));
             let seen = super::tests::live(live, &desired);
-            let blocked = plan(&desired, Some(&seen)).blocked.map(|blocked| blocked.message);
+            let blocked =
+                plan(&desired, Some(&seen)).obstacle().map(|blocked| blocked.message.clone());
             match said {
                 None => assert_eq!(blocked, None, "{what}"),
                 Some(said) => assert!(
@@ -608,7 +616,7 @@ pub(super) mod tests {
         other["sourceArn"] = json!("arn:aws:s3:::another");
         seen.permissions = statements(json!([other]));
         seen.permissions[0].foreign = vec!["Condition.IpAddress.aws:SourceIp".to_owned()];
-        let blocked = plan(&desired, Some(&seen)).blocked.expect("it is not written");
+        let blocked = plan(&desired, Some(&seen)).obstacle().cloned().expect("it is not written");
         assert_eq!(blocked.reason, "NotWritable");
         for part in ["permissions[s3]", "Condition.IpAddress.aws:SourceIp"] {
             assert!(blocked.message.contains(part), "{blocked:?}");

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::kinds::Desired;
+use crate::kinds::{Desired, Unasked};
 use crate::model::{Path, Segment};
-use crate::plan::{Blocked, Change, Plan, Verb};
+use crate::plan::{Change, Plan, Verb};
 
 use super::plan::{SHAPE, TableStep};
 use super::spec::*;
@@ -81,7 +81,7 @@ impl IndexPlan {
         desired: &Desired<TableSpec>,
         live: &TableSpec,
         changes: &[Change],
-    ) -> Option<Blocked> {
+    ) -> Vec<Unasked> {
         let lifts = |change: &&Change| {
             field(change) == Some("onDemandThroughput")
                 && change.desired.is_none()
@@ -148,12 +148,30 @@ impl IndexPlan {
         plan
     }
 
-    /// Of indexes that stay.
+    /// The throughputs that go along with another throughput of the table: of indexes that stay, and change theirs.
     pub fn throughputs(&self) -> Vec<(String, Throughput)> {
         let changed = |(name, update, _): &(String, IndexUpdate, _)| {
             update.throughput.map(|throughput| (name.clone(), throughput))
         };
         self.updates.iter().filter_map(changed).collect()
+    }
+
+    /// The throughputs that a table on demand needs to become provisioned: of every index that it has then. An ignored
+    /// one is given once, as at a creation. The error names an index without any.
+    pub fn first_throughputs(
+        &self,
+        declared: &TableSpec,
+        live: &TableSpec,
+    ) -> Result<Vec<(String, Throughput)>, String> {
+        let goes = |name: &str| self.deletions.iter().any(|(gone, _)| gone == name);
+        let stay = live.global_secondary_indexes.iter().flatten().filter(|i| !goes(&i.name));
+        let given = self.throughputs();
+        let of = |index: &GlobalIndex| {
+            let given = given.iter().find(|(name, _)| *name == index.name).map(|(_, t)| *t);
+            let given = given.or(named(declared, &index.name).and_then(|index| index.throughput));
+            given.map(|throughput| (index.name.clone(), throughput)).ok_or(index.name.clone())
+        };
+        stay.map(of).collect()
     }
 
     pub fn push_deletions(&self, plan: &mut Plan<TableStep>) {
@@ -300,7 +318,10 @@ mod tests {
         assert_eq!(outline(two.clone(), two.clone()), [""; 0]);
         let more = planned(&Desired::sample("Table", by(json!({}))), two.clone());
         assert_eq!(more.changes.len(), 1, "one more than declared is a difference");
-        assert!(more.blocked.unwrap().message.contains("additionalPartitionKeys"), "and is asked");
+        assert!(
+            more.obstacle().unwrap().message.contains("additionalPartitionKeys"),
+            "and is asked"
+        );
         assert_eq!(outline(two.clone(), json!({})), MADE_AGAIN, "one less");
         let other = json!({"additionalPartitionKeys": keys(&["market"])});
         assert_eq!(outline(two, other), MADE_AGAIN);
@@ -366,7 +387,7 @@ mod tests {
             ),
         ] {
             let mut desired = Desired::sample("Table", by(other_projection.clone()));
-            let blocked = planned(&desired, live.clone()).blocked.expect(field);
+            let blocked = planned(&desired, live.clone()).obstacle().cloned().expect(field);
             let path = format!("globalSecondaryIndexes[by].{field}");
             assert!(blocked.message.contains(&path), "{blocked:?}");
             desired.confirmed = true;
@@ -386,14 +407,15 @@ mod tests {
         for (listed, deleted) in [(json!([]), 1), (other, 2)] {
             let mut desired = Desired::sample("Table", without(listed));
             let warm = json!({"warmThroughput": {"readUnitsPerSecond": 50_000}});
-            let blocked = planned(&desired, warm.clone()).blocked.expect("nobody declared it");
+            let blocked =
+                planned(&desired, warm.clone()).obstacle().cloned().expect("nobody declared it");
             assert!(blocked.message.contains("globalSecondaryIndexes[by] is set"), "{blocked:?}");
             desired.previous = Some(by(json!({})).into());
             let plan = planned(&desired, warm.clone());
-            assert_eq!(plan.blocked, None, "it left the manifest");
+            assert_eq!(plan.obstacle(), None, "it left the manifest");
             assert_eq!(plan.outline().len(), deleted, "{plan:?}");
             (desired.previous, desired.confirmed) = (None, true);
-            assert_eq!(planned(&desired, warm).blocked, None, "it was confirmed");
+            assert_eq!(planned(&desired, warm).obstacle(), None, "it was confirmed");
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod apply;
 pub mod backups;
+mod billing;
 pub mod exports;
 mod facets;
 mod index;

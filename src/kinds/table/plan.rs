@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::kinds::scaling::{ScalingStep, Targets};
 use crate::kinds::{
-    AnyFacet, Desired, FacetStep, LiveSide, SeenFacets, comparable, policy, push_facets, readable,
-    split_off,
+    Desired, FacetStep, LiveSide, SeenFacets, comparable, policy, push_facets, readable, split_off,
 };
 use crate::model::{DataSource, Path};
-use crate::plan::{Blocked, Change, Plan, Shape, Verb};
+use crate::plan::{Blocked, Change, PartlyBlocked, Plan, Shape, Verb};
 
+use super::billing;
 use super::exports::Import;
 use super::facets::{FACETS, TableRef};
 use super::index::{IndexPlan, IndexUpdate, as_asked_for};
@@ -107,16 +107,18 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     }
     let wanted_tags = compared.tags(&desired.tags);
     let indexes = split_off(&mut changes, &["globalSecondaryIndexes"]);
-    let billing = split_off(&mut changes, &["billing"]);
-    let unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
+    let billing_changes = split_off(&mut changes, &["billing"]);
+    let mut unasked = IndexPlan::unasked(desired, &live.spec, &indexes);
     let live_policy = live.facets.get("resourcePolicy").map(|seen| &seen.words);
-    plan.blocked = unasked
-        .or_else(|| desired.unasked_policy("resourcePolicy", live_policy))
-        .or_else(|| stays_off(&desired.ignore, &seen, &changes));
+    unasked.extend(desired.unasked_policy("resourcePolicy", live_policy));
     let index_plan = IndexPlan::new(&want, &live.spec, indexes);
     let mut scaling_plan =
         ScalingPlan::new(desired, (&live.spec, &want), &live.scaling, &mut changes);
-    scaling_plan.push_ending(&mut plan, &want);
+    unasked.append(&mut scaling_plan.unasked);
+    plan.partly_blocked = desired.ask(unasked);
+    if let Some(stuck) = stays_off(&desired.ignore, &seen, &changes) {
+        plan.block_part(stuck);
+    }
     let step = |step| TableStep::Facet(Arc::clone(&live.of), step);
     // What protects comes first, and no step waits for another that AWS may refuse.
     push_facets(&mut plan, FACETS, &live.facets, &effective, &mut changes, step);
@@ -125,15 +127,10 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         let step = TableStep::Tag(live.of.arn.clone(), wanted_tags);
         plan.push(Verb::Update, "tags", tags, step).stands_alone();
     }
-    let (protection, settings) = SETTINGS.split_at(1);
-    let mut push = |plan: &mut Plan<TableStep>, facets: &[&'static dyn AnyFacet<TableRef>]| {
-        let facets = facets.iter().copied();
-        push_facets(plan, facets, &live.facets, &effective, &mut changes, step);
-    };
-    push(&mut plan, protection);
+    push_facets(&mut plan, SETTINGS, &live.facets, &effective, &mut changes, step);
+    scaling_plan.push_ending(&mut plan, &want);
     index_plan.push_deletions(&mut plan);
-    push_billing(&mut plan, &want, index_plan.throughputs(), billing);
-    push(&mut plan, settings);
+    billing::push(&mut plan, desired, (&live.spec, &want), &index_plan, billing_changes);
     index_plan.push_updates(&mut plan, &want);
     scaling_plan.push_beginning(&mut plan);
     scaling::push_beyond(&mut plan, &owned);
@@ -309,7 +306,7 @@ fn is_of_throughput(change: &Change) -> bool {
 
 /// A stream or a time to live that is on changes by being turned off and on again. Where its switch is
 /// ignored, it would stay off.
-fn stays_off(ignore: &[Path], live: &Value, changes: &[Change]) -> Option<Blocked> {
+fn stays_off(ignore: &[Path], live: &Value, changes: &[Change]) -> Option<PartlyBlocked> {
     let root = ["stream", "ttl"].into_iter().filter(|root| is_on(live, root)).find(|root| {
         let switch = Path::default().field(root).field("enabled");
         ignore.contains(&switch) && changes.iter().any(|change| change.path.root() == *root)
@@ -318,7 +315,8 @@ fn stays_off(ignore: &[Path], live: &Value, changes: &[Change]) -> Option<Blocke
         "DynamoDB changes {root} only by turning it off and on again, and `ignore` names {root}.enabled: it \
          would stay off. Ignore {root} as a whole, or take {root}.enabled out of `ignore`"
     );
-    Some(Blocked { reason: "NotPlannable", message })
+    let why = Blocked { reason: "NotPlannable", message };
+    Some(PartlyBlocked { paths: vec![Path::default().field(root)], why })
 }
 
 /// What is off has no further fields: what means nothing is not compared.
@@ -351,20 +349,6 @@ fn normalized(spec: &TableSpec) -> TableSpec {
 }
 
 /// AWS refuses a throughput that does not change, so only the indexes whose own changes go along.
-fn push_billing(
-    plan: &mut Plan<TableStep>,
-    want: &TableSpec,
-    indexes: Vec<(String, Throughput)>,
-    billing: Vec<Change>,
-) {
-    if let (false, Some(want)) = (billing.is_empty(), &want.billing) {
-        let provisioned = want.mode == BillingMode::Provisioned;
-        let indexes = if provisioned { indexes } else { Vec::new() };
-        let step = TableStep::Billing(want.clone(), indexes);
-        plan.push(Verb::Update, "billing", billing, step).stands_alone();
-    }
-}
-
 pub(super) fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> Plan<TableStep> {
     if let Some(busy) = &live.busy {
         return Plan::waiting("TableUpdating", busy.clone());
@@ -393,11 +377,11 @@ pub(super) fn plan_deletion(desired: &Desired<TableSpec>, live: &LiveTable) -> P
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::{Step, render_plan};
 
-    fn table(extra: Value) -> Value {
+    pub(in super::super) fn table(extra: Value) -> Value {
         let mut spec = json!({"partitionKey": {"name": "id", "type": "S"}});
         for (field, value) in extra.as_object().unwrap() {
             spec[field] = value.clone();
@@ -405,7 +389,7 @@ mod tests {
         spec
     }
 
-    fn live(spec: Value, desired: &Desired<TableSpec>) -> LiveTable {
+    pub(in super::super) fn live(spec: Value, desired: &Desired<TableSpec>) -> LiveTable {
         LiveTable::sample(table(spec), desired.tags.clone())
     }
 
@@ -587,7 +571,7 @@ mod tests {
                 let mut desired = Desired::sample("Table", table(declared.clone()));
                 desired.ignore = vec![ignore.parse().unwrap()];
                 let live = super::tests::live(live, &desired);
-                plan(&desired, Some(&live)).blocked.map(|blocked| blocked.message)
+                plan(&desired, Some(&live)).obstacle().map(|blocked| blocked.message.clone())
             };
             let message = blocked_by(&format!("{root}.enabled"), live.clone()).unwrap();
             assert!(message.contains(&format!("ignore` names {root}.enabled")), "{message}");

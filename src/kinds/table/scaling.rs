@@ -18,9 +18,9 @@ use crate::aws::{AwsError, Class, Session};
 use crate::kinds::scaling::{
     self, AutoScaling, Dimension, Place, ScalingStep, Target, Targets, Units,
 };
-use crate::kinds::{Desired, SpecProblem, Unread, split_off};
+use crate::kinds::{Desired, SpecProblem, Unasked, Unread, split_off};
 use crate::model::{Path, Segment};
-use crate::plan::{Change, Plan, Verb};
+use crate::plan::{Change, PartlyBlocked, Plan, Verb};
 
 pub(super) const FIELD: &str = "autoScaling";
 
@@ -384,6 +384,8 @@ impl<'a> Owned<'a> {
 pub(super) struct ScalingPlan {
     ending: Plan<TableStep>,
     beginning: Plan<TableStep>,
+    /// Scalers that would end although no manifest ever had them.
+    pub unasked: Vec<Unasked>,
 }
 
 impl ScalingPlan {
@@ -417,10 +419,10 @@ impl ScalingPlan {
         // Whether an earlier manifest named it is what counts, not all that AWS has of it.
         let ended = changes.iter().filter(is_left_out);
         let ended: Vec<_> = ended.map(|change| Change { live: None, ..change.clone() }).collect();
-        let blocked = all.blocked.or_else(|| desired.unasked(ended.iter(), &SHAPE));
         Self {
-            ending: Plan { steps: ending, blocked, ..Plan::default() },
+            ending: Plan { steps: ending, blocked: all.blocked, ..Plan::default() },
             beginning: Plan { steps: beginning, ..Plan::default() },
+            unasked: desired.unasked(ended.iter(), &SHAPE),
         }
     }
 
@@ -433,6 +435,12 @@ impl ScalingPlan {
                 _ => None,
             };
             let goes = index.is_some_and(|index| !stay.iter().any(|stays| stays == index));
+            // An index that waits for a person keeps its scaler.
+            let waits =
+                |part: &PartlyBlocked| index.is_some_and(|index| part.holds(&path_of_index(index)));
+            if plan.partly_blocked.as_ref().is_some_and(waits) {
+                continue;
+            }
             step.stands_alone = !goes;
             plan.steps.push(step);
         }
@@ -444,6 +452,10 @@ impl ScalingPlan {
     pub fn push_beginning(&mut self, plan: &mut Plan<TableStep>) {
         plan.steps.append(&mut self.beginning.steps);
     }
+}
+
+fn path_of_index(name: &str) -> Path {
+    Path::default().field("globalSecondaryIndexes").element(name)
 }
 
 /// An index that goes, and whose scaling only an earlier manifest declared: nothing would know of its scaler any more.

@@ -353,8 +353,8 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a lifecycle rule is widened unasked",
         file: "kinds/bucket/plan.rs",
-        good: "let blocked = desired.unasked(widening, &SHAPE);",
-        bad: "let blocked = desired.unasked(widening.filter(|_| false), &SHAPE);",
+        good: "let mut unasked = desired.unasked(widening, &SHAPE);",
+        bad: "let mut unasked = desired.unasked(widening.filter(|_| false), &SHAPE);",
         caught_by: "harm::a_rule_that",
     },
     Bug {
@@ -736,10 +736,10 @@ pub const BUGS: [Bug; 110] = [
         caught_by: "--lib",
     },
     Bug {
-        name: "what leaves goes before the frontends that call it",
+        name: "what leaves goes before its release has succeeded",
         file: "engine/rollout/progress.rs",
-        good: "rollout.stage() != Stage::Over && moves_frontends()",
-        bad: "rollout.stage() != Stage::Over && moves_frontends() && false",
+        good: "(Cause::Apply, _) => is_open && rollout.good.is_some(),",
+        bad: "(Cause::Apply, _) => false,",
         caught_by: "delivery::what_leaves_is_there",
     },
     Bug {

@@ -2,7 +2,7 @@
 
 use super::bugs::Bug;
 
-pub const LATEST: [Bug; 10] = [
+pub const LATEST: [Bug; 12] = [
     Bug {
         name: "a table is ready whatever its import came to",
         file: "kinds/table/plan.rs",
@@ -72,5 +72,19 @@ pub const LATEST: [Bug; 10] = [
         good: "Err(error @ (StoreError::TableMissing { .. } | StoreError::Newer { .. })) => {",
         bad: "Err(error) if !matches!(error, StoreError::Unsigned { .. }) => {",
         caught_by: "starting::a_daemon_waits",
+    },
+    Bug {
+        name: "one question keeps everything else of the object from being repaired",
+        file: "plan/step.rs",
+        good: "if let Some(first) = self.steps.iter().position(is_needed) {",
+        bad: "if let Some(first) = Some(0).filter(|_| !self.steps.is_empty()) {",
+        caught_by: "asking::",
+    },
+    Bug {
+        name: "what trueup found again is deleted with the release that failed",
+        file: "engine/pass.rs",
+        good: "self.record.was_found = self.record.phase.create_begun().is_none();",
+        bad: "self.record.was_found = false;",
+        caught_by: "deletion::what_was_left",
     },
 ];

@@ -1,0 +1,136 @@
+//! What asks a person waits by itself: everything else of the object is repaired meanwhile, what closes a door above all.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Harness, shop, with_shop};
+
+async fn s3(harness: &Harness, method: &str, path: &str, body: &str) -> String {
+    let (status, body) = harness.sandbox.ask("s3", method, path, "", body).await;
+    assert!(status < 300, "{method} {path}: {status} {body}");
+    body
+}
+
+async fn lambda(harness: &Harness, method: &str, path: &str, body: Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let (status, body) = harness.sandbox.ask("lambda", method, path, "", &body).await;
+    assert!(status < 300, "{method} {path}: {status} {body}");
+    serde_json::from_str(&body).unwrap_or_default()
+}
+
+async fn dynamodb(harness: &Harness, operation: &str, body: Value) -> Value {
+    let target = format!("DynamoDB_20120810.{operation}");
+    let (status, body) =
+        harness.sandbox.ask("dynamodb", "POST", "/", &target, &body.to_string()).await;
+    assert!(status < 300, "{operation}: {status} {body}");
+    serde_json::from_str(&body).unwrap_or_default()
+}
+
+/// An environment that is ready.
+async fn ready(yaml: &str) -> Harness {
+    let harness = with_shop().await;
+    harness.apply(yaml).await;
+    harness.until_ready("shop").await;
+    harness
+}
+
+/// Looks again, and waits for the question.
+async fn asked(harness: &Harness, id: &str) -> String {
+    harness.observe("shop").await;
+    let (reason, message) = harness.until_stalled("shop", id).await;
+    assert_eq!(reason, "ConfirmationNeeded", "{message}");
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    message
+}
+
+const RULE: &str = "<LifecycleConfiguration><Rule><ID>tmp</ID><Status>Enabled</Status><Filter><Prefix>{}</Prefix></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>";
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_somebody_opens_is_closed_while_a_rule_is_asked_about() {
+    let closed =
+        ["blockPublicAcls", "ignorePublicAcls", "blockPublicPolicy", "restrictPublicBuckets"];
+    let all = closed.map(|field| format!("{field}: true")).join(", ");
+    let spec = format!(
+        "  publicAccessBlock: {{ {all} }}\n  lifecycle:\n    - {{ id: tmp, expirationDays: 1 }}"
+    );
+    let harness = ready(&shop().replace("  versioning: Enabled", &spec)).await;
+    let open = "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>false</IgnorePublicAcls><BlockPublicPolicy>false</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+    let block = async || s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+    s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+    assert!(!block().await.contains("true"), "it was opened");
+    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    let message = asked(&harness, "Bucket/assets").await;
+    assert!(message.starts_with("lifecycle[tmp].prefix is set"), "{message}");
+    assert!(!block().await.contains("false"), "it is closed again");
+    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("tmp/"), "kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_questions_are_one_that_names_both() {
+    let statement = |sid: &str, effect: &str| json!({"Sid": sid, "Effect": effect, "Principal": {"AWS": "123456789012"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"});
+    let policy = |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements});
+    let declared = policy(&[statement("read", "Allow")]);
+    let spec =
+        format!("  policy: {declared}\n  lifecycle:\n    - {{ id: tmp, expirationDays: 1 }}");
+    let harness = ready(&shop().replace("  versioning: Enabled", &spec)).await;
+    let by_hand = policy(&[statement("read", "Allow"), statement("locked", "Deny")]);
+    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    let message = asked(&harness, "Bucket/assets").await;
+    for lost in ["lifecycle[tmp].prefix", "policy.Statement[locked]"] {
+        assert!(message.contains(lost), "{lost}: {message}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_somebody_opens_is_closed_while_a_condition_is_asked_about() {
+    let spec = "  alias: live\n  url: { authType: AWS_IAM }\n  permissions:\n    - { id: s3, principal: s3.amazonaws.com, sourceArn: \"arn:aws:s3:::shop-assets\" }";
+    let harness = ready(&shop().replace("  alias: live", spec)).await;
+    let policy = "/2015-03-31/functions/shop-api/policy";
+    let url = "/2021-10-31/functions/shop-api/url?Qualifier=live";
+    lambda(&harness, "PUT", url, json!({"AuthType": "NONE"})).await;
+    assert_eq!(lambda(&harness, "GET", url, Value::Null).await["AuthType"], "NONE");
+    let of_alias = format!("{policy}?Qualifier=live");
+    lambda(&harness, "DELETE", &format!("{policy}/s3?Qualifier=live"), Value::Null).await;
+    let narrower = json!({
+        "StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
+        "SourceArn": "arn:aws:s3:::shop-assets", "SourceAccount": "123456789012",
+    });
+    lambda(&harness, "POST", &of_alias, narrower).await;
+    let configuration = "/2015-03-31/functions/shop-api/configuration";
+    lambda(&harness, "PUT", configuration, json!({"MemorySize": 128})).await;
+    let message = asked(&harness, "Function/api").await;
+    assert!(message.starts_with("permissions[s3].sourceAccount is set"), "{message}");
+    assert_eq!(lambda(&harness, "GET", url, Value::Null).await["AuthType"], "AWS_IAM");
+    assert_eq!(lambda(&harness, "GET", configuration, Value::Null).await["MemorySize"], 512);
+    let kept = lambda(&harness, "GET", &of_alias, Value::Null).await.to_string();
+    assert!(kept.contains("SourceAccount"), "{kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_somebody_unprotects_is_protected_while_an_index_is_asked_about() {
+    let spec = "  deletionProtection: true\n  globalSecondaryIndexes: []\n  partitionKey: { name: id, type: S }";
+    let harness = ready(&shop().replace("  partitionKey: { name: id, type: S }", spec)).await;
+    let by_hand = json!({
+        "TableName": "shop-orders",
+        "AttributeDefinitions": [{"AttributeName": "sku", "AttributeType": "S"}],
+        "GlobalSecondaryIndexUpdates": [{"Create": {
+            "IndexName": "bySku", "KeySchema": [{"AttributeName": "sku", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }}],
+    });
+    dynamodb(&harness, "UpdateTable", by_hand).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let off = json!({"TableName": "shop-orders", "DeletionProtectionEnabled": false});
+    dynamodb(&harness, "UpdateTable", off).await;
+    let table = async || {
+        dynamodb(&harness, "DescribeTable", json!({"TableName": "shop-orders"})).await["Table"]
+            .clone()
+    };
+    let message = asked(&harness, "Table/orders").await;
+    assert!(message.starts_with("globalSecondaryIndexes[bySku] is set"), "{message}");
+    let live = table().await;
+    assert_eq!(live["DeletionProtectionEnabled"], true);
+    assert_eq!(live["GlobalSecondaryIndexes"][0]["IndexName"], "bySku");
+}
