@@ -131,6 +131,9 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
         return Ok(());
     }
     let signed = args.provenance.release(Cause::Apply, &args.manifests.paths());
+    for proposal in proposals.iter().filter(|proposal| !proposal.is_unchanged()) {
+        diff::warn_of_obstacles(connected, proposal).await;
+    }
     let releases = record_all(connected, &proposals, &asked, &signed, done).await?;
     if !args.wait {
         return Ok(());

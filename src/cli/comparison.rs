@@ -95,6 +95,16 @@ impl Comparison {
         self.differing.iter().map(of).max().unwrap_or(Found::Same)
     }
 
+    /// What a person has to see to, a line an object.
+    pub fn obstacles(&self) -> Vec<String> {
+        let of = |differing: &Differing| {
+            let obstacle = differing.plan.as_ref().ok()?.obstacle()?;
+            let (environment, id) = (&self.environment, &differing.id);
+            Some(format!("{environment}/{id}: {}: {}", obstacle.reason, obstacle.message))
+        };
+        self.differing.iter().filter_map(of).collect()
+    }
+
     pub fn text(&self) -> String {
         let environment = &self.environment;
         let mut text = String::new();

@@ -8,6 +8,7 @@ use super::picture::Picture;
 use super::selector::object;
 use super::show::{self, age, table};
 use super::{CliError, Connected};
+use crate::kinds::environment;
 use crate::model::ObjectId;
 use crate::store::Entry;
 
@@ -161,15 +162,19 @@ async fn describe_release(
             None => "",
         }
     };
+    let picture = Picture::read(connected, &head, number).await?;
     let lines = release.objects.iter().map(|entry| {
         let form: String = entry.digest.chars().take(12).collect();
-        vec![entry.id().to_string(), entry.generation.to_string(), form, changed(entry).to_owned()]
+        let (id, generation) = (entry.id().to_string(), entry.generation.to_string());
+        let change = changed(entry);
+        let is_resource = *entry.id().kind != *environment::NAME;
+        let ready = picture.ready(&entry.id(), is_resource && !change.is_empty());
+        vec![id, generation, form, change.to_owned(), ready]
     });
-    say!("\n{}", table(&["OBJECT", "GENERATION", "DIGEST", "CHANGE"], lines.collect()));
+    say!("\n{}", table(&["OBJECT", "GENERATION", "DIGEST", "CHANGE", "READY"], lines.collect()));
     for left in release.left.iter().filter(|left| left.release == number) {
         say!("{} left", left.id());
     }
-    let picture = Picture::read(connected, &head, number).await?;
     say!("\n{}", picture.draw(&head, number, store.clock().now()));
     Ok(())
 }

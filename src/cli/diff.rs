@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::comparison::{Comparison, Found};
 use super::labels::Labels;
+use super::out::note;
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use super::{out, show};
@@ -128,6 +130,36 @@ pub(super) async fn of_proposal(
     };
     asked.narrow(labels);
     compare(connected, &proposal.environment, asked).await
+}
+
+/// Changed objects that an apply looks at before it records them, and for how long at most: it does not keep a person
+/// who only wants to record something.
+const WARNED_OF_MAX: usize = 50;
+const WARNED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Says of changed objects what the daemon could not do as it is. What cannot be read here says nothing: whoever may
+/// record need not be allowed to read.
+pub(super) async fn warn_of_obstacles(connected: &Connected, proposal: &Proposal) {
+    let before = &proposal.current.objects;
+    let is_changed = |object: &&Object| {
+        object.kind != environment::NAME
+            && before.iter().any(|known| known.id() == object.id() && known != *object)
+    };
+    let changed = proposal.objects.iter().filter(is_changed).map(Object::id);
+    let only: BTreeSet<_> = changed.take(WARNED_OF_MAX).collect();
+    if only.is_empty() {
+        return;
+    }
+    let asked = Asked {
+        objects: &proposal.objects,
+        leaving: &[],
+        confirmed: proposal.confirmed(),
+        only: Some(only),
+    };
+    let compared = compare(connected, &proposal.environment, asked);
+    if let Ok(Ok(compared)) = tokio::time::timeout(WARNED_WITHIN, compared).await {
+        compared.obstacles().iter().for_each(|obstacle| note!("warning: {obstacle}"));
+    }
 }
 
 /// Observes every object of an environment as it is recorded.

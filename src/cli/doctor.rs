@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::diff::observations;
@@ -61,6 +61,7 @@ pub(super) async fn run(at: &Home, args: &DoctorArgs) -> Result<(), CliError> {
         Ok(heads) => {
             let environments = heads.len();
             findings.good(&format!("table {}: {environments} environments", at.table))?;
+            daemons(&connected, &mut findings).await?;
             for (name, head) in heads {
                 match head {
                     Ok(head) => environment(&connected, &head, &mut findings).await?,
@@ -74,6 +75,41 @@ pub(super) async fn run(at: &Home, args: &DoctorArgs) -> Result<(), CliError> {
         return Err(summary(&findings));
     }
     Ok(())
+}
+
+/// How far a daemon's clock and this one may be apart: a beat is seconds old when it is read.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(30);
+
+/// The daemons that live: their versions, and their clocks beside this machine's.
+async fn daemons(connected: &Connected, findings: &mut Findings) -> Result<(), CliError> {
+    let members = match connected.store.members().await {
+        Ok(members) => members,
+        Err(error) => return findings.bad(&format!("the daemons' records: {error}")),
+    };
+    let now = connected.store.clock().now();
+    let own = env!("CARGO_PKG_VERSION");
+    let mut live = 0;
+    for member in members.iter().filter(|member| member.is_heard(now) && !member.is_leaving) {
+        live += 1;
+        let (owner, version) = (&member.owner, &member.version);
+        if version != own {
+            findings.bad(&format!(
+                "the daemon {owner} is trueup {version}, and this is trueup {own}: use one version of both"
+            ))?;
+        }
+        let ahead = member.beat_at.duration_since(now);
+        if ahead > CLOCKS_APART {
+            findings.bad(&format!(
+                "the clock of the daemon {owner} is {} s ahead of this machine's: set both by NTP; AWS refuses requests \
+                 of a clock that is minutes off",
+                ahead.as_secs()
+            ))?;
+        }
+    }
+    match live {
+        0 => Ok(()),
+        live => findings.good(&format!("daemons that live: {live}")),
+    }
 }
 
 fn summary(findings: &Findings) -> CliError {

@@ -58,6 +58,20 @@ impl Picture {
         Some(shifting.steps.get(shift.step).map_or(100, |step| step.weight))
     }
 
+    /// When an object became ready for the release, in words. Empty where nobody knows, or it need not have.
+    pub fn ready(&self, id: &ObjectId, is_changed: bool) -> String {
+        let Some(rollout) = &self.rollout else { return String::new() };
+        let arrived = rollout.arrived.iter().find(|arrived| arrived.id() == *id);
+        match (arrived, rollout.begun_at()) {
+            (Some(arrived), Some(begun)) if arrived.is_changed => {
+                let version = arrived.version.as_ref().map(|v| format!(", version {v}"));
+                format!("after {}{}", age(begun, arrived.at), version.unwrap_or_default())
+            }
+            (None, Some(_)) if is_changed => "no".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// Everything, in lines.
     pub fn draw(&self, head: &Head, release: u64, now: Timestamp) -> String {
         let name = &head.environment;

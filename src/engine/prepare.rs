@@ -12,7 +12,7 @@ use crate::kinds::environment::EnvironmentSpec;
 use crate::kinds::{AnyKind, Desired, Resolved};
 use crate::model::{
     DeletionPolicy, Object, ObjectFieldRef, ObjectKey, Part, Path, annotation, digest_of,
-    object_references, secret_references, sha256_hex,
+    object_references, secrets_by_field, sha256_hex,
 };
 use crate::plan::Blocked;
 use crate::store::{StatusRecord, Store};
@@ -157,8 +157,11 @@ impl Subject<'_> {
         target: &Target,
     ) -> Result<Resolved, AwsError> {
         let mut resolved = Resolved::default();
-        for reference in secret_references(&self.object.spec) {
-            let secret = secrets.get(session, target, &reference).await?;
+        for (field, reference) in secrets_by_field(&self.object.spec) {
+            let secret = secrets.get(session, target, &reference).await.map_err(|error| {
+                let message = format!("{field}: {}", error.message);
+                AwsError { message, ..error }
+            })?;
             resolved.secrets.insert(reference, secret);
         }
         Ok(resolved)

@@ -7,7 +7,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::forms::form;
+use super::forms::{KMS_KEY, form};
 use super::problem::nearest;
 use super::schema::{json_schema, validator};
 use crate::kinds::{self, environment};
@@ -109,7 +109,7 @@ fn explain(
         }
         ValidationErrorKind::Pattern { pattern } => {
             let text = value.map_or_else(String::new, plain);
-            vec![(at(), format!("`{text}` is not a legal {field}"), Some(form(pattern)))]
+            vec![(at(), format!("`{text}` is not a legal {field}"), Some(form_of(&field, pattern)))]
         }
         other => one(limit(other, &field).unwrap_or_else(|| error.to_string())),
     }
@@ -173,7 +173,10 @@ impl Misplaced<'_> {
     fn help(&self, expected: &str) -> Option<String> {
         match (expected, self.value?) {
             ("string", Value::Number(_) | Value::Bool(_)) => Some(self.quoted()),
-            ("integer" | "number", Value::String(text)) => number_of(text),
+            ("integer" | "number", Value::String(text)) => {
+                number_of(text, description(self.around))
+            }
+            ("object", Value::String(_) | Value::Number(_)) => self.as_mapping(),
             ("boolean", Value::String(text)) => boolean_of(text),
             ("array", Value::Object(_)) => self.as_list(),
             ("array", Value::String(_) | Value::Number(_)) => {
@@ -221,6 +224,16 @@ impl Misplaced<'_> {
         problems.into_iter().find(here).map(|problem| problem.help.unwrap_or(problem.message))
     }
 
+    /// A number where a mapping with one field is expected.
+    fn as_mapping(&self) -> Option<String> {
+        let fields = self.around?.get("properties")?.as_object()?;
+        let mut fields = fields.iter();
+        let (Some((name, schema)), None) = (fields.next(), fields.next()) else { return None };
+        let unit = Unit::of(description(Some(schema)));
+        let number = amount(self.written, unit).unwrap_or_else(|| self.written.to_owned());
+        Some(format!("write a mapping, as {{ {name}: {number} }}"))
+    }
+
     /// A mapping where a list is expected, as `env` has it in other tools.
     fn as_list(&self) -> Option<String> {
         let key = self.around?.get("x-kubernetes-list-map-keys")?.as_array()?.first()?.as_str()?;
@@ -230,22 +243,86 @@ impl Misplaced<'_> {
     }
 }
 
-/// `512MB` and `10s`: AWS's fields have one unit each, which the name or the description says.
-fn number_of(text: &str) -> Option<String> {
-    let text = text.trim();
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    if digits.is_empty() {
-        return None;
+fn description(schema: Option<&Value>) -> &str {
+    schema.and_then(|schema| schema.get("description")?.as_str()).unwrap_or_default()
+}
+
+/// What a pattern asks for. Two fields may share one that says little.
+fn form_of(field: &str, pattern: &str) -> String {
+    if field.to_ascii_lowercase().ends_with("kmskeyarn") {
+        return form(KMS_KEY);
     }
-    let unit = text[digits.len()..].trim();
-    Some(match unit {
-        "" => format!("take the quotes away: {digits}"),
-        unit if unit.chars().all(char::is_alphabetic) => {
-            format!(
-                "write the number without a unit, in the unit that AWS has for the field: {digits} if that is in {unit}"
-            )
+    form(pattern)
+}
+
+/// The unit that AWS has for a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Megabytes,
+    Seconds,
+}
+
+impl Unit {
+    /// The unit that a field's description begins with.
+    fn of(description: &str) -> Option<Self> {
+        match description.split([' ', '.']).next()? {
+            "MB" => Some(Self::Megabytes),
+            "Seconds" => Some(Self::Seconds),
+            _ => None,
         }
-        _ => return None,
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Megabytes => "MB",
+            Self::Seconds => "seconds",
+        }
+    }
+
+    /// How many of it another unit is. `None` where that is not known.
+    fn in_one(self, other: &str) -> Option<u64> {
+        match (self, other.to_ascii_lowercase().as_str()) {
+            (Self::Megabytes, "mb" | "mib" | "m") | (Self::Seconds, "s" | "sec" | "seconds") => {
+                Some(1)
+            }
+            (Self::Megabytes, "gb" | "gib" | "g") => Some(1024),
+            (Self::Seconds, "m" | "min" | "minutes") => Some(60),
+            (Self::Seconds, "h" | "hours") => Some(3600),
+            _ => None,
+        }
+    }
+}
+
+/// `1GB` as a number of the unit that AWS has for the field.
+fn amount(text: &str, unit: Option<Unit>) -> Option<String> {
+    let (digits, written) = parted(text)?;
+    let number: u64 = digits.parse().ok()?;
+    Some(number.checked_mul(unit?.in_one(written)?)?.to_string())
+}
+
+/// A number, and the unit that stands behind it.
+fn parted(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = (&text[..end], text[end..].trim());
+    let is_unit = unit.chars().all(char::is_alphabetic);
+    (!digits.is_empty() && is_unit).then_some((digits, unit))
+}
+
+/// `512MB` and `10s`: AWS's fields have one unit each, with which their descriptions begin.
+fn number_of(text: &str, description: &str) -> Option<String> {
+    let (digits, written) = parted(text)?;
+    if written.is_empty() {
+        return Some(format!("take the quotes away: {digits}"));
+    }
+    let unit = Unit::of(description);
+    Some(match (amount(text, unit), unit) {
+        (Some(number), Some(unit)) => {
+            format!("write the number without a unit, in {}: {number}", unit.name())
+        }
+        _ => format!(
+            "write the number without a unit, in the unit that AWS has for the field: {digits} if that is in {written}"
+        ),
     })
 }
 
@@ -310,5 +387,32 @@ fn type_name(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "a mapping",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_with_a_unit_is_told_in_the_unit_of_its_field() {
+        for (text, description, expected) in [
+            ("1GB", "MB.", Some("write the number without a unit, in MB: 1024")),
+            ("256 MiB", "MB in /tmp.", Some("write the number without a unit, in MB: 256")),
+            ("10s", "Seconds.", Some("write the number without a unit, in seconds: 10")),
+            ("2m", "Seconds.", Some("write the number without a unit, in seconds: 120")),
+            (
+                "3days",
+                "How long.",
+                Some(
+                    "write the number without a unit, in the unit that AWS has for the field: 3 if that is in days",
+                ),
+            ),
+            ("512", "MB.", Some("take the quotes away: 512")),
+            ("many", "MB.", None),
+            ("1.5GB", "MB.", None),
+        ] {
+            assert_eq!(number_of(text, description).as_deref(), expected, "{text}");
+        }
     }
 }

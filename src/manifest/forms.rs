@@ -2,6 +2,9 @@
 //!
 //! Guarantees (held by tests): every pattern of every kind is here, and every example matches its pattern.
 
+/// The pattern of a KMS key's ARN.
+pub(super) const KMS_KEY: &str = r"^arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+$";
+
 /// A pattern, what it asks for, and an example of it.
 const FORMS: &[(&str, &str, &str)] = &[
     (
@@ -10,7 +13,7 @@ const FORMS: &[(&str, &str, &str)] = &[
         "orders-api",
     ),
     (
-        r"^arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+$",
+        KMS_KEY,
         "the ARN of a KMS key or alias",
         "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ),

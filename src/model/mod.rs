@@ -29,7 +29,7 @@ pub use object::{API_VERSION, Metadata, Object, ObjectId, ObjectKey, annotation}
 pub use path::{Path, Segment};
 pub use reference::{
     ObjectFieldRef, SecretRef, SecretsManagerRef, SsmRef, ValueFrom, object_references,
-    secret_references,
+    secret_references, secrets_by_field,
 };
 pub use secret::Secret;
 pub use version::{Part, ReadyVersion};

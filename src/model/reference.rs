@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ObjectId;
+use super::{ObjectId, Path};
 
 /// A value that comes from elsewhere. Exactly one of the fields is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -111,9 +111,44 @@ pub fn object_references(spec: &Value) -> Vec<ObjectFieldRef> {
 
 /// Every secret that a spec refers to.
 pub fn secret_references(spec: &Value) -> Vec<SecretRef> {
-    let managed = collect(spec, "secretsManager").into_iter().map(SecretRef::SecretsManager);
-    let parameters = collect(spec, "ssm").into_iter().map(SecretRef::Ssm);
-    managed.chain(parameters).collect()
+    secrets_by_field(spec).into_iter().map(|(_, reference)| reference).collect()
+}
+
+/// Every secret that a spec refers to, with the field that gets its value, as `env[API_KEY]`.
+pub fn secrets_by_field(spec: &Value) -> Vec<(Path, SecretRef)> {
+    let mut found = Vec::new();
+    collect_secrets(spec, &Path::default(), &mut found);
+    found
+}
+
+fn collect_secrets(value: &Value, at: &Path, found: &mut Vec<(Path, SecretRef)>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let secret = match name.as_str() {
+                    "secretsManager" => {
+                        SecretsManagerRef::deserialize(inner).ok().map(SecretRef::SecretsManager)
+                    }
+                    "ssm" => SsmRef::deserialize(inner).ok().map(SecretRef::Ssm),
+                    _ => None,
+                };
+                match secret {
+                    Some(secret) => found.push((at.clone(), secret)),
+                    // It only says that the value comes from elsewhere.
+                    None if name == "valueFrom" => collect_secrets(inner, at, found),
+                    None => collect_secrets(inner, &at.field(name), found),
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (place, item) in items.iter().enumerate() {
+                let name = item.get("name").or_else(|| item.get("id")).and_then(Value::as_str);
+                let key = name.map_or_else(|| place.to_string(), str::to_owned);
+                collect_secrets(item, &at.element(&key), found);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn collect<T: serde::de::DeserializeOwned>(value: &Value, field: &str) -> Vec<T> {
@@ -146,6 +181,9 @@ mod tests {
             "basicAuth": {"ssm": {"name": "/auth"}},
         });
         assert_eq!(object_references(&spec)[0].id().to_string(), "Table/orders");
+        let fields: Vec<_> =
+            secrets_by_field(&spec).iter().map(|(at, secret)| format!("{at}: {secret}")).collect();
+        assert_eq!(fields, ["env[C]: pay", "basicAuth: /auth"]);
         assert_eq!(secret_references(&spec).len(), 2);
     }
 }

@@ -13,7 +13,7 @@ use super::{MoveError, Refused};
 use crate::aws::{Absent, Class, Service, Session, Sessions, Target};
 use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{S3Location, kind};
-use crate::model::{Object, ObjectId, ObjectKey, SecretRef, secret_references};
+use crate::model::{Object, ObjectId, ObjectKey, Path, SecretRef, secrets_by_field};
 
 /// Things that are checked at once.
 const AT_ONCE: usize = 16;
@@ -21,7 +21,8 @@ const AT_ONCE: usize = 16;
 /// Something that an object needs.
 enum Need {
     S3(S3Location),
-    Secret(SecretRef),
+    /// With the field that gets its value.
+    Secret(Path, SecretRef),
 }
 
 impl Need {
@@ -68,7 +69,8 @@ pub async fn check_needs(
 }
 
 fn needs_of(object: &Object) -> Vec<(ObjectId, Need)> {
-    let secrets = secret_references(&object.spec).into_iter().map(Need::Secret);
+    let secrets = secrets_by_field(&object.spec).into_iter();
+    let secrets = secrets.map(|(field, secret)| Need::Secret(field, secret));
     let all = location(&object.spec).map(Need::S3).into_iter().chain(secrets);
     all.map(|need| (object.id(), need)).collect()
 }
@@ -110,10 +112,10 @@ async fn missing(session: &Session, target: &Target, need: &Need) -> Option<Stri
             matches!(found, Ok(None))
                 .then(|| format!("s3://{}/{} is not there", place.bucket, place.key))
         }
-        Need::Secret(reference) => {
+        Need::Secret(field, reference) => {
             let error = Secrets::default().get(session, target, reference).await.err()?;
             let is_gone = error.class == Class::Invalid;
-            is_gone.then_some(error.message)
+            is_gone.then(|| format!("{field}: {}", error.message))
         }
     }
 }
