@@ -28,6 +28,8 @@ pub struct Crowd {
     environments: Vec<String>,
     /// What an environment declares, whose functions have so much memory. It has the function `api`.
     manifests: fn(&str, u32) -> String,
+    /// What each environment declares by now.
+    pub declared: BTreeMap<String, u32>,
     places: Vec<Place>,
     pub started: u64,
     /// Epochs of leases and of statuses, as they were seen last.
@@ -52,6 +54,7 @@ impl Crowd {
             places: (0..REPLICAS).map(place).collect(),
             started: 0,
             epochs: BTreeMap::new(),
+            declared: BTreeMap::new(),
             story: Vec::new(),
         }
     }
@@ -62,10 +65,15 @@ impl Crowd {
     }
 
     /// Everybody declares so much.
-    pub async fn apply(&self, memory_mib: u32) {
-        for name in &self.environments {
-            self.harness.apply(&(self.manifests)(name, memory_mib)).await;
+    pub async fn apply(&mut self, memory_mib: u32) {
+        for name in self.environments.clone() {
+            self.apply_to(&name, memory_mib).await;
         }
+    }
+
+    async fn apply_to(&mut self, name: &str, memory_mib: u32) {
+        self.harness.apply(&(self.manifests)(name, memory_mib)).await;
+        self.declared.insert(name.to_owned(), memory_mib);
     }
 
     /// Starts a daemon wherever there is none.
@@ -126,7 +134,7 @@ impl Crowd {
             4 | 5 => {
                 let name = self.some_environment();
                 let memory_mib = self.dice.random_range(128..2048);
-                self.harness.apply(&(self.manifests)(&name, memory_mib)).await;
+                self.apply_to(&name, memory_mib).await;
                 "sees an apply"
             }
             6 => {
