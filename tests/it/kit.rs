@@ -469,8 +469,9 @@ fn the_kustomization_holds_together() {
         .iter()
         .map(|name| name.as_str().unwrap().to_owned())
         .collect();
-    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
-    let files = files.map(|name| name.into_string().unwrap());
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap());
+    let files = files.filter(|entry| entry.file_type().unwrap().is_file());
+    let files = files.map(|entry| entry.file_name()).map(|name| name.into_string().unwrap());
     let files: BTreeSet<_> = files.filter(|name| name != "kustomization.yaml").collect();
     assert_eq!(named, files);
 
@@ -507,7 +508,32 @@ fn the_kustomization_holds_together() {
             let told = String::from_utf8_lossy(&built.stdout);
             assert_eq!(told.matches("\nkind: ").count(), files.len(), "{told}");
             assert!(told.contains("/trueup:0.1.0"), "{told}");
+            signed_daemons_have_the_key(&folder);
         }
         Err(_) => eprintln!("SKIPPED: kubectl is not here"),
     }
+}
+
+/// The component in an overlay, as somebody would write it.
+fn signed_daemons_have_the_key(folder: &Path) {
+    let overlay = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(folder).arg(overlay.path().join("base")).status();
+    assert!(copied.unwrap().success());
+    let kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
+                         resources: [base]\ncomponents: [base/signed]\n";
+    std::fs::write(overlay.path().join("kustomization.yaml"), kustomization).unwrap();
+    let built = Command::new("kubectl").arg("kustomize").arg(overlay.path()).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let told = String::from_utf8_lossy(&built.stdout);
+    let deployment = told.split("---\n").find(|one| one.contains("kind: Deployment")).unwrap();
+    let deployment: Value = serde_saphyr::from_str(deployment).unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let file = container["env"].as_array().unwrap().iter();
+    let file = file.clone().find(|one| one["name"] == "TRUEUP_SIGNING_KEY_FILE").unwrap();
+    let mount = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+    assert!(file["value"].as_str().unwrap().starts_with(mount), "{container:#}");
+    assert_eq!(container["volumeMounts"][0]["name"], pod["volumes"][0]["name"]);
+    assert!(container["args"].as_array().unwrap().contains(&"--require-signature".into()));
+    assert_eq!(pod["securityContext"]["fsGroup"], pod["securityContext"]["runAsGroup"]);
 }

@@ -2,6 +2,7 @@
 //! steps do what they say, with the real binary on the sandbox.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -247,6 +248,18 @@ fn the_action_installs_what_has_the_digest_and_runs_it() {
     let output = install(&digest);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let installed = std::fs::read_to_string(at("path")).unwrap();
+    let key = run(&folder, &script_of_action("Signing key"), |command| {
+        command
+            .env("SIGNING_KEY", "k".repeat(64))
+            .env("RUNNER_TEMP", at("temp"))
+            .env("GITHUB_ENV", at("env"))
+    });
+    assert!(key.status.success(), "{}", String::from_utf8_lossy(&key.stderr));
+    let told = std::fs::read_to_string(at("env")).unwrap();
+    let file = told.trim().strip_prefix("TRUEUP_SIGNING_KEY_FILE=").unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "k".repeat(64) + "\n");
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "nobody else reads it: {mode:o}");
     let path = format!("{}:/usr/bin:/bin", installed.trim());
     let ran = run(&folder, &script_of_action("Run"), |command| {
         command.env("PATH", path).env("ARGS", "apply -f *.yaml $(id)\n--wait")
