@@ -276,9 +276,16 @@ impl AwsError {
                         (Class::Denied, Service::Sts, "AssumeRole");
                 } else if whole.contains("redential") || whole.contains("ExpiredToken") {
                     out.class = Class::Credentials;
-                } else if failure.is_io() && UNSENT.iter().any(|text| out.message.contains(text)) {
-                    // Refused before anything was sent.
-                    out.class = Class::Transient;
+                    // Every place that was tried, a line each: the advice names them.
+                    out.message.truncate(
+                        out.message.find(" in chain. Attempted:").unwrap_or(out.message.len()),
+                    );
+                } else {
+                    if failure.is_io() && UNSENT.iter().any(|text| out.message.contains(text)) {
+                        // Refused before anything was sent.
+                        out.class = Class::Transient;
+                    }
+                    out.message = format!("no connection to {place}: {}", out.message);
                 }
             }
             SdkError::ResponseError(_) if let Some(unknown) = found::<UnknownElement>(error) => {
@@ -360,7 +367,9 @@ fn credentials_advice(profile: Option<&str>) -> String {
              credentials"
         ),
         None => {
-            "; renew the AWS credentials (AWS_PROFILE, environment or instance role)".to_owned()
+            "; give or renew the AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, or the role of the instance or \
+             container)"
+                .to_owned()
         }
     }
 }

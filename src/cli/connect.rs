@@ -3,7 +3,7 @@
 use crate::aws::{AwsMetrics, Connection, Sessions};
 use crate::engine::release::{self, Current};
 use crate::model::Clock;
-use crate::store::{SigningKeys, StatusRecord, Store};
+use crate::store::{SigningKeys, StatusRecord, Store, StoreError};
 
 use super::CliError;
 use super::config::Settings;
@@ -48,8 +48,15 @@ impl Connected {
     /// The same, to a store that this version of trueup understands.
     pub async fn open(home: &Home) -> Result<Self, CliError> {
         let connected = Self::new(home).await?;
-        connected.store.id().await?;
-        Ok(connected)
+        match connected.store.id().await {
+            Ok(_) => Ok(connected),
+            Err(StoreError::TableMissing { table, region, .. }) => {
+                // Which account the credentials belong to says whether they are the wrong ones.
+                let account = connected.sessions.home().await?.account_id().await.ok();
+                Err(StoreError::TableMissing { table, region, account }.into())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// By a given connection, as to an embedded AWS.

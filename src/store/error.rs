@@ -9,10 +9,11 @@ use crate::aws::{AwsError, Class};
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error(
-        "the table `{table}` does not exist in {region} in the account of these credentials. If it exists \
-         elsewhere, correct the region or the credentials. To make a new, empty store here, run `trueup init`"
+        "the table `{table}` does not exist in {region} in {}. If it exists elsewhere, correct the region or the \
+         credentials. To make a new, empty store here, run `trueup init`",
+        account.as_ref().map_or("the account of these credentials".to_owned(), |id| format!("account {id}"))
     )]
-    TableMissing { table: String, region: String },
+    TableMissing { table: String, region: String, account: Option<String> },
     #[error(
         "the table `{table}` was written by a newer version of trueup (its schema is {schema}, this version \
          knows up to {known}); nothing was done. Upgrade trueup"

@@ -75,7 +75,7 @@ impl Store {
 
     pub(super) fn table_missing(&self) -> StoreError {
         let region = self.session.region().to_owned();
-        StoreError::TableMissing { table: self.table.clone(), region }
+        StoreError::TableMissing { table: self.table.clone(), region, account: None }
     }
 
     /// Says what a failed call means for the store.
