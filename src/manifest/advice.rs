@@ -91,6 +91,46 @@ const UNSUPPORTED: [&str; 24] = [
     "ruby2.7",
 ];
 
+/// Runtimes that AWS supports, with those above all of the enum `Runtime` of botocore's model of Lambda, version
+/// 1.43.11.
+const SUPPORTED: [&str; 22] = [
+    "dotnet10",
+    "dotnet8",
+    "java11",
+    "java17",
+    "java21",
+    "java25",
+    "java8.al2",
+    "nodejs20.x",
+    "nodejs22.x",
+    "nodejs24.x",
+    "nodejs4.3-edge",
+    "provided.al2",
+    "provided.al2023",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "ruby3.2",
+    "ruby3.3",
+    "ruby3.4",
+    "ruby4.0",
+];
+
+/// What is against a runtime, if anything.
+fn against_runtime(runtime: &str) -> Option<String> {
+    if UNSUPPORTED.contains(&runtime) {
+        return Some(format!("AWS does not support the runtime {runtime} any more"));
+    }
+    if SUPPORTED.contains(&runtime) {
+        return None;
+    }
+    let near = nearest(runtime, SUPPORTED).map(|near| format!("; did you mean {near}?"));
+    let near = near.unwrap_or_default();
+    Some(format!("this version of trueup does not know the runtime {runtime}{near}"))
+}
+
 /// Every warning about a set.
 pub(super) fn advise(set: &Set) -> Vec<Problem> {
     let accounts: BTreeMap<_, _> = set.objects().filter_map(account_of).collect();
@@ -106,8 +146,7 @@ pub(super) fn advise(set: &Set) -> Vec<Problem> {
             }
             continue;
         }
-        if let Some(runtime) = text("/runtime").filter(|runtime| UNSUPPORTED.contains(runtime)) {
-            let title = format!("AWS does not support the runtime {runtime} any more");
+        if let Some(title) = text("/runtime").and_then(against_runtime) {
             warn("/spec/runtime", title);
         }
         let accounts = text("/role").and_then(role_account).zip(accounts.get(object.environment()));
@@ -179,6 +218,23 @@ mod tests {
     fn a_region_that_nobody_knows_is_named_with_the_one_that_was_meant() {
         assert_eq!(region("eu-central-1"), None);
         assert!(region("us-esat-1").unwrap().ends_with("did you mean us-east-1?"));
+    }
+
+    #[test]
+    fn a_runtime_is_supported_was_supported_or_is_not_known() {
+        for (runtime, expected) in [
+            ("nodejs22.x", None),
+            ("nodejs12.x", Some("AWS does not support the runtime nodejs12.x any more")),
+            (
+                "nodejs222.x",
+                Some(
+                    "this version of trueup does not know the runtime nodejs222.x; did you mean nodejs22.x?",
+                ),
+            ),
+            ("cobol85", Some("this version of trueup does not know the runtime cobol85")),
+        ] {
+            assert_eq!(against_runtime(runtime).as_deref(), expected, "{runtime}");
+        }
     }
 
     #[test]
