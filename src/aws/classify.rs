@@ -37,9 +37,92 @@ const LIMITS: [&str; 4] = [
     "OnDemandThroughput for table exceeds",
 ];
 
-/// Sorts a service's error by its code. The codes are those of
-/// https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html and of each service's API
-/// reference.
+/// Codes that mean the same in every service. They are those of
+/// <https://docs.aws.amazon.com/awssupport/latest/user/common-errors.html> and of each service's API reference.
+const CODES: [(&[&str], Class); 9] = [
+    (
+        &[
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "ProvisionedThroughputExceededException",
+            "RequestThrottled",
+            "EC2ThrottledException",
+        ],
+        Class::Throttled,
+    ),
+    (
+        &[
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedException",
+            "UnauthorizedOperation",
+            "AllAccessDisabled",
+        ],
+        Class::Denied,
+    ),
+    (
+        &[
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "RequestExpired",
+            "UnrecognizedClientException",
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "InvalidSignatureException",
+            "TokenRefreshRequired",
+        ],
+        Class::Credentials,
+    ),
+    (
+        &[
+            "ResourceConflictException",
+            "ResourceInUseException",
+            "ConflictException",
+            "OperationAborted",
+            "ConditionalCheckFailedException",
+            "PreconditionFailedException",
+            "TransactionCanceledException",
+            "TransactionConflictException",
+            "TransactionInProgressException",
+            "ReplicatedWriteConflictException",
+            "ConditionalRequestConflict",
+            "ConcurrentUpdateException",
+            "TooManyUpdates",
+            "BucketAlreadyOwnedByYou",
+            "BackupInUseException",
+            "TableAlreadyExistsException",
+            "TableInUseException",
+        ],
+        Class::Conflict,
+    ),
+    (
+        &[
+            "ResourceNotFoundException",
+            "NotFoundException",
+            "NoSuchBucket",
+            "NotFound",
+            "NoSuchKey",
+            "ParameterNotFound",
+            "TableNotFoundException",
+            "BackupNotFoundException",
+            "404",
+        ],
+        Class::NotFound,
+    ),
+    (&["ResourceNotReadyException", "ContinuousBackupsUnavailableException"], Class::NotReady),
+    // 409s that do not pass by themselves.
+    (&["BucketNotEmpty", "BucketAlreadyExists", "InvalidBucketState"], Class::Invalid),
+    // S3 calls a request that came too slowly a bad one.
+    (&["RequestTimeout"], Class::Transient),
+    (&["RequestTimeTooSkewed"], Class::Clock),
+];
+
+/// Sorts a service's error: by its text where that says more, then by its code, then by the HTTP status.
 pub(super) fn classify(
     service: Service,
     code: &str,
@@ -57,60 +140,13 @@ pub(super) fn classify(
     if says(&CLOCK) {
         return Class::Clock;
     }
+    if let Some((_, class)) = CODES.iter().find(|(codes, _)| codes.contains(&code)) {
+        return *class;
+    }
     match code {
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "SlowDown"
-        | "ProvisionedThroughputExceededException"
-        | "RequestThrottled"
-        | "EC2ThrottledException" => Class::Throttled,
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "UnauthorizedException"
-        | "UnauthorizedOperation"
-        | "AllAccessDisabled" => Class::Denied,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "InvalidClientTokenId"
-        | "RequestExpired"
-        | "UnrecognizedClientException"
-        | "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "InvalidSignatureException"
-        | "TokenRefreshRequired" => Class::Credentials,
-        "ResourceConflictException"
-        | "ResourceInUseException"
-        | "ConflictException"
-        | "OperationAborted"
-        | "ConditionalCheckFailedException"
-        | "PreconditionFailedException"
-        | "TransactionCanceledException"
-        | "TransactionConflictException"
-        | "TransactionInProgressException"
-        | "ReplicatedWriteConflictException"
-        | "ConditionalRequestConflict"
-        | "TooManyUpdates"
-        | "BucketAlreadyOwnedByYou"
-        | "BackupInUseException"
-        | "TableAlreadyExistsException"
-        | "TableInUseException" => Class::Conflict,
-        "ResourceNotFoundException"
-        | "NotFoundException"
-        | "NoSuchBucket"
-        | "NotFound"
-        | "NoSuchKey"
-        | "ParameterNotFound"
-        | "TableNotFoundException"
-        | "BackupNotFoundException"
-        | "404" => Class::NotFound,
-        "ResourceNotReadyException" | "ContinuousBackupsUnavailableException" => Class::NotReady,
         // A scalable target that was registered just now is not everywhere yet:
         // https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html.
         "ObjectNotFoundException" if service == Service::AutoScaling => Class::NotReady,
-        "ConcurrentUpdateException" => Class::Conflict,
         // In DynamoDB too many operations at once, and sometimes a limit that no waiting lifts.
         "LimitExceededException" if service == Service::DynamoDb && !says(&LIMITS) => {
             Class::NotReady
@@ -118,30 +154,32 @@ pub(super) fn classify(
         // In Amplify another job of the branch; elsewhere a quota, which a person has to raise.
         "LimitExceededException" if says(&["pending or running jobs"]) => Class::Conflict,
         "LimitExceededException" => Class::Invalid,
-        // 409s that do not pass by themselves.
-        "BucketNotEmpty" | "BucketAlreadyExists" | "InvalidBucketState" => Class::Invalid,
-        // S3 calls a request that came too slowly a bad one.
-        "RequestTimeout" => Class::Transient,
-        "RequestTimeTooSkewed" => Class::Clock,
         // S3 answers with these where a sub-resource was never set.
         code if code.starts_with("NoSuch") || code.ends_with("NotFoundError") => Class::NotFound,
         // S3's HEAD has no body, and so no code.
         "" if service == Service::S3 && status == 403 => Class::Denied,
         "" if service == Service::S3 && status == 301 => Class::Invalid,
-        _ => match status {
-            429 => Class::Throttled,
-            // What AWS answers has a code. A page of something in between says nothing of what AWS did.
-            _ if code.is_empty() && is_write => Class::Unknown,
-            _ if code.is_empty() => Class::Transient,
-            401 | 403 => Class::Denied,
-            404 => Class::Transient,
-            409 | 412 => Class::Conflict,
-            300..=499 => Class::Invalid,
-            // A server error may come after the effect.
-            _ if is_write => Class::Unknown,
-            _ => Class::Transient,
-        },
+        // What AWS answers has a code. A page of something in between says nothing of what AWS did.
+        "" if status != 429 => if_lost(is_write),
+        _ => by_status(status, is_write),
     }
+}
+
+fn by_status(status: u16, is_write: bool) -> Class {
+    match status {
+        429 => Class::Throttled,
+        401 | 403 => Class::Denied,
+        404 => Class::Transient,
+        409 | 412 => Class::Conflict,
+        300..=499 => Class::Invalid,
+        // A server error may come after the effect.
+        _ => if_lost(is_write),
+    }
+}
+
+/// Whether a write took effect, nobody knows.
+fn if_lost(is_write: bool) -> Class {
+    if is_write { Class::Unknown } else { Class::Transient }
 }
 
 #[cfg(test)]

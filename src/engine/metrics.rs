@@ -4,6 +4,7 @@
 //! objects that are not well up to a limit (`unwell.rs`).
 
 use jiff::Timestamp;
+use prometheus::core::Collector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
@@ -97,201 +98,196 @@ pub struct EngineMetrics {
     pub exemplars: Exemplars,
 }
 
+/// Seconds of what takes from milliseconds to minutes.
+fn seconds(name: &str, help: &str) -> HistogramOpts {
+    let buckets = vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+    HistogramOpts::new(name, help).buckets(buckets)
+}
+
+/// Makes metrics, each in the registry at once.
+struct Make<'a>(&'a Registry);
+
+impl Make<'_> {
+    fn add<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.add(HistogramVec::new(seconds(name, help), labels)?)
+    }
+
+    /// Points in time, in seconds since 1970, by environment.
+    fn times(&self, name: &str, help: &str) -> Result<GaugeVec, prometheus::Error> {
+        self.add(GaugeVec::new(Opts::new(name, help), &["environment"])?)
+    }
+}
+
 impl EngineMetrics {
     /// Fails only where a registry already has the names.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let make = Make(registry);
         let queue = |name: &str, help: &str| Opts::new(name, help).const_label("name", "trueup");
-        let seconds = |name: &str, help: &str| {
-            let buckets =
-                vec![0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-            HistogramOpts::new(name, help).buckets(buckets)
-        };
-        let queue_seconds =
-            |name: &str, help: &str| seconds(name, help).const_label("name", "trueup");
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(Opts::new(name, help), labels)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            IntGaugeVec::new(Opts::new(name, help), labels)
+        let gauge = |name, help| make.add(IntGauge::with_opts(queue(name, help))?);
+        let counter = |name, help| make.add(IntCounter::with_opts(queue(name, help))?);
+        let seconds_now = |name, help| make.add(Gauge::with_opts(queue(name, help))?);
+        let took = |name, help| {
+            let opts = seconds(name, help).const_label("name", "trueup");
+            make.add(Histogram::with_opts(opts)?)
         };
         let by_kind = ["environment", "kind"];
         let metrics = Self {
-            reconcile_total: counters(
+            reconcile_total: make.counters(
                 "controller_runtime_reconcile_total",
                 "Passes by how they ended",
                 &["controller", "result"],
             )?,
-            reconcile_errors: counters(PASS_ERRORS, "Passes that failed", &["controller"])?,
-            reconcile_seconds: HistogramVec::new(
-                seconds(PASS_SECONDS, "Length of a pass"),
-                &["controller"],
-            )?,
-            active_workers: gauges(
+            reconcile_errors: make.counters(PASS_ERRORS, "Passes that failed", &["controller"])?,
+            reconcile_seconds: make.histograms(PASS_SECONDS, "Length of a pass", &["controller"])?,
+            active_workers: make.gauges(
                 "controller_runtime_active_workers",
                 "Passes under way",
                 &["controller"],
             )?,
-            queue_depth: IntGauge::with_opts(queue(
+            queue_depth: gauge(
                 "workqueue_depth",
                 "Objects that could be worked on now",
-            ))?,
-            queue_adds: IntCounter::with_opts(queue(
+            )?,
+            queue_adds: counter(
                 "workqueue_adds_total",
                 "Additions to the queue",
-            ))?,
-            queue_retries: IntCounter::with_opts(queue(
+            )?,
+            queue_retries: counter(
                 "workqueue_retries_total",
                 "Objects queued again after a failure",
-            ))?,
-            queue_seconds: Histogram::with_opts(queue_seconds(
+            )?,
+            queue_seconds: took(
                 "workqueue_queue_duration_seconds",
                 "Time from being due to being worked on",
-            ))?,
-            work_seconds: Histogram::with_opts(queue_seconds(
+            )?,
+            work_seconds: took(
                 "workqueue_work_duration_seconds",
                 "Time of work on one object",
-            ))?,
-            unfinished_seconds: Gauge::with_opts(queue(
+            )?,
+            unfinished_seconds: seconds_now(
                 "workqueue_unfinished_work_seconds",
                 "Time that work under way has taken, summed",
-            ))?,
-            longest_running_seconds: Gauge::with_opts(queue(
+            )?,
+            longest_running_seconds: seconds_now(
                 "workqueue_longest_running_processor_seconds",
                 "Time that the longest work under way has taken",
-            ))?,
-            resources: gauges("trueup_resources", "Objects of the current release", &by_kind)?,
-            resources_ready: gauges(
+            )?,
+            resources: make.gauges("trueup_resources", "Objects of the current release", &by_kind)?,
+            resources_ready: make.gauges(
                 "trueup_resources_ready",
                 "Objects whose Ready is True",
                 &by_kind,
             )?,
-            resources_synced: gauges(
+            resources_synced: make.gauges(
                 "trueup_resources_synced",
                 "Objects whose Synced is True",
                 &by_kind,
             )?,
-            resources_stalled: gauges(
+            resources_stalled: make.gauges(
                 "trueup_resources_stalled",
                 "Objects that wait for a person",
                 &by_kind,
             )?,
-            drift_detected: counters("trueup_drift_detected_total", "Drift found", &by_kind)?,
-            drift_corrected: counters("trueup_drift_corrected_total", "Drift repaired", &by_kind)?,
-            repair_seconds: HistogramVec::new(
-                seconds("trueup_drift_repair_seconds", "Time from seeing a drift to its repair"),
+            drift_detected: make.counters("trueup_drift_detected_total", "Drift found", &by_kind)?,
+            drift_corrected: make.counters("trueup_drift_corrected_total", "Drift repaired", &by_kind)?,
+            repair_seconds: make.histograms(
+                "trueup_drift_repair_seconds",
+                "Time from seeing a drift to its repair",
                 &["kind"],
             )?,
-            flapping: counters(
+            flapping: make.counters(
                 "trueup_flapping_total",
                 "Plans stopped because they had no effect",
                 &by_kind,
             )?,
-            oldest_observation: GaugeVec::new(
-                Opts::new(
-                    "trueup_oldest_observation_timestamp_seconds",
-                    "Every object was observed since then; no series while one never was",
-                ),
-                &["environment"],
+            oldest_observation: make.times(
+                "trueup_oldest_observation_timestamp_seconds",
+                "Every object was observed since then; no series while one never was",
             )?,
-            oldest_drift: GaugeVec::new(
-                Opts::new(
-                    "trueup_oldest_drift_timestamp_seconds",
-                    "When the drift that lasts longest was seen; no series while nothing has drifted",
-                ),
-                &["environment"],
+            oldest_drift: make.times(
+                "trueup_oldest_drift_timestamp_seconds",
+                "When the drift that lasts longest was seen; no series while nothing has drifted",
             )?,
-            released: GaugeVec::new(
-                Opts::new(
-                    "trueup_release_timestamp_seconds",
-                    "When the current release was recorded",
-                ),
-                &["environment"],
+            released: make.times(
+                "trueup_release_timestamp_seconds",
+                "When the current release was recorded",
             )?,
             rollout: RolloutMetrics::register(registry)?,
-            notifications: counters(
+            notifications: make.counters(
                 "trueup_notifications_total",
                 "Notifications by channel and by what became of them",
                 &["channel", "result"],
             )?,
-            lease_held: gauges(
+            lease_held: make.gauges(
                 "trueup_lease_held",
                 "1 where this daemon reconciles the environment",
                 &["environment"],
             )?,
-            members: IntGauge::new(
+            members: make.add(IntGauge::new(
                 "trueup_members",
                 "Daemons that share the environments of this store, as this one sees them",
-            )?,
-            stopped: gauges(
+            )?)?,
+            stopped: make.gauges(
                 "trueup_environment_stopped",
                 "1 where an environment's records in the store are damaged and nothing is done there",
                 &["environment"],
             )?,
-            suspended: gauges(
+            suspended: make.gauges(
                 "trueup_environment_suspended",
                 "1 where somebody suspended the environment and nothing is written",
                 &["environment"],
             )?,
-            store_errors: IntCounter::new(
+            store_errors: make.add(IntCounter::new(
                 "trueup_store_errors_total",
                 "Failed reads and writes of the store",
-            )?,
+            )?)?,
             recovery: RecoveryMetrics::register(registry)?,
             probes: ProbeMetrics::register(registry)?,
-            degraded: gauges(
+            degraded: make.gauges(
                 "trueup_environment_degraded",
                 "Optional objects of the environment that are not ready",
                 &["environment"],
             )?,
             unwell: Unwell::register(registry)?,
-            queue_by_environment: gauges(
+            queue_by_environment: make.gauges(
                 "trueup_queue_depth",
                 "Objects that could be worked on now",
                 &["environment"],
             )?,
             exemplars: Exemplars::default(),
         };
-        metrics.register_all(registry)?;
+        let build = make.gauges("trueup_build_info", "1, with the version", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         metrics.start_at_zero();
         Ok(metrics)
-    }
-
-    fn register_all(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        let m = self.clone();
-        registry.register(Box::new(m.reconcile_total))?;
-        registry.register(Box::new(m.reconcile_errors))?;
-        registry.register(Box::new(m.reconcile_seconds))?;
-        registry.register(Box::new(m.active_workers))?;
-        registry.register(Box::new(m.queue_depth))?;
-        registry.register(Box::new(m.queue_adds))?;
-        registry.register(Box::new(m.queue_retries))?;
-        registry.register(Box::new(m.queue_seconds))?;
-        registry.register(Box::new(m.work_seconds))?;
-        registry.register(Box::new(m.unfinished_seconds))?;
-        registry.register(Box::new(m.longest_running_seconds))?;
-        registry.register(Box::new(m.resources))?;
-        registry.register(Box::new(m.resources_ready))?;
-        registry.register(Box::new(m.resources_synced))?;
-        registry.register(Box::new(m.resources_stalled))?;
-        registry.register(Box::new(m.drift_detected))?;
-        registry.register(Box::new(m.drift_corrected))?;
-        registry.register(Box::new(m.repair_seconds))?;
-        registry.register(Box::new(m.flapping))?;
-        registry.register(Box::new(m.oldest_observation))?;
-        registry.register(Box::new(m.oldest_drift))?;
-        registry.register(Box::new(m.released))?;
-        registry.register(Box::new(m.degraded))?;
-        registry.register(Box::new(m.notifications))?;
-        registry.register(Box::new(m.lease_held))?;
-        registry.register(Box::new(m.members))?;
-        registry.register(Box::new(m.store_errors))?;
-        registry.register(Box::new(m.stopped))?;
-        registry.register(Box::new(m.suspended))?;
-        registry.register(Box::new(m.queue_by_environment))?;
-        let build =
-            IntGaugeVec::new(Opts::new("trueup_build_info", "1, with the version"), &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))
     }
 
     /// Counts a pass of a kind. `seconds` is its length, `pass` its number.

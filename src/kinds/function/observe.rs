@@ -197,17 +197,7 @@ pub(super) async fn observe(
         live.unread.push(("env", error));
     }
     if let Some(alias) = &asked.alias {
-        let published = get(session, name, Some(alias)).await?;
-        live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
-        live.awaits_alias = live.alias.is_none();
-        let version = published.as_ref().and_then(|p| p.configuration());
-        live.failure = live.failure.or_else(|| version.and_then(failure));
-        if let Some(alias) = &mut live.alias {
-            alias.served = read_served(session, desired, name, &alias.version).await?;
-        }
-        if let Some(alias) = live.alias.as_mut().filter(|_| has_rollout(desired)) {
-            read_shift(session, desired, &of, configuration, alias).await?;
-        }
+        read_alias(session, desired, (alias, &of), configuration, &mut live).await?;
     }
     let facets = [RESERVATION, RECURSION, ASYNC, ALIAS_DESCRIPTION];
     live.facets = read_facets(session, &of, &facets, is_declared, &mut live.unread).await?;
@@ -229,6 +219,27 @@ pub(super) async fn observe(
         live.leftovers.push(leftover(session, desired, of).await?);
     }
     Ok(Some(live))
+}
+
+/// The declared alias: what it points to, and what of a rollout is to be known.
+async fn read_alias(
+    session: &Session,
+    desired: &Desired<FunctionSpec>,
+    (alias, of): (&str, &FunctionRef),
+    configuration: &aws::FunctionConfiguration,
+    live: &mut LiveFunction,
+) -> Result<(), AwsError> {
+    let published = get(session, &of.name, Some(alias)).await?;
+    live.alias = published.as_ref().map(|p| alias_of(&live.arn, alias, configuration, p));
+    live.awaits_alias = live.alias.is_none();
+    let version = published.as_ref().and_then(|p| p.configuration());
+    live.failure = live.failure.take().or_else(|| version.and_then(failure));
+    let Some(alias) = &mut live.alias else { return Ok(()) };
+    alias.served = read_served(session, desired, &of.name, &alias.version).await?;
+    if has_rollout(desired) {
+        read_shift(session, desired, of, configuration, alias).await?;
+    }
+    Ok(())
 }
 
 /// What is on a qualifier, declared now or not.

@@ -140,6 +140,23 @@ fn check_routing(spec: &BucketSpec) -> Vec<SpecProblem> {
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html>.
 fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
+    let against = expiration_problems(rule)
+        .into_iter()
+        .chain(transition_problems(rule))
+        .chain(date_and_tag_problems(rule));
+    let problem = |(field, message): (String, String)| {
+        let path = if field.is_empty() { at.to_owned() } else { format!("{at}.{field}") };
+        SpecProblem::new(path, message)
+    };
+    against.map(problem).collect()
+}
+
+/// What is against a rule: the field, empty for the whole rule, and why.
+type Against = Vec<(String, String)>;
+
+fn expiration_problems(rule: &LifecycleRule) -> Against {
+    let mut problems = Against::new();
+    let mut problem = |field: &str, message: String| problems.push((field.to_owned(), message));
     let marker = rule.expired_object_delete_marker == Some(true);
     let moves = |list: Option<usize>| list.is_some_and(|length| length > 0);
     let acts = rule.expiration_days.is_some()
@@ -149,11 +166,6 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
         || rule.abort_incomplete_multipart_upload_days.is_some()
         || moves(rule.transitions.as_ref().map(Vec::len))
         || moves(rule.noncurrent_version_transitions.as_ref().map(Vec::len));
-    let mut problems = Vec::new();
-    let mut problem = |field: &str, message: String| {
-        let path = if field.is_empty() { at.to_owned() } else { format!("{at}.{field}") };
-        problems.push(SpecProblem::new(path, message));
-    };
     if !acts {
         let message =
             format!("rule `{}` does nothing; give it an expiration or a transition", rule.id);
@@ -180,6 +192,12 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
         let message = "it goes with noncurrentVersionExpirationDays";
         problem("newerNoncurrentVersions", message.to_owned());
     }
+    problems
+}
+
+fn transition_problems(rule: &LifecycleRule) -> Against {
+    let mut problems = Against::new();
+    let mut problem = |field: &str, message: String| problems.push((field.to_owned(), message));
     for (i, transition) in rule.transitions.iter().flatten().enumerate() {
         let at = format!("transitions[{i}]");
         if transition.days.is_some() == transition.date.is_some() {
@@ -211,22 +229,22 @@ fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
             problem(&at, "versions move to this class after 30 days or later".to_owned());
         }
     }
-    let dates = rule
-        .expiration_date
-        .iter()
-        .chain(rule.transitions.iter().flatten().filter_map(|transition| transition.date.as_ref()));
-    for date in dates.filter(|date| date.parse::<jiff::civil::Date>().is_err()) {
-        problem("", format!("`{date}` is not a date; write it as 2027-01-31"));
-    }
-    for (name, value) in rule.tags.iter().flatten() {
-        if name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256 {
-            problem(
-                "tags",
-                "the name of a tag has 1 to 128 characters, its value up to 256".to_owned(),
-            );
-        }
-    }
     problems
+}
+
+fn date_and_tag_problems(rule: &LifecycleRule) -> Against {
+    let moved = rule.transitions.iter().flatten();
+    let dates = rule.expiration_date.iter().chain(moved.filter_map(|t| t.date.as_ref()));
+    let is_none = |date: &&String| date.parse::<jiff::civil::Date>().is_err();
+    let dates = dates
+        .filter(is_none)
+        .map(|date| (String::new(), format!("`{date}` is not a date; write it as 2027-01-31")));
+    let is_too_long = |(name, value): &(&String, &String)| {
+        name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256
+    };
+    let message = "the name of a tag has 1 to 128 characters, its value up to 256";
+    let tags = rule.tags.iter().flatten().filter(is_too_long);
+    dates.chain(tags.map(|_| ("tags".to_owned(), message.to_owned()))).collect()
 }
 
 /// Classes that take objects from 30 days on:

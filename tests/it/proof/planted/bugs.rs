@@ -556,8 +556,8 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a page of something in between says what AWS did",
         file: "aws/classify.rs",
-        good: "_ if code.is_empty() && is_write => Class::Unknown,",
-        bad: "_ if code.is_empty() && is_write => Class::Invalid,",
+        good: "\"\" if status != 429 => if_lost(is_write),",
+        bad: "\"\" if status != 429 => by_status(status, is_write),",
         caught_by: "--lib",
     },
     Bug {
