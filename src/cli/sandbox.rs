@@ -73,6 +73,8 @@ pub(super) async fn run(args: SandboxArgs, home: Home) -> Result<(), CliError> {
         busy_for: Duration::from_millis(args.busy_ms),
         // Of AWS's twenty minutes so much that a person sees it happen.
         restore_for: Duration::from_millis(args.busy_ms) * 10,
+        // And of the hour after a change of a time to live.
+        ttl_settles_for: Duration::from_millis(args.busy_ms) * 20,
         latency: Duration::from_millis(args.latency_ms),
     };
     let sandbox = Sandbox::new(behaviour, Clock::system());

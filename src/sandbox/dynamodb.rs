@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use winterbaume_core::{MockRequest, MockResponse, MockService, json_error_response};
 use winterbaume_dynamodb::DynamoDbService;
 
+use super::Behaviour;
 use super::call::Call;
 use super::dynamodb_backups::{self as backups, Backups, SYSTEM_SUFFIX};
 use super::dynamodb_exports::{self as exports, Jobs};
@@ -31,6 +32,7 @@ use crate::model::Clock;
 pub(super) struct DynamoDb {
     inner: DynamoDbService,
     busy_for: Duration,
+    ttl_settles_for: Duration,
     restore_for: Duration,
     clock: Clock,
     tables: Mutex<HashMap<(String, String), Table>>,
@@ -55,6 +57,8 @@ pub(super) struct Table {
     /// How many streams it has had: each that is turned on is another.
     pub streams: u32,
     pub busy_until: Instant,
+    /// Until then its time to live takes no other change.
+    pub ttl_settles_until: Instant,
     pub status: &'static str,
     /// An index that is being created.
     pub new_index: Option<String>,
@@ -80,11 +84,12 @@ impl Table {
 }
 
 impl DynamoDb {
-    pub fn new(busy_for: Duration, restore_for: Duration, clock: Clock, s3: Arc<S3>) -> Self {
+    pub fn new(behaviour: &Behaviour, clock: Clock, s3: Arc<S3>) -> Self {
         Self {
             inner: DynamoDbService::with_backend(Arc::new(Items::new())),
-            busy_for,
-            restore_for,
+            busy_for: behaviour.busy_for,
+            restore_for: behaviour.restore_for,
+            ttl_settles_for: behaviour.ttl_settles_for,
             clock,
             tables: Mutex::default(),
             backups: Mutex::default(),
@@ -139,6 +144,11 @@ impl DynamoDb {
                     .await;
             }
             "UpdateTable" => self.update(&key, &body),
+            "UpdateTimeToLive" => {
+                if let Some(table) = self.lock().get_mut(&key) {
+                    table.ttl_settles_until = Instant::now() + self.ttl_settles_for;
+                }
+            }
             "UpdateContinuousBackups" => {
                 let asked = &body["PointInTimeRecoverySpecification"];
                 let (is_on, days) =
@@ -185,12 +195,23 @@ impl DynamoDb {
         key: &(String, String),
         body: &Value,
     ) -> Option<MockResponse> {
-        if !["UpdateTable", "DeleteTable"].contains(&operation) {
+        if !["UpdateTable", "DeleteTable", "UpdateTimeToLive"].contains(&operation) {
             return None;
         }
         let tables = self.lock();
         let table = tables.get(key)?;
         let refuse = |code: &str, message: String| Some(json_error_response(400, code, &message));
+        if operation == "UpdateTimeToLive" {
+            let message = "Time to live has been modified multiple times within a fixed interval";
+            return (table.ttl_settles_until > Instant::now())
+                .then(|| json_error_response(400, "ValidationException", message));
+        }
+        if let Some(index) = without_throughput(&table.shown, body) {
+            let message = format!(
+                "One or more parameter values were invalid: ProvisionedThroughput must be specified for index: {index}"
+            );
+            return refuse("ValidationException", message);
+        }
         if table.busy_until > Instant::now() {
             let message = format!(
                 "Attempt to change a resource which is still in use: Table is being {}: {}",
@@ -251,6 +272,7 @@ impl DynamoDb {
             recovery_days: None,
             recoverable_since: None,
             streams: u32::from(body["StreamSpecification"]["StreamEnabled"] == true),
+            ttl_settles_until: Instant::now(),
             busy_until: Instant::now() + takes,
             status: "CREATING",
             new_index: None,
@@ -615,6 +637,26 @@ fn index_updates(body: &Value) -> impl Iterator<Item = &Value> {
 
 fn indexes(shown: &Map<String, Value>) -> Vec<Value> {
     shown.get("GlobalSecondaryIndexes").and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// An index of a table on demand that becomes provisioned without a throughput for it:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html>.
+fn without_throughput(shown: &Map<String, Value>, body: &Value) -> Option<String> {
+    if body["BillingMode"] != "PROVISIONED" {
+        return None;
+    }
+    let is_given = |name: &Value| {
+        index_updates(body).any(|update| {
+            update["Update"]["IndexName"] == *name
+                && !update["Update"]["ProvisionedThroughput"].is_null()
+        })
+    };
+    let on_demand = indexes(shown);
+    let on_demand = on_demand.iter().filter(|index| {
+        index["ProvisionedThroughput"]["ReadCapacityUnits"].as_i64().unwrap_or_default() == 0
+    });
+    let mut names = on_demand.map(|index| &index["IndexName"]);
+    names.find(|name| !is_given(name)).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn describe_index(index: &Value, arn: &str) -> Value {

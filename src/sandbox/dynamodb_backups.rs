@@ -211,6 +211,7 @@ impl Table {
             recoverable_since: None,
             streams: 0,
             busy_until: Instant::now() + takes,
+            ttl_settles_until: Instant::now(),
             status: "CREATING",
             new_index: None,
             restored: Some(summary),

@@ -69,6 +69,9 @@ pub struct Behaviour {
     pub busy_for: Duration,
     /// How long the restore of a table takes.
     pub restore_for: Duration,
+    /// How long after a change of a table's time to live DynamoDB refuses another:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html>.
+    pub ttl_settles_for: Duration,
     /// Added to every call.
     pub latency: Duration,
 }
@@ -79,6 +82,7 @@ impl Default for Behaviour {
             busy_for: Duration::from_millis(500),
             // AWS names no time; at least so long is what its users report, however small the table.
             restore_for: Duration::from_secs(20 * 60),
+            ttl_settles_for: Duration::from_secs(3600),
             latency: Duration::ZERO,
         }
     }

@@ -67,12 +67,7 @@ impl Router {
             watcher: Watcher::default(),
             latency: behaviour.latency,
             busy_for: behaviour.busy_for,
-            dynamodb: DynamoDb::new(
-                behaviour.busy_for,
-                behaviour.restore_for,
-                clock,
-                Arc::clone(&s3),
-            ),
+            dynamodb: DynamoDb::new(&behaviour, clock, Arc::clone(&s3)),
             lambda: Lambda::new(
                 behaviour.busy_for,
                 clock,

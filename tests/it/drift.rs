@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::TableClass;
+use aws_sdk_dynamodb::types::{TableClass, TimeToLiveStatus};
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
 use trueup::aws::Sessions;
 use trueup::engine::{HeldBack, Known, preview};
 use trueup::model::{ConditionStatus, condition_type};
+use trueup::sandbox::Behaviour;
 use trueup::store::{EventKind, EventRecord};
 
 use crate::harness::{Harness, parse, shop, statuses, with_shop};
@@ -288,4 +289,31 @@ async fn held_back(harness: &Harness, yaml: &str) -> Option<HeldBack> {
     let function = previews.into_iter().find(|p| p.id.to_string() == "Function/api").unwrap();
     assert!(!function.plan.unwrap().is_settled(), "something differs");
     function.held_back
+}
+
+/// DynamoDB changes a time to live once an hour. Its other attribute means off, an hour, and on.
+#[tokio::test(start_paused = true)]
+async fn a_time_to_live_that_changes_waits_for_the_hour_that_dynamodb_takes() {
+    let mut harness = Harness::of(Behaviour::default()).await;
+    harness.put_code("api.zip", b"code").await;
+    harness.put_code("web.zip", b"site").await;
+    harness.apply(&shop()).await;
+    harness.start().await;
+    harness.until_ready("shop").await;
+    harness.apply(&shop().replace("expiresAt", "goneAt")).await;
+    let live = async || {
+        let asked = harness.session.dynamodb().describe_time_to_live().table_name("shop-orders");
+        let told = asked.send().await.unwrap().time_to_live_description.unwrap();
+        let is_on = told.time_to_live_status() == Some(&TimeToLiveStatus::Enabled);
+        is_on.then(|| told.attribute_name.unwrap_or_default())
+    };
+    tokio::time::sleep(Duration::from_secs(30 * 60)).await;
+    let status = harness.status("shop", "Table/orders").await.unwrap();
+    let ready = status.conditions.get(condition_type::READY).unwrap();
+    assert!(ready.message.contains("modified multiple times"), "{}", ready.message);
+    assert!(!status.conditions.is_true(condition_type::STALLED), "it passes by itself");
+    assert_ne!(live().await.as_deref(), Some("goneAt"), "the hour is not over");
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    harness.until_ready("shop").await;
+    assert_eq!(live().await.as_deref(), Some("goneAt"));
 }

@@ -107,9 +107,16 @@ impl Harness {
 
     /// The same, where every call takes some time on its way.
     pub async fn far(latency: Duration) -> Self {
+        // The proofs have a time to live changed many times an hour; what AWS does then has a test of its own.
+        let ttl_settles_for = Duration::ZERO;
+        Self::of(Behaviour { latency, ttl_settles_for, ..Behaviour::default() }).await
+    }
+
+    /// The same, of an AWS that behaves so.
+    pub async fn of(behaviour: Behaviour) -> Self {
         crate::sweep::install();
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
-        let sandbox = Sandbox::new(Behaviour { latency, ..Behaviour::default() }, clock);
+        let sandbox = Sandbox::new(behaviour, clock);
         let exchanges = Exchanges::of(&sandbox);
         let own = Sessions::new(&sandbox.connection(), clock, None).await;
         let session = own.home().await.unwrap();

@@ -90,6 +90,7 @@ impl Served {
         let behaviour = Behaviour {
             busy_for: Duration::from_millis(20),
             restore_for: Duration::from_millis(200),
+            ttl_settles_for: Duration::ZERO,
             ..Behaviour::default()
         };
         let sandbox = Sandbox::new(behaviour, Clock::system());
