@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,6 +16,8 @@ pub struct Pages(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     answers: BTreeMap<String, WebAnswer>,
+    /// How long each answer takes.
+    takes: Duration,
     requests: Vec<WebRequest>,
 }
 
@@ -26,6 +29,11 @@ impl Pages {
     pub fn set(&self, url: &str, status: u16, body: &str) {
         let answer = WebAnswer { status, body: body.to_owned() };
         self.lock().answers.insert(url.to_owned(), answer);
+    }
+
+    /// Every page takes so long to answer from now on.
+    pub fn slow_down(&self, takes: Duration) {
+        self.lock().takes = takes;
     }
 
     /// What was asked so far, in order.
@@ -41,11 +49,15 @@ impl Pages {
 impl Web for Pages {
     fn send(&self, request: WebRequest) -> BoxFuture<'static, Result<WebAnswer, NoAnswer>> {
         let mut state = self.lock();
-        let answer = state.answers.get(&request.url).cloned();
+        let (answer, takes) = (state.answers.get(&request.url).cloned(), state.takes);
         if state.requests.len() < KEPT_MAX {
             state.requests.push(request);
         }
         let refused = || NoAnswer::Unreached("connection refused".to_owned());
-        async move { answer.ok_or_else(refused) }.boxed()
+        async move {
+            tokio::time::sleep(takes).await;
+            answer.ok_or_else(refused)
+        }
+        .boxed()
     }
 }

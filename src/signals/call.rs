@@ -93,7 +93,7 @@ pub(super) async fn make(session: &Session, call: &Call) -> Result<(), Failure> 
             };
             // Users meet the same as this check: a page that does not answer fails.
             let answer = tokio::time::timeout(call.timeout, session.web().send(request)).await;
-            let late = || format!("no answer within {} s", call.timeout.as_secs());
+            let late = || format!("no answer within {:?}", call.timeout);
             let answer = answer.unwrap_or_else(|_| Err(NoAnswer::Broken(late())));
             let answer = answer.map_err(|why| match (&why, call.reach) {
                 (NoAnswer::Unreached(_), Reach::Hoped(_)) => {

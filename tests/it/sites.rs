@@ -1,6 +1,7 @@
 //! A release with a frontend is checked at the frontend's address, without a word in the manifest.
 
 use std::io::{Cursor, Write};
+use std::time::Duration;
 
 use trueup::store::{Rollout, Verdict};
 use zip::ZipWriter;
@@ -101,5 +102,22 @@ async fn the_address_is_asked_once_where_a_check_names_it_and_never_without_a_fr
         let (harness, first) = first_release(yaml, Some((200, "shop"))).await;
         assert_eq!(first.verdict, Verdict::Succeeded, "{what}: {}", first.message);
         assert_eq!(harness.sandbox.pages().requests().len(), asked, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_becomes_slow_rolls_its_release_back() {
+    let checks = format!("{{ checks: [{{ url: \"{PAGE}\", timeout: 300ms }}] }}");
+    let yaml = delivered(&checks);
+    let (harness, first) = first_release(&yaml, Some((200, "shop"))).await;
+    assert_eq!(first.verdict, Verdict::Succeeded);
+    for (takes, verdict) in [(250, Verdict::Succeeded), (350, Verdict::RolledBack)] {
+        harness.sandbox.pages().slow_down(Duration::from_millis(takes));
+        let memory = format!("memorySize: {}", 512 + takes);
+        harness.apply(&yaml.replace("memorySize: 512", &memory)).await;
+        let release = harness.store.head("shop").await.unwrap().unwrap().release;
+        let rollout = until_verdict(&harness, release, verdict).await;
+        let is_late = rollout.message.contains("no answer within 300ms");
+        assert_eq!(is_late, verdict == Verdict::RolledBack, "{}", rollout.message);
     }
 }
