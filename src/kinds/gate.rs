@@ -58,7 +58,8 @@ pub(super) fn gate<K: Kind>(
         (None, Intent::Delete) => Passage::Nothing,
         (Some(_), Intent::Keep) if owned => Passage::Keep,
         (Some(tags), Intent::Keep) => {
-            let was_ours = desired.is_known && tags.get(tags::UID) == desired.adopt_from.as_ref();
+            let owner = tags.get(tags::UID).filter(|_| desired.is_known);
+            let was_ours = owner.is_some() && owner == desired.adopt_from.as_ref();
             foreign(K::WHOLE, &desired.aws_name, tags, was_ours)
         }
         (Some(_), Intent::Delete) if owned => Passage::Delete,
@@ -245,6 +246,17 @@ mod tests {
         assert_eq!((word(&passage).as_str(), facts.owned), ("NotOwned", false));
         let Passage::Stop(blocked) = passage else { panic!("{passage:?}") };
         assert!(blocked.message.contains("took it over"), "{}", blocked.message);
+    }
+
+    #[test]
+    fn a_resource_that_lost_the_tag_of_its_object_was_taken_over_by_nobody() {
+        let mut desired = function();
+        desired.is_known = true;
+        let live = with(tags::UID, None);
+        let (_, passage) =
+            gate::<Function>(&desired, live.as_ref(), Intent::Keep, Timestamp::UNIX_EPOCH);
+        let Passage::Stop(blocked) = passage else { panic!("{passage:?}") };
+        assert!(!blocked.message.contains("took it over"), "{}", blocked.message);
     }
 
     #[test]
