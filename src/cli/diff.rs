@@ -141,10 +141,8 @@ const WARNED_WITHIN: Duration = Duration::from_secs(10);
 /// record need not be allowed to read.
 pub(super) async fn warn_of_obstacles(connected: &Connected, proposal: &Proposal) {
     let before = &proposal.current.objects;
-    let is_changed = |object: &&Object| {
-        object.kind != environment::NAME
-            && before.iter().any(|known| known.id() == object.id() && known != *object)
-    };
+    let is_changed =
+        |object: &&Object| object.kind != environment::NAME && !before.contains(object);
     let changed = proposal.objects.iter().filter(is_changed).map(Object::id);
     let only: BTreeSet<_> = changed.take(WARNED_OF_MAX).collect();
     if only.is_empty() {

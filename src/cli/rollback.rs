@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::out::say;
+use super::out::{note, say};
 use super::provenance::ProvenanceArgs;
 use super::selector::object;
 use super::{CliError, Connected};
-use crate::engine::release::{Rollback, RolledBack, roll_back};
+use crate::engine::release::{Rollback, RolledBack, roll_back, rollback_leaves};
 use crate::model::ObjectId;
 use crate::store::Cause;
 
@@ -52,7 +52,10 @@ pub(super) async fn run(connected: &Connected, args: &RollbackArgs) -> Result<()
     let done = roll_back(store, sessions, &head, &current, asked, new).await?;
     match done {
         RolledBack::Already { to } => say!("{name} already has the content of release {to}"),
-        RolledBack::Moved { to, release, held } => {
+        RolledBack::Moved { to, release, held, left } => {
+            if !left.is_empty() {
+                note!("warning: {}", rollback_leaves(&left, head.release));
+            }
             let held = held.map_or(String::new(), |release| {
                 format!("; release {release} is held until other content is applied")
             });

@@ -142,7 +142,8 @@ async fn until(
         }
         if rows.iter().filter(concerned).all(|row| goal.is_met(row)) {
             say!("{}: {}", args.environment, args.goal);
-            let waived = rows.iter().filter(|row| !row.leaves && !concerned(row));
+            let is_condition = matches!(goal, Goal::Condition(..));
+            let waived = rows.iter().filter(|row| is_condition && !row.leaves && !concerned(row));
             for row in waived.filter(|row| !goal.is_met(row)) {
                 note!("without {}, which is optional: {}", row.entry.id(), row.message());
             }

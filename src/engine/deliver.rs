@@ -13,8 +13,9 @@ use tracing::{info, warn};
 
 use super::lease::LeaseEnd;
 use super::pass::Context;
+use super::prepare::aws_name;
 use super::queue::Priority;
-use super::release::{MoveError, undo};
+use super::release::{MoveError, rollback_leaves, undo};
 use super::rollout::{
     self, Action, ObjectState, Policy, Seen, Watched, asks, begin, give_time, has_frontend,
     leaves_late, object_state, plan, waits_for_second,
@@ -26,7 +27,7 @@ use crate::kinds::environment::{self, EnvironmentSpec};
 use crate::kinds::{Shifting, kind};
 use crate::model::{ObjectId, ObjectKey, Part, condition_type};
 use crate::plan::is_for_rollout;
-use crate::store::{Release, Rollout, Shift, Stage, StatusRecord, StoreError};
+use crate::store::{EventKind, Release, Rollout, Shift, Stage, StatusRecord, StoreError};
 
 /// What is still to be told to the store of an environment's rollouts.
 #[derive(Debug, Default)]
@@ -82,9 +83,24 @@ impl EnvironmentState {
             true => !rollout.second_open && self.is_second(rollout, id),
             false => {
                 let is_second = |other| self.is_second(rollout, other);
-                leaves_late(rollout, id, || self.objects.keys().any(is_second))
+                let left_at = self.taken_out.get(id).map(|left| left.release);
+                !self.gives_its_name(id)
+                    && leaves_late(rollout, id, left_at, || self.objects.keys().any(is_second))
             }
         }
+    }
+
+    /// Another object of the release is to have the name in AWS of one that leaves, and can be made only once that is
+    /// gone. What holds data is not deleted for that: the release says that the name is taken.
+    fn gives_its_name(&self, id: &ObjectId) -> bool {
+        let Some(kind) = kind(&id.kind).filter(|kind| !kind.holds_data()) else { return false };
+        let name = self.statuses.get(id).map(|status| status.aws_name.as_str());
+        let same_kind = self.objects.iter().filter(|(other, _)| other.kind == id.kind);
+        let mut names = same_kind.map(|(other, wanted)| {
+            let environment = self.head.environment.as_str().into();
+            aws_name(kind, &wanted.object, &ObjectKey { environment, id: other.clone() })
+        });
+        name.is_some_and(|name| !name.is_empty() && names.any(|taken| taken == name))
     }
 
     /// An object of the release is of those that move when the others are ready.
@@ -405,8 +421,13 @@ async fn tell_store(
             }
             Action::RollBack { to } => {
                 match undo(&cx.store, &cx.sessions, &environment, present, *to).await {
-                    Ok(release) => {
+                    Ok((release, left)) => {
                         info!(%environment, release = release.number, to, "rolled back");
+                        if !left.is_empty() {
+                            let message = rollback_leaves(&left, present.release);
+                            let (kind, reason) = (EventKind::Warning, "NotRolledBack");
+                            cx.recorder.record(&key, release.number, kind, reason, &message).await;
+                        }
                         moved = true;
                         Ok(())
                     }

@@ -64,7 +64,8 @@ impl Pass<'_> {
         plan: &Plan<AnyStep>,
         generation: u64,
     ) -> Result<Result<(), PassEnd>, StoreError> {
-        let is_new_form = self.record.begin();
+        // A form of which a part waits for a person is not live as a whole: what it declares there was never live.
+        let is_new_form = plan.partly_blocked.is_none() && self.record.begin();
         let begins_with_create = plan.steps.first().is_some_and(creates_whole);
         // Known before it may be live: what a form declares is not taken for somebody else's later. A create
         // records itself. A drift is seen before it is mended: the condition names the fields even if the

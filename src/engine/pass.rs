@@ -245,13 +245,20 @@ impl Pass<'_> {
         if matches!(end, PassEnd::Settled) {
             self.settle(wanted, drifted_since, now).await?;
         }
+        // What does not wait for a person is as declared: what was written had an effect, and drift of it is looked for
+        // as of anything else.
+        let only_asks = matches!(end, PassEnd::Blocked(_))
+            && observation.as_ref().is_some_and(|seen| only_asks(&seen.plan));
+        if only_asks {
+            self.record.flap_guard.lift();
+        }
         if let Some((reason, message)) = shown.failure() {
             self.record.failing = true;
             self.event(EventKind::Warning, reason, &message).await;
         }
         self.save().await?;
         self.log(&shown);
-        Ok(Done::Next(next_after(&end)))
+        Ok(Done::Next(if only_asks { Next::Resync } else { next_after(&end) }))
     }
 
     /// Remembers what was seen.
@@ -645,6 +652,11 @@ impl Pass<'_> {
 }
 
 /// When the object's turn comes again.
+/// A part of the plan waits for a person, and nothing else is to be done.
+fn only_asks(plan: &crate::plan::Plan<crate::kinds::AnyStep>) -> bool {
+    plan.steps.is_empty() && plan.blocked.is_none() && plan.partly_blocked.is_some()
+}
+
 fn next_after(end: &PassEnd) -> Next {
     match end {
         PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,

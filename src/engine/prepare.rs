@@ -124,6 +124,7 @@ impl Subject<'_> {
             published: self.status.and_then(|s| s.published.clone()),
             versions: self.status.map(|s| s.versions.clone()).unwrap_or_default(),
             served: None,
+            proven: None,
             weight: self.weight.clone(),
             asked_at: self.asked_at,
             create_begun: self.status.and_then(|s| s.phase.create_begun()),
@@ -141,10 +142,11 @@ impl Subject<'_> {
         // Few objects have versions; the others need no digests.
         if let Some(status) = self.status.filter(|status| !status.served.is_empty()) {
             let digest = self.object.digest();
+            let served = status.served_by(&digest, &inputs(&desired));
+            desired.proven = served.map(str::to_owned);
             // Where it is this form already, what differs is drift.
             if status.synced_digest != digest {
-                let served = status.served_by(&digest, &inputs(&desired));
-                desired.served = served.map(str::to_owned);
+                desired.served.clone_from(&desired.proven);
             }
         }
         Ok(desired)

@@ -148,7 +148,8 @@ impl Work<'_> {
     fn stays(&self, object: &Object) -> Option<Plan<AnyStep>> {
         let key = ObjectKey { environment: self.environment.into(), id: object.id() };
         let object = Arc::new(object.clone());
-        let taken_out = TakenOut { object, digest: String::new(), confirmed: true, at: None };
+        let digest = String::new();
+        let taken_out = TakenOut { object, digest, confirmed: true, at: None, release: 0 };
         match judge_removal(&key, Some(&taken_out), self.spec.protected == Some(true)) {
             Ok(DeletionPolicy::Delete) => None,
             Ok(DeletionPolicy::Retain) => {

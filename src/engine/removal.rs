@@ -80,7 +80,7 @@ mod tests {
             object["kind"] = json!(kind);
             object["metadata"]["name"] = json!("it");
             let object = Arc::new(serde_json::from_value(object).unwrap());
-            TakenOut { object, digest: String::new(), confirmed, at: None }
+            TakenOut { object, digest: String::new(), confirmed, at: None, release: 0 }
         });
         match judge_removal(&key, taken_out.as_ref(), protected) {
             Ok(policy) => format!("{policy:?}"),

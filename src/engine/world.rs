@@ -35,6 +35,8 @@ pub struct TakenOut {
     pub confirmed: bool,
     /// When it was taken out; `None` where nobody said.
     pub at: Option<Timestamp>,
+    /// The first release without it; 0 where nobody said.
+    pub release: u64,
 }
 
 /// One environment.
@@ -118,7 +120,13 @@ impl EnvironmentState {
             let (object, digest) = (find(&left.digest)?, left.digest.clone());
             taken_out.insert(
                 left.id(),
-                TakenOut { object, digest, confirmed: left.confirmed, at: Some(left.at) },
+                TakenOut {
+                    object,
+                    digest,
+                    confirmed: left.confirmed,
+                    at: Some(left.at),
+                    release: left.release,
+                },
             );
         }
         for entry in &release.objects {

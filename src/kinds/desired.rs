@@ -87,6 +87,8 @@ pub struct Desired<S> {
     pub versions: Vec<String>,
     /// The version that this form of the object had when it was ready before; it may be gone.
     pub served: Option<String>,
+    /// The version that was this form when it was last ready, whatever form the resource has now.
+    pub proven: Option<String>,
     /// The part of the requests that a new version may have; `None` where it gets all at once.
     pub weight: Option<Part>,
     /// When somebody last asked for another try.
@@ -133,6 +135,7 @@ impl<S> Desired<S> {
             published: self.published,
             versions: self.versions,
             served: self.served,
+            proven: self.proven,
             weight: self.weight,
             asked_at: self.asked_at,
             resolved: self.resolved,
@@ -257,7 +260,7 @@ impl<S> Desired<S> {
         let lost: Vec<_> = unasked.iter().map(|unasked| &*unasked.lost).collect();
         let message = format!(
             "{} is set on the live resource and in no manifest. This change would take it away, and so delete, \
-             open or lose something. It was not written. Declare it in the manifest, or confirm that it \
+             open or lose something. That change waits. Declare it in the manifest, or confirm that it \
              goes with `trueup apply --confirm {}`",
             lost.join(", "),
             self.key.id
@@ -425,6 +428,7 @@ impl<S: DeserializeOwned> Desired<S> {
             published: None,
             versions: Vec::new(),
             served: None,
+            proven: None,
             weight: None,
             asked_at: None,
             resolved: Resolved::default(),

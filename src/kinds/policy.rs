@@ -121,12 +121,22 @@ pub(super) fn lost_limits(live: &Value, wanted: &Value, before: &[&Value]) -> Ve
     statements(live).iter().enumerate().filter(|(_, s)| is_lost(s)).map(name).collect()
 }
 
+/// What one policy keeps out and another one lets in, in words. `what` is the policy's name.
+pub(super) fn weakened(before: &Value, after: &Value, what: &str) -> Vec<String> {
+    let lost = lost_limits(before, after, &[]).into_iter();
+    let lost = lost.map(|statement| format!("the {what} has no {statement} any more"));
+    let opened = opened_to_all(before, after).into_iter();
+    lost.chain(opened.map(|statement| format!("{statement} of the {what} lets everybody in")))
+        .collect()
+}
+
 /// What a policy allows everybody without a condition, and another one did not. Each by its Sid, or its place.
-pub(super) fn opened_to_all(before: &Value, after: &Value) -> Vec<String> {
+fn opened_to_all(before: &Value, after: &Value) -> Vec<String> {
     let before = statements(before);
     let is_public = |statement: &Value| {
         let no_condition = statement["Condition"].as_object().is_none_or(serde_json::Map::is_empty);
-        let to_all = words(&statement["Principal"]).iter().any(|word| word == "*");
+        let to_all = !statement["NotPrincipal"].is_null()
+            || words(&statement["Principal"]).iter().any(|word| word == "*");
         statement["Effect"] == "Allow" && to_all && no_condition
     };
     let is_new = |statement: &Value| is_public(statement) && !before.contains(statement);

@@ -87,6 +87,29 @@ async fn put_alarm(harness: &Harness, name: &str) {
 const CANARY: &str = "{ strategy: Canary10Percent5Minutes }";
 const ANALYSED: &str = "{ strategy: Canary10Percent5Minutes, analysis: {} }";
 
+/// The manifest of before says nothing of variables. Those of the bad release stay in the function, and no version
+/// that has them gets a request.
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_release_declared_anew_is_named_and_served_to_nobody() {
+    let env = "  env:\n    - { name: ORDERS, valueFrom: { objectRef: { kind: Table, name: orders, field: name } } }\n";
+    let yaml = shop(CANARY, "{}").replace(env, "");
+    assert!(!yaml.contains("env:"), "{yaml}");
+    let harness = succeeded(&yaml).await;
+    let bad = "  env:\n    - { name: SANDBOX_ERROR_RATE, value: \"0.3\" }\n  alias: live\n";
+    harness.apply(&yaml.replace("  alias: live\n", bad)).await;
+    let failed = serve(&harness, 2, 600, 8).await;
+    assert_eq!(failed.reason, "NewVersionWorse", "{}", failed.message);
+    until_verdict(&harness, 3, Verdict::Succeeded).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(alias(&harness).await, ("1".to_owned(), false), "the version of before goes on");
+    }
+    let events = harness.events("shop").await;
+    let left = events.iter().find(|event| event.reason == "NotRolledBack");
+    let left = &left.expect("what stays is told").message;
+    assert!(left.contains("Function/api: env"), "{left}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_version_that_fails_more_often_is_rolled_back_with_the_evidence() {
     for rollout in [CANARY, ANALYSED] {
@@ -325,7 +348,7 @@ async fn a_release_succeeds_when_its_pages_answer_and_is_rolled_back_when_they_s
     assert_eq!(failed.reason, "CheckFailed");
     assert!(
         failed.message.starts_with(
-            "check 1: expected a body with `shop is up`, and the answer was <p>shop is down</p>"
+            &format!("check 1 ({PAGE}): expected a body with `shop is up`, and the answer was <p>shop is down</p>")
         ),
         "{}",
         failed.message

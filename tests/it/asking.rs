@@ -134,3 +134,74 @@ async fn a_table_that_somebody_unprotects_is_protected_while_an_index_is_asked_a
     assert_eq!(live["DeletionProtectionEnabled"], true);
     assert_eq!(live["GlobalSecondaryIndexes"][0]["IndexName"], "bySku");
 }
+
+/// A door that somebody opens again and again is closed each time: what was written had its effect, and the question
+/// is none of its business.
+#[tokio::test(start_paused = true)]
+async fn a_door_that_is_opened_often_is_closed_as_often_while_a_question_stands() {
+    let spec = "  publicAccessBlock: { blockPublicPolicy: true }\n  lifecycle:\n    - { id: tmp, expirationDays: 1 }";
+    let harness = ready(&shop().replace("  versioning: Enabled", spec)).await;
+    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    asked(&harness, "Bucket/assets").await;
+    let open = "<PublicAccessBlockConfiguration><BlockPublicPolicy>false</BlockPublicPolicy></PublicAccessBlockConfiguration>";
+    for time in 1..=6 {
+        s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+        // The environment is looked at every minute.
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+        assert!(block.contains("<BlockPublicPolicy>true<"), "time {time}: {block}");
+    }
+}
+
+/// A form that was asked about was never live as a whole: its words are nobody's permission.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_an_answer_counts_as_declared_by_nobody() {
+    let rules = |rule: &str, tag: &str| {
+        shop().replace(
+            "  versioning: Enabled",
+            &format!("  tags: {{ team: {tag} }}\n  lifecycle:\n    - {{ id: tmp, {rule}expirationDays: 1 }}\n    - {{ id: kept, expirationDays: 30 }}"),
+        )
+    };
+    let harness = ready(&rules("", "a")).await;
+    let live = format!(
+        "{}{}",
+        RULE.replace("{}", "tmp/").replace("</LifecycleConfiguration>", ""),
+        "<Rule><ID>kept</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
+    );
+    s3(&harness, "PUT", "/shop-assets?lifecycle", &live).await;
+    asked(&harness, "Bucket/assets").await;
+    // It names a prefix for the first rule, and is asked about for the second.
+    harness.apply(&rules("prefix: temp/, ", "b")).await;
+    asked(&harness, "Bucket/assets").await;
+    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    assert!(tags.contains("<Value>b</Value>"), "the rest of it was written: {tags}");
+    harness.apply(&rules("", "b")).await;
+    let message = asked(&harness, "Bucket/assets").await;
+    assert!(message.contains("lifecycle[tmp].prefix"), "{message}");
+    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("tmp/"), "kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_opened_to_what_waits() {
+    let statement = |sid: &str, effect: &str, who: &str| json!({"Sid": sid, "Effect": effect, "Principal": who, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"});
+    let policy = |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements});
+    let spec = |policy: &Value, on: bool| {
+        let block =
+            format!("  publicAccessBlock: {{ restrictPublicBuckets: {on} }}\n  policy: {policy}");
+        shop().replace("  versioning: Enabled", &block)
+    };
+    let open = policy(&[statement("read", "Allow", "*")]);
+    let harness = ready(&spec(&open, true)).await;
+    let by_hand = policy(&[statement("read", "Allow", "*"), statement("locked", "Deny", "*")]);
+    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    let narrow = policy(&[
+        json!({"Sid": "read", "Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"}),
+    ]);
+    harness.apply(&spec(&narrow, false)).await;
+    asked(&harness, "Bucket/assets").await;
+    let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+    assert!(
+        block.contains("<RestrictPublicBuckets>true<"),
+        "the public policy still stands: {block}"
+    );
+}

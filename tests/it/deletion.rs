@@ -238,3 +238,49 @@ async fn what_was_left_and_comes_back_in_a_release_that_fails_is_not_deleted_wit
     let session = &harness.session;
     session.lambda().get_function().function_name("shop-old").send().await.unwrap();
 }
+
+/// Somebody deletes another object while the release that took the first one out is still watched.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_deletes_what_it_names_and_not_what_an_open_release_took_out() {
+    let yaml = delivered("{ bakeTime: 10m }");
+    let more = "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: { name: old, namespace: shop }\nspec:\n  \
+                runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \
+                code: { s3: { bucket: artifacts, key: api.zip } }\n";
+    let more = format!("{more}{}", more.replace("name: old", "name: older"));
+    let harness = succeeded(&format!("{yaml}{more}")).await;
+    let old = more.split("---\n").nth(1).unwrap();
+    harness.apply(&format!("{yaml}---\n{old}")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let kept: Vec<_> = parse(&yaml).objects().cloned().collect();
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let new = NewRelease { cause: Cause::Delete, ..release(kept) };
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    until_forgotten(&harness, "Function/old").await;
+    let is_there = async || {
+        let lambda = harness.session.lambda();
+        lambda.get_function().function_name("shop-older").send().await.is_ok()
+    };
+    assert!(is_there().await, "nobody named it, and the release may still be undone");
+    until_forgotten(&harness, "Function/older").await;
+    assert!(!is_there().await);
+    assert_eq!(harness.store.rollout("shop", 3).await.unwrap().unwrap().stage(), Stage::Over);
+}
+
+/// The new object can be made only once the old one has given its name back.
+#[tokio::test(start_paused = true)]
+async fn a_function_whose_object_is_renamed_gives_its_name_to_the_new_object() {
+    let named = |object: &str| {
+        format!(
+            "---\napiVersion: trueup.dev/v1alpha1\nkind: Function\nmetadata: {{ name: {object}, namespace: shop }}\nspec:\n  \
+             name: shop-job\n  runtime: nodejs22.x\n  handler: main.handler\n  role: arn:aws:iam::123456789012:role/api\n  \
+             code: {{ s3: {{ bucket: artifacts, key: api.zip }} }}\n"
+        )
+    };
+    let yaml = delivered("{}");
+    let harness = succeeded(&format!("{yaml}{}", named("job"))).await;
+    harness.apply(&format!("{yaml}{}", named("worker"))).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    let job = harness.session.lambda().get_function().function_name("shop-job").send().await;
+    assert_eq!(job.unwrap().tags.unwrap()["trueup.dev/object"], "Function/worker");
+}

@@ -54,8 +54,7 @@ async fn a_site_that_was_deployed_well_and_shows_no_page_is_rolled_back() {
     harness.apply(&yaml.replace("web.zip", "broken.zip")).await;
     let failed = until_verdict(&harness, 2, Verdict::RolledBack).await;
     assert_eq!(failed.reason, "CheckFailed");
-    let expected =
-        "check 1: expected an answer with status 2xx, 3xx or 401, and the answer was 404";
+    let expected = "check 1 (https://www.shop.com): expected an answer with status 2xx, 3xx or 401, and the answer was 404";
     assert!(failed.message.starts_with(expected), "{}", failed.message);
     let back = until_verdict(&harness, 3, Verdict::Succeeded).await;
     assert_eq!(back.message, "", "the page of before answers again");
@@ -78,7 +77,7 @@ async fn what_the_address_answers_decides_and_that_nobody_is_reached_does_not() 
             PAGE,
             Some(503),
             Verdict::Failed,
-            "check 1: expected an answer with status 2xx, 3xx or 401, and the answer was 503"
+            "check 1 (https://shop.example.com/): expected an answer with status 2xx, 3xx or 401, and the answer was 503"
                 .to_owned(),
             3,
         ),

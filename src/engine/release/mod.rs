@@ -35,7 +35,7 @@ pub use needs::check_needs;
 pub use packages::{TransferError, is_there, own_session, put};
 pub use promote::{BUILT, Copied, Promotion, Selection, packages_in, promote};
 pub use promotion::{PlannedPromotion, Promoting, carry_out_promotion, plan_promotion, spec_of};
-pub use removals::{Confirmed, check_removals, deleted, losses};
+pub use removals::{Confirmed, check_removals, deleted, left_as_they_are, losses};
 pub use rollback::{Rollback, RolledBack, roll_back, undo};
 pub use soak::{Soak, soak};
 pub use windows::check_windows;
@@ -186,6 +186,17 @@ fn some(objects: &[ObjectId]) -> String {
 
 fn lost(losses: &[(ObjectId, String)]) -> String {
     losses.iter().map(|(id, what)| format!("{id}: {what}")).collect::<Vec<_>>().join("; ")
+}
+
+/// What a rollback leaves as the release before it made it, for people.
+pub fn rollback_leaves(left: &[(ObjectId, Vec<String>)], release: u64) -> String {
+    let named: Vec<_> =
+        left.iter().map(|(id, fields)| format!("{id}: {}", fields.join(", "))).collect();
+    format!(
+        "what release {release} declared and the earlier release does not is left as it is: {}. Look whether that may \
+         stay; to take it back, declare the field with its earlier value, or with null for AWS's own",
+        named.join("; ")
+    )
 }
 
 /// The flags by which a person lets all of it go: one for each object.

@@ -92,6 +92,22 @@ pub fn losses(before: &[Object], after: &[Object]) -> Vec<(ObjectId, String)> {
     losses
 }
 
+/// Fields that a form declares and an earlier one does not, by object. Going back leaves them in AWS as they are.
+pub fn left_as_they_are(before: &[Object], after: &[Object]) -> Vec<(ObjectId, Vec<String>)> {
+    let fields = |object: &Object| {
+        let said = object.spec.as_object().into_iter().flatten();
+        let said = said.filter(|(name, _)| *name != "deletionPolicy" && *name != "ignore");
+        said.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let of = |object: &Object| {
+        let present = before.iter().find(|present| present.id() == object.id())?;
+        let (known, mut more) = (fields(object), fields(present));
+        more.retain(|name| !known.contains(name));
+        (!more.is_empty() && object.kind != environment::NAME).then(|| (object.id(), more))
+    };
+    after.iter().filter_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::protections::{Kept, keep_protections};
 use super::{
-    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, deleted, losses,
-    moves_all,
+    Confirmed, Current, MoveError, Refused, check_needs, check_removals, current, deleted,
+    left_as_they_are, losses, moves_all,
 };
 use crate::aws::Sessions;
 use crate::model::{Object, ObjectFieldRef, ObjectId, annotation, object_references};
@@ -32,8 +32,11 @@ pub enum RolledBack {
     /// A new release has the content of an earlier one. `held` is the release that was left, where its
     /// content is held from now on.
     #[expect(missing_docs, reason = "the doc says what they are; all are numbers of releases")]
-    Moved { to: u64, release: u64, held: Option<u64> },
+    Moved { to: u64, release: u64, held: Option<u64>, left: Left },
 }
+
+/// Fields that the release that was left declared and the other does not, by object.
+pub type Left = Vec<(ObjectId, Vec<String>)>;
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,9 +107,10 @@ pub async fn roll_back(
         is_trusted,
         ..new
     };
+    let left = left_as_they_are(&current.objects, &new.objects);
     let release = store.record(environment, Some(head), current.release.as_ref(), new).await?;
     let held = (!is_same).then_some(head.release);
-    Ok(RolledBack::Moved { to, release: release.number, held })
+    Ok(RolledBack::Moved { to, release: release.number, held, left })
 }
 
 /// Where a rollback goes, and what the environment would be there.
@@ -201,7 +205,7 @@ pub async fn undo(
     environment: &str,
     failed: &Rollout,
     to: u64,
-) -> Result<Release, MoveError> {
+) -> Result<(Release, Left), MoveError> {
     let moved =
         || StoreError::HeadMoved { environment: environment.to_owned(), seen: failed.release };
     let current = current(store, environment).await?;
@@ -248,7 +252,9 @@ pub async fn undo(
         confirmed,
         ..NewRelease::new(Cause::Rollback(to), objects)
     };
-    Ok(store.record(environment, Some(&head), current.release.as_ref(), new).await?)
+    let left = left_as_they_are(&current.objects, &new.objects);
+    let release = store.record(environment, Some(&head), current.release.as_ref(), new).await?;
+    Ok((release, left))
 }
 
 /// Objects that leave with a resource that was there before trueup took it over, or took it back.

@@ -152,15 +152,18 @@ pub fn has_frontend<'a>(mut ids: impl Iterator<Item = &'a ObjectId>) -> bool {
 
 /// Whether what left the release stays for now: a release that fails is undone, and needs it again, with its address
 /// and its data; and frontends of before call it until they move. What a person deletes by name waits for no more than
-/// that. `moves_frontends` says that a frontend is among what moves second.
+/// that. `left_at` is the first release without it: what an earlier one took out is not what was named. `moves_frontends`
+/// says that a frontend is among what moves second.
 pub fn leaves_late(
     rollout: &Rollout,
     id: &ObjectId,
+    left_at: Option<u64>,
     moves_frontends: impl FnOnce() -> bool,
 ) -> bool {
     let is_open = rollout.stage() != Stage::Over;
     match (&rollout.cause, rollout.order) {
-        (Cause::Apply, _) => is_open && rollout.good.is_some(),
+        _ if left_at.is_some_and(|release| release < rollout.release) => is_open,
+        (Cause::Apply, _) => is_open,
         (Cause::Rollback(_), _) if kind(&id.kind).is_some_and(|kind| kind.holds_data()) => is_open,
         (_, Order::Together) => false,
         (_, Order::FrontendsLast) => is_open && moves_frontends(),

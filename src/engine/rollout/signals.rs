@@ -352,7 +352,12 @@ fn at_end(rollout: &Rollout, seen: &Seen<'_>, now: Timestamp) -> Vec<Ask> {
     let is_waited_for = rollout.stage() == Stage::Checking;
     let every = if is_waited_for { WAITED_FOR_EVERY } else { WATCHED_EVERY };
     let checks = seen.watched.checks.iter().enumerate().map(|(i, call)| {
-        let (key, about) = (format!("check {i} {since}"), format!("check {}", i + 1));
+        let page = match &call.target {
+            // What stands behind a question mark may be a key.
+            CallTarget::Page { url, .. } => url.split(['?', '#']).next().unwrap_or_default(),
+            CallTarget::Function { name, .. } => name.as_str(),
+        };
+        let (key, about) = (format!("check {i} {since}"), format!("check {} ({page})", i + 1));
         ask(key, Question::Call(call.clone()), every, "CheckFailed", about, Role::End)
     });
     // Only what this rollout gave its requests.

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::spec::{
-    BucketSpec, DefaultRetention, LifecycleRule, ObjectLock, ObjectOwnership, PublicAccessBlock,
-    RetentionMode, Versioning,
+    BucketSpec, DefaultRetention, EncryptionAlgorithm, LifecycleRule, ObjectLock, ObjectOwnership,
+    PublicAccessBlock, RetentionMode, Versioning,
 };
 use crate::kinds::policy;
 
@@ -26,6 +26,19 @@ pub(super) fn losses(before: &BucketSpec, after: &BucketSpec) -> Vec<String> {
     }
     if is_kept_shorter(before.object_lock.as_ref(), after.object_lock.as_ref()) {
         losses.push("new objects are locked for less time, or not at all".to_owned());
+    }
+    let is_kms = |spec: &BucketSpec| {
+        let encryption = spec.encryption.as_ref();
+        encryption.map(|encryption| encryption.algorithm != EncryptionAlgorithm::AES256)
+    };
+    if is_kms(before) == Some(true) && is_kms(after) == Some(false) {
+        losses.push("new objects are encrypted by no KMS key any more".to_owned());
+    }
+    let copies = |spec: &BucketSpec| {
+        spec.replication.as_ref().map(|replication| replication.rules.iter().flatten().count())
+    };
+    if copies(before) > Some(0) && copies(after) == Some(0) {
+        losses.push("new objects are copied nowhere any more".to_owned());
     }
     losses.extend(opened(before, after));
     losses
@@ -59,12 +72,7 @@ fn opened(before: &BucketSpec, after: &BucketSpec) -> Vec<String> {
         opened.push("ACLs count again".to_owned());
     }
     if let (Some(before), Some(after)) = (&before.policy, &after.policy) {
-        let (before, after) = (json!(before), json!(after));
-        let lost = policy::lost_limits(&before, &after, &[]).into_iter();
-        opened.extend(lost.map(|statement| format!("the policy has no {statement} any more")));
-        let public = policy::opened_to_all(&before, &after).into_iter();
-        opened
-            .extend(public.map(|statement| format!("{statement} of the policy lets everybody in")));
+        opened.extend(policy::weakened(&json!(before), &json!(after), "policy"));
     }
     opened
 }
@@ -131,6 +139,7 @@ mod tests {
         let lock = |mode: &str, days: i32| json!({"objectLock": {"enabled": true, "defaultRetention": {"mode": mode, "days": days}}});
         let off = vec!["publicAccessBlock.blockPublicPolicy goes off"];
         let block = |on: bool| json!({"publicAccessBlock": {"blockPublicPolicy": on}});
+        let encryption = |algorithm: &str| json!({"encryption": {"algorithm": algorithm}});
         let owner = |of: &str| json!({"objectOwnership": of});
         let statement = |sid: &str, effect: &str| json!({"Sid": sid, "Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"});
         let policy = |statements: &[Value]| json!({"policy": {"Version": "2012-10-17", "Statement": statements}});
@@ -179,6 +188,13 @@ mod tests {
                 vec!["Statement[all] of the policy lets everybody in"],
             ),
             (policy(&[statement("all", "Allow")]), policy(&[]), vec![]),
+            (
+                encryption("aws:kms"),
+                encryption("AES256"),
+                vec!["new objects are encrypted by no KMS key any more"],
+            ),
+            (encryption("AES256"), encryption("aws:kms"), vec![]),
+            (encryption("aws:kms"), json!({}), vec![]),
         ] {
             assert_eq!(
                 losses(&spec(before.clone()), &spec(after.clone())),

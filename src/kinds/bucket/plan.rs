@@ -12,8 +12,8 @@ use super::spec::*;
 use crate::kinds::{
     AnyFacet, Desired, FacetStep, LiveSide, comparable, policy, push_facets, split_off,
 };
-use crate::model::{Segment, ValueFrom};
-use crate::plan::{Change, Plan, Shape, Verb, is_empty};
+use crate::model::{Path, Segment, ValueFrom};
+use crate::plan::{Change, PartlyBlocked, Plan, Shape, Verb, is_empty};
 
 /// One call to S3.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,11 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let mut unasked = desired.unasked(widening, &SHAPE);
     unasked.extend(desired.unasked_policy("policy", live_policy));
     plan.partly_blocked = desired.ask(unasked);
+    if let Some(part) = &mut plan.partly_blocked {
+        let beside: Vec<_> = changes.iter().filter(|c| weakens_beside(part, c)).collect();
+        let paths: Vec<_> = beside.into_iter().map(|change| change.path.clone()).collect();
+        part.paths.extend(paths);
+    }
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
         let mut all = live.tags.clone();
@@ -79,6 +84,17 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let facets = first.into_iter().chain(then);
     push_facets(&mut plan, facets, &live.facets, &effective, &mut changes, BucketStep::Facet);
     plan
+}
+
+/// A change that does harm while another one waits: a bucket is not opened to a policy that stays as it is, and its
+/// versions do not end while a lifecycle stays that deletes objects.
+fn weakens_beside(part: &PartlyBlocked, change: &Change) -> bool {
+    let waits = |field: &str| part.holds(&Path::default().field(field));
+    match change.path.root() {
+        "publicAccessBlock" => waits("policy") && change.desired != Some(json!(true)),
+        "versioning" => waits("lifecycle") && change.desired != Some(json!("Enabled")),
+        _ => false,
+    }
 }
 
 /// A change by which a rule acts on more than it does now, and that no manifest spells out.

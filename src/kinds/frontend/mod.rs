@@ -76,6 +76,17 @@ impl Kind for Frontend {
         Err("an Amplify app's name has 1 to 255 characters".to_owned())
     }
 
+    fn losses(before: &FrontendSpec, after: &FrontendSpec) -> Vec<String> {
+        let has_login =
+            |auth: &Option<BasicAuth>| auth.as_ref().map(|auth| auth.credentials_from.is_some());
+        let is_lost =
+            |before, after| has_login(before) == Some(true) && has_login(after) == Some(false);
+        let whole = is_lost(&before.basic_auth, &after.basic_auth);
+        let branch = is_lost(&before.branch.basic_auth, &after.branch.basic_auth);
+        let lost = whole || branch;
+        lost.then(|| "the pages ask for no login any more".to_owned()).into_iter().collect()
+    }
+
     fn validate(spec: &FrontendSpec) -> Vec<SpecProblem> {
         spec::validate(spec)
     }

@@ -1,5 +1,7 @@
 //! What stands against a change of a function: what Lambda would refuse, or what a person has to ask for first.
 
+use serde_json::json;
+
 use crate::kinds::Desired;
 use crate::model::Path;
 use crate::plan::{Blocked, Change, PartlyBlocked, Plan};
@@ -28,6 +30,17 @@ pub(super) fn obstacle(
     let of_code = of_code.map(|why| ("architectures", why));
     for (field, why) in incomplete_change(&settings.spec, changes).into_iter().chain(of_code) {
         plan.block_part(PartlyBlocked { paths: vec![Path::default().field(field)], why });
+    }
+    // A door is not opened to what is only half as declared.
+    let opens = |change: &Change| {
+        change.path.to_string() == "url.authType" && change.desired == Some(json!("NONE"))
+            || change.path.to_string() == "url" && change.live.is_none()
+    };
+    if let Some(part) = plan.partly_blocked.as_mut().filter(|_| changes.iter().any(opens)) {
+        part.paths.push(Path::default().field("url"));
+        let implied = permission::IMPLIED.iter();
+        let permissions = Path::default().field("permissions");
+        part.paths.extend(implied.map(|id| permissions.element(id)));
     }
     plan
 }

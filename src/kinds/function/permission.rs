@@ -26,6 +26,9 @@ pub struct Statement {
 const PUBLIC_URL: &str = "trueup-public-url";
 const PUBLIC_URL_INVOKE: &str = "trueup-public-url-invoke";
 
+/// The ids of both.
+pub(super) const IMPLIED: [&str; 2] = [PUBLIC_URL, PUBLIC_URL_INVOKE];
+
 const INVOKE: &str = "lambda:InvokeFunction";
 
 /// The permissions that a spec asks for, with those that its URL implies. `None` where it asks for
@@ -61,7 +64,7 @@ pub(super) fn declared(spec: &FunctionSpec) -> Option<Vec<Permission>> {
 
 /// Whether a statement is one of those that a public URL implies.
 pub(super) fn is_implied(id: &str) -> bool {
-    id == PUBLIC_URL || id == PUBLIC_URL_INVOKE
+    IMPLIED.contains(&id)
 }
 
 /// The live permissions that the spec speaks about: all where it lists them, otherwise only those

@@ -202,7 +202,7 @@ struct Moves {
 impl Moves {
     fn of(desired: &Desired<FunctionSpec>, live: &LiveFunction, changes: &[Change]) -> Self {
         Self {
-            moved: shift::moved_alias(&desired.spec, live, changes),
+            moved: shift::moved_alias(desired, live, changes),
             back: shift::way_back(desired, live, changes),
             unwanted: shift::unwanted_weights(live, changes),
         }

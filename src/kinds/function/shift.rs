@@ -47,16 +47,20 @@ pub(super) fn is_of_version(change: &Change) -> bool {
 /// The alias is not there, or points to a version that is not what the function is although the
 /// function is as declared.
 pub(super) fn moved_alias(
-    spec: &FunctionSpec,
+    desired: &Desired<FunctionSpec>,
     live: &LiveFunction,
     changes: &[Change],
 ) -> Option<Change> {
-    spec.alias.as_ref()?;
+    desired.spec.alias.as_ref()?;
     let version = live.alias.as_ref().map(|alias| format!("version {}", alias.version));
-    let is_fine = live
-        .alias
-        .as_ref()
-        .is_some_and(|alias| alias.is_current || changes.iter().any(is_of_version));
+    // What a release left in the function and no manifest declares any more is not published: the version that was
+    // this form when it was ready goes on.
+    let is_proven = |alias: &LiveAlias| {
+        desired.proven.as_ref() == Some(&alias.version) && may_go_back(desired, live)
+    };
+    let is_fine = live.alias.as_ref().is_some_and(|alias| {
+        alias.is_current || changes.iter().any(is_of_version) || is_proven(alias)
+    });
     (!is_fine)
         .then(|| Change::of("alias", version, "a version of the current code and configuration"))
 }

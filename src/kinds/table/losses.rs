@@ -1,6 +1,9 @@
 //! What a table loses by going from one declared form to another. Pure.
 
+use serde_json::json;
+
 use super::spec::{GlobalIndex, TableSpec};
+use crate::kinds::policy;
 
 pub(super) fn losses(before: &TableSpec, after: &TableSpec) -> Vec<String> {
     let mut losses = Vec::new();
@@ -35,6 +38,9 @@ pub(super) fn losses(before: &TableSpec, after: &TableSpec) -> Vec<String> {
     if before.deletion_protection == Some(true) && after.deletion_protection == Some(false) {
         losses.push("anybody may delete the table".to_owned());
     }
+    if let (Some(before), Some(after)) = (&before.resource_policy, &after.resource_policy) {
+        losses.extend(policy::weakened(&json!(before), &json!(after), "resource policy"));
+    }
     losses
 }
 
@@ -59,6 +65,11 @@ mod tests {
         let backups = |days: i32| json!({"pointInTimeRecovery": {"enabled": true, "recoveryPeriodInDays": days}});
         let guard = |on: bool| json!({"deletionProtection": on});
         let off = json!({"pointInTimeRecovery": {"enabled": false}});
+        let policy = |effect: &str| {
+            json!({"resourcePolicy": {"Version": "2012-10-17", "Statement": [
+                {"Sid": "s", "Effect": effect, "Principal": "*", "Action": "dynamodb:*", "Resource": "*"},
+            ]}})
+        };
         for (before, after, expected) in [
             (index.clone(), none, vec!["index by-day is deleted"]),
             (index.clone(), json!({}), vec![]),
@@ -72,6 +83,16 @@ mod tests {
             (guard(true), guard(false), vec!["anybody may delete the table"]),
             (guard(true), json!({}), vec![]),
             (guard(false), guard(true), vec![]),
+            (
+                policy("Deny"),
+                policy("Allow"),
+                vec![
+                    "the resource policy has no Statement[s] any more",
+                    "Statement[s] of the resource policy lets everybody in",
+                ],
+            ),
+            (policy("Deny"), json!({}), vec![]),
+            (policy("Allow"), policy("Deny"), vec![]),
         ] {
             assert_eq!(
                 losses(&spec(before.clone()), &spec(after.clone())),
