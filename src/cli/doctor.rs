@@ -186,7 +186,7 @@ async fn lease(connected: &Connected, name: &str, findings: &mut Findings) -> Re
     match connected.store.lease(name).await {
         Ok(Some(lease)) if lease.is_held(now) => {
             let seen = lease.oldest_observation.map_or_else(
-                || "it has not observed every object yet".to_owned(),
+                || "it has not observed every object yet, or there is none".to_owned(),
                 |at| format!("every object was observed within {}", age(at, now)),
             );
             findings.good(&format!("{name}: the daemon {} reconciles it; {seen}", lease.owner))

@@ -12,7 +12,7 @@ use super::selector::Selector;
 use super::show::{self, Output, age, brief, table};
 use super::{CliError, Connected, health, members, recovery, watching};
 use crate::kinds::environment;
-use crate::model::{ConditionStatus, Object, condition_type};
+use crate::model::{Condition, ConditionStatus, Object, condition_type};
 use crate::store::{Entry, Head, Hold, Lease, StatusRecord, StoreError};
 
 /// What is said of an object that no daemon has ever observed, where none runs.
@@ -136,6 +136,10 @@ impl Row {
         self.status.as_ref().is_some_and(|s| s.observed_generation >= self.entry.generation)
     }
 
+    fn is_of_this_form(&self, condition: &Condition) -> bool {
+        condition.observed_generation >= self.entry.generation
+    }
+
     /// Stalled in the form that it has now, whether or not it could be observed.
     pub fn is_stalled(&self) -> bool {
         if self.damage.is_some() {
@@ -148,8 +152,10 @@ impl Row {
     }
 
     pub fn condition(&self, kind: &str) -> String {
-        let status = self.status.as_ref().and_then(|s| s.conditions.get(kind)).map(|c| c.status);
-        match status.unwrap_or(ConditionStatus::Unknown) {
+        let condition = self.status.as_ref().and_then(|s| s.conditions.get(kind));
+        // What was seen of an earlier form says nothing of this one.
+        let condition = condition.filter(|c| self.leaves || self.is_of_this_form(c));
+        match condition.map_or(ConditionStatus::Unknown, |c| c.status) {
             ConditionStatus::True => "True",
             ConditionStatus::False => "False",
             ConditionStatus::Unknown => "Unknown",
@@ -172,6 +178,11 @@ impl Row {
             let waits = if self.is_followed { "waiting for the daemon" } else { NOBODY_FOLLOWS };
             return waits.to_owned();
         };
+        let ready = status.conditions.get(condition_type::READY);
+        if !self.leaves && !ready.is_some_and(|ready| self.is_of_this_form(ready)) {
+            let waits = if self.is_followed { "waiting for the daemon" } else { NOBODY_FOLLOWS };
+            return format!("not applied yet: {waits}");
+        }
         let conditions = &status.conditions;
         let ready =
             conditions.get(condition_type::READY).filter(|c| c.status != ConditionStatus::True);

@@ -32,6 +32,8 @@ pub enum Reach {
     Must,
     /// After so many times in a row it is done without: who asks may stand where the page cannot be reached from.
     Hoped(u32),
+    /// Nothing was sent, so it is called again.
+    Again,
 }
 
 /// What a call goes to.
@@ -95,11 +97,16 @@ pub(super) async fn make(session: &Session, call: &Call) -> Result<(), Failure> 
             let answer = tokio::time::timeout(call.timeout, session.web().send(request)).await;
             let late = || format!("no answer within {:?}", call.timeout);
             let answer = answer.unwrap_or_else(|_| Err(NoAnswer::Broken(late())));
+            // What stands behind a question mark may be a key.
+            let url = url.split(['?', '#']).next().unwrap_or_default();
             let answer = answer.map_err(|why| match (&why, call.reach) {
                 (NoAnswer::Unreached(_), Reach::Hoped(_)) => {
                     Failure::Unreached(format!("{url} is not reached from here: {why}"))
                 }
-                _ => Failure::Unexpected(format!("the page does not answer: {why}")),
+                (NoAnswer::Unreached(_), Reach::Again) => {
+                    Failure::Unknown(format!("{url} is not reached: {why}"))
+                }
+                _ => Failure::Unexpected(format!("{url} does not answer: {why}")),
             })?;
             let Expected { status: expected, is_lenient, .. } = call.expected;
             let is_fine = match expected {

@@ -385,6 +385,20 @@ async fn a_page_that_is_wrong_in_the_last_look_of_the_bake_time_is_looked_at_aga
 
 const HOOK: &str = "https://hooks.example.com/before";
 
+/// Nobody was called: that is no answer of the hook's.
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_is_not_reached_is_called_again() {
+    let yaml = shop(&format!("{{ beforeTraffic: {{ url: \"{HOOK}\" }} }}"), "{}");
+    let harness = succeeded(&yaml).await;
+    harness.apply(&next(&yaml, "SETTING", "b")).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let rollout = harness.store.rollout("shop", 2).await.unwrap().unwrap();
+    assert_eq!(rollout.verdict, Verdict::Progressing, "{}", rollout.message);
+    assert!(!harness.sandbox.pages().requests().is_empty(), "it was tried");
+    harness.sandbox.pages().set(HOOK, 204, "");
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hook_is_called_once_and_one_that_fails_keeps_a_version_from_its_users() {
     let hooks = format!(

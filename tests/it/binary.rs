@@ -659,9 +659,16 @@ fn doctor_says_what_is_wrong_and_what_is_well() {
     assert!(aws.trueup(&["init", "--bucket", "shop-artifacts"]).status.success());
     assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
     doctor(1, &["[ok]     shop: release 1", "[failed] shop: no daemon runs for it"]);
-    let _daemon = aws.daemon();
+    let (mut daemon, _) = aws.daemon();
     assert!(aws.trueup(&["wait", "shop", "--timeout", "100s"]).status.success());
     doctor(0, &["reconciles it", "[ok]     shop: all of its 2 objects can be read"]);
+    // What was seen of the form before says nothing of one that no daemon has applied.
+    assert!(daemon.terminate().success());
+    std::fs::write(&manifest, SHOP.replace("nodejs22.x", "nodejs24.x")).unwrap();
+    assert!(aws.trueup(&["apply", "-f", manifest.to_str().unwrap()]).status.success());
+    let shown = String::from_utf8(aws.trueup(&["get", "shop", "Function/api"]).stdout).unwrap();
+    let line = shown.lines().find(|line| line.contains("api")).unwrap();
+    assert!(line.contains("Unknown") && line.contains("no daemon runs"), "{shown}");
 }
 
 #[test]

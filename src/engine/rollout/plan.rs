@@ -219,9 +219,10 @@ fn new_decision<'a>(rollout: &Rollout, seen: &Seen<'a>) -> Option<&'a DecisionRe
 }
 
 fn decide(rollout: &mut Rollout, request: &DecisionRequest, seen: &Seen<'_>, now: Timestamp) {
+    let author = if request.author.is_empty() { "somebody" } else { &request.author };
     let who = match request.message.as_str() {
-        "" => request.author.clone(),
-        why => format!("{}: {why}", request.author),
+        "" => author.to_owned(),
+        why => format!("{author}: {why}"),
     };
     match (request.decision, rollout.stage()) {
         (_, Stage::Over | Stage::RollingBack { .. }) => {}

@@ -336,7 +336,7 @@ fn hook_ask(
         }
         HookTarget::Url(url) => CallTarget::Page { url: url.clone(), body: Some(body) },
     };
-    let (expected, timeout, reach) = (Expected::default(), hook.timeout, Reach::Must);
+    let (expected, timeout, reach) = (Expected::default(), hook.timeout, Reach::Again);
     let call = Call { target, expected, timeout, reach };
     let key = format!("{name} of {id} {version} {}", stage_since(rollout, now));
     let about = format!("{id}: {name}");

@@ -65,7 +65,7 @@ pub struct FunctionAnalysis {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub min_requests: Option<u64>,
-    /// How long one step may last until it is clear, as `30m`; 1m to 24h. Then a person decides.
+    /// How long one step may last until it is clear, as `30m`; 5m to 24h, as metrics are minutes late. Then a person decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration: Option<String>,
     /// Calls of the new version: before any user's request reaches it, and beside them. Where they answer as
@@ -186,7 +186,7 @@ const PROBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 const HOOK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// No function runs for longer.
 const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
-const MAX_DURATION_MIN: Duration = Duration::from_secs(60);
+const MAX_DURATION_MIN: Duration = Duration::from_secs(300);
 
 const KEEP_VERSIONS_DEFAULT: u32 = 10;
 
