@@ -29,6 +29,9 @@ const FETCHED_TOGETHER: usize = 100;
 /// Calls for objects that are under way at once, of one environment.
 const FETCHES_AT_ONCE: usize = 8;
 
+/// Rollouts that are searched for a sound one.
+const ROLLOUTS_SEARCHED: usize = 5;
+
 /// Parsed objects by content address, shared between releases, environments and those who load them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects(Arc<Mutex<BTreeMap<String, Arc<Object>>>>);
@@ -139,20 +142,20 @@ impl Follower {
     }
 
     /// The newest rollout. A damaged one stops the environment, as its release would; once another release is
-    /// current, it only says less of what was before.
+    /// current, the one before it says what the environment may go back to.
     async fn newest_rollout(&self, name: &str) -> Result<Option<Rollout>, StoreError> {
-        match self.store.rollouts(name, 1).await?.pop() {
-            None => Ok(None),
-            Some((_, Ok(rollout))) => Ok(Some(rollout)),
-            Some((release, Err(error))) => {
-                let head = self.store.head(name).await?;
-                if head.is_none_or(|head| head.release <= release) {
-                    return Err(error);
-                }
-                warn!(environment = %name, release, %error, "the rollout of an earlier release is passed over");
-                Ok(None)
+        for (release, rollout) in self.store.rollouts(name, ROLLOUTS_SEARCHED).await? {
+            let error = match rollout {
+                Ok(rollout) => return Ok(Some(rollout)),
+                Err(error) => error,
+            };
+            let head = self.store.head(name).await?;
+            if head.is_none_or(|head| head.release <= release) {
+                return Err(error);
             }
+            warn!(environment = %name, release, %error, "the rollout of an earlier release is passed over");
         }
+        Ok(None)
     }
 
     /// Renews a lease that is held. A store that hangs is asked again before the lease is over.

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue::{self, Bool, L, M, N, S};
 use trueup::model::{ConditionStatus, condition_type};
+use trueup::sandbox::Fault;
+use trueup::store::Verdict;
 
-use crate::harness::{DAEMON, Harness, TABLE, shop, with_shop};
+use crate::delivery::{delivered, succeeded, until_verdict};
+use crate::harness::{DAEMON, Harness, TABLE, parse, release, shop, with_shop};
 
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -423,4 +426,36 @@ async fn another_id_of_the_store_is_damage_and_nothing_is_forgotten() {
     let told = events.iter().filter(|event| event.reason == "RecordDamaged");
     assert!(told.count() > 0, "{events:#?}");
     assert!(harness.status("shop", "Table/orders").await.is_some(), "it is not forgotten");
+}
+
+/// The newest rollout is damaged, and an older one says what succeeded: a release that fails goes back to that, and
+/// has deleted nothing by then.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_rollout_of_before_takes_no_rollback_away() {
+    let yaml =
+        delivered("{}").replace("  partitionKey:", "  deletionPolicy: Delete\n  partitionKey:");
+    let mut harness = succeeded(&yaml).await;
+    harness.apply(&yaml.replace("memorySize: 512", "memorySize: 640")).await;
+    until_verdict(&harness, 2, Verdict::Succeeded).await;
+    harness.stop().await;
+    let mut rollout = read(&harness, "env#shop", "rollout#0000000002").await;
+    rollout.insert("message".to_owned(), S("altered".to_owned()));
+    write(&harness, rollout).await;
+    let fault: Fault = "lambda:UpdateFunctionConfiguration=invalid".parse().unwrap();
+    harness.sandbox.faults().inject(fault.of(DAEMON));
+    let env = "  env:\n    - { name: ORDERS, valueFrom: { objectRef: { kind: Table, name: orders, field: name } } }\n";
+    let pruned = yaml.replace(env, "").replace("memorySize: 512", "memorySize: 1024");
+    let kept = parse(&pruned).objects().filter(|object| object.kind != "Table").cloned().collect();
+    let head = harness.store.head("shop").await.unwrap();
+    let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();
+    let mut new = release(kept);
+    new.confirmed = ["Table/orders".parse().unwrap()].into();
+    harness.store.record("shop", head.as_ref(), Some(&before), new).await.unwrap();
+    harness.start().await;
+    let failed = until_verdict(&harness, 3, Verdict::RolledBack).await;
+    assert_eq!(failed.good.map(|good| good.release), Some(1), "the newest that is sound");
+    let deletes = harness.mutations().iter().filter(|call| call.contains("DeleteTable")).count();
+    assert_eq!(deletes, 0);
+    harness.sandbox.faults().clear();
+    until_verdict(&harness, 4, Verdict::Succeeded).await;
 }
