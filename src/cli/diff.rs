@@ -1,6 +1,7 @@
 //! `trueup diff`: what the daemon would do, by the same observe, plan and check.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -137,9 +138,12 @@ pub(super) async fn of_proposal(
 const WARNED_OF_MAX: usize = 50;
 const WARNED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Says of changed objects what the daemon could not do as it is. What cannot be read here says nothing: whoever may
-/// record need not be allowed to read.
+/// Says to a person of changed objects what the daemon could not do as it is. A pipeline has no need of it: it waits for
+/// the verdict, and its role may record and need not read.
 pub(super) async fn warn_of_obstacles(connected: &Connected, proposal: &Proposal) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
     let before = &proposal.current.objects;
     let is_changed =
         |object: &&Object| object.kind != environment::NAME && !before.contains(object);

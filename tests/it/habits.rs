@@ -55,6 +55,24 @@ fn a_terminal_gets_a_pager_and_a_screen_that_is_drawn_again() {
 }
 
 #[test]
+fn a_person_is_warned_of_what_cannot_be_carried_out_before_it_is_recorded() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "CI needs python3");
+        return;
+    }
+    let (aws, root) = applied();
+    // Somebody else's bucket.
+    assert!(aws.trueup(&["init", "--bucket", "taken-by-others"]).status.success());
+    let manifest = root.path().join("taken.yaml");
+    let bucket = "apiVersion: trueup.dev/v1alpha1\nkind: Bucket\nmetadata: { name: taken, namespace: shop }\n\
+                  spec: { name: taken-by-others }\n";
+    std::fs::write(&manifest, bucket).unwrap();
+    let said = on_a_terminal(&aws, 60, &format!("apply -f {}", manifest.display()));
+    assert!(said.contains("warning: shop/Bucket/taken: NotOwned: "), "{said}");
+    assert!(said.contains("recorded"), "it is recorded all the same: {said}");
+}
+
+#[test]
 fn labels_choose_objects() {
     let (aws, root) = applied();
     let names = |labels: &str| text(&aws.trueup(&["get", "shop", "-o", "name", "-l", labels]));

@@ -149,8 +149,6 @@ fn a_pipeline_goes_by_the_verdict_and_what_failed_stays_away() {
     std::fs::write(&file, &bad).unwrap();
     let (code, said) = world.says(&["apply", "-f", &file, "--wait", "-o", "json"]);
     assert!(code == 1 && said.contains("\"verdict\": \"RolledBack\""), "{said}");
-    let warned = "warning: staging/Function/api: ReplacementNeeded: a function cannot change";
-    assert!(said.contains(warned), "the apply says so before it records it: {said}");
     let (code, said) = world.says(&["describe", "staging", "release/2"]);
     let line = said.lines().find(|line| line.starts_with("Function/api")).unwrap_or_default();
     assert!(code == 0 && line.ends_with("changed  no"), "{said}");
