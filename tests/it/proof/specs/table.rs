@@ -306,7 +306,10 @@ fn rows() -> Vec<Row> {
         index("globalSecondaryIndexes[].additionalPartitionKeys[].type", "globalSecondaryIndexes[byStatus].additionalPartitionKeys[0].type", four_keys(("shop", "N"), ("seq", "N"))).on(&several),
         index("globalSecondaryIndexes[].additionalSortKeys[].name", "globalSecondaryIndexes[byStatus].additionalSortKeys[0].name", four_keys(("shop", "S"), ("other", "N"))).on(&several),
         index("globalSecondaryIndexes[].additionalSortKeys[].type", "globalSecondaryIndexes[byStatus].additionalSortKeys[0].type", four_keys(("shop", "S"), ("seq", "S"))).on(&several),
-        update("billing.mode", "billing.mode", json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity(5, 5)})),
+        update("billing.mode", "billing.mode", json!({
+            "BillingMode": "PROVISIONED", "ProvisionedThroughput": capacity(5, 5),
+            "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "byStatus", "ProvisionedThroughput": capacity(5, 5)}}],
+        })),
         update("billing.throughput.readCapacityUnits", "billing.throughput.readCapacityUnits", json!({"ProvisionedThroughput": capacity(9, 6)})).on(&metered),
         update("billing.throughput.writeCapacityUnits", "billing.throughput.writeCapacityUnits", json!({"ProvisionedThroughput": capacity(5, 9)})).on(&metered),
         update("onDemandThroughput.maxReadRequestUnits", "onDemandThroughput.maxReadRequestUnits", json!({"OnDemandThroughput": {"MaxReadRequestUnits": 7, "MaxWriteRequestUnits": 50}})),
