@@ -30,7 +30,8 @@ impl Pass<'_> {
             return Ok(Done::Next(Next::Resync));
         }
         if self.snapshot.is_second {
-            let message = "deleted once the release is over: until then it may be rolled back and need it again";
+            let message =
+                "deleted once the release is over: a rollback before that would need it again";
             let (reason, message) = (WAITING_FOR_RELEASE, message.to_owned());
             return self.tell(PassEnd::Waiting(Waiting { reason, message })).await;
         }

@@ -19,12 +19,12 @@ use super::secrets::Secrets;
 use super::world::{TakenOut, Wanted};
 use crate::aws::{AwsError, Session, Sessions, Slot};
 use crate::kinds::environment::EnvironmentSpec;
-use crate::kinds::{AnyKind, Desired, Intent, Observation, VERSION, kind};
+use crate::kinds::{AnyKind, AnyStep, Desired, Intent, Observation, VERSION, kind};
 use crate::model::{
     Clock, ConditionStatus, Conditions, DataSource, Object, ObjectFieldRef, ObjectKey, Part,
     condition_type,
 };
-use crate::plan::{Blocked, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
+use crate::plan::{Blocked, Plan, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
 use crate::store::{EventKind, Phase, Served, StatusRecord, Store, StoreError};
 
 /// What all passes share.
@@ -651,12 +651,12 @@ impl Pass<'_> {
     }
 }
 
-/// When the object's turn comes again.
 /// A part of the plan waits for a person, and nothing else is to be done.
-fn only_asks(plan: &crate::plan::Plan<crate::kinds::AnyStep>) -> bool {
+fn only_asks(plan: &Plan<AnyStep>) -> bool {
     plan.steps.is_empty() && plan.blocked.is_none() && plan.partly_blocked.is_some()
 }
 
+/// When the object's turn comes again.
 fn next_after(end: &PassEnd) -> Next {
     match end {
         PassEnd::Settled | PassEnd::Reported { .. } => Next::Resync,

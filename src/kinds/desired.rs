@@ -260,7 +260,7 @@ impl<S> Desired<S> {
         let lost: Vec<_> = unasked.iter().map(|unasked| &*unasked.lost).collect();
         let message = format!(
             "{} is set on the live resource and in no manifest. This change would take it away, and so delete, \
-             open or lose something. That change waits. Declare it in the manifest, or confirm that it \
+             open or lose something. The change waits. Declare it in the manifest, or confirm that it \
              goes with `trueup apply --confirm {}`",
             lost.join(", "),
             self.key.id

@@ -193,8 +193,8 @@ pub fn rollback_leaves(left: &[(ObjectId, Vec<String>)], release: u64) -> String
     let named: Vec<_> =
         left.iter().map(|(id, fields)| format!("{id}: {}", fields.join(", "))).collect();
     format!(
-        "what release {release} declared and the earlier release does not is left as it is: {}. Look whether that may \
-         stay; to take it back, declare the field with its earlier value, or with null for AWS's own",
+        "release {release} set fields that the earlier release does not declare, and they stay as they are in AWS: {}. \
+         To take one back, declare its earlier value, or null for AWS's own",
         named.join("; ")
     )
 }

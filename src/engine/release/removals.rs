@@ -96,7 +96,9 @@ pub fn losses(before: &[Object], after: &[Object]) -> Vec<(ObjectId, String)> {
 pub fn left_as_they_are(before: &[Object], after: &[Object]) -> Vec<(ObjectId, Vec<String>)> {
     let fields = |object: &Object| {
         let said = object.spec.as_object().into_iter().flatten();
-        let said = said.filter(|(name, _)| *name != "deletionPolicy" && *name != "ignore");
+        // These say what trueup does, and stand nowhere in AWS.
+        let said = said
+            .filter(|(name, _)| !["deletionPolicy", "ignore", "rollout"].contains(&name.as_str()));
         said.map(|(name, _)| name.clone()).collect::<Vec<_>>()
     };
     let of = |object: &Object| {

@@ -32,11 +32,11 @@ pub enum RolledBack {
     /// A new release has the content of an earlier one. `held` is the release that was left, where its
     /// content is held from now on.
     #[expect(missing_docs, reason = "the doc says what they are; all are numbers of releases")]
-    Moved { to: u64, release: u64, held: Option<u64>, left: Left },
+    Moved { to: u64, release: u64, held: Option<u64>, left: FieldsLeft },
 }
 
 /// Fields that the release that was left declared and the other does not, by object.
-pub type Left = Vec<(ObjectId, Vec<String>)>;
+pub type FieldsLeft = Vec<(ObjectId, Vec<String>)>;
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -205,7 +205,7 @@ pub async fn undo(
     environment: &str,
     failed: &Rollout,
     to: u64,
-) -> Result<(Release, Left), MoveError> {
+) -> Result<(Release, FieldsLeft), MoveError> {
     let moved =
         || StoreError::HeadMoved { environment: environment.to_owned(), seen: failed.release };
     let current = current(store, environment).await?;

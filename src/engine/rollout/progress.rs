@@ -150,7 +150,7 @@ pub fn has_frontend<'a>(mut ids: impl Iterator<Item = &'a ObjectId>) -> bool {
     ids.any(|id| *id.kind == *Frontend::NAME)
 }
 
-/// Whether what left the release stays for now: a release that fails is undone, and needs it again, with its address
+/// Whether what left the release stays until that is over: a release that fails is rolled back, and needs it again, with its address
 /// and its data; and frontends of before call it until they move. What a person deletes by name waits for no more than
 /// that. `left_at` is the first release without it: what an earlier one took out is not what was named. `moves_frontends`
 /// says that a frontend is among what moves second.
