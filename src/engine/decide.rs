@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::kinds::Desired;
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::model::{Object, annotation};
-use crate::plan::Blocked;
-use crate::store::StatusRecord;
+use crate::plan::{Blocked, Plan};
+use crate::store::{StatusRecord, SyncedInPart};
 
 /// Why nothing is written although something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,21 @@ impl HeldBack {
 /// digest of what it refers to now.
 pub(super) fn was_in_accord(record: &StatusRecord, is_same_form: bool, inputs: &str) -> bool {
     is_same_form && record.synced_generation > 0 && record.synced_inputs == inputs
+}
+
+/// Whether what is planned beside a question is drift: all but what a person is asked about was seen to be as this
+/// form, and all that it refers to, want it.
+pub(super) fn drifted_beside<S>(
+    plan: &Plan<S>,
+    record: &StatusRecord,
+    generation: u64,
+    inputs: &str,
+) -> bool {
+    let is_of_now =
+        |before: &SyncedInPart| before.generation >= generation && before.inputs == inputs;
+    plan.partly_blocked.is_some()
+        && !plan.steps.is_empty()
+        && record.synced_in_part.as_ref().is_some_and(is_of_now)
 }
 
 /// Whether what a change opens, deletes or loses was confirmed. A confirmation is spent once the resource was
@@ -121,6 +136,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{PartlyBlocked, Verb};
 
     #[test]
     fn what_holds_a_write_back_is_named() {
@@ -151,6 +167,33 @@ mod tests {
                 Timestamp::UNIX_EPOCH,
             );
             assert_eq!(held, expected, "{drift} {is_suspended} {annotations} {is_drift}");
+        }
+    }
+
+    #[test]
+    fn beside_a_question_drift_is_what_differs_from_what_was_as_declared() {
+        let asking = |steps: usize| {
+            let why = Blocked { reason: "ConfirmationNeeded", message: String::new() };
+            let mut plan = Plan::default();
+            plan.block_part(PartlyBlocked { paths: Vec::new(), why });
+            for _ in 0..steps {
+                plan.push(Verb::Update, "tags", Vec::new(), ());
+            }
+            plan
+        };
+        let answered = || Plan { partly_blocked: None, ..asking(1) };
+        for (what, plan, generation, inputs, expected) in [
+            ("something differs", asking(1), 3, "a", true),
+            ("nothing else differs", asking(0), 3, "a", false),
+            ("it is a newer form", asking(1), 4, "a", false),
+            ("it refers to something else", asking(1), 3, "b", false),
+            ("the question was answered", answered(), 3, "a", false),
+        ] {
+            let inputs_before = "a".to_owned();
+            let before = SyncedInPart { generation: 3, inputs: inputs_before, drifted_since: None };
+            let record = StatusRecord { synced_in_part: Some(before), ..StatusRecord::default() };
+            assert_eq!(drifted_beside(&plan, &record, generation, inputs), expected, "{what}");
+            assert!(!drifted_beside(&plan, &StatusRecord::default(), generation, inputs));
         }
     }
 

@@ -25,7 +25,7 @@ use crate::model::{
     condition_type,
 };
 use crate::plan::{Blocked, Plan, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
-use crate::store::{EventKind, Phase, Served, StatusRecord, Store, StoreError};
+use crate::store::{EventKind, Phase, Served, StatusRecord, Store, StoreError, SyncedInPart};
 
 /// What all passes share.
 pub struct Context {
@@ -71,6 +71,8 @@ pub struct Snapshot {
     /// Knows while the pass only waits for a limit.
     pub slot: Slot,
 }
+
+const CHANGED_BACK: &str = "the resource is as declared again; somebody else changed it back";
 
 /// A last backup that is older is made again.
 const LAST_BACKUP_COUNTS_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -233,6 +235,13 @@ impl Pass<'_> {
         }
         let is_busy = matches!(end, PassEnd::Waiting(_));
         let same = observation.as_ref().is_some_and(|observation| !differs(observation));
+        // What does not wait for a person is as declared: what was written had an effect, and drift of it is looked for
+        // as of anything else.
+        let only_asks = matches!(end, PassEnd::Blocked(_))
+            && observation.as_ref().is_some_and(|seen| only_asks(&seen.plan));
+        if only_asks {
+            self.settle_in_part(wanted.generation, now).await;
+        }
         let compared = match self.drifted {
             _ if is_busy && same && self.was_in_sync(wanted) => Compared::InSync,
             true => Compared::Drifted(&changes),
@@ -244,13 +253,6 @@ impl Pass<'_> {
         set_conditions(&mut self.record.conditions, &shown, compared, wanted.generation, now);
         if matches!(end, PassEnd::Settled) {
             self.settle(wanted, drifted_since, now).await?;
-        }
-        // What does not wait for a person is as declared: what was written had an effect, and drift of it is looked for
-        // as of anything else.
-        let only_asks = matches!(end, PassEnd::Blocked(_))
-            && observation.as_ref().is_some_and(|seen| only_asks(&seen.plan));
-        if only_asks {
-            self.record.flap_guard.lift();
         }
         if let Some((reason, message)) = shown.failure() {
             self.record.failing = true;
@@ -309,14 +311,26 @@ impl Pass<'_> {
         if self.drifted && mended {
             self.corrected(drifted_since, now).await;
         } else if self.drifted {
-            let message = "the resource is as declared again; somebody else changed it back";
-            self.event(EventKind::Normal, "DriftGone", message).await;
+            self.event(EventKind::Normal, "DriftGone", CHANGED_BACK).await;
         } else if std::mem::take(&mut self.record.failing) {
             self.event(EventKind::Normal, "Recovered", "the resource is as declared").await;
         } else if first {
             self.event(EventKind::Normal, "Synced", "the resource is as declared").await;
         }
         Ok(())
+    }
+
+    /// Remembers that all but what a person is asked about is as declared, and tells people where that is news.
+    async fn settle_in_part(&mut self, generation: u64, now: Timestamp) {
+        let mended = self.record.flap_guard.lift();
+        let inputs = self.inputs.clone();
+        let settled = SyncedInPart { generation, inputs, drifted_since: None };
+        let before = self.record.synced_in_part.replace(settled);
+        match before.and_then(|before| before.drifted_since) {
+            Some(since) if mended => self.corrected(Some(since), now).await,
+            Some(_) => self.event(EventKind::Normal, "DriftGone", CHANGED_BACK).await,
+            None => {}
+        }
     }
 
     /// What was restored is as declared, or is there without having been: it is not restored from the same once more.
@@ -473,6 +487,10 @@ impl Pass<'_> {
         if differs(observation) && self.was_in_sync(wanted) {
             self.found_drift(observation).await;
         }
+        let beside = decide::drifted_beside(plan, &self.record, wanted.generation, &self.inputs);
+        if beside {
+            self.found_drift_beside(plan).await;
+        }
         if let Some(blocked) = plan.blocked.clone().or(lost) {
             return Some(PassEnd::Blocked(blocked));
         }
@@ -482,9 +500,9 @@ impl Pass<'_> {
             return obstacle.or_else(|| plan.waiting.clone().map(PassEnd::Waiting));
         }
         let (environment, object) = (&self.snapshot.environment, &wanted.object);
-        let now = self.cx.clock.now();
+        let (now, is_drift) = (self.cx.clock.now(), was_in_accord || beside);
         if let Some(held) =
-            decide::held_back(environment, self.snapshot.suspended, object, was_in_accord, now)
+            decide::held_back(environment, self.snapshot.suspended, object, is_drift, now)
         {
             if obstacle.is_some() {
                 return obstacle;
@@ -577,11 +595,27 @@ impl Pass<'_> {
         kind.observe(session, desired.clone(), intent, self.cx.clock.now()).await
     }
 
-    async fn found_drift(&mut self, observation: &Observation) {
-        self.drifted = true;
+    /// Tells people of drift beside a question, once. `Synced` is False for the question already.
+    async fn found_drift_beside(&mut self, plan: &Plan<AnyStep>) {
+        let now = self.cx.clock.now();
+        let Some(before) = &mut self.record.synced_in_part else { return };
+        if before.drifted_since.replace(before.drifted_since.unwrap_or(now)).is_some() {
+            return;
+        }
+        let changes: Vec<_> = plan.steps.iter().flat_map(|step| step.changes.clone()).collect();
+        info!(fields = %fields(&changes), "drift");
+        self.tell_drift(&render_changes(&changes).join("; ")).await;
+    }
+
+    async fn tell_drift(&self, message: &str) {
         let (environment, kind) = (&self.snapshot.key.environment, &self.snapshot.key.id.kind);
         let labels = [&**environment, &**kind];
         self.cx.metrics.drift_detected.with_label_values(&labels).inc();
+        self.event(EventKind::Warning, DRIFT, message).await;
+    }
+
+    async fn found_drift(&mut self, observation: &Observation) {
+        self.drifted = true;
         let message = if observation.facts.exists {
             render_changes(&observation.plan.changes).join("; ")
         } else {
@@ -599,7 +633,7 @@ impl Pass<'_> {
             generation,
             now,
         );
-        self.event(EventKind::Warning, DRIFT, &message).await;
+        self.tell_drift(&message).await;
     }
 
     async fn corrected(&self, since: Option<Timestamp>, now: Timestamp) {

@@ -229,11 +229,12 @@ impl Work<'_> {
         };
         let mut desired = subject.desired(self.session, &self.secrets, resolve).await?;
         desired.source = self.known.sources.get(&id).cloned();
+        let inputs = inputs(&desired);
         let is_drift = status.is_some_and(|status| {
             // A form that came meanwhile and was never seen in accord makes it another generation.
             let is_same_form = status.synced_digest == object.digest()
                 && status.observed_generation <= status.synced_generation;
-            decide::was_in_accord(status, is_same_form, &inputs(&desired))
+            decide::was_in_accord(status, is_same_form, &inputs)
         });
         let now = self.known.clock.now();
         let lost = status
@@ -243,6 +244,11 @@ impl Work<'_> {
         if observation.plan.steps.first().is_some_and(creates_whole) {
             observation.plan.blocked = observation.plan.blocked.or(lost);
         }
+        let is_drift = is_drift
+            || status.filter(|status| status.spec_digest == digest).is_some_and(|status| {
+                let generation = status.observed_generation;
+                decide::drifted_beside(&observation.plan, status, generation, &inputs)
+            });
         match observation.failure {
             Some(error) if observation.plan.is_settled() => Err(error),
             _ => Ok((observation.plan, is_drift)),

@@ -182,6 +182,16 @@ impl<S> Desired<S> {
         Comparison { effective: complete(&written, live, shape), changes }
     }
 
+    /// The same object, with some paths left as they are.
+    pub fn holding(&self, paths: &[Path]) -> Self
+    where
+        S: Clone,
+    {
+        let mut held = self.clone();
+        held.unread.extend_from_slice(paths);
+        held
+    }
+
     fn put_ownership(&self, value: &mut Value) {
         let ours = self.tags.iter().filter(|(name, _)| name.starts_with(tags::PREFIX));
         for (name, tag) in ours {

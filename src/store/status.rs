@@ -43,6 +43,10 @@ pub struct StatusRecord {
     /// The form that the object had then, by content address.
     #[serde(default)]
     pub synced_digest: String,
+    /// The form of which it was last seen to be as declared in all but what a person is asked about; `None` after a
+    /// full accord.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced_in_part: Option<SyncedInPart>,
     /// Other forms that writes were begun for since then, by content address, the oldest first: what they
     /// declare may be live, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +116,19 @@ pub struct StatusRecord {
     pub place: String,
     /// In the store, the digest of all the rest: what was lost or altered is no record. Empty elsewhere.
     pub seal: String,
+}
+
+/// The resource was as declared in all but what a person is asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SyncedInPart {
+    /// The release generation of the form.
+    pub generation: u64,
+    /// What else the desired state depended on then, as a digest.
+    pub inputs: String,
+    /// Since when something else differs again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drifted_since: Option<Timestamp>,
 }
 
 /// The version that was published last while a release was current.
@@ -266,6 +283,7 @@ impl StatusRecord {
     pub fn settle(&mut self, digest: &str) {
         digest.clone_into(&mut self.synced_digest);
         self.begun_digests.clear();
+        self.synced_in_part = None;
     }
 }
 

@@ -6,27 +6,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, shop, with_shop};
 
-async fn s3(harness: &Harness, method: &str, path: &str, body: &str) -> String {
-    let (status, body) = harness.sandbox.ask("s3", method, path, "", body).await;
-    assert!(status < 300, "{method} {path}: {status} {body}");
-    body
-}
-
-async fn lambda(harness: &Harness, method: &str, path: &str, body: Value) -> Value {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let (status, body) = harness.sandbox.ask("lambda", method, path, "", &body).await;
-    assert!(status < 300, "{method} {path}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
-}
-
-async fn dynamodb(harness: &Harness, operation: &str, body: Value) -> Value {
-    let target = format!("DynamoDB_20120810.{operation}");
-    let (status, body) =
-        harness.sandbox.ask("dynamodb", "POST", "/", &target, &body.to_string()).await;
-    assert!(status < 300, "{operation}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
-}
-
 /// An environment that is ready.
 async fn ready(yaml: &str) -> Harness {
     let harness = with_shop().await;
@@ -56,14 +35,14 @@ async fn a_bucket_that_somebody_opens_is_closed_while_a_rule_is_asked_about() {
     );
     let harness = ready(&shop().replace("  versioning: Enabled", &spec)).await;
     let open = "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>false</IgnorePublicAcls><BlockPublicPolicy>false</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
-    let block = async || s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
-    s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+    let block = async || harness.s3("GET", "/shop-assets?publicAccessBlock", "").await;
+    harness.s3("PUT", "/shop-assets?publicAccessBlock", open).await;
     assert!(!block().await.contains("true"), "it was opened");
-    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
     let message = asked(&harness, "Bucket/assets").await;
     assert!(message.starts_with("lifecycle[tmp].prefix is set"), "{message}");
     assert!(!block().await.contains("false"), "it is closed again");
-    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("tmp/"), "kept");
+    assert!(harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("tmp/"), "kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,8 +54,8 @@ async fn two_questions_are_one_that_names_both() {
         format!("  policy: {declared}\n  lifecycle:\n    - {{ id: tmp, expirationDays: 1 }}");
     let harness = ready(&shop().replace("  versioning: Enabled", &spec)).await;
     let by_hand = policy(&[statement("read", "Allow"), statement("locked", "Deny")]);
-    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
-    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    harness.s3("PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
     let message = asked(&harness, "Bucket/assets").await;
     for lost in ["lifecycle[tmp].prefix", "policy.Statement[locked]"] {
         assert!(message.contains(lost), "{lost}: {message}");
@@ -89,22 +68,22 @@ async fn a_function_that_somebody_opens_is_closed_while_a_condition_is_asked_abo
     let harness = ready(&shop().replace("  alias: live", spec)).await;
     let policy = "/2015-03-31/functions/shop-api/policy";
     let url = "/2021-10-31/functions/shop-api/url?Qualifier=live";
-    lambda(&harness, "PUT", url, json!({"AuthType": "NONE"})).await;
-    assert_eq!(lambda(&harness, "GET", url, Value::Null).await["AuthType"], "NONE");
+    harness.lambda("PUT", url, json!({"AuthType": "NONE"})).await;
+    assert_eq!(harness.lambda("GET", url, Value::Null).await["AuthType"], "NONE");
     let of_alias = format!("{policy}?Qualifier=live");
-    lambda(&harness, "DELETE", &format!("{policy}/s3?Qualifier=live"), Value::Null).await;
+    harness.lambda("DELETE", &format!("{policy}/s3?Qualifier=live"), Value::Null).await;
     let narrower = json!({
         "StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
         "SourceArn": "arn:aws:s3:::shop-assets", "SourceAccount": "123456789012",
     });
-    lambda(&harness, "POST", &of_alias, narrower).await;
+    harness.lambda("POST", &of_alias, narrower).await;
     let configuration = "/2015-03-31/functions/shop-api/configuration";
-    lambda(&harness, "PUT", configuration, json!({"MemorySize": 128})).await;
+    harness.lambda("PUT", configuration, json!({"MemorySize": 128})).await;
     let message = asked(&harness, "Function/api").await;
     assert!(message.starts_with("permissions[s3].sourceAccount is set"), "{message}");
-    assert_eq!(lambda(&harness, "GET", url, Value::Null).await["AuthType"], "AWS_IAM");
-    assert_eq!(lambda(&harness, "GET", configuration, Value::Null).await["MemorySize"], 512);
-    let kept = lambda(&harness, "GET", &of_alias, Value::Null).await.to_string();
+    assert_eq!(harness.lambda("GET", url, Value::Null).await["AuthType"], "AWS_IAM");
+    assert_eq!(harness.lambda("GET", configuration, Value::Null).await["MemorySize"], 512);
+    let kept = harness.lambda("GET", &of_alias, Value::Null).await.to_string();
     assert!(kept.contains("SourceAccount"), "{kept}");
 }
 
@@ -120,12 +99,12 @@ async fn a_table_that_somebody_unprotects_is_protected_while_an_index_is_asked_a
             "Projection": {"ProjectionType": "ALL"},
         }}],
     });
-    dynamodb(&harness, "UpdateTable", by_hand).await;
+    harness.dynamodb("UpdateTable", by_hand).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let off = json!({"TableName": "shop-orders", "DeletionProtectionEnabled": false});
-    dynamodb(&harness, "UpdateTable", off).await;
+    harness.dynamodb("UpdateTable", off).await;
     let table = async || {
-        dynamodb(&harness, "DescribeTable", json!({"TableName": "shop-orders"})).await["Table"]
+        harness.dynamodb("DescribeTable", json!({"TableName": "shop-orders"})).await["Table"]
             .clone()
     };
     let message = asked(&harness, "Table/orders").await;
@@ -141,15 +120,55 @@ async fn a_table_that_somebody_unprotects_is_protected_while_an_index_is_asked_a
 async fn a_door_that_is_opened_often_is_closed_as_often_while_a_question_stands() {
     let spec = "  publicAccessBlock: { blockPublicPolicy: true }\n  lifecycle:\n    - { id: tmp, expirationDays: 1 }";
     let harness = ready(&shop().replace("  versioning: Enabled", spec)).await;
-    s3(&harness, "PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
     asked(&harness, "Bucket/assets").await;
     let open = "<PublicAccessBlockConfiguration><BlockPublicPolicy>false</BlockPublicPolicy></PublicAccessBlockConfiguration>";
     for time in 1..=6 {
-        s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+        harness.s3("PUT", "/shop-assets?publicAccessBlock", open).await;
         // The environment is looked at every minute.
         tokio::time::sleep(Duration::from_secs(90)).await;
-        let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+        let block = harness.s3("GET", "/shop-assets?publicAccessBlock", "").await;
         assert!(block.contains("<BlockPublicPolicy>true<"), "time {time}: {block}");
+    }
+}
+
+/// Beside a question, drift is what it is elsewhere: told, counted, and mended or only reported.
+#[tokio::test(start_paused = true)]
+async fn drift_beside_a_question_is_told_and_goes_by_the_policy() {
+    let spec = |tag: &str| {
+        format!(
+            "  publicAccessBlock: {{ blockPublicPolicy: true }}\n  tags: {{ team: {tag} }}\n  lifecycle:\n    - {{ id: tmp, expirationDays: 1 }}"
+        )
+    };
+    for (policy, expected) in [("Correct", "true"), ("Report", "false")] {
+        let form = |tag: &str| {
+            let drift = format!("  reconcile: {{ drift: {policy} }}\n  artifacts:");
+            shop().replace("  versioning: Enabled", &spec(tag)).replace("  artifacts:", &drift)
+        };
+        let harness = ready(&form("a")).await;
+        harness.s3("PUT", "/shop-assets?lifecycle", &RULE.replace("{}", "tmp/")).await;
+        harness.apply(&form("b")).await;
+        asked(&harness, "Bucket/assets").await;
+        let tags = harness.s3("GET", "/shop-assets?tagging", "").await;
+        assert!(tags.contains("<Value>b</Value>"), "a release is carried out: {tags}");
+        let open = "<PublicAccessBlockConfiguration><BlockPublicPolicy>false</BlockPublicPolicy></PublicAccessBlockConfiguration>";
+        harness.s3("PUT", "/shop-assets?publicAccessBlock", open).await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let block = harness.s3("GET", "/shop-assets?publicAccessBlock", "").await;
+        let is = format!("<BlockPublicPolicy>{expected}<");
+        assert!(block.contains(&is), "{policy}: {block}");
+        let told = harness.events("shop").await;
+        let told = told.iter().filter(|event| event.object == "Bucket/assets");
+        let told: Vec<_> = told.map(|event| (&*event.reason, event.message.as_str())).collect();
+        let drift: Vec<_> = told
+            .iter()
+            .filter(|(reason, text)| {
+                *reason == "DriftDetected" && text.contains("publicAccessBlock")
+            })
+            .collect();
+        assert_eq!(drift.len(), 1, "{policy}: {told:?}");
+        let corrected = told.iter().any(|(reason, _)| *reason == "DriftCorrected");
+        assert_eq!(corrected, policy == "Correct", "{policy}: {told:?}");
     }
 }
 
@@ -168,17 +187,17 @@ async fn what_waits_for_an_answer_counts_as_declared_by_nobody() {
         RULE.replace("{}", "tmp/").replace("</LifecycleConfiguration>", ""),
         "<Rule><ID>kept</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
     );
-    s3(&harness, "PUT", "/shop-assets?lifecycle", &live).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", &live).await;
     asked(&harness, "Bucket/assets").await;
     // It names a prefix for the first rule, and is asked about for the second.
     harness.apply(&rules("prefix: temp/, ", "b")).await;
     asked(&harness, "Bucket/assets").await;
-    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    let tags = harness.s3("GET", "/shop-assets?tagging", "").await;
     assert!(tags.contains("<Value>b</Value>"), "the rest of it was written: {tags}");
     harness.apply(&rules("", "b")).await;
     let message = asked(&harness, "Bucket/assets").await;
     assert!(message.contains("lifecycle[tmp].prefix"), "{message}");
-    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("tmp/"), "kept");
+    assert!(harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("temp/"), "kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,13 +212,13 @@ async fn nothing_is_opened_to_what_waits() {
     let open = policy(&[statement("read", "Allow", "*")]);
     let harness = ready(&spec(&open, true)).await;
     let by_hand = policy(&[statement("read", "Allow", "*"), statement("locked", "Deny", "*")]);
-    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    harness.s3("PUT", "/shop-assets?policy", &by_hand.to_string()).await;
     let narrow = policy(&[
         json!({"Sid": "read", "Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"}),
     ]);
     harness.apply(&spec(&narrow, false)).await;
     asked(&harness, "Bucket/assets").await;
-    let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+    let block = harness.s3("GET", "/shop-assets?publicAccessBlock", "").await;
     assert!(
         block.contains("<RestrictPublicBuckets>true<"),
         "the public policy still stands: {block}"

@@ -9,6 +9,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use jiff::{SignedDuration, Timestamp};
 use prometheus::Registry;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trueup::aws::{Connection, Session, Sessions};
@@ -251,6 +252,37 @@ impl Harness {
     pub async fn put_code(&self, key: &str, bytes: &'static [u8]) {
         let put = self.session.s3().put_object().bucket(ARTIFACTS).key(key);
         put.body(ByteStream::from_static(bytes)).send().await.unwrap();
+    }
+
+    /// What somebody does to a bucket by hand, as S3's own request. The reply's body.
+    pub async fn s3(&self, method: &str, path: &str, body: &str) -> String {
+        let (status, body) = self.sandbox.ask("s3", method, path, "", body).await;
+        assert!(status < 300, "{method} {path}: {status} {body}");
+        body
+    }
+
+    /// What somebody does to a function by hand, as Lambda's own request: the reply's status and body. A `null` is
+    /// no body.
+    pub async fn ask_lambda(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, body) = self.sandbox.ask("lambda", method, path, "", &body).await;
+        (status, serde_json::from_str(&body).unwrap_or_default())
+    }
+
+    /// As [`Self::ask_lambda`], and Lambda takes it.
+    pub async fn lambda(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, body) = self.ask_lambda(method, path, body).await;
+        assert!(status < 300, "{method} {path}: {status} {body}");
+        body
+    }
+
+    /// What somebody does to a table by hand, as DynamoDB's own request.
+    pub async fn dynamodb(&self, operation: &str, body: Value) -> Value {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let body = body.to_string();
+        let (status, body) = self.sandbox.ask("dynamodb", "POST", "/", &target, &body).await;
+        assert!(status < 300, "{operation}: {status} {body}");
+        serde_json::from_str(&body).unwrap_or_default()
     }
 
     pub async fn status(&self, environment: &str, id: &str) -> Option<StatusRecord> {

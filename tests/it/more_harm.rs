@@ -7,25 +7,6 @@ use trueup::model::{ConditionStatus, condition_type};
 
 use crate::harness::{DAEMON, Harness, parse, release, shop, with_shop};
 
-async fn s3(harness: &Harness, method: &str, path: &str, body: &str) -> String {
-    let (status, body) = harness.sandbox.ask("s3", method, path, "", body).await;
-    assert!(status < 300, "{method} {path}: {status} {body}");
-    body
-}
-
-async fn lambda(harness: &Harness, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let (status, body) = harness.sandbox.ask("lambda", method, path, "", &body.to_string()).await;
-    (status, serde_json::from_str(&body).unwrap_or_default())
-}
-
-async fn dynamodb(harness: &Harness, operation: &str, body: Value) -> Value {
-    let target = format!("DynamoDB_20120810.{operation}");
-    let (status, body) =
-        harness.sandbox.ask("dynamodb", "POST", "/", &target, &body.to_string()).await;
-    assert!(status < 300, "{operation}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
-}
-
 /// Records a form of the environment in which an object is confirmed by name.
 async fn confirm(harness: &Harness, yaml: &str, id: &str) {
     let head = harness.store.head("shop").await.unwrap();
@@ -47,24 +28,21 @@ async fn a_confirmation_is_spent_and_what_somebody_limits_afterwards_is_asked_ab
     let harness = with_shop().await;
     let rules = shop()
         .replace("  versioning: Enabled", "  lifecycle:\n    - { id: tmp, expirationDays: 1 }");
-    s3(&harness, "PUT", "/shop-assets?lifecycle", LIMITED).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", LIMITED).await;
     confirm(&harness, &rules, "Bucket/assets").await;
     harness.until_ready("shop").await;
-    assert!(
-        !s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"),
-        "confirmed"
-    );
+    assert!(!harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"), "confirmed");
     // The same by hand, later: nobody has confirmed that.
-    s3(&harness, "PUT", "/shop-assets?lifecycle", LIMITED).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", LIMITED).await;
     harness.observe("shop").await;
     let (reason, _) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "ConfirmationNeeded");
     tokio::time::sleep(Duration::from_secs(300)).await;
-    assert!(s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"), "kept");
+    assert!(harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"), "kept");
     // And again, in the same form.
     confirm(&harness, &rules, "Bucket/assets").await;
     harness.until_ready("shop").await;
-    assert!(!s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"));
+    assert!(!harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,18 +60,18 @@ async fn whose_a_resource_is_cannot_be_ignored() {
     harness.apply(&yaml).await;
     harness.start().await;
     harness.until_ready("shop").await;
-    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    let tags = harness.s3("GET", "/shop-assets?tagging", "").await;
     assert!(tags.contains("trueup.dev/uid"), "{tags}");
-    s3(
-        &harness,
-        "PUT",
-        "/shop-assets?tagging",
-        &tags.replace("</TagSet>", "<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>"),
-    )
-    .await;
+    harness
+        .s3(
+            "PUT",
+            "/shop-assets?tagging",
+            &tags.replace("</TagSet>", "<Tag><Key>team</Key><Value>by hand</Value></Tag></TagSet>"),
+        )
+        .await;
     harness.observe("shop").await;
     harness.until_ready("shop").await;
-    let tags = s3(&harness, "GET", "/shop-assets?tagging", "").await;
+    let tags = harness.s3("GET", "/shop-assets?tagging", "").await;
     assert!(tags.contains("by hand"), "what is ignored stays: {tags}");
 }
 
@@ -112,13 +90,13 @@ async fn a_door_is_closed_behind_a_facet_that_cannot_be_read() {
     harness.until_ready("shop").await;
     harness.sandbox.faults().inject("s3:GetBucketCors=denied*1000".parse().unwrap());
     let open = "<PublicAccessBlockConfiguration><BlockPublicAcls>false</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
-    s3(&harness, "PUT", "/shop-assets?publicAccessBlock", open).await;
+    harness.s3("PUT", "/shop-assets?publicAccessBlock", open).await;
     harness.observe("shop").await;
     let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "AccessDenied");
     assert!(message.contains("GetBucketCORS"), "{message}");
     assert_eq!(synced(&harness, "Bucket/assets").await, ConditionStatus::Unknown);
-    let block = s3(&harness, "GET", "/shop-assets?publicAccessBlock", "").await;
+    let block = harness.s3("GET", "/shop-assets?publicAccessBlock", "").await;
     assert!(!block.contains("false"), "closed all the same: {block}");
 }
 
@@ -147,7 +125,7 @@ async fn an_index_is_made_again_whatever_else_aws_refuses() {
     let changed = format!("{}  tableClass: STANDARD_INFREQUENT_ACCESS\n", index("KEYS_ONLY"));
     harness.apply(&with(&changed)).await;
     harness.until_ready("shop").await;
-    let table = dynamodb(&harness, "DescribeTable", json!({"TableName": "shop-orders"})).await;
+    let table = harness.dynamodb("DescribeTable", json!({"TableName": "shop-orders"})).await;
     let made = &table["Table"]["GlobalSecondaryIndexes"][0];
     assert_eq!(made["Projection"]["ProjectionType"], "KEYS_ONLY", "{made}");
     let calls = harness.sandbox.calls().all();
@@ -183,7 +161,7 @@ async fn an_index_that_somebody_makes_is_deleted_only_once_that_is_confirmed() {
             "Projection": {"ProjectionType": "ALL"},
         }}],
     });
-    dynamodb(&harness, "UpdateTable", by_hand).await;
+    harness.dynamodb("UpdateTable", by_hand).await;
     harness.observe("shop").await;
     let (reason, message) = harness.until_stalled("shop", "Table/orders").await;
     assert_eq!(reason, "ConfirmationNeeded");
@@ -192,7 +170,7 @@ async fn an_index_that_somebody_makes_is_deleted_only_once_that_is_confirmed() {
     harness.apply(&listing("[]")).await;
     harness.until_stalled("shop", "Table/orders").await;
     let live = async |harness: &Harness| {
-        let table = dynamodb(harness, "DescribeTable", json!({"TableName": "shop-orders"})).await;
+        let table = harness.dynamodb("DescribeTable", json!({"TableName": "shop-orders"})).await;
         let indexes = table["Table"]["GlobalSecondaryIndexes"].as_array().cloned();
         indexes
             .unwrap_or_default()
@@ -221,12 +199,12 @@ async fn the_key_of_a_zip_stays_when_the_code_changes() {
     harness.until_ready("shop").await;
     let key = "arn:aws:kms:us-east-1:123456789012:key/zip";
     let code = json!({"S3Bucket": "artifacts", "S3Key": "api.zip", "SourceKMSKeyArn": key});
-    let (status, _) = lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/code", code).await;
+    let (status, _) = harness.ask_lambda("PUT", "/2015-03-31/functions/shop-api/code", code).await;
     assert_eq!(status, 200);
     harness.put_code("api2.zip", b"other code").await;
     harness.apply(&shop().replace("key: api.zip", "key: api2.zip")).await;
     harness.until_ready("shop").await;
-    let (_, live) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    let (_, live) = harness.ask_lambda("GET", "/2015-03-31/functions/shop-api", Value::Null).await;
     assert_eq!(live["Code"]["SourceKMSKeyArn"], key);
     let updates = harness.sandbox.calls().all();
     let is_ours =
@@ -246,17 +224,17 @@ async fn an_ignored_value_is_given_at_the_creation_and_never_again() {
     harness.apply(&yaml).await;
     harness.start().await;
     harness.until_ready("shop").await;
-    let (_, made) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    let (_, made) = harness.ask_lambda("GET", "/2015-03-31/functions/shop-api", Value::Null).await;
     assert_eq!(made["Configuration"]["Environment"]["Variables"]["FLAGS"], "first");
     assert_eq!(made["Concurrency"]["ReservedConcurrentExecutions"], 5);
     let mut variables = made["Configuration"]["Environment"]["Variables"].clone();
     variables["FLAGS"] = json!("second");
     let body = json!({"Environment": {"Variables": variables}});
-    lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/configuration", body).await;
+    harness.ask_lambda("PUT", "/2015-03-31/functions/shop-api/configuration", body).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     harness.observe("shop").await;
     harness.until_ready("shop").await;
-    let (_, live) = lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await;
+    let (_, live) = harness.ask_lambda("GET", "/2015-03-31/functions/shop-api", Value::Null).await;
     assert_eq!(live["Configuration"]["Environment"]["Variables"]["FLAGS"], "second");
 }
 
@@ -275,7 +253,7 @@ async fn a_public_url_is_found_again_on_an_alias_of_long_ago() {
     harness.start().await;
     harness.until_ready("shop").await;
     let url = |alias: &str| format!("/2021-10-31/functions/shop-api/url?Qualifier={alias}");
-    assert_eq!(lambda(&harness, "GET", &url("first"), Value::Null).await.0, 200);
+    assert_eq!(harness.ask_lambda("GET", &url("first"), Value::Null).await.0, 200);
     for extra in [
         "  alias: second\n  async: { maximumRetryAttempts: 1 }",
         "  alias: second\n  async: { maximumRetryAttempts: 1 }\n  url: {}",
@@ -283,7 +261,7 @@ async fn a_public_url_is_found_again_on_an_alias_of_long_ago() {
         harness.apply(&function(extra)).await;
         harness.until_ready("shop").await;
     }
-    assert_eq!(lambda(&harness, "GET", &url("first"), Value::Null).await.0, 404, "it is closed");
+    assert_eq!(harness.ask_lambda("GET", &url("first"), Value::Null).await.0, 404, "it is closed");
 }
 
 /// Somebody's Deny is no difference to be repaired without a word.
@@ -300,12 +278,12 @@ async fn a_deny_that_somebody_put_into_a_policy_is_asked_about() {
     harness.start().await;
     harness.until_ready("shop").await;
     let by_hand = policy(&[statement("read", "Allow"), statement("locked", "Deny")]);
-    s3(&harness, "PUT", "/shop-assets?policy", &by_hand.to_string()).await;
+    harness.s3("PUT", "/shop-assets?policy", &by_hand.to_string()).await;
     harness.observe("shop").await;
     let (reason, message) = harness.until_stalled("shop", "Bucket/assets").await;
     assert_eq!(reason, "ConfirmationNeeded");
     assert!(message.contains("policy.Statement[locked]"), "{message}");
-    assert!(s3(&harness, "GET", "/shop-assets?policy", "").await.contains("locked"));
+    assert!(harness.s3("GET", "/shop-assets?policy", "").await.contains("locked"));
 }
 
 /// trueup's own table is nobody's object.
@@ -376,7 +354,7 @@ async fn an_element_of_s3_that_the_sdk_does_not_know_is_not_lost() {
     let harness = with_shop().await;
     let newer = LIMITED.replace("<Tag>", "<AccessedBefore>30</AccessedBefore><Tag>");
     assert_ne!(newer, LIMITED);
-    s3(&harness, "PUT", "/shop-assets?lifecycle", &newer).await;
+    harness.s3("PUT", "/shop-assets?lifecycle", &newer).await;
     let rules = shop()
         .replace("  versioning: Enabled", "  lifecycle:\n    - { id: tmp, expirationDays: 1 }");
     confirm(&harness, &rules, "Bucket/assets").await;
@@ -387,7 +365,7 @@ async fn an_element_of_s3_that_the_sdk_does_not_know_is_not_lost() {
     );
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert!(
-        s3(&harness, "GET", "/shop-assets?lifecycle", "").await.contains("AccessedBefore"),
+        harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("AccessedBefore"),
         "kept, although the change is confirmed"
     );
     harness.exchanges.pass_over("<AccessedBefore>");
@@ -439,8 +417,8 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key";
 async fn a_function_whose_variables_cannot_be_decrypted_is_repaired_but_for_them_and_goes() {
     let harness = with_shop().await;
     let by_hand = json!({"KMSKeyArn": format!("{KEY}/gone"), "MemorySize": 3000});
-    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, by_hand).await.0, 200);
-    let read = || async { lambda(&harness, "GET", CONFIGURATION, Value::Null).await.1 };
+    assert_eq!(harness.ask_lambda("PUT", CONFIGURATION, by_hand).await.0, 200);
+    let read = || async { harness.ask_lambda("GET", CONFIGURATION, Value::Null).await.1 };
     assert_eq!(read().await["Environment"]["Error"]["ErrorCode"], "KMSNotFoundException");
     harness.until("the rest is repaired", || async { read().await["MemorySize"] == 512 }).await;
     let status = harness.status("shop", "Function/api").await.unwrap();
@@ -450,12 +428,12 @@ async fn a_function_whose_variables_cannot_be_decrypted_is_repaired_but_for_them
     assert!(ready.message.contains("declare another `kmsKeyArn`"), "{}", ready.message);
     // Nothing was written over: with the key they are there again.
     let back = json!({"KMSKeyArn": ""});
-    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, back).await.0, 200);
+    assert_eq!(harness.ask_lambda("PUT", CONFIGURATION, back).await.0, 200);
     assert_eq!(read().await["Environment"]["Variables"]["ORDERS"], "shop-orders");
     harness.until_ready("shop").await;
 
     let gone = json!({"KMSKeyArn": format!("{KEY}/gone")});
-    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, gone.clone()).await.0, 200);
+    assert_eq!(harness.ask_lambda("PUT", CONFIGURATION, gone.clone()).await.0, 200);
     let other = format!("  memorySize: 512\n  kmsKeyArn: {KEY}/other\n");
     harness.apply(&shop().replace("  memorySize: 512\n", &other)).await;
     harness
@@ -465,12 +443,12 @@ async fn a_function_whose_variables_cannot_be_decrypted_is_repaired_but_for_them
         .await;
     harness.until_ready("shop").await;
 
-    assert_eq!(lambda(&harness, "PUT", CONFIGURATION, gone).await.0, 200);
+    assert_eq!(harness.ask_lambda("PUT", CONFIGURATION, gone).await.0, 200);
     let yaml = shop();
     let rest = yaml.split("---").filter(|document| !document.contains("kind: Function"));
     harness.apply(&rest.collect::<Vec<_>>().join("---")).await;
     let is_gone = || async {
-        lambda(&harness, "GET", "/2015-03-31/functions/shop-api", Value::Null).await.0 == 404
+        harness.ask_lambda("GET", "/2015-03-31/functions/shop-api", Value::Null).await.0 == 404
     };
     harness.until("it is deleted", is_gone).await;
 }

@@ -16,17 +16,9 @@ async fn scaling(harness: &Harness, operation: &str, body: Value) -> Value {
     serde_json::from_str(&body).unwrap_or_default()
 }
 
-async fn dynamodb(harness: &Harness, operation: &str, body: Value) -> Value {
-    let target = format!("DynamoDB_20120810.{operation}");
-    let body = body.to_string();
-    let (status, body) = harness.sandbox.ask("dynamodb", "POST", "/", &target, &body).await;
-    assert!(status < 300, "{operation}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
-}
-
 /// A table's provisioned capacity, reads first.
 async fn capacity(harness: &Harness) -> (i64, i64) {
-    let table = dynamodb(harness, "DescribeTable", json!({"TableName": "shop-orders"})).await;
+    let table = harness.dynamodb("DescribeTable", json!({"TableName": "shop-orders"})).await;
     let throughput = &table["Table"]["ProvisionedThroughput"];
     let units = |member: &str| throughput[member].as_i64().unwrap();
     (units("ReadCapacityUnits"), units("WriteCapacityUnits"))
@@ -36,7 +28,7 @@ async fn capacity(harness: &Harness) -> (i64, i64) {
 async fn set_capacity(harness: &Harness, read: i64, write: i64) {
     let throughput = json!({"ReadCapacityUnits": read, "WriteCapacityUnits": write});
     let body = json!({"TableName": "shop-orders", "ProvisionedThroughput": throughput});
-    dynamodb(harness, "UpdateTable", body).await;
+    harness.dynamodb("UpdateTable", body).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(capacity(harness).await, (read, write), "it was set");
 }
@@ -236,19 +228,12 @@ async fn a_capacity_is_left_alone_where_nobody_may_ask_who_scales_it() {
     assert_eq!(capacity(&harness).await, (2, 3));
 }
 
-async fn lambda(harness: &Harness, method: &str, path: &str, body: Value) -> Value {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let (status, body) = harness.sandbox.ask("lambda", method, path, "", &body).await;
-    assert!(status < 300, "{method} {path}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
-}
-
 const EXECUTIONS: &str = "/2019-09-30/functions/shop-api/provisioned-concurrency";
 
 /// What is kept ready, by qualifier.
 async fn executions(harness: &Harness) -> BTreeMap<String, i64> {
     let path = format!("{EXECUTIONS}?List=ALL");
-    let all = lambda(harness, "GET", &path, Value::Null).await;
+    let all = harness.lambda("GET", &path, Value::Null).await;
     let all = all["ProvisionedConcurrencyConfigs"].as_array().unwrap().iter();
     let of = |config: &Value| {
         let qualifier = config["FunctionArn"].as_str().unwrap().rsplit(':').next().unwrap();
@@ -306,7 +291,7 @@ async fn a_new_version_is_provisioned_before_its_first_request() {
         .until("it has its first requests", || async { moved(&harness.mutations()[before..]) > 0 })
         .await;
     let path = format!("{EXECUTIONS}?Qualifier=2");
-    let second = lambda(&harness, "GET", &path, Value::Null).await;
+    let second = harness.lambda("GET", &path, Value::Null).await;
     assert_eq!(second["Status"], "READY", "nor before they are there");
     harness
         .until("the first one has lost them", || async {
@@ -325,11 +310,11 @@ async fn without_a_rollout_the_executions_follow_the_alias() {
     assert_eq!(executions(&harness).await, kept([("2", 5)]));
     // A person changes their number, and takes them away.
     let path = format!("{EXECUTIONS}?Qualifier=2");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 9})).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 9})).await;
     harness.observe("shop").await;
     harness.until_ready("shop").await;
     assert_eq!(executions(&harness).await, kept([("2", 5)]));
-    lambda(&harness, "DELETE", &path, Value::Null).await;
+    harness.lambda("DELETE", &path, Value::Null).await;
     assert_eq!(executions(&harness).await, kept([]), "they were taken away");
     harness.observe("shop").await;
     harness.until_ready("shop").await;
@@ -353,8 +338,8 @@ async fn a_new_version_begins_with_as_many_executions_as_the_scaler_gave_the_one
     assert_eq!(executions(&harness).await, kept([("1", 2)]));
     assert_eq!(scaled_versions(&harness).await, ["function:shop-api:1"]);
     let path = format!("{EXECUTIONS}?Qualifier=1");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 12})).await;
-    let second = lambda(&harness, "GET", &path, Value::Null).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 12})).await;
+    let second = harness.lambda("GET", &path, Value::Null).await;
     assert_eq!(second["Status"], "IN_PROGRESS");
     assert_eq!(harness.not_ready("shop").await, [""; 0], "it serves meanwhile");
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -410,7 +395,7 @@ async fn a_version_whose_executions_cannot_be_had_gets_no_request() {
 async fn a_version_that_another_alias_names_keeps_its_executions() {
     let harness = with_function(FIVE).await;
     let beta = json!({"Name": "beta", "FunctionVersion": "1"});
-    lambda(&harness, "POST", "/2015-03-31/functions/shop-api/aliases", beta).await;
+    harness.lambda("POST", "/2015-03-31/functions/shop-api/aliases", beta).await;
     harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
     harness.until_ready("shop").await;
     assert_eq!(written(&harness).await, [""; 0]);
@@ -421,12 +406,12 @@ async fn a_version_that_another_alias_names_keeps_its_executions() {
 async fn executions_of_the_alias_itself_are_asked_about() {
     let harness = with_function("").await;
     let path = format!("{EXECUTIONS}?Qualifier=live");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 3})).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 3})).await;
     harness.apply(&function(FIVE)).await;
     let (_, message) = harness.until_stalled("shop", "Function/api").await;
     assert!(message.contains("delete-provisioned-concurrency-config"), "{message}");
     assert_eq!(executions(&harness).await, kept([("live", 3)]), "nothing was written");
-    lambda(&harness, "DELETE", &path, Value::Null).await;
+    harness.lambda("DELETE", &path, Value::Null).await;
     harness.observe("shop").await;
     harness.until_ready("shop").await;
     assert_eq!(executions(&harness).await, kept([("1", 5)]));
@@ -439,7 +424,7 @@ async fn an_ignored_number_is_given_once_and_never_taken_away() {
     let harness = with_function(ignored).await;
     assert_eq!(executions(&harness).await, kept([("1", 5)]));
     let path = format!("{EXECUTIONS}?Qualifier=1");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(written(&harness).await, [""; 0]);
     harness.apply(&function(ignored).replace("memorySize: 512", "memorySize: 256")).await;
@@ -451,7 +436,7 @@ async fn an_ignored_number_is_given_once_and_never_taken_away() {
     harness.until_ready("shop").await;
     assert_eq!(executions(&harness).await, kept([("2", 80)]));
     let alias =
-        lambda(&harness, "GET", "/2015-03-31/functions/shop-api/aliases/live", Value::Null).await;
+        harness.lambda("GET", "/2015-03-31/functions/shop-api/aliases/live", Value::Null).await;
     assert_eq!(alias["FunctionVersion"], "3");
 }
 
@@ -466,7 +451,7 @@ async fn what_a_scaler_has_set_goes_along_however_the_alias_moves() {
     let bounds = json!({"MinCapacity": 5, "MaxCapacity": 100});
     scaling(&harness, "RegisterScalableTarget", with(target, bounds)).await;
     let path = format!("{EXECUTIONS}?Qualifier=1");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 80})).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(written(&harness).await, [""; 0]);
     harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
@@ -606,10 +591,11 @@ async fn without_the_right_to_list_aliases_a_function_is_repaired_all_the_same()
     let configuration = "/2015-03-31/functions/shop-api/configuration?Qualifier=live";
     harness
         .until("the alias has moved", || async {
-            lambda(&harness, "GET", configuration, Value::Null).await["MemorySize"] == json!(256)
+            harness.lambda("GET", configuration, Value::Null).await["MemorySize"] == json!(256)
         })
         .await;
-    lambda(&harness, "PUT", "/2015-03-31/functions/shop-api/configuration", json!({"Timeout": 77}))
+    harness
+        .lambda("PUT", "/2015-03-31/functions/shop-api/configuration", json!({"Timeout": 77}))
         .await;
     harness.observe("shop").await;
     assert!(harness.sandbox.faults().struck() > 0);
@@ -674,7 +660,7 @@ async fn an_index_takes_its_scaler_with_it() {
 async fn executions_that_somebody_takes_from_a_scaler_come_back() {
     let harness = with_function(FOLLOWING).await;
     let path = format!("{EXECUTIONS}?Qualifier=1");
-    lambda(&harness, "DELETE", &path, Value::Null).await;
+    harness.lambda("DELETE", &path, Value::Null).await;
     assert_eq!(executions(&harness).await, kept([]), "they were taken away");
     harness.observe("shop").await;
     harness.until_ready("shop").await;
@@ -702,20 +688,20 @@ async fn executions_that_somebody_takes_from_a_scaler_come_back() {
 async fn a_function_that_cannot_be_provisioned_is_repaired_and_moved_all_the_same() {
     let harness = with_function("").await;
     let path = format!("{EXECUTIONS}?Qualifier=live");
-    lambda(&harness, "PUT", &path, json!({"ProvisionedConcurrentExecutions": 3})).await;
+    harness.lambda("PUT", &path, json!({"ProvisionedConcurrentExecutions": 3})).await;
     harness.apply(&function(FIVE).replace("memorySize: 512", "memorySize: 256")).await;
     harness.until_stalled("shop", "Function/api").await;
     let configuration = "/2015-03-31/functions/shop-api/configuration";
     let live = format!("{configuration}?Qualifier=live");
     let memory = || async {
-        lambda(&harness, "GET", &live, Value::Null).await["MemorySize"].as_i64().unwrap()
+        harness.lambda("GET", &live, Value::Null).await["MemorySize"].as_i64().unwrap()
     };
     assert_eq!(memory().await, 256, "the alias has moved");
-    lambda(&harness, "PUT", configuration, json!({"MemorySize": 1024})).await;
+    harness.lambda("PUT", configuration, json!({"MemorySize": 1024})).await;
     harness.observe("shop").await;
     harness
         .until("it is repaired", || async {
-            let latest = lambda(&harness, "GET", configuration, Value::Null).await;
+            let latest = harness.lambda("GET", configuration, Value::Null).await;
             latest["MemorySize"] == json!(256)
         })
         .await;
@@ -746,12 +732,12 @@ async fn the_capacity_of_an_index_is_left_alone_too_where_nobody_may_ask() {
     set_capacity(&harness, 30, 3).await;
     let throughput = json!({"ReadCapacityUnits": 40, "WriteCapacityUnits": 1});
     let update = json!({"Update": {"IndexName": "byDay", "ProvisionedThroughput": throughput}});
-    dynamodb(
-        &harness,
-        "UpdateTable",
-        json!({"TableName": "shop-orders", "GlobalSecondaryIndexUpdates": [update]}),
-    )
-    .await;
+    harness
+        .dynamodb(
+            "UpdateTable",
+            json!({"TableName": "shop-orders", "GlobalSecondaryIndexUpdates": [update]}),
+        )
+        .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(written(&harness).await, [""; 0]);
     assert!(faults.struck() > 0);

@@ -48,13 +48,6 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     };
     let seen = by_meaning(live.words(&declared));
     let compared = desired.compare(declared.clone(), LiveSide::Resource(&seen), &SHAPE);
-    let mut effective = compared.effective.clone();
-    settle_website(&mut effective, &declared);
-    settle_retention(&mut effective, &declared);
-    if let Some(policy) = effective.get_mut("policy").filter(|policy| policy.is_string()) {
-        // It was one text to be compared by its meaning.
-        *policy = json!(spec.policy);
-    }
     let mut changes = compared.changes.clone();
     // S3 never turns a lock off, so that null says nothing there.
     changes.retain(|c| c.path.to_string() != "objectLock.enabled" || c.desired.is_some());
@@ -65,9 +58,25 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     unasked.extend(desired.unasked_policy("policy", live_policy));
     plan.partly_blocked = desired.ask(unasked);
     if let Some(part) = &mut plan.partly_blocked {
+        // A rule is a whole: one that waits stays as it is, and those beside it are written.
+        part.paths.iter_mut().for_each(to_element);
         let beside: Vec<_> = changes.iter().filter(|c| weakens_beside(part, c)).collect();
         let paths: Vec<_> = beside.into_iter().map(|change| change.path.clone()).collect();
         part.paths.extend(paths);
+    }
+    let mut effective = match &plan.partly_blocked {
+        None => compared.effective.clone(),
+        Some(part) => {
+            changes.retain(|change| !part.holds(&change.path));
+            let held = desired.holding(&part.paths);
+            held.compare(declared.clone(), LiveSide::Resource(&seen), &SHAPE).effective
+        }
+    };
+    settle_website(&mut effective, &declared);
+    settle_retention(&mut effective, &declared);
+    if let Some(policy) = effective.get_mut("policy").filter(|policy| policy.is_string()) {
+        // It was one text to be compared by its meaning.
+        *policy = json!(spec.policy);
     }
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
@@ -84,6 +93,12 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     let facets = first.into_iter().chain(then);
     push_facets(&mut plan, facets, &live.facets, &effective, &mut changes, BucketStep::Facet);
     plan
+}
+
+/// Cuts a path off behind its first element of a list.
+fn to_element(path: &mut Path) {
+    let element = path.0.iter().position(|segment| matches!(segment, Segment::Element(_)));
+    path.0.truncate(element.map_or(usize::MAX, |at| at + 1));
 }
 
 /// A change that does harm while another one waits: a bucket is not opened to a policy that stays as it is, and its
@@ -528,14 +543,28 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_waits_stays_as_it_is_and_those_beside_it_are_written() {
+        let declared = json!([{"id": "tmp", "expirationDays": 1}, {"id": "new", "expirationDays": 7, "prefix": "new/"}]);
+        let live = json!([{"id": "tmp", "expirationDays": 30, "prefix": "tmp/"}, {"id": "old", "expirationDays": 9}]);
+        let planned = planned(json!({"lifecycle": declared}), json!({"lifecycle": live}));
+        assert_eq!(planned.outline(), ["Update lifecycle", "! ConfirmationNeeded"]);
+        let changed: Vec<_> = planned.steps[0].changes.iter().map(|c| c.path.to_string()).collect();
+        assert_eq!(changed, ["lifecycle[new]", "lifecycle[old]"]);
+        let written = format!("{:?}", planned.steps[0].call);
+        for part in ["tmp/", "days: Some(30)", "new/", "days: Some(7)"] {
+            assert!(written.contains(part), "{part}: {written}");
+        }
+        for part in ["days: Some(1)", "\"old\""] {
+            assert!(!written.contains(part), "{part}: {written}");
+        }
+    }
+
+    #[test]
     fn a_rule_that_somebody_turned_off_is_turned_on_only_by_a_manifest_that_says_so() {
         let off = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "enabled": false}]});
         let silent = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1}]});
         let on = json!({"lifecycle": [{"id": "tmp", "expirationDays": 1, "enabled": true}]});
-        assert_eq!(
-            planned(silent, off.clone()).outline(),
-            ["Update lifecycle", "! ConfirmationNeeded"]
-        );
+        assert_eq!(planned(silent, off.clone()).outline(), ["! ConfirmationNeeded"]);
         assert_eq!(planned(on, off).outline(), ["Update lifecycle"]);
     }
 
