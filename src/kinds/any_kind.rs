@@ -77,7 +77,7 @@ pub trait AnyKind: Send + Sync {
     /// The custom resource definition, for Kubernetes tools.
     fn crd(&self) -> Value;
     /// What the schema cannot check. The spec must conform to the schema.
-    fn validate(&self, spec: &Value) -> Vec<SpecProblem>;
+    fn validate(&self, spec: &Value, name: &str) -> Vec<SpecProblem>;
     /// Whether a spec can be read as the kind's type.
     fn is_readable(&self, spec: &Value) -> bool;
     /// AWS's rule for the resource's name; the error is the rule in words for people.
@@ -149,10 +149,9 @@ impl<K: Kind> AnyKind for Untyped<K> {
         K::crd()
     }
 
-    fn validate(&self, spec: &Value) -> Vec<SpecProblem> {
-        // The name stands for one that is not known yet.
-        match K::Spec::deserialize(K::NULLS.stood_for(spec, "name")) {
-            Ok(spec) => K::validate(&spec),
+    fn validate(&self, spec: &Value, name: &str) -> Vec<SpecProblem> {
+        match K::Spec::deserialize(K::NULLS.stood_for(spec, name)) {
+            Ok(spec) => K::validate(&spec, name),
             Err(error) => vec![SpecProblem::new("", error.to_string())],
         }
     }

@@ -221,7 +221,7 @@ pub trait Kind: Send + Sync + 'static {
     /// AWS's rule for the resource's name; the message says it.
     fn check_name(name: &str) -> Result<(), String>;
     /// What the schema cannot check.
-    fn validate(spec: &Self::Spec) -> Vec<SpecProblem>;
+    fn validate(spec: &Self::Spec, name: &str) -> Vec<SpecProblem>;
 
     /// What data, or way back to it, goes when one declared form takes the place of another, for people.
     fn losses(_before: &Self::Spec, _after: &Self::Spec) -> Vec<String> {

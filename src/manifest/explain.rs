@@ -215,7 +215,7 @@ impl Misplaced<'_> {
     /// What the kind itself has against the value.
     fn against(&self, changed: &Value) -> Option<String> {
         let problems = match kinds::kind(self.kind) {
-            Some(kind) => kind.validate(&changed["spec"]),
+            Some(kind) => kind.validate(&changed["spec"], "it"),
             None => environment::validate(&changed["spec"]),
         };
         let here = |problem: &kinds::SpecProblem| {

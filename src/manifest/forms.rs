@@ -19,8 +19,9 @@ const FORMS: &[(&str, &str, &str)] = &[
     ),
     (r"^\d{4}-\d{2}-\d{2}$", "a date", "2026-12-31"),
     ("^https?$", "http or https", "https"),
+    ("^[a-zA-Z0-9_.-]+$", "letters, digits, `_`, `.` and `-`", "all-objects"),
     ("^[45][0-9]{2}$", "an HTTP status of an error", "404"),
-    ("^3[0-9]{2}$", "an HTTP status of a redirect", "301"),
+    ("^3(0[1-9]|[1-9][0-9])$", "an HTTP status of a redirect", "301"),
     (
         r"^arn:aws[a-zA-Z0-9-]*:(lambda|sqs|sns):[a-z0-9-]+:\d{12}:.+$",
         "the ARN of a function, a queue or a topic",

@@ -75,7 +75,8 @@ fn is_readable(object: &Object) -> bool {
 }
 
 fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::SpecProblem> {
-    let mut problems = kind.validate(&object.spec);
+    let name = aws_name(kind, object);
+    let mut problems = kind.validate(&object.spec, &name);
     let common = kind.common(&object.spec);
     problems.extend(check_tags("tags", common.tags.as_ref()));
     for (i, path) in common.ignore.iter().flatten().enumerate() {
@@ -87,7 +88,6 @@ fn check_kind(kind: &dyn AnyKind, object: &Object) -> Vec<crate::kinds::SpecProb
             }
         });
     }
-    let name = aws_name(kind, object);
     if let Err(rule) = kind.check_name(&name) {
         let problem = crate::kinds::SpecProblem::new(
             "name",

@@ -91,6 +91,58 @@ async fn each_strategy_shifts_as_its_name_says() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+/// Who may call the function's URL, and what its policy says.
+async fn doors(harness: &Harness) -> (String, String) {
+    let lambda = harness.session.lambda();
+    let url = lambda.get_function_url_config().function_name("shop-api").qualifier("live").send();
+    let url = url.await.map_or_else(|_| "none".to_owned(), |url| url.auth_type().to_string());
+    let policy = lambda.get_policy().function_name("shop-api").qualifier("live").send().await;
+    (url, policy.ok().and_then(|read| read.policy).unwrap_or_default())
+}
+
+/// Code that asks who calls it comes with a door for everybody: the code of before, which does not ask, is never
+/// behind that door.
+#[tokio::test(start_paused = true)]
+async fn a_door_opens_once_the_new_version_has_all_requests() {
+    let steps = "{ steps: [{ weight: 10, pause: 1m }, { weight: 50, pause: 1m }] }";
+    let door = |auth: &str| {
+        let url = format!("  alias: live\n  url: {{ authType: {auth} }}\n");
+        shop(steps).replace("  alias: live\n", &url)
+    };
+    let s3 = "{ id: s3, principal: s3.amazonaws.com, sourceArn: \"arn:aws:s3:::shop-assets\" }";
+    for (before, meanwhile) in [(shop(steps), "AWS_IAM"), (door("AWS_IAM"), "AWS_IAM")] {
+        let harness = succeeded(&before).await;
+        let open = changed(&door("NONE"))
+            .replace("  alias: live\n", &format!("  alias: live\n  permissions: [{s3}]\n"));
+        harness.apply(&open).await;
+        let mut shares = Vec::new();
+        while alias(&harness).await != "2" {
+            let share = alias(&harness).await;
+            let (url, policy) = doors(&harness).await;
+            // Another look at the alias: it may just have moved.
+            if alias(&harness).await == share {
+                assert_ne!(url, "NONE", "at {share}");
+                assert!(!policy.contains("s3.amazonaws.com"), "at {share}: {policy}");
+                if share != "1" {
+                    assert_eq!(url, meanwhile, "its address is known at {share}");
+                }
+            }
+            if shares.last() != Some(&share) {
+                shares.push(share);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(shares, ["1", "1, 2: 10 %", "1, 2: 50 %"]);
+        until_verdict(&harness, 2, Verdict::Succeeded).await;
+        let (url, policy) = doors(&harness).await;
+        assert_eq!(url, "NONE");
+        assert!(
+            policy.contains("s3.amazonaws.com") && policy.contains("trueup-public-url"),
+            "{policy}"
+        );
+    }
+}
+
 /// The version of the release before is on its way, and may look like the next one until the function has changed.
 #[tokio::test(start_paused = true)]
 async fn a_newer_release_shifts_its_own_version_alone() {

@@ -68,8 +68,8 @@ impl Kind for Bucket {
         losses::losses(before, after)
     }
 
-    fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
-        check::validate(spec)
+    fn validate(spec: &BucketSpec, name: &str) -> Vec<SpecProblem> {
+        check::validate(spec, name)
     }
 
     async fn observe(

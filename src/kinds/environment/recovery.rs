@@ -137,6 +137,11 @@ impl Recovery {
         }
         if let Err((field, message)) = backups.read() {
             problems.push(SpecProblem::new(format!("recovery.backups.{field}"), message));
+        } else if let Some(text) = &backups.schedule
+            && backups.next_after(Timestamp::UNIX_EPOCH).is_none()
+        {
+            let message = format!("`{text}` never comes: no month has such a day");
+            problems.push(SpecProblem::new("recovery.backups.schedule", message));
         }
         problems
     }
@@ -197,6 +202,7 @@ mod tests {
             (r#"{"backups": {"bucket": "kept", "retention": "35d"}}"#, None),
             (r#"{"backups": {"bucket": "kept", "retention": "1h"}}"#, Some("1d to 3650d")),
             (r#"{"backups": {"bucket": "kept", "schedule": "daily"}}"#, Some("no schedule")),
+            (r#"{"backups": {"bucket": "kept", "schedule": "0 3 30 2 *"}}"#, Some("never comes")),
             (r#"{"backups": {"bucket": "kept", "timeZone": "Moon"}}"#, Some("no time zone")),
         ] {
             let problems = recovery(text).problems();

@@ -122,6 +122,12 @@ impl Read {
         began.timestamp().checked_add(self.lasts).ok()
     }
 
+    /// No date fits the schedule, as none does 30 February.
+    fn never_begins(&self) -> bool {
+        let from = Timestamp::UNIX_EPOCH.to_zoned(self.zone.clone());
+        self.schedule.find_next_occurrence(&from, false).is_err()
+    }
+
     /// When it begins or ends next.
     fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
         let zoned = at.to_zoned(self.zone.clone());
@@ -156,7 +162,11 @@ pub(super) fn validate(windows: &Windows) -> Vec<SpecProblem> {
         windows.iter().flatten().enumerate().map(move |(i, window)| (name, i, window))
     });
     all.filter_map(|(name, i, window)| {
-        let (field, message) = window.read().err()?;
+        let never = |read: Read| {
+            let message = format!("`{}` never comes: no month has such a day", window.schedule);
+            read.never_begins().then_some(("schedule", message))
+        };
+        let (field, message) = window.read().map_or_else(Some, never)?;
         Some(SpecProblem::new(format!("windows.{name}[{i}].{field}"), message))
     })
     .collect()
@@ -229,6 +239,7 @@ mod tests {
     fn what_is_no_window_is_refused_with_its_place() {
         for (spec, path) in [
             (json!({"allow": [window("every day", "1h")]}), "windows.allow[0].schedule"),
+            (json!({"deny": [window("0 9 30 2 *", "1h")]}), "windows.deny[0].schedule"),
             (json!({"deny": [window("0 9 * * *", "soon")]}), "windows.deny[0].duration"),
             (json!({"deny": [window("0 9 * * *", "10s")]}), "windows.deny[0].duration"),
             (

@@ -87,7 +87,7 @@ impl Kind for Frontend {
         lost.then(|| "the pages ask for no login any more".to_owned()).into_iter().collect()
     }
 
-    fn validate(spec: &FrontendSpec) -> Vec<SpecProblem> {
+    fn validate(spec: &FrontendSpec, _: &str) -> Vec<SpecProblem> {
         spec::validate(spec)
     }
 

@@ -11,15 +11,18 @@
 //!   <https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html>. So publishing and moving
 //!   the alias is one step that may be taken twice. It is guarded, so that neither what somebody uploads
 //!   meanwhile is published, nor an alias that somebody moves meanwhile is moved again.
-//! - With an alias, the URL, the permissions and the async settings belong to the alias (`qualifier.rs`).
+//! - With an alias, the URL, the permissions and the async settings belong to the alias (`qualifier.rs`). They are
+//!   other calls than those that change the code: what lets more callers in comes after it (`opening.rs`).
 
 mod apply;
+mod check;
 mod compare;
 mod concurrency;
 mod configuration;
 mod facets;
 mod observe;
 mod obstacle;
+mod opening;
 mod permission;
 mod plan;
 mod provisioned;
@@ -103,11 +106,11 @@ impl Kind for Function {
     type Step = FunctionStep;
 
     fn check_name(name: &str) -> Result<(), String> {
-        spec::check_name(name)
+        check::check_name(name)
     }
 
-    fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
-        let mut problems = spec::validate(spec);
+    fn validate(spec: &FunctionSpec, _: &str) -> Vec<SpecProblem> {
+        let mut problems = check::validate(spec);
         problems.extend(rollout::validate(spec));
         problems
     }

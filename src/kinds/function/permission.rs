@@ -1,4 +1,4 @@
-//! Permissions and the policy statements that Lambda makes of them. Pure.
+//! Permissions, the policy statements that Lambda makes of them, and the steps by which those become as declared. Pure.
 //!
 //! Guarantees:
 //! - A statement is a whole: a condition that the manifest leaves out is removed.
@@ -9,9 +9,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::compare::Settings;
+use super::facets::FunctionRef;
+use super::observe::LiveFunction;
+use super::plan::FunctionStep;
 use super::spec::{FunctionSpec, Permission, UrlAuthType};
-use crate::kinds::{UnknownWord, word};
-use crate::plan::Change;
+use crate::kinds::{UnknownWord, split_off, word};
+use crate::model::{Path, Segment};
+use crate::plan::{Blocked, Change, PartlyBlocked, Plan, Verb};
 
 /// A statement of a function's resource policy, as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +95,70 @@ pub(super) fn opens(change: &Change) -> bool {
     let field = field.as_deref().and_then(|path| path.strip_prefix("permissions."));
     let is_taken_away = change.live.is_some() && change.desired.is_none();
     is_taken_away && field.is_some_and(|field| NARROWING.contains(&field))
+}
+
+/// The changes of permissions that are not wanted at all.
+pub(super) fn split_unwanted(changes: &mut Vec<Change>, settings: &Settings) -> Vec<Change> {
+    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
+    let is_unwanted = |change: &mut Change| {
+        change.path.root() == "permissions"
+            && match change.path.0.get(1) {
+                Some(Segment::Element(id)) => wanted.iter().all(|permission| permission.id != *id),
+                _ => wanted.is_empty(),
+            }
+    };
+    changes.extract_if(.., is_unwanted).collect()
+}
+
+fn not_writable(id: &str, foreign: &[String]) -> Blocked {
+    let message = format!(
+        "permissions[{id}] differs, and its live statement has {}, which trueup cannot write again. Nothing \
+         of it was written. Give the permission another id, or remove the statement by hand",
+        foreign.join(", ")
+    );
+    Blocked { reason: "NotWritable", message }
+}
+
+/// A statement cannot be changed: it is removed and added again.
+pub(super) fn push(
+    plan: &mut Plan<FunctionStep>,
+    changes: &mut Vec<Change>,
+    settings: &Settings,
+    of: &FunctionRef,
+    seen: &LiveFunction,
+) {
+    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
+    let mut by_id: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+    for change in split_off(changes, &["permissions"]) {
+        match change.path.0.get(1) {
+            Some(Segment::Element(id)) => by_id.entry(id.clone()).or_default().push(change),
+            // Declared empty as a whole.
+            _ => {
+                for statement in &seen.permissions {
+                    by_id.entry(statement.permission.id.clone()).or_default().push(change.clone());
+                }
+            }
+        }
+    }
+    for (id, changes) in by_id {
+        let live = seen.permissions.iter().find(|statement| statement.permission.id == id);
+        let is_wanted = wanted.iter().any(|permission| permission.id == id);
+        if let Some(statement) = live.filter(|live| is_wanted && !live.foreign.is_empty()) {
+            let path = Path::default().field("permissions").element(&id);
+            let why = not_writable(&id, &statement.foreign);
+            plan.block_part(PartlyBlocked { paths: vec![path], why });
+            continue;
+        }
+        if live.is_some() {
+            let step = FunctionStep::RemovePermission(of.clone(), id.clone());
+            plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step)
+                .stands_alone();
+        }
+        if let Some(permission) = wanted.iter().find(|p| p.id == id) {
+            let step = FunctionStep::AddPermission(of.clone(), permission.clone());
+            plan.push(Verb::Create, format!("permission {id}"), changes, step).stands_alone();
+        }
+    }
 }
 
 /// Why a resource policy cannot be read.

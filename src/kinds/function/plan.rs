@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::kinds::scaling::ScalingStep;
 use crate::kinds::{Desired, FacetStep, push_facets, split_off};
-use crate::model::{Path, Segment};
-use crate::plan::{Blocked, Change, PartlyBlocked, Plan, Verb};
+use crate::plan::{Blocked, Change, Plan, Verb};
 
 use super::compare::{Settings, compare};
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
 use super::observe::LiveFunction;
 use super::obstacle::obstacle;
+use super::opening;
+use super::permission;
 use super::provisioned::{self, Provisioning};
 use super::qualifier::{self, Removals};
 use super::shift::{self, Move, Publication};
@@ -123,6 +124,11 @@ pub(super) fn plan(
         }
     }
     let Moves { moved, back, unwanted } = moves;
+    let becomes_other = moved.is_some() || changes.iter().any(shift::is_of_version);
+    let mut opening = match live.is_some() && becomes_other {
+        true => opening::split_off(&mut changes, desired, seen, &effective),
+        false => Vec::new(),
+    };
     // What is open on an alias of before is closed first.
     let mut removals = Removals::of(desired, &seen.leftovers);
     removals.push_closing(&mut plan);
@@ -138,13 +144,13 @@ pub(super) fn plan(
     if seen.url.is_some() {
         push_facets(&mut plan, [URL], &seen.facets, &effective, &mut changes, step);
     }
-    let mut unwanted = split_unwanted(&mut changes, &settings);
-    push_permissions(&mut plan, &mut unwanted, &settings, &of, seen);
+    let mut unwanted = permission::split_unwanted(&mut changes, &settings);
+    permission::push(&mut plan, &mut unwanted, &settings, &of, seen);
     qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
     // What belongs to the alias, where there is one.
     let push_qualified = |plan: &mut Plan<FunctionStep>, changes: &mut Vec<Change>| {
         push_facets(plan, [ASYNC, URL, ALIAS_DESCRIPTION], &seen.facets, &effective, changes, step);
-        push_permissions(plan, changes, &settings, &of, seen);
+        permission::push(plan, changes, &settings, &of, seen);
     };
     // Who may call it comes before what it is, where there is already something to call.
     let hangs_on_something =
@@ -172,7 +178,13 @@ pub(super) fn plan(
             (moved, &provisioned),
             provisioning.as_ref(),
         );
-    if !hangs_on_something {
+    if is_moving && desired.weight.is_some() {
+        if seen.url.is_none() {
+            let closed = opening::closed(&effective);
+            push_facets(&mut plan, [URL], &seen.facets, &closed, &mut opening, step);
+        }
+    } else {
+        changes.append(&mut opening);
         push_qualified(&mut plan, &mut changes);
     }
     removals.push_moving(&mut plan);
@@ -301,70 +313,6 @@ fn push_settings(
             revision: seen.revision.clone(),
         };
         plan.push(Verb::Update, "code", code, step);
-    }
-}
-
-/// The changes of permissions that are not wanted at all.
-fn split_unwanted(changes: &mut Vec<Change>, settings: &Settings) -> Vec<Change> {
-    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
-    let is_unwanted = |change: &mut Change| {
-        change.path.root() == "permissions"
-            && match change.path.0.get(1) {
-                Some(Segment::Element(id)) => wanted.iter().all(|permission| permission.id != *id),
-                _ => wanted.is_empty(),
-            }
-    };
-    changes.extract_if(.., is_unwanted).collect()
-}
-
-fn not_writable(id: &str, foreign: &[String]) -> Blocked {
-    let message = format!(
-        "permissions[{id}] differs, and its live statement has {}, which trueup cannot write again. Nothing \
-         of it was written. Give the permission another id, or remove the statement by hand",
-        foreign.join(", ")
-    );
-    Blocked { reason: "NotWritable", message }
-}
-
-/// A statement cannot be changed: it is removed and added again.
-fn push_permissions(
-    plan: &mut Plan<FunctionStep>,
-    changes: &mut Vec<Change>,
-    settings: &Settings,
-    of: &FunctionRef,
-    seen: &LiveFunction,
-) {
-    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
-    let mut by_id: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-    for change in split_off(changes, &["permissions"]) {
-        match change.path.0.get(1) {
-            Some(Segment::Element(id)) => by_id.entry(id.clone()).or_default().push(change),
-            // Declared empty as a whole.
-            _ => {
-                for statement in &seen.permissions {
-                    by_id.entry(statement.permission.id.clone()).or_default().push(change.clone());
-                }
-            }
-        }
-    }
-    for (id, changes) in by_id {
-        let live = seen.permissions.iter().find(|statement| statement.permission.id == id);
-        let is_wanted = wanted.iter().any(|permission| permission.id == id);
-        if let Some(statement) = live.filter(|live| is_wanted && !live.foreign.is_empty()) {
-            let path = Path::default().field("permissions").element(&id);
-            let why = not_writable(&id, &statement.foreign);
-            plan.block_part(PartlyBlocked { paths: vec![path], why });
-            continue;
-        }
-        if live.is_some() {
-            let step = FunctionStep::RemovePermission(of.clone(), id.clone());
-            plan.push(Verb::Delete, format!("permission {id}"), changes.clone(), step)
-                .stands_alone();
-        }
-        if let Some(permission) = wanted.iter().find(|p| p.id == id) {
-            let step = FunctionStep::AddPermission(of.clone(), permission.clone());
-            plan.push(Verb::Create, format!("permission {id}"), changes, step).stands_alone();
-        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Kind for Table {
         losses::losses(before, after)
     }
 
-    fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
+    fn validate(spec: &TableSpec, _: &str) -> Vec<SpecProblem> {
         spec::validate(spec)
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::scaling::{self, TableScaling};
-use crate::kinds::SpecProblem;
+use crate::kinds::{SpecProblem, policy};
 use crate::model::Common;
 
 /// A DynamoDB table.
@@ -471,6 +471,9 @@ pub(super) fn validate(spec: &TableSpec) -> Vec<SpecProblem> {
         let message =
             "name the attribute by which items expire, or turn it off with `enabled: false`";
         problems.push(SpecProblem::new("ttl.attribute", message));
+    }
+    if let Some(policy) = &spec.resource_policy {
+        problems.extend(policy::check("resourcePolicy", policy, &policy::Of::table()));
     }
     problems.extend(check_limits("", spec.on_demand_throughput));
     problems.extend(check_warm("", spec.warm_throughput));

@@ -27,7 +27,33 @@ const ON_PURPOSE: &[(&str, Is, &str)] = &[
         |value| *value == json!(-1),
         "-1 removes the reservation: a call of its own",
     ),
+    (
+        "/url/cors/allowMethods/0",
+        |value| value.as_str().is_some(),
+        "the model has a length, CloudFormation the six methods",
+    ),
+    (
+        "/deadLetter/targetArn",
+        |value| !is_of(value, &["sqs", "sns"]),
+        "the model has any ARN, Lambda takes queues and topics",
+    ),
+    (
+        "/async/onSuccess",
+        |value| !is_of(value, &["sqs", "sns", "lambda", "events"]),
+        "the model has any ARN, the guide names four services",
+    ),
+    (
+        "/async/onFailure",
+        |value| !is_of(value, &["sqs", "sns", "lambda", "events", "s3"]),
+        "the model has any ARN, the guide names five services",
+    ),
 ];
+
+/// Whether a value is an ARN of one of some services.
+fn is_of(value: &Value, services: &[&str]) -> bool {
+    let service = value.as_str().and_then(|arn| arn.split(':').nth(2));
+    service.is_some_and(|service| services.contains(&service))
+}
 
 /// Classes of storage that only other kinds of buckets have, or other services.
 const OF_OTHERS: [&str; 5] = ["OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"];
@@ -36,7 +62,7 @@ const OF_OTHERS: [&str; 5] = ["OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZF
 fn base(kind: &str) -> Value {
     match kind {
         "Function" => json!({
-            "description": "d", "runtime": "nodejs22.x", "handler": "main.handler", "timeout": 3, "memorySize": 128,
+            "description": "d", "runtime": "python3.13", "handler": "main.handler", "timeout": 3, "memorySize": 128,
             "role": "arn:aws:iam::123456789012:role/api", "ephemeralStorage": {"size": 512},
             "architectures": ["arm64"], "layers": ["arn:aws:lambda:us-east-1:123456789012:layer:l:1"],
             "kmsKeyArn": "", "deadLetter": {"targetArn": ""}, "env": [{"name": "NAME", "value": "v"}],

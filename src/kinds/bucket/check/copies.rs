@@ -4,10 +4,10 @@ use crate::kinds::SpecProblem;
 use crate::kinds::bucket::spec::*;
 use crate::model::{ObjectFieldRef, ValueFrom};
 
-pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
+pub(super) fn validate(spec: &BucketSpec, name: &str) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if let Some(replication) = &spec.replication {
-        problems.extend(check_replication(replication, spec.versioning));
+        problems.extend(check_replication(replication, spec.versioning, name));
     }
     let tierings = spec.intelligent_tiering.as_deref().unwrap_or_default();
     problems.extend(repeated("intelligentTiering", tierings.iter().map(|t| &t.id)));
@@ -58,6 +58,7 @@ fn check_bucket(at: &str, arn: Option<&String>, from: Option<&ValueFrom>) -> Opt
 fn check_replication(
     replication: &Replication,
     versioning: Option<Versioning>,
+    name: &str,
 ) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     let rules = replication.rules.as_deref().unwrap_or_default();
@@ -73,8 +74,21 @@ fn check_replication(
         let mut problem = |field: &str, message: &str| {
             problems.push(SpecProblem::new(format!("{at}.{field}"), message));
         };
-        if rules[..i].iter().any(|other| other.priority == rule.priority) {
-            problem("priority", "another rule has the same priority; each has its own");
+        // Some say that S3 compares all rules, others those of one destination, which alone the documentation speaks
+        // of: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ReplicationRule.html.
+        let is_rival = |other: &ReplicationRule| {
+            let to = |rule: &ReplicationRule| {
+                (rule.destination.bucket_arn.clone(), rule.destination.bucket_arn_from.clone())
+            };
+            other.priority == rule.priority && to(other) == to(rule)
+        };
+        if rules[..i].iter().any(is_rival) {
+            problem("priority", "another rule to the same bucket has the same priority");
+        }
+        // What S3 answers in the words of those that imitate it; it is not documented.
+        let arn = rule.destination.bucket_arn.as_deref();
+        if arn.and_then(|arn| arn.rsplit(':').next()) == Some(name) {
+            problem("destination.bucketArn", "a bucket is not copied into itself");
         }
         let by_tags = rule.tags.as_ref().is_some_and(|tags| !tags.is_empty());
         if by_tags && rule.delete_marker_replication == Some(true) {
@@ -103,6 +117,16 @@ fn check_tierings(at: &str, tiering: &IntelligentTiering) -> Vec<SpecProblem> {
     for (i, one) in tiering.tierings.iter().enumerate() {
         if one.access_tier == AccessTier::DeepArchiveAccess && one.days < 180 {
             let message = "objects move to DEEP_ARCHIVE_ACCESS after 180 days or later";
+            problems.push(SpecProblem::new(format!("{at}[{i}].days"), message));
+        }
+        let is_sooner = |other: &Tiering| {
+            other.access_tier == AccessTier::ArchiveAccess && one.days <= other.days
+        };
+        if one.access_tier == AccessTier::DeepArchiveAccess
+            && tiering.tierings.iter().any(is_sooner)
+        {
+            // "... and be greater than days specified in ARCHIVE_ACCESS": S3's answer.
+            let message = "objects move to DEEP_ARCHIVE_ACCESS later than to ARCHIVE_ACCESS";
             problems.push(SpecProblem::new(format!("{at}[{i}].days"), message));
         }
         if tiering.tierings[..i].iter().any(|other| other.access_tier == one.access_tier) {
@@ -164,7 +188,21 @@ mod tests {
                 copied(json!({"destination": from("Table")})),
                 Some("replication.rules[0].destination.bucketArnFrom"),
             ),
+            (
+                json!({"replication": {"role": role, "rules": [rule(json!({})), rule(json!({"id": "b", "destination": {"bucketArn": "arn:aws:s3:::c"}}))]}}),
+                None,
+            ),
+            (
+                copied(json!({"destination": {"bucketArn": "arn:aws:s3:::shop"}})),
+                Some("replication.rules[0].destination.bucketArn"),
+            ),
             (tiered(json!([{"days": 90, "accessTier": "ARCHIVE_ACCESS"}])), None),
+            (
+                tiered(
+                    json!([{"days": 180, "accessTier": "DEEP_ARCHIVE_ACCESS"}, {"days": 180, "accessTier": "ARCHIVE_ACCESS"}]),
+                ),
+                Some("intelligentTiering[0].tierings[0].days"),
+            ),
             (
                 tiered(json!([{"days": 179, "accessTier": "DEEP_ARCHIVE_ACCESS"}])),
                 Some("intelligentTiering[0].tierings[0].days"),
@@ -177,7 +215,7 @@ mod tests {
             ),
             (json!({"metrics": [{"id": "all"}, {"id": "all"}]}), Some("metrics[1].id")),
         ] {
-            let problems = validate(&serde_json::from_value(spec.clone()).unwrap());
+            let problems = validate(&serde_json::from_value(spec.clone()).unwrap(), "shop");
             let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
             assert_eq!(paths, expected.iter().copied().collect::<Vec<_>>(), "{spec}");
         }

@@ -1,8 +1,9 @@
 //! What the schema of a Bucket cannot say. Pure.
 
 mod copies;
+mod lifecycle;
 
-use crate::kinds::SpecProblem;
+use crate::kinds::{SpecProblem, policy};
 use crate::model::{ObjectFieldRef, ValueFrom};
 
 use super::spec::*;
@@ -36,7 +37,8 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
         .to_owned())
 }
 
-pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
+/// `name` is the bucket's own.
+pub(super) fn validate(spec: &BucketSpec, name: &str) -> Vec<SpecProblem> {
     let mut problems = Vec::new();
     if let Some(encryption) = &spec.encryption
         && encryption.algorithm == EncryptionAlgorithm::AES256
@@ -59,7 +61,7 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
             problems.push(SpecProblem::new(format!("lifecycle[{i}].id"), message));
         }
         seen.push(&rule.id);
-        problems.extend(check_rule(&format!("lifecycle[{i}]"), rule));
+        problems.extend(lifecycle::check_rule(&format!("lifecycle[{i}]"), rule));
     }
     if let Some(website) = &spec.website
         && website.redirect_all_requests_to.is_some()
@@ -87,7 +89,16 @@ pub(super) fn validate(spec: &BucketSpec) -> Vec<SpecProblem> {
     problems.extend(check_notifications(spec));
     problems.extend(check_cors(spec));
     problems.extend(check_routing(spec));
-    problems.extend(copies::validate(spec));
+    problems.extend(copies::validate(spec, name));
+    // "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names":
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html.
+    if spec.accelerate == Some(Acceleration::Enabled) && name.contains('.') {
+        let message = format!("S3 accelerates no bucket with a dot in its name, as `{name}`");
+        problems.push(SpecProblem::new("accelerate", message));
+    }
+    if let Some(policy) = &spec.policy {
+        problems.extend(policy::check("policy", policy, &policy::Of::bucket(name)));
+    }
     if let Some(lock) = &spec.object_lock {
         let retention = lock.default_retention.as_ref();
         if retention.is_some_and(|r| r.days.is_some() == r.years.is_some()) {
@@ -118,6 +129,12 @@ fn check_cors(spec: &BucketSpec) -> Vec<SpecProblem> {
             let message = format!("`{origin}` has more than one *");
             problems.push(SpecProblem::new(format!("cors[{i}].allowedOrigins"), message));
         }
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html.
+        let mut allowed = rule.allowed_headers.iter().flatten();
+        if let Some(header) = allowed.find(|header| header.matches('*').count() > 1) {
+            let message = format!("`{header}` has more than one *");
+            problems.push(SpecProblem::new(format!("cors[{i}].allowedHeaders"), message));
+        }
         if rule.expose_headers.iter().flatten().any(|header| header.contains('*')) {
             let message = "headers that are shown are named one by one, without *";
             problems.push(SpecProblem::new(format!("cors[{i}].exposeHeaders"), message));
@@ -136,121 +153,6 @@ fn check_routing(spec: &BucketSpec) -> Vec<SpecProblem> {
         SpecProblem::new(path, "give replaceKeyWith or replaceKeyPrefixWith, not both")
     })
     .collect()
-}
-
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html>.
-fn check_rule(at: &str, rule: &LifecycleRule) -> Vec<SpecProblem> {
-    let against = expiration_problems(rule)
-        .into_iter()
-        .chain(transition_problems(rule))
-        .chain(date_and_tag_problems(rule));
-    let problem = |(field, message): (String, String)| {
-        let path = if field.is_empty() { at.to_owned() } else { format!("{at}.{field}") };
-        SpecProblem::new(path, message)
-    };
-    against.map(problem).collect()
-}
-
-/// What is against a rule: the field, empty for the whole rule, and why.
-type Against = Vec<(String, String)>;
-
-fn expiration_problems(rule: &LifecycleRule) -> Against {
-    let mut problems = Against::new();
-    let mut problem = |field: &str, message: String| problems.push((field.to_owned(), message));
-    let marker = rule.expired_object_delete_marker == Some(true);
-    let moves = |list: Option<usize>| list.is_some_and(|length| length > 0);
-    let acts = rule.expiration_days.is_some()
-        || rule.expiration_date.is_some()
-        || marker
-        || rule.noncurrent_version_expiration_days.is_some()
-        || rule.abort_incomplete_multipart_upload_days.is_some()
-        || moves(rule.transitions.as_ref().map(Vec::len))
-        || moves(rule.noncurrent_version_transitions.as_ref().map(Vec::len));
-    if !acts {
-        let message =
-            format!("rule `{}` does nothing; give it an expiration or a transition", rule.id);
-        problem("", message);
-    }
-    let expirations = [rule.expiration_days.is_some(), rule.expiration_date.is_some(), marker];
-    if expirations.iter().filter(|given| **given).count() > 1 {
-        let message =
-            "a rule has one of expirationDays, expirationDate and expiredObjectDeleteMarker";
-        problem("", message.to_owned());
-    }
-    let by_tags = rule.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-    let by_size = rule.object_size_greater_than.is_some() || rule.object_size_less_than.is_some();
-    if marker && (by_tags || by_size) {
-        let message = "delete markers have no tags and no size";
-        problem("expiredObjectDeleteMarker", message.to_owned());
-    }
-    if rule.abort_incomplete_multipart_upload_days.is_some() && (by_tags || by_size) {
-        let message = "uploads that are not complete have no tags and no size";
-        problem("abortIncompleteMultipartUploadDays", message.to_owned());
-    }
-    if rule.newer_noncurrent_versions.is_some() && rule.noncurrent_version_expiration_days.is_none()
-    {
-        let message = "it goes with noncurrentVersionExpirationDays";
-        problem("newerNoncurrentVersions", message.to_owned());
-    }
-    problems
-}
-
-fn transition_problems(rule: &LifecycleRule) -> Against {
-    let mut problems = Against::new();
-    let mut problem = |field: &str, message: String| problems.push((field.to_owned(), message));
-    for (i, transition) in rule.transitions.iter().flatten().enumerate() {
-        let at = format!("transitions[{i}]");
-        if transition.days.is_some() == transition.date.is_some() {
-            problem(&at, "give either days or date".to_owned());
-        }
-        if transition.days.is_some_and(|days| days < 30) && is_infrequent(transition.storage_class)
-        {
-            problem(&at, "objects move to this class after 30 days or later".to_owned());
-        }
-        if let (Some(moved), Some(expired)) = (transition.days, rule.expiration_days)
-            && moved >= expired
-        {
-            let message = format!("objects move after {moved} days and expire after {expired}");
-            problem(&at, message);
-        }
-    }
-    let moved = || rule.transitions.iter().flatten();
-    let by_days = rule.expiration_days.is_some() || moved().any(|t| t.days.is_some());
-    let by_date = rule.expiration_date.is_some() || moved().any(|t| t.date.is_some());
-    // Both S3's answer to a mixed rule and who met it:
-    // https://github.com/hashicorp/terraform-provider-aws/issues/23674.
-    if by_days && by_date {
-        let message = "a rule goes by days or by dates, not by both; make two rules";
-        problem("", message.to_owned());
-    }
-    for (i, transition) in rule.noncurrent_version_transitions.iter().flatten().enumerate() {
-        let at = format!("noncurrentVersionTransitions[{i}]");
-        if transition.days < 30 && is_infrequent(transition.storage_class) {
-            problem(&at, "versions move to this class after 30 days or later".to_owned());
-        }
-    }
-    problems
-}
-
-fn date_and_tag_problems(rule: &LifecycleRule) -> Against {
-    let moved = rule.transitions.iter().flatten();
-    let dates = rule.expiration_date.iter().chain(moved.filter_map(|t| t.date.as_ref()));
-    let is_none = |date: &&String| date.parse::<jiff::civil::Date>().is_err();
-    let dates = dates
-        .filter(is_none)
-        .map(|date| (String::new(), format!("`{date}` is not a date; write it as 2027-01-31")));
-    let is_too_long = |(name, value): &(&String, &String)| {
-        name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256
-    };
-    let message = "the name of a tag has 1 to 128 characters, its value up to 256";
-    let tags = rule.tags.iter().flatten().filter(is_too_long);
-    dates.chain(tags.map(|_| ("tags".to_owned(), message.to_owned()))).collect()
-}
-
-/// Classes that take objects from 30 days on:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html>.
-fn is_infrequent(class: TransitionClass) -> bool {
-    matches!(class, TransitionClass::StandardIa | TransitionClass::OnezoneIa)
 }
 
 /// Functions are the only objects that can be notified, by either of their ARNs.

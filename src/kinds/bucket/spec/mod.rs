@@ -420,7 +420,7 @@ pub struct RoutingRedirect {
     pub host_name: Option<String>,
     /// As `301`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^3[0-9]{2}$"))]
+    #[schemars(regex(pattern = "^3(0[1-9]|[1-9][0-9])$"))]
     pub http_redirect_code: Option<String>,
     /// That of the request, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]

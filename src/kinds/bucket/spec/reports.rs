@@ -62,7 +62,7 @@ pub enum AccessTier {
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct RequestMetrics {
     /// The configuration's own name; CloudWatch shows it as the dimension `FilterId` of the metrics.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-zA-Z0-9_.-]+$"))]
     pub id: String,
     /// Only objects whose key begins so; all where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct RequestMetrics {
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct Inventory {
     /// The configuration's own name; no two of the list have the same.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-zA-Z0-9_.-]+$"))]
     pub id: String,
     /// On, where it is not given.
     #[serde(skip_serializing_if = "Option::is_none")]

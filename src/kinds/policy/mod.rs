@@ -7,6 +7,10 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html> and
 //! `reference_policies_elements_condition.html` beside it.
 
+mod form;
+
+pub(super) use form::{Of, check};
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
