@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::out::say;
-use super::provenance::ProvenanceArgs;
+use super::provenance::{ProvenanceArgs, UNKNOWN};
 use super::rollout::{self, Followed};
 use super::{CliError, Connected};
 use crate::engine::release::{Approving, Submitted, approve};
@@ -41,7 +41,10 @@ pub(super) async fn run(connected: &Connected, args: &ApproveArgs) -> Result<(),
         None => signed.author.clone(),
     };
     let overrides_window = args.override_window;
-    let asked = Approving { release, by: &signed.author, said: &by, overrides_window };
+    // Nobody is not somebody else.
+    let name_given = Some(signed.author.as_str()).filter(|author| *author != UNKNOWN);
+    let by_whom = name_given.unwrap_or_default();
+    let asked = Approving { release, by: by_whom, said: &by, overrides_window };
     let approved = approve(store, sessions, name, asked).await?;
     say!("{name} release {release} recorded: {} by {}", summary(&approved), approved.author);
     if !args.wait {

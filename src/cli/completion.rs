@@ -41,11 +41,13 @@ pub(super) fn run(args: &CompletionArgs) -> Result<(), CliError> {
 
 /// Answers a shell that asks for candidates; returns otherwise.
 pub fn answer_the_shell() {
-    let command = || {
-        let verbs = |verb: Command| verb.mut_args(with_names);
-        Cli::command().mut_subcommands(verbs)
-    };
+    let command = || completed(Cli::command());
     clap_complete::CompleteEnv::with_factory(command).var(VARIABLE).complete();
+}
+
+/// A command and all below it, whose arguments know the names that they may have.
+fn completed(command: Command) -> Command {
+    command.mut_args(with_names).mut_subcommands(completed)
 }
 
 fn with_names(arg: Arg) -> Arg {

@@ -111,6 +111,8 @@ impl Settings {
                     Some(output) => with_variable(arg).default_value(output),
                     None => with_variable(arg),
                 },
+                // Other verbs have other outputs: a variable that is meant for reading would break them.
+                "output" => arg,
                 _ => with_variable(arg),
             })
         })
@@ -253,7 +255,8 @@ mod tests {
         for verb in command.get_subcommands() {
             for arg in verb.get_arguments() {
                 let Some(long) = arg.get_long() else { continue };
-                let is_typed = TYPED_ALWAYS.contains(&long);
+                let is_other_output = long == "output" && !READING.contains(&verb.get_name());
+                let is_typed = TYPED_ALWAYS.contains(&long) || is_other_output;
                 assert_eq!(arg.get_env().is_none(), is_typed, "{} --{long}", verb.get_name());
             }
         }

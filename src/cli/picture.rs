@@ -104,6 +104,10 @@ impl Picture {
                 lines.extend(arrivals(rollout, now));
             }
         }
+        if head.suspended {
+            let resume = format!("`trueup resume {name}` lets it go on");
+            lines.push(format!("the environment is suspended, and nothing is written: {resume}"));
+        }
         lines.extend(head.holds.iter().map(|hold| held(name, hold)));
         lines.join("\n")
     }

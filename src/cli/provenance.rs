@@ -34,6 +34,8 @@ const CI_COMMIT: [&str; 5] = [
     "CODEBUILD_RESOLVED_SOURCE_VERSION",
 ];
 const CI_MESSAGE: [&str; 2] = ["CI_COMMIT_TITLE", "BUILDKITE_MESSAGE"];
+/// Who makes a release that nobody gives a name with.
+pub(super) const UNKNOWN: &str = "unknown";
 /// A message longer than this is cut: a release is one item.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
@@ -49,15 +51,19 @@ impl ProvenanceArgs {
     /// A release without objects, signed. `manifests` are the files and folders that it comes from; none is
     /// the current folder.
     pub fn release(&self, cause: Cause, manifests: &[PathBuf]) -> NewRelease {
-        let user = || std::env::var("USER").ok();
+        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
         let folder = manifests.iter().find_map(|path| folder_of(path));
         let folder = folder.unwrap_or_else(|| PathBuf::from("."));
         let git = |arguments: &[&str]| git(&folder, arguments);
-        let author = self.author.clone().or_else(|| git(&["config", "user.name"]));
+        let author = self.author.clone().filter(|author| !author.is_empty());
+        let author = author.or_else(|| git(&["config", "user.name"]));
         let commit = self.commit.clone().or_else(|| commit(&folder, manifests));
         let message = self.message.clone().or_else(|| git(&["log", "-1", "--format=%s"]));
         NewRelease {
-            author: author.or_else(|| first(&CI_AUTHOR)).or_else(user).unwrap_or_default(),
+            author: author
+                .or_else(|| first(&CI_AUTHOR))
+                .or_else(user)
+                .unwrap_or_else(|| UNKNOWN.to_owned()),
             commit: commit.or_else(|| first(&CI_COMMIT)).unwrap_or_default(),
             message: message
                 .or_else(|| first(&CI_MESSAGE))
