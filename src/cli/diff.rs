@@ -56,8 +56,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
         let confirmed = current.confirmed.clone();
-        let mut asked =
-            Asked { objects: &current.objects, leaving: &leaving, confirmed, only: None };
+        let mut asked = Asked { leaving: &leaving, confirmed, ..Asked::all(&current.objects) };
         asked.narrow(args.selector.as_ref());
         let compared = compare(connected, environment, asked).await?;
         let found = compared.found();
@@ -91,11 +90,18 @@ struct Asked<'a> {
     objects: &'a [Object],
     leaving: &'a [Object],
     confirmed: BTreeSet<ObjectId>,
+    confirmed_anew: BTreeSet<ObjectId>,
     /// The objects that are asked for; all where it is `None`.
     only: Option<BTreeSet<ObjectId>>,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Every object, and nothing that is confirmed.
+    fn all(objects: &'a [Object]) -> Self {
+        let (confirmed, confirmed_anew) = (BTreeSet::new(), BTreeSet::new());
+        Self { objects, leaving: &[], confirmed, confirmed_anew, only: None }
+    }
+
     /// Leaves those that labels choose, of the objects that are asked for.
     fn narrow(&mut self, labels: Option<&Labels>) {
         let Some(labels) = labels else { return };
@@ -127,6 +133,7 @@ pub(super) async fn of_proposal(
         objects: &proposal.objects,
         leaving: &leaving,
         confirmed: proposal.confirmed(),
+        confirmed_anew: proposal.named.clone(),
         only: (!all).then_some(given),
     };
     asked.narrow(labels);
@@ -156,6 +163,7 @@ pub(super) async fn warn_of_obstacles(connected: &Connected, proposal: &Proposal
         objects: &proposal.objects,
         leaving: &[],
         confirmed: proposal.confirmed(),
+        confirmed_anew: proposal.named.clone(),
         only: Some(only),
     };
     let compared = compare(connected, &proposal.environment, asked);
@@ -171,7 +179,7 @@ pub(super) async fn observations(
 ) -> Result<Vec<Preview>, CliError> {
     let current = connected.current(environment).await?;
     let confirmed = current.confirmed.clone();
-    let asked = Asked { objects: &current.objects, leaving: &[], confirmed, only: None };
+    let asked = Asked { confirmed, ..Asked::all(&current.objects) };
     Ok(previews(connected, environment, &asked).await?.0)
 }
 
@@ -181,7 +189,7 @@ async fn previews(
     environment: &str,
     asked: &Asked<'_>,
 ) -> Result<(Vec<Preview>, bool), CliError> {
-    let Asked { objects, leaving, confirmed, only } = asked;
+    let Asked { objects, leaving, confirmed, confirmed_anew, only } = asked;
     let store_id = connected.store.id().await?;
     let statuses = connected.sound_statuses(environment).await?;
     let sessions = &connected.sessions;
@@ -208,6 +216,7 @@ async fn previews(
         suspended,
         objects: earlier,
         confirmed: confirmed.clone(),
+        confirmed_anew: confirmed_anew.clone(),
         sources,
         only: only.as_ref(),
         rollout: rollout.as_ref(),

@@ -47,7 +47,9 @@ impl Proposal {
     pub fn is_unchanged(&self) -> bool {
         let digest = content_digest(&self.objects);
         let same = self.current.release.as_ref().is_some_and(|release| release.digest == digest);
-        same && self.named.is_subset(&self.current.confirmed)
+        let current = &self.current;
+        let is_fresh = |id: &ObjectId| current.confirmed.contains(id) && !current.used.contains(id);
+        same && self.named.iter().all(is_fresh)
     }
 
     /// The objects whose form is confirmed: by this call, or by an earlier one that gave the same form.

@@ -2,11 +2,11 @@
 //!
 //! Left to others: what becomes of a resource whose object left (`removal`), what to write (`kinds`).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::kinds::Desired;
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
-use crate::model::{Object, annotation};
+use crate::model::{Object, Path, annotation};
 use crate::plan::{Blocked, Plan};
 use crate::store::{StatusRecord, SyncedInPart};
 
@@ -69,6 +69,25 @@ pub(super) fn drifted_beside<S>(
     plan.partly_blocked.is_some()
         && !plan.steps.is_empty()
         && record.synced_in_part.as_ref().is_some_and(is_of_now)
+}
+
+/// How long AWS may take to show what was written: its control planes are eventually consistent.
+pub(super) const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// The paths that a confirmation was used for; `None` where it is used up. What was written a moment ago may not be
+/// shown yet, and is not asked about again.
+pub(super) fn used_confirmation(
+    record: Option<&StatusRecord>,
+    generation: u64,
+    now: Timestamp,
+) -> Option<Vec<Path>> {
+    let Some(confirmation) = record.and_then(|record| record.confirmation.as_ref()) else {
+        return Some(Vec::new());
+    };
+    let before = now.checked_sub(SHOWN_WITHIN).unwrap_or(Timestamp::MIN);
+    let used = confirmation.used(generation, before)?;
+    // Each was written as a path.
+    Some(used.into_iter().filter_map(|path| path.parse().ok()).collect())
 }
 
 /// Whether what a change opens, deletes or loses was confirmed. A confirmation is spent once the resource was

@@ -21,9 +21,6 @@ const COLLECT_VERSIONS_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Times that the same plan is carried out without effect before the flap guard stops it.
 const SAME_PLAN_MAX: u32 = 3;
 
-/// How long AWS may take to show what was written: its control planes are eventually consistent.
-const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
-
 const FLAPPING: &str = "Flapping";
 
 impl Pass<'_> {
@@ -50,7 +47,7 @@ impl Pass<'_> {
     /// The same plan was carried out a moment ago: AWS may not show it yet.
     pub(super) fn just_written(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Waiting> {
         let at = self.same_plan(plan, generation)?.at;
-        let is_recent = self.cx.clock.now().duration_since(at) < SHOWN_WITHIN;
+        let is_recent = self.cx.clock.now().duration_since(at) < decide::SHOWN_WITHIN;
         is_recent.then(|| Waiting {
             reason: "NotShownYet",
             message: "it was written a moment ago, and AWS does not show it yet".to_owned(),
@@ -142,11 +139,23 @@ impl Pass<'_> {
             }
         };
         info!(step = %describe(step), "step taken");
+        if ready.desired.confirmed {
+            self.note_confirmed(step);
+        }
         if !outcome.is_unchanged {
             self.count_for_flap_guard(plan);
         }
         self.tell_taken(step).await;
         Ok(self.note_outcome(step, outcome))
+    }
+
+    /// What a confirmed form took away or changed: its confirmation is good for no other change of that.
+    fn note_confirmed(&mut self, step: &Step<AnyStep>) {
+        let Some(wanted) = &self.snapshot.wanted else { return };
+        let now = self.cx.clock.now();
+        for change in step.changes.iter().filter(|change| change.live.is_some()) {
+            self.record.note_confirmed(wanted.generation, change.path.to_string(), now);
+        }
     }
 
     /// Records what a crash must not lose: that a resource is about to be made, or a job to be started.

@@ -258,6 +258,11 @@ impl Pass<'_> {
             self.record.failing = true;
             self.event(EventKind::Warning, reason, &message).await;
         }
+        // A write that fails beside a question does not hide it.
+        let asks = observation.as_ref().and_then(|seen| seen.plan.partly_blocked.as_ref());
+        if let (PassEnd::WriteFailed(_), Some(part)) = (&end, asks) {
+            self.event(EventKind::Warning, part.why.reason, &part.why.message).await;
+        }
         self.save().await?;
         self.log(&shown);
         Ok(Done::Next(if only_asks { Next::Resync } else { next_after(&end) }))
@@ -556,6 +561,10 @@ impl Pass<'_> {
             return Err(Refusal::Blocked(decide::own_store(&name)));
         }
         self.record.place = place;
+        let wanted = self.snapshot.wanted.as_ref();
+        let generation = wanted.map_or(0, |wanted| wanted.generation);
+        let used =
+            decide::used_confirmation(self.before.as_deref(), generation, self.cx.clock.now());
         let subject = Subject {
             key: self.snapshot.key.clone(),
             kind,
@@ -564,9 +573,11 @@ impl Pass<'_> {
             status: Some(&self.record),
             previous: self.snapshot.previous.as_deref(),
             begun: self.snapshot.begun.iter().map(Arc::as_ref).collect(),
-            confirmed: self.snapshot.wanted.as_ref().is_some_and(|wanted| {
-                decide::is_confirmed(wanted.confirmed, wanted.generation, self.before.as_deref())
+            confirmed: wanted.is_some_and(|wanted| {
+                used.is_some()
+                    && decide::is_confirmed(wanted.confirmed, generation, self.before.as_deref())
             }),
+            used: used.unwrap_or_default(),
             asked_at: self.snapshot.asked_at,
             backed_up_since: self.backed_up_since(),
             weight: self.snapshot.weight.clone(),

@@ -30,6 +30,8 @@ pub struct Subject<'a> {
     pub begun: Vec<&'a Object>,
     /// This form was confirmed by the object's name.
     pub confirmed: bool,
+    /// What the confirmation was used for.
+    pub used: Vec<Path>,
     /// When somebody last asked for another try.
     pub asked_at: Option<Timestamp>,
     /// A last backup counts if it was made since then.
@@ -116,6 +118,7 @@ impl Subject<'_> {
             previous: self.previous.map(|object| Arc::clone(&object.spec)),
             begun: self.begun.iter().map(|object| Arc::clone(&object.spec)).collect(),
             confirmed: self.confirmed,
+            used: self.used.clone(),
             // Validation has refused paths that do not parse.
             ignore: ignore.filter_map(|path| path.parse::<Path>().ok()).collect(),
             unread: Vec::new(),

@@ -39,6 +39,8 @@ pub struct Known<'a> {
     pub objects: BTreeMap<String, Object>,
     /// Objects whose form was confirmed by name.
     pub confirmed: BTreeSet<ObjectId>,
+    /// Those that are confirmed anew: nothing was changed under that yet.
+    pub confirmed_anew: BTreeSet<ObjectId>,
     /// The objects that are asked for; all where it is `None`.
     pub only: Option<&'a BTreeSet<ObjectId>>,
     /// What objects are restored from that have to be made.
@@ -204,6 +206,12 @@ impl Work<'_> {
         let previous = status.and_then(|s| earlier(&s.synced_digest));
         let digest = object.digest();
         let begun = status.iter().flat_map(|s| &s.begun_digests).filter(|begun| **begun != digest);
+        let now = self.known.clock.now();
+        let generation = status.map_or(0, |status| status.observed_generation);
+        let used = match self.known.confirmed_anew.contains(&id) {
+            true => Some(Vec::new()),
+            false => decide::used_confirmation(status, generation, now),
+        };
         let subject = Subject {
             key,
             kind,
@@ -212,7 +220,8 @@ impl Work<'_> {
             status,
             previous,
             begun: begun.filter_map(earlier).collect(),
-            confirmed: self.known.confirmed.contains(&id),
+            confirmed: used.is_some() && self.known.confirmed.contains(&id),
+            used: used.unwrap_or_default(),
             asked_at: None,
             backed_up_since: None,
             weight: self.weight(kind, object, status),
@@ -236,7 +245,6 @@ impl Work<'_> {
                 && status.observed_generation <= status.synced_generation;
             decide::was_in_accord(status, is_same_form, &inputs)
         });
-        let now = self.known.clock.now();
         let lost = status
             .filter(|_| kind.holds_data() && desired.source.is_none())
             .and_then(|status| decide::data_lost(self.spec, status, &desired));

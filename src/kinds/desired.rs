@@ -71,6 +71,8 @@ pub struct Desired<S> {
     pub begun: Vec<Arc<Value>>,
     /// Somebody confirmed this form of the object by its name: it may delete, open or lose what is live.
     pub confirmed: bool,
+    /// What that confirmation was used for already: it is asked about again.
+    pub used: Vec<Path>,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
     pub tags: BTreeMap<String, String>,
     /// Paths left out of the diff and of every write.
@@ -127,6 +129,7 @@ impl<S> Desired<S> {
             previous: self.previous,
             begun: self.begun,
             confirmed: self.confirmed,
+            used: self.used,
             tags: self.tags,
             ignore: self.ignore,
             unread: self.unread,
@@ -263,8 +266,9 @@ impl<S> Desired<S> {
 
     /// Asks for what changes would take away, unless there is none or a person confirmed it. One question names all
     /// of it: a confirmation is good for all, too.
-    pub fn ask(&self, unasked: Vec<Unasked>) -> Option<PartlyBlocked> {
-        if unasked.is_empty() || self.confirmed {
+    pub fn ask(&self, mut unasked: Vec<Unasked>) -> Option<PartlyBlocked> {
+        unasked.retain(|unasked| !self.confirmed || self.used.contains(&unasked.path));
+        if unasked.is_empty() {
             return None;
         }
         let lost: Vec<_> = unasked.iter().map(|unasked| &*unasked.lost).collect();
@@ -430,6 +434,7 @@ impl<S: DeserializeOwned> Desired<S> {
             previous: None,
             begun: Vec::new(),
             confirmed: false,
+            used: Vec::new(),
             spec: serde_json::from_value(spec).expect("a valid spec"),
             ignore: Vec::new(),
             unread: Vec::new(),

@@ -59,7 +59,7 @@ pub use recovery::{BegunBackup, Recoveries, Rehydration};
 pub use release::{Cause, Entry, Left, NewRelease, Promoted, Release, content_digest};
 pub use rollout::{ARRIVED_MAX, Arrived, Good, Order, Passed, Rollout, Shift, Stage, Verdict};
 pub use signature::{KeysError, SigningKeys};
-pub use status::{Phase, PublishedFor, Served, StatusRecord, Statuses, SyncedInPart};
+pub use status::{Confirmation, Phase, PublishedFor, Served, StatusRecord, Statuses, SyncedInPart};
 pub use transfer::Export;
 pub use verify::{Finding, Mend, Verified};
 

@@ -47,6 +47,9 @@ pub struct StatusRecord {
     /// full accord.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synced_in_part: Option<SyncedInPart>,
+    /// What a confirmation was used for, until the resource is in full accord.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
     /// Other forms that writes were begun for since then, by content address, the oldest first: what they
     /// declare may be live, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,6 +119,31 @@ pub struct StatusRecord {
     pub place: String,
     /// In the store, the digest of all the rest: what was lost or altered is no record. Empty elsewhere.
     pub seal: String,
+}
+
+/// What was changed while a form of the object was confirmed by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Confirmation {
+    /// The release generation of the form.
+    pub generation: u64,
+    /// When each path was last changed. A confirmation is good for one change of it.
+    pub changed: BTreeMap<String, Timestamp>,
+}
+
+/// Paths that a confirmation was used for, at most; where there are more, it is used up.
+const CONFIRMED_MAX: usize = 500;
+
+impl Confirmation {
+    /// Paths that were changed before a time, of this generation. Empty for another one, and `None` where the
+    /// confirmation is used up.
+    pub fn used(&self, generation: u64, before: Timestamp) -> Option<Vec<&str>> {
+        if self.generation != generation {
+            return Some(Vec::new());
+        }
+        let used = self.changed.iter().filter(|(_, at)| **at < before);
+        (self.changed.len() <= CONFIRMED_MAX).then(|| used.map(|(path, _)| path.as_str()).collect())
+    }
 }
 
 /// The resource was as declared in all but what a person is asked about.
@@ -284,6 +312,18 @@ impl StatusRecord {
         digest.clone_into(&mut self.synced_digest);
         self.begun_digests.clear();
         self.synced_in_part = None;
+        self.confirmation = None;
+    }
+
+    /// A path was changed that this generation's confirmation is good for.
+    pub fn note_confirmed(&mut self, generation: u64, path: String, now: Timestamp) {
+        let confirmation = self.confirmation.get_or_insert_default();
+        if confirmation.generation != generation {
+            *confirmation = Confirmation { generation, ..Confirmation::default() };
+        }
+        if confirmation.changed.len() <= CONFIRMED_MAX {
+            confirmation.changed.insert(path, now);
+        }
     }
 }
 

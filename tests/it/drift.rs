@@ -280,6 +280,7 @@ async fn held_back(harness: &Harness, yaml: &str) -> Option<HeldBack> {
         suspended: false,
         objects: BTreeMap::new(),
         confirmed: BTreeSet::new(),
+        confirmed_anew: BTreeSet::new(),
         only: None,
         rollout: None,
         is_current: false,

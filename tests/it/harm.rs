@@ -62,7 +62,9 @@ async fn a_rule_that_somebody_limited_by_a_tag_is_not_widened_until_somebody_con
         );
         tokio::time::sleep(Duration::from_secs(300)).await;
     }
-    assert_eq!(wrote(&harness, "s3:PutBucketLifecycle"), 0);
+    assert_eq!(wrote(&harness, "s3:PutBucketLifecycle"), 1, "the rule beside it, of 14 days");
+    let live = ask(&harness, "GET", "/shop-assets?lifecycle", "").await;
+    assert!(live.contains("<Tag>") && live.contains("14"), "{live}");
     // Somebody says so.
     let head = harness.store.head("shop").await.unwrap();
     let before = harness.store.current(head.as_ref().unwrap()).await.unwrap();

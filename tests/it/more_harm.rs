@@ -45,6 +45,42 @@ async fn a_confirmation_is_spent_and_what_somebody_limits_afterwards_is_asked_ab
     assert!(!harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("<Tag>"));
 }
 
+/// Another part of the object may never become as declared: the confirmation is used up all the same.
+#[tokio::test(start_paused = true)]
+async fn a_confirmation_is_good_once_also_where_aws_refuses_another_part_for_good() {
+    let harness = with_shop().await;
+    harness.apply(&shop()).await;
+    harness.until_ready("shop").await;
+    harness.sandbox.faults().inject("s3:PutBucketTagging=denied".parse().unwrap());
+    let rules = shop().replace(
+        "  versioning: Enabled",
+        "  tags: { team: a }\n  lifecycle:\n    - { id: tmp, expirationDays: 1 }",
+    );
+    let limited = async || harness.s3("GET", "/shop-assets?lifecycle", "").await.contains("<Tag>");
+    harness.s3("PUT", "/shop-assets?lifecycle", LIMITED).await;
+    confirm(&harness, &rules, "Bucket/assets").await;
+    harness.until_stalled("shop", "Bucket/assets").await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let status = harness.status("shop", "Bucket/assets").await.unwrap();
+    let ready = status.conditions.get(condition_type::READY).unwrap();
+    assert_ne!(
+        ready.reason, "ConfirmationNeeded",
+        "it is confirmed, and the tags are refused: {ready:?}"
+    );
+    assert_ne!(ready.status, ConditionStatus::True);
+    assert!(!limited().await, "confirmed");
+    harness.s3("PUT", "/shop-assets?lifecycle", LIMITED).await;
+    harness.observe("shop").await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(limited().await, "nobody confirmed that");
+    let told = harness.events("shop").await;
+    let asked = told.iter().filter(|event| event.reason == "ConfirmationNeeded");
+    assert!(asked.count() > 0, "it is asked about");
+    confirm(&harness, &rules, "Bucket/assets").await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(!limited().await, "confirmed anew");
+}
+
 #[tokio::test(start_paused = true)]
 async fn whose_a_resource_is_cannot_be_ignored() {
     let mut harness = Harness::new().await;

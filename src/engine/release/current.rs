@@ -18,6 +18,8 @@ pub struct Current {
     pub objects: Vec<Object>,
     /// The objects whose form was confirmed by name and was not seen in accord since.
     pub confirmed: BTreeSet<ObjectId>,
+    /// Those of them whose confirmation was used for something already.
+    pub used: BTreeSet<ObjectId>,
     /// Why the current release cannot be read, where it cannot.
     pub damage: Option<StoreError>,
 }
@@ -31,12 +33,16 @@ pub async fn current(store: &Store, environment: &str) -> Result<Current, StoreE
     store.trust(environment, &release).await?;
     let digests = release.objects.iter().map(|e| e.digest.clone()).collect();
     let objects = store.objects(environment, &digests).await?;
-    let mut confirmed = BTreeSet::new();
+    let (mut confirmed, mut used) = (BTreeSet::new(), BTreeSet::new());
     for entry in release.objects.iter().filter(|entry| entry.confirmed) {
         // A record that cannot be read confirms nothing.
-        let record = store.status_of(environment, &entry.id()).await;
-        if record.is_ok_and(|record| is_confirmed(true, entry.generation, record.as_ref())) {
+        let Ok(record) = store.status_of(environment, &entry.id()).await else { continue };
+        if is_confirmed(true, entry.generation, record.as_ref()) {
             confirmed.insert(entry.id());
+        }
+        let confirmation = record.and_then(|record| record.confirmation);
+        if confirmation.is_some_and(|before| before.generation == entry.generation) {
+            used.insert(entry.id());
         }
     }
     Ok(Current {
@@ -44,6 +50,7 @@ pub async fn current(store: &Store, environment: &str) -> Result<Current, StoreE
         release: Some(release),
         head: Some(head),
         confirmed,
+        used,
         damage: None,
     })
 }
