@@ -123,7 +123,7 @@ async fn apply(connected: &Connected, args: &ApplyArgs, done: &Done) -> Result<(
             check_needs(&connected.sessions, name, &known, &proposal.objects).await?;
         }
         if !is_carried_out {
-            let message = "dry run: nothing was recorded, and the daemon could not carry this out as it is: mend what \
+            let message = "dry run: nothing was recorded, and the daemon could not carry all of this out as it is: mend what \
                            is marked with `!` above";
             return Err(CliError::refused(message));
         }

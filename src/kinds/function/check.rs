@@ -151,7 +151,7 @@ fn check_snap_start(spec: &FunctionSpec) -> Vec<SpecProblem> {
         let problem = SpecProblem::new("snapStart", message);
         problems.push(problem.help("Java from 11, Python from 3.12 and .NET from 8 do"));
     }
-    if spec.provisioned_concurrency.is_some() {
+    if spec.provisioned_concurrency.as_ref().is_some_and(|provisioned| !provisioned.is_none()) {
         let message = "a version is kept ready or starts from a snapshot, not both";
         problems.push(SpecProblem::new("provisionedConcurrency", message));
     }
@@ -318,6 +318,11 @@ mod tests {
             (snapped(json!({})), None),
             (snapped(json!({"runtime": "java8.al2"})), Some("snapStart")),
             (snapped(json!({"runtime": "java11"})), None),
+            (snapped(json!({"alias": "live", "provisionedConcurrency": {}})), None),
+            (
+                snapped(json!({"alias": "live", "provisionedConcurrency": {"executions": 2}})),
+                Some("provisionedConcurrency"),
+            ),
             (snapped(json!({"runtime": "python3.9"})), Some("snapStart")),
             (snapped(json!({"runtime": "nodejs22.x"})), Some("snapStart")),
             (snapped(json!({"runtime": "provided.al2023"})), Some("snapStart")),

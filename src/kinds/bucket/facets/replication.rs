@@ -91,6 +91,9 @@ fn in_words(rule: &aws::ReplicationRule) -> Result<ReplicationRule, UnknownWord>
     let encrypted = selection.and_then(|s| s.sse_kms_encrypted_objects());
     let modified = selection.and_then(|s| s.replica_modifications());
     let markers = rule.delete_marker_replication().and_then(|d| d.status());
+    // Rules of the first version, which have no filter, copy the delete markers of users:
+    // https://aws.amazon.com/blogs/storage/managing-delete-marker-replication-in-amazon-s3/.
+    let is_of_first_version = rule.filter().is_none() && markers.is_none();
     let existing = rule.existing_object_replication();
     let destination =
         rule.destination().ok_or_else(|| UnknownWord::new("replication.destination", "none"))?;
@@ -107,7 +110,8 @@ fn in_words(rule: &aws::ReplicationRule) -> Result<ReplicationRule, UnknownWord>
         delete_marker_replication: on(
             "replication.rules.deleteMarkerReplication",
             markers.map(|status| status.as_str()),
-        )?,
+        )?
+        .or(is_of_first_version.then_some(true)),
         existing_object_replication: on(
             "replication.rules.existingObjectReplication",
             existing.map(|e| e.status.as_str()),
@@ -230,4 +234,32 @@ fn destination(words: ReplicationDestination) -> Built<aws::Destination> {
         .set_replication_time(time.transpose()?)
         .set_metrics(metrics.transpose()?)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_first_version() -> aws::ReplicationRule {
+        let to = aws::Destination::builder().bucket("arn:aws:s3:::copies").build().unwrap();
+        #[allow(deprecated)]
+        let rule = aws::ReplicationRule::builder().id("all").prefix("in/").destination(to);
+        rule.status(aws::ReplicationRuleStatus::Enabled).build().unwrap()
+    }
+
+    #[test]
+    fn a_rule_of_the_first_version_copies_delete_markers_and_is_written_so() {
+        let live = aws::ReplicationConfiguration::builder().role("r").rules(of_first_version());
+        let live = live.build().unwrap();
+        let mut words = Copies::words(&live).unwrap().unwrap();
+        assert_eq!(Copies::overlay(words.clone(), Some(live.clone())).unwrap(), live);
+        let rule = &mut words.rules.as_mut().unwrap()[0];
+        assert_eq!(rule.delete_marker_replication, Some(true));
+        assert_eq!(rule.prefix.as_deref(), Some("in/"));
+        rule.enabled = Some(false);
+        let written = Copies::overlay(words, Some(live)).unwrap().rules.remove(0);
+        let markers = written.delete_marker_replication.unwrap().status.unwrap();
+        assert_eq!(markers, aws::DeleteMarkerReplicationStatus::Enabled);
+        assert_eq!(written.filter.unwrap().prefix.as_deref(), Some("in/"));
+    }
 }

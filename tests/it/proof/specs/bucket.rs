@@ -134,7 +134,7 @@ fn full() -> Value {
 }
 
 fn policy(action: &str) -> Value {
-    json!({"Version": "2012-10-17", "Statement": [{"Sid": "read", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "arn:aws:s3:::proof-it/*"}]})
+    json!({"Version": "2012-10-17", "Statement": [{"Sid": "read", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "arn:aws:s3:::proof-*/*"}]})
 }
 
 fn variants() -> Vec<(&'static str, Value)> {

@@ -151,7 +151,7 @@ fn variants() -> Vec<(&'static str, Value)> {
         ),
         (
             "text logs",
-            json!({"logging": {"logFormat": "Text", "logGroup": "/proof/b"}, "tracing": {"mode": "PassThrough"}, "snapStart": {"applyOn": "PublishedVersions"}}),
+            json!({"logging": {"logFormat": "Text", "logGroup": "/proof/b"}, "tracing": {"mode": "PassThrough"}, "runtime": "python3.13", "ephemeralStorage": {"size": 512}, "snapStart": {"applyOn": "PublishedVersions"}}),
         ),
         (
             "other async settings",
