@@ -76,7 +76,6 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
         problems.push(SpecProblem::new("layers", message));
     }
     problems.extend(check_code(spec));
-    problems.extend(check_layers(spec.layers.as_deref().unwrap_or_default()));
     problems.extend(check_snap_start(spec));
     problems.extend(check_targets(spec));
     problems.extend(provisioned::validate(spec));
@@ -122,55 +121,15 @@ pub(super) fn validate(spec: &FunctionSpec) -> Vec<SpecProblem> {
     problems
 }
 
-/// "Two different versions of the same layer are not allowed to be referenced in the same function", also of one that is
-/// given twice: Lambda's answer, as localstack/localstack recorded it in `test_layer_function_exceptions`.
-fn check_layers(layers: &[String]) -> Vec<SpecProblem> {
-    let of = |layer: &String| layer.rsplit_once(':').map(|(layer, _)| layer.to_owned());
-    let again = layers.iter().enumerate().filter(|(i, layer)| {
-        layers[..*i].iter().any(|other| of(other).is_some() && of(other) == of(layer))
-    });
-    again
-        .map(|(i, _)| {
-            let message = "a function has one version of a layer";
-            SpecProblem::new(format!("layers[{i}]"), message)
-        })
-        .collect()
-}
-
-/// Runtimes and what does not go together: <https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html>. Images have no
-/// runtime here, and may have snapshots since July 2026.
-fn check_snap_start(spec: &FunctionSpec) -> Vec<SpecProblem> {
-    let is_on =
-        spec.snap_start.as_ref().is_some_and(|s| s.apply_on == SnapStartOn::PublishedVersions);
-    if !is_on {
-        return Vec::new();
-    }
-    let mut problems = Vec::new();
-    if let Some(runtime) = spec.runtime.as_deref().filter(|runtime| !has_snapshots(runtime)) {
-        let message = format!("{runtime} starts from no snapshot");
-        let problem = SpecProblem::new("snapStart", message);
-        problems.push(problem.help("Java from 11, Python from 3.12 and .NET from 8 do"));
-    }
-    if spec.provisioned_concurrency.as_ref().is_some_and(|provisioned| !provisioned.is_none()) {
-        let message = "a version is kept ready or starts from a snapshot, not both";
-        problems.push(SpecProblem::new("provisionedConcurrency", message));
-    }
-    if spec.ephemeral_storage.is_some_and(|storage| storage.size > 512) {
+/// <https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html>. Which runtimes have snapshots changes, and is left to
+/// Lambda.
+fn check_snap_start(spec: &FunctionSpec) -> Option<SpecProblem> {
+    let snap = spec.snap_start.as_ref()?;
+    let is_large = spec.ephemeral_storage.is_some_and(|storage| storage.size > 512);
+    (snap.apply_on == SnapStartOn::PublishedVersions && is_large).then(|| {
         let message = "a function that starts from a snapshot has 512 MB of storage";
-        problems.push(SpecProblem::new("ephemeralStorage.size", message));
-    }
-    problems
-}
-
-fn has_snapshots(runtime: &str) -> bool {
-    let first = |family: &str| {
-        let version = runtime.strip_prefix(family)?;
-        let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-        Some((numbers.next()?.ok()?, numbers.next().and_then(Result::ok).unwrap_or_default()))
-    };
-    first("java").is_some_and(|version| version >= (11, 0))
-        || first("python").is_some_and(|version| version >= (3, 12))
-        || first("dotnet").is_some_and(|version| version >= (8, 0))
+        SpecProblem::new("ephemeralStorage.size", message)
+    })
 }
 
 /// "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action": Lambda's answer, in many reports. The other
@@ -291,9 +250,6 @@ mod tests {
 
     #[test]
     fn what_lambda_alone_would_refuse_is_refused_before() {
-        let layer = |name: &str, version: u8| {
-            format!("arn:aws:lambda:us-east-1:123456789012:layer:{name}:{version}")
-        };
         let snapped = |extra: Value| {
             let mut spec = json!({"snapStart": {"applyOn": "PublishedVersions"}});
             spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
@@ -312,23 +268,9 @@ mod tests {
             |field: &str, service: &str, name: &str| json!({"async": {field: arn(service, name)}});
         let methods = |methods: &[&str]| json!({"url": {"authType": "NONE", "cors": {"allowMethods": methods}}});
         for (spec, expected) in [
-            (json!({"layers": [layer("a", 1), layer("b", 1)]}), None),
-            (json!({"layers": [layer("a", 1), layer("a", 2)]}), Some("layers[1]")),
-            (json!({"layers": [layer("a", 1), layer("a", 1)]}), Some("layers[1]")),
             (snapped(json!({})), None),
-            (snapped(json!({"runtime": "java8.al2"})), Some("snapStart")),
-            (snapped(json!({"runtime": "java11"})), None),
-            (snapped(json!({"alias": "live", "provisionedConcurrency": {}})), None),
-            (
-                snapped(json!({"alias": "live", "provisionedConcurrency": {"executions": 2}})),
-                Some("provisionedConcurrency"),
-            ),
-            (snapped(json!({"runtime": "python3.9"})), Some("snapStart")),
-            (snapped(json!({"runtime": "nodejs22.x"})), Some("snapStart")),
-            (snapped(json!({"runtime": "provided.al2023"})), Some("snapStart")),
-            (snapped(json!({"runtime": "dotnet8"})), None),
+            (json!({"ephemeralStorage": {"size": 513}}), None),
             (snapped(json!({"ephemeralStorage": {"size": 513}})), Some("ephemeralStorage.size")),
-            (json!({"snapStart": {"applyOn": "None"}, "runtime": "nodejs22.x"}), None),
             (
                 let_in(json!({"functionUrlAuthType": "NONE"})),
                 Some("permissions[0].functionUrlAuthType"),

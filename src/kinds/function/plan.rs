@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::kinds::scaling::ScalingStep;
-use crate::kinds::{Desired, FacetStep, push_facets, split_off};
+use crate::kinds::{AnyFacet, Desired, FacetStep, push_facets, split_off};
 use crate::plan::{Blocked, Change, Plan, Verb};
 
 use super::compare::{Settings, compare};
@@ -102,7 +104,6 @@ pub(super) fn plan(
         Err(blocked) => return Plan { blocked: Some(blocked), ..Plan::default() },
     };
     let wanted_tags = compared.tags(&desired.tags);
-    let effective = compared.effective;
     let mut changes = compared.changes;
     let provisioning = Provisioning::of(desired, seen, &settings.spec);
     if let (Some(provisioning), Some(alias)) = (&provisioning, &seen.alias) {
@@ -123,81 +124,139 @@ pub(super) fn plan(
             return instead;
         }
     }
-    let Moves { moved, back, unwanted } = moves;
-    let becomes_other = moved.is_some() || changes.iter().any(shift::is_of_version);
-    let mut opening = match live.is_some() && becomes_other {
-        true => opening::split_off(&mut changes, desired, seen, &effective),
+    let becomes_other = moves.moved.is_some() || changes.iter().any(shift::is_of_version);
+    let effective = &compared.effective;
+    let opening = match live.is_some() && becomes_other {
+        true => opening::split_off(&mut changes, desired, seen, effective),
         false => Vec::new(),
     };
-    // What is open on an alias of before is closed first.
-    let mut removals = Removals::of(desired, &seen.leftovers);
-    removals.push_closing(&mut plan);
-    shift::push_first(&mut plan, &desired.spec, seen, (back, unwanted));
-    let of = FunctionRef {
-        name: desired.aws_name.clone(),
-        qualifier: desired.spec.alias.clone(),
-        reserved_concurrency: None,
-    };
-    let step = |step| FunctionStep::Facet(of.clone(), step);
-    // A URL that exists, and permissions that are only removed, come before the tag: they put nothing new on the
-    // qualifier, and a tag that AWS refuses must not hold back what closes a function.
-    if seen.url.is_some() {
-        push_facets(&mut plan, [URL], &seen.facets, &effective, &mut changes, step);
-    }
-    let mut unwanted = permission::split_unwanted(&mut changes, &settings);
-    permission::push(&mut plan, &mut unwanted, &settings, &of, seen);
-    qualifier::push_tag(&mut plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
-    // What belongs to the alias, where there is one.
-    let push_qualified = |plan: &mut Plan<FunctionStep>, changes: &mut Vec<Change>| {
-        push_facets(plan, [ASYNC, URL, ALIAS_DESCRIPTION], &seen.facets, &effective, changes, step);
-        permission::push(plan, changes, &settings, &of, seen);
-    };
-    // Who may call it comes before what it is, where there is already something to call.
-    let hangs_on_something =
-        live.is_some() && (desired.spec.alias.is_none() || seen.alias.is_some());
-    if hangs_on_something {
-        push_qualified(&mut plan, &mut changes);
-    }
-    // What stands alone comes before what may be refused.
-    let tags = split_off(&mut changes, &["tags"]);
-    if !tags.is_empty() {
-        let step = FunctionStep::Tag(seen.arn.clone(), wanted_tags);
-        plan.push(Verb::Update, "tags", tags, step).stands_alone();
-    }
-    push_facets(&mut plan, [RESERVATION, RECURSION], &seen.facets, &effective, &mut changes, step);
-    push_settings(&mut plan, &mut changes, &settings, seen);
-    let provisioned = split_off(&mut changes, &[provisioned::FIELD]);
-    if let Some(provisioning) = &provisioning {
-        provisioning.push_abandoned(&mut plan, seen);
-    }
-    let is_moving = !keeps_alias
-        && shift::push_release(
-            &mut plan,
-            desired,
-            seen,
-            (moved, &provisioned),
-            provisioning.as_ref(),
-        );
-    if is_moving && desired.weight.is_some() {
-        if seen.url.is_none() {
-            let closed = opening::closed(&effective);
-            push_facets(&mut plan, [URL], &seen.facets, &closed, &mut opening, step);
+    let settings = &settings;
+    let planner = Planner { desired, seen, settings, effective, plan, changes, opening };
+    planner.plan(live.is_some(), keeps_alias, moves, wanted_tags, provisioning.as_ref())
+}
+
+/// A plan on its way: what differs goes out of the changes and into steps, in the order in which they are safe.
+struct Planner<'a> {
+    desired: &'a Desired<FunctionSpec>,
+    seen: &'a LiveFunction,
+    settings: &'a Settings,
+    effective: &'a Value,
+    plan: Plan<FunctionStep>,
+    changes: Vec<Change>,
+    /// Those that wait for the code that they were declared with.
+    opening: Vec<Change>,
+}
+
+impl Planner<'_> {
+    fn plan(
+        mut self,
+        exists: bool,
+        keeps_alias: bool,
+        moves: Moves,
+        wanted_tags: BTreeMap<String, String>,
+        provisioning: Option<&Provisioning>,
+    ) -> Plan<FunctionStep> {
+        let (desired, seen) = (self.desired, self.seen);
+        let Moves { moved, back, unwanted } = moves;
+        let mut removals = Removals::of(desired, &seen.leftovers);
+        self.push_closing(&mut removals, (back, unwanted));
+        // Who may call it comes before what it is, where there is already something to call.
+        let hangs_on_something = exists && (desired.spec.alias.is_none() || seen.alias.is_some());
+        if hangs_on_something {
+            self.push_qualified();
         }
-    } else {
-        changes.append(&mut opening);
-        push_qualified(&mut plan, &mut changes);
+        self.push_beside(wanted_tags);
+        push_settings(&mut self.plan, &mut self.changes, self.settings, seen);
+        let provisioned = split_off(&mut self.changes, &[provisioned::FIELD]);
+        if let Some(provisioning) = provisioning {
+            provisioning.push_abandoned(&mut self.plan, seen);
+        }
+        let moved = (moved, &provisioned[..]);
+        let is_moving =
+            !keeps_alias && shift::push_release(&mut self.plan, desired, seen, moved, provisioning);
+        self.push_opening(is_moving);
+        removals.push_moving(&mut self.plan);
+        // Where the alias is about to move, its next version is seen to first.
+        let provisioning = provisioning.filter(|_| !is_moving);
+        let obstacle = provisioning.and_then(|p| p.push(&mut self.plan, seen, provisioned));
+        let mut plan = self.plan;
+        if plan.steps.is_empty() {
+            // Everything else goes on.
+            let failure =
+                seen.failure.clone().map(|message| Blocked { reason: "FunctionFailed", message });
+            plan.blocked = plan.blocked.or(failure).or(obstacle);
+        }
+        plan
     }
-    removals.push_moving(&mut plan);
-    // Where the alias is about to move, its next version is seen to first.
-    let provisioning = provisioning.as_ref().filter(|_| !is_moving);
-    let obstacle = provisioning.and_then(|p| p.push(&mut plan, seen, provisioned));
-    if plan.steps.is_empty() {
-        // Everything else goes on.
-        let failure =
-            seen.failure.clone().map(|message| Blocked { reason: "FunctionFailed", message });
-        plan.blocked = plan.blocked.or(failure).or(obstacle);
+
+    /// What the facets of a qualifier hang on.
+    fn of(&self) -> FunctionRef {
+        FunctionRef {
+            name: self.desired.aws_name.clone(),
+            qualifier: self.desired.spec.alias.clone(),
+            reserved_concurrency: None,
+        }
     }
-    plan
+
+    fn push_facets<const N: usize>(
+        &mut self,
+        facets: [&'static dyn AnyFacet<FunctionRef>; N],
+        effective: &Value,
+    ) {
+        let (of, seen) = (self.of(), &self.seen.facets);
+        let step = |step| FunctionStep::Facet(of.clone(), step);
+        push_facets(&mut self.plan, facets, seen, effective, &mut self.changes, step);
+    }
+
+    /// What closes the function, or takes requests from what nobody released. A URL that exists, and permissions that are
+    /// only removed, come before the tag: they put nothing new on the qualifier, and a tag that AWS refuses must not
+    /// hold them back.
+    fn push_closing(
+        &mut self,
+        removals: &mut Removals,
+        (back, unwanted): (Option<Change>, Option<Change>),
+    ) {
+        let (desired, seen) = (self.desired, self.seen);
+        removals.push_closing(&mut self.plan);
+        shift::push_first(&mut self.plan, &desired.spec, seen, (back, unwanted));
+        if seen.url.is_some() {
+            self.push_facets([URL], self.effective);
+        }
+        let mut unwanted = permission::split_unwanted(&mut self.changes, self.settings);
+        let of = self.of();
+        permission::push(&mut self.plan, &mut unwanted, self.settings, &of, seen);
+        qualifier::push_tag(&mut self.plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
+    }
+
+    /// What belongs to the alias, where there is one.
+    fn push_qualified(&mut self) {
+        self.push_facets([ASYNC, URL, ALIAS_DESCRIPTION], self.effective);
+        let of = self.of();
+        permission::push(&mut self.plan, &mut self.changes, self.settings, &of, self.seen);
+    }
+
+    /// What stands alone comes before what may be refused.
+    fn push_beside(&mut self, wanted_tags: BTreeMap<String, String>) {
+        let tags = split_off(&mut self.changes, &["tags"]);
+        if !tags.is_empty() {
+            let step = FunctionStep::Tag(self.seen.arn.clone(), wanted_tags);
+            self.plan.push(Verb::Update, "tags", tags, step).stands_alone();
+        }
+        self.push_facets([RESERVATION, RECURSION], self.effective);
+    }
+
+    /// What lets more callers in, and what a new function's qualifier gets. While the code takes over step by step, a new
+    /// URL is made closed.
+    fn push_opening(&mut self, is_moving: bool) {
+        let is_step_by_step = is_moving && self.desired.weight.is_some();
+        if !is_step_by_step {
+            self.changes.append(&mut self.opening);
+            self.push_qualified();
+        } else if self.seen.url.is_none() {
+            self.changes = std::mem::take(&mut self.opening);
+            self.push_facets([URL], &opening::closed(self.effective));
+        }
+    }
 }
 
 /// How the alias's share of the requests differs from what it is to be.
@@ -333,7 +392,7 @@ pub(super) mod tests {
     use super::*;
     use crate::model::Secret;
     use crate::plan::render_plan;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     pub(in super::super) fn function(extra: Value) -> Value {
         let mut spec = json!({
