@@ -42,6 +42,14 @@ pub(super) struct GetArgs {
     output: Output,
 }
 
+fn nothing_found(args: &GetArgs) -> &'static str {
+    match (&args.selector, &args.object) {
+        (Some(_), _) => "no object has these labels",
+        (None, Some(_)) => "there is no object of this kind",
+        (None, None) => "nothing found; `trueup apply` records objects",
+    }
+}
+
 pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), CliError> {
     if args.environment.as_deref() == Some(members::MEMBERS) && args.object.is_none() {
         return members::run(connected, &args.output).await;
@@ -65,7 +73,7 @@ pub(super) async fn run(connected: &Connected, args: &GetArgs) -> Result<(), Cli
             }
         }
         Output::Table | Output::Wide if rows.is_empty() && !args.watch => {
-            note!("nothing found; `trueup apply` records objects");
+            note!("{}", nothing_found(args));
         }
         Output::Table | Output::Wide => {
             say!("{}", print_table(connected, &rows, args));

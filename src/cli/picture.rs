@@ -105,8 +105,8 @@ impl Picture {
             }
         }
         if head.suspended {
-            let resume = format!("`trueup resume {name}` lets it go on");
-            lines.push(format!("the environment is suspended, and nothing is written: {resume}"));
+            let resume = format!("`trueup resume {name}` ends that");
+            lines.push(format!("{name} is suspended, and nothing is written; {resume}"));
         }
         lines.extend(head.holds.iter().map(|hold| held(name, hold)));
         lines.join("\n")

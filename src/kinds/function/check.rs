@@ -152,7 +152,7 @@ fn check_permission(at: &str, permission: &Permission) -> Vec<SpecProblem> {
         .into_iter()
         .filter(|(_, is_given, needed)| *is_given && action != *needed)
         .map(|(field, _, needed)| {
-            SpecProblem::new(format!("{at}.{field}"), format!("it goes with action {needed}"))
+            SpecProblem::new(format!("{at}.{field}"), format!("{field} goes with action {needed}"))
         })
         .collect()
 }
@@ -177,7 +177,7 @@ fn check_targets(spec: &FunctionSpec) -> Vec<SpecProblem> {
         let Some(arn) = arn.filter(|arn| arn.starts_with("arn:")) else { continue };
         let service = arn.split(':').nth(2).unwrap_or_default();
         if !services.contains(&service) {
-            let message = format!("Lambda sends nothing to {service} here");
+            let message = format!("Lambda does not send events to `{service}` here");
             let problem = SpecProblem::new(path, message);
             problems.push(problem.help(format!("give the ARN of one of: {}", services.join(", "))));
         } else if ["sqs", "sns"].contains(&service) && arn.ends_with(".fifo") {

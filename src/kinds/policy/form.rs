@@ -105,7 +105,10 @@ fn check_statement<'a>(
     let none = |one: &str, other: &str| !has(one) && !has(other);
     let effect = &statement["Effect"];
     let is_effect = effect == "Allow" || effect == "Deny";
-    let effect = (!is_effect).then(|| (".Effect", "it is Allow or Deny, written so".to_owned()));
+    let effect = (!is_effect).then(|| match effect.as_str() {
+        Some(word) => (".Effect", format!("`{word}` is no effect: write Allow or Deny")),
+        None => ("", "add Effect: Allow or Deny".to_owned()),
+    });
     let principal = none("Principal", "NotPrincipal")
         .then(|| ("", "a policy of a resource says whom it is about: add Principal".to_owned()));
     let action = none("Action", "NotAction").then(|| ("", "add Action".to_owned()));
@@ -124,7 +127,7 @@ fn check_statement<'a>(
         let mut actions = texts(&statement["Action"]);
         let idle =
             actions.find_map(|action| Some((action, applies_to_none(action, statement)?)))?;
-        Some((".Resource", format!("`{}` applies to none of them; {}", idle.0, idle.1)))
+        Some((".Resource", format!("`{}` applies to none of these resources: {}", idle.0, idle.1)))
     });
     let found = [effect, principal, action, resource, foreign, elsewhere, misses];
     found.into_iter().flatten()
@@ -165,11 +168,11 @@ fn applies_to_none(action: &str, statement: &Value) -> Option<&'static str> {
     let is_wild = |resource: &str| resource == "*" || resource.ends_with(":*");
     if OF_OBJECTS.contains(&&*name) {
         let misses = resources.all(|resource| !resource.contains('/') && !is_wild(resource));
-        return misses.then_some("objects are arn:aws:s3:::BUCKET/*");
+        return misses.then_some("objects are written as arn:aws:s3:::BUCKET/*");
     }
     if OF_BUCKETS.contains(&&*name) {
         let misses = resources.all(|resource| resource.contains('/') && !is_wild(resource));
-        return misses.then_some("the bucket is arn:aws:s3:::BUCKET");
+        return misses.then_some("the bucket itself is written as arn:aws:s3:::BUCKET");
     }
     None
 }
