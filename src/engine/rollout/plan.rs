@@ -431,6 +431,9 @@ fn go_on(rollout: &mut Rollout, stage: Stage, sight: &Sight<'_>) {
     enter(rollout, stage, sight.now);
 }
 
+/// How the message begins of a release whose signals cannot be read.
+const NOT_ANSWERED: &str = "not answered yet: ";
+
 /// Not everything is ready: that is all right until the deadline, and for a person to know.
 fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Timestamp) {
     let is_open = |o: &&ObjectState| !o.is_left_out(false) && o.progress != Progress::Ready;
@@ -441,11 +444,17 @@ fn wait_or_give_up(rollout: &mut Rollout, seen: &Seen<'_>, asks: &[Ask], now: Ti
         return stop(rollout, "ConfirmationNeeded", named(&asking), now);
     }
     let is_restoring = open.iter().any(|object| object.is_restoring);
+    let unknown = unknown(seen, asks);
     if is_restoring || now < later(rollout.deadline, longest_answer(asks)) {
+        // A hook that nobody reaches is not found out about at the deadline only.
+        if !unknown.is_empty() {
+            rollout.message = format!("{NOT_ANSWERED}{}", unknown.join("; "));
+        } else if rollout.message.starts_with(NOT_ANSWERED) {
+            rollout.message.clear();
+        }
         return;
     }
     let open: Vec<_> = open.into_iter().filter(|object| !object.is_left_out(true)).collect();
-    let unknown = unknown(seen, asks);
     if !unknown.is_empty() {
         return stop(rollout, "SignalsUnreadable", unknown.join("; "), now);
     }
@@ -525,7 +534,7 @@ const STAGES_MAX: usize = 50;
 mod tests {
     use super::super::begin::begin;
     use super::*;
-    use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected, Reach};
+    use crate::signals::{Alarm, AlarmState, Answer, CallTarget, Expected, Failure, Reach};
     use crate::store::Release;
 
     const POLICY: Policy = Policy::SAMPLE;
@@ -745,10 +754,15 @@ mod tests {
         let checking = after(&first, &unasked, 1020);
         assert_eq!((checking.verdict, checking.stage()), (Verdict::Progressing, Stage::Checking));
         assert_eq!(after(&checking, &unasked, 1030).stage(), Stage::Checking);
-        let asked = asks(&checking, &unasked, at(1030));
-        signals.hear(asked[0].key.clone(), at(1030), Ok(Answer::AsExpected));
-        let answered = Seen { signals: &signals, ..unasked };
-        assert_eq!(after(&checking, &answered, 1031).verdict, Verdict::Succeeded);
+        let key = asks(&checking, &unasked, at(1030))[0].key.clone();
+        signals.hear(key.clone(), at(1030), Err(Failure::Unknown("no way there".to_owned())));
+        let unknown = Seen { signals: &signals, ..unasked };
+        let waiting = after(&checking, &unknown, 1031);
+        assert!(waiting.message.starts_with("not answered yet: "), "{}", waiting.message);
+        assert!(waiting.message.ends_with("no way there"), "{}", waiting.message);
+        signals.hear(key, at(1040), Ok(Answer::AsExpected));
+        let succeeded = after(&waiting, &Seen { signals: &signals, ..unasked }, 1041);
+        assert_eq!((succeeded.verdict, succeeded.message.as_str()), (Verdict::Succeeded, ""));
     }
 
     #[test]
