@@ -14,7 +14,7 @@ use super::out::note;
 use super::proposal::{Proposal, Removable, propose, scope_of};
 use super::{CliError, Connected, ManifestArgs};
 use super::{out, show};
-use crate::engine::release::moves_all;
+use crate::engine::release::{Current, moves_all};
 use crate::engine::{Known, Preview, preview};
 use crate::kinds::environment;
 use crate::model::{Object, ObjectId};
@@ -55,8 +55,7 @@ pub(super) async fn run(connected: &Connected, args: &DiffArgs) -> Result<ExitCo
         connected.store.existing_head(environment).await?;
         let current = connected.current(environment).await?;
         let leaving = leaving(connected, environment, &current.objects).await?;
-        let confirmed = current.confirmed.clone();
-        let mut asked = Asked { leaving: &leaving, confirmed, ..Asked::all(&current.objects) };
+        let mut asked = Asked { leaving: &leaving, ..Asked::all(&current) };
         asked.narrow(args.selector.as_ref());
         let compared = compare(connected, environment, asked).await?;
         let found = compared.found();
@@ -96,10 +95,15 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Every object, and nothing that is confirmed.
-    fn all(objects: &'a [Object]) -> Self {
-        let (confirmed, confirmed_anew) = (BTreeSet::new(), BTreeSet::new());
-        Self { objects, leaving: &[], confirmed, confirmed_anew, only: None }
+    /// Every object of the current release.
+    fn all(current: &'a Current) -> Self {
+        Self {
+            objects: &current.objects,
+            leaving: &[],
+            confirmed: current.confirmed.clone(),
+            confirmed_anew: current.confirmed.difference(&current.used).cloned().collect(),
+            only: None,
+        }
     }
 
     /// Leaves those that labels choose, of the objects that are asked for.
@@ -133,7 +137,7 @@ pub(super) async fn of_proposal(
         objects: &proposal.objects,
         leaving: &leaving,
         confirmed: proposal.confirmed(),
-        confirmed_anew: proposal.named.clone(),
+        confirmed_anew: proposal.confirmed_anew(),
         only: (!all).then_some(given),
     };
     asked.narrow(labels);
@@ -163,7 +167,7 @@ pub(super) async fn warn_of_obstacles(connected: &Connected, proposal: &Proposal
         objects: &proposal.objects,
         leaving: &[],
         confirmed: proposal.confirmed(),
-        confirmed_anew: proposal.named.clone(),
+        confirmed_anew: proposal.confirmed_anew(),
         only: Some(only),
     };
     let compared = compare(connected, &proposal.environment, asked);
@@ -178,8 +182,7 @@ pub(super) async fn observations(
     environment: &str,
 ) -> Result<Vec<Preview>, CliError> {
     let current = connected.current(environment).await?;
-    let confirmed = current.confirmed.clone();
-    let asked = Asked { confirmed, ..Asked::all(&current.objects) };
+    let asked = Asked::all(&current);
     Ok(previews(connected, environment, &asked).await?.0)
 }
 

@@ -48,8 +48,9 @@ impl Proposal {
         let digest = content_digest(&self.objects);
         let same = self.current.release.as_ref().is_some_and(|release| release.digest == digest);
         let current = &self.current;
-        let is_fresh = |id: &ObjectId| current.confirmed.contains(id) && !current.used.contains(id);
-        same && self.named.iter().all(is_fresh)
+        let is_unused =
+            |id: &ObjectId| current.confirmed.contains(id) && !current.used.contains(id);
+        same && self.named.iter().all(is_unused)
     }
 
     /// The objects whose form is confirmed: by this call, or by an earlier one that gave the same form.
@@ -60,6 +61,12 @@ impl Proposal {
         };
         let unchanged = self.objects.iter().filter(same).map(Object::id);
         self.named.iter().cloned().chain(unchanged).collect()
+    }
+
+    /// Those of them whose confirmation was used for nothing yet.
+    pub fn confirmed_anew(&self) -> BTreeSet<ObjectId> {
+        let is_unused = |id: &ObjectId| self.named.contains(id) || !self.current.used.contains(id);
+        self.confirmed().into_iter().filter(is_unused).collect()
     }
 
     pub fn removed_objects(&self) -> Vec<Object> {

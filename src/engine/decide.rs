@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::kinds::Desired;
 use crate::kinds::environment::{DriftPolicy, EnvironmentSpec};
 use crate::model::{Object, Path, annotation};
-use crate::plan::{Blocked, Plan};
+use crate::plan::{Blocked, Change, Plan, Step};
 use crate::store::{StatusRecord, SyncedInPart};
 
 /// Why nothing is written although something differs.
@@ -56,26 +56,34 @@ pub(super) fn was_in_accord(record: &StatusRecord, is_same_form: bool, inputs: &
     is_same_form && record.synced_generation > 0 && record.synced_inputs == inputs
 }
 
-/// Whether what is planned beside a question is drift: all but what a person is asked about was seen to be as this
-/// form, and all that it refers to, want it.
+/// What differs beside a question and is drift: all but what a person is asked about, and what waits with it, was seen to be
+/// as this form, and all that it refers to, want it. What waited then is no drift when it is made.
 pub(super) fn drifted_beside<S>(
     plan: &Plan<S>,
     record: &StatusRecord,
     generation: u64,
     inputs: &str,
-) -> bool {
+) -> Vec<Change> {
     let is_of_now =
-        |before: &SyncedInPart| before.generation >= generation && before.inputs == inputs;
-    plan.partly_blocked.is_some()
-        && !plan.steps.is_empty()
-        && record.synced_in_part.as_ref().is_some_and(is_of_now)
+        |before: &&SyncedInPart| before.generation >= generation && before.inputs == inputs;
+    let before = record.synced_in_part.as_ref().filter(is_of_now);
+    let Some(before) = before.filter(|_| plan.partly_blocked.is_some()) else { return Vec::new() };
+    let is_new = |change: &&Change| !before.held.contains(&change.path.to_string());
+    plan.changes.iter().filter(is_new).cloned().collect()
 }
 
-/// How long AWS may take to show what was written: its control planes are eventually consistent.
-pub(super) const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+/// Whether every step that is planned mends one of these changes.
+pub(super) fn is_all_drift<S>(plan: &Plan<S>, drift: &[Change]) -> bool {
+    let mut steps = plan.steps.iter().filter(|step| !step.changes.is_empty()).peekable();
+    let mends = |step: &Step<S>| step.changes.iter().all(|change| drift.contains(change));
+    steps.peek().is_some() && steps.all(mends)
+}
 
-/// The paths that a confirmation was used for; `None` where it is used up. What was written a moment ago may not be
-/// shown yet, and is not asked about again.
+/// How long AWS may take to show what was confirmed and written: its control planes are eventually consistent. A question
+/// too early would stop a release for a person.
+const CONFIRMED_IS_SHOWN_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+
+/// The paths that a confirmation was used for; `None` where it is used up.
 pub(super) fn used_confirmation(
     record: Option<&StatusRecord>,
     generation: u64,
@@ -84,10 +92,10 @@ pub(super) fn used_confirmation(
     let Some(confirmation) = record.and_then(|record| record.confirmation.as_ref()) else {
         return Some(Vec::new());
     };
-    let before = now.checked_sub(SHOWN_WITHIN).unwrap_or(Timestamp::MIN);
-    let used = confirmation.used(generation, before)?;
-    // Each was written as a path.
-    Some(used.into_iter().filter_map(|path| path.parse().ok()).collect())
+    let before = now.checked_sub(CONFIRMED_IS_SHOWN_WITHIN).unwrap_or(Timestamp::MIN);
+    let used = confirmation.used(generation, before)?.into_iter().map(str::parse);
+    // A path that cannot be read again may be any.
+    used.collect::<Result<_, _>>().ok()
 }
 
 /// Whether what a change opens, deletes or loses was confirmed. A confirmation is spent once the resource was
@@ -191,28 +199,43 @@ mod tests {
 
     #[test]
     fn beside_a_question_drift_is_what_differs_from_what_was_as_declared() {
-        let asking = |steps: usize| {
+        let change = |at: &str| Change::of(at, None, "a");
+        let asking = |steps: &[&str], left: &[&str]| {
             let why = Blocked { reason: "ConfirmationNeeded", message: String::new() };
             let mut plan = Plan::default();
             plan.block_part(PartlyBlocked { paths: Vec::new(), why });
-            for _ in 0..steps {
-                plan.push(Verb::Update, "tags", Vec::new(), ());
+            for at in steps {
+                plan.push(Verb::Update, *at, vec![change(at)], ());
             }
+            plan.changes = steps.iter().chain(left).map(|at| change(at)).collect();
             plan
         };
-        let answered = || Plan { partly_blocked: None, ..asking(1) };
-        for (what, plan, generation, inputs, expected) in [
-            ("something differs", asking(1), 3, "a", true),
-            ("nothing else differs", asking(0), 3, "a", false),
-            ("it is a newer form", asking(1), 4, "a", false),
-            ("it refers to something else", asking(1), 3, "b", false),
-            ("the question was answered", answered(), 3, "a", false),
+        let answered = Plan { partly_blocked: None, ..asking(&["tags"], &[]) };
+        for (what, plan, generation, inputs, expected, is_all) in [
+            ("something differs", asking(&["tags"], &["policy"]), 3, "a", &["tags"][..], true),
+            ("nothing else differs", asking(&[], &["policy"]), 3, "a", &[], false),
+            (
+                "what waits with it differs",
+                asking(&[], &["policy", "url"]),
+                3,
+                "a",
+                &["url"],
+                false,
+            ),
+            ("what waited is made", asking(&["policy", "tags"], &[]), 3, "a", &["tags"], false),
+            ("it is a newer form", asking(&["tags"], &[]), 4, "a", &[], false),
+            ("it refers to something else", asking(&["tags"], &[]), 3, "b", &[], false),
+            ("the question was answered", answered, 3, "a", &[], false),
         ] {
-            let inputs_before = "a".to_owned();
-            let before = SyncedInPart { generation: 3, inputs: inputs_before, drifted_since: None };
+            let (inputs_before, held) = ("a".to_owned(), vec!["policy".to_owned()]);
+            let before =
+                SyncedInPart { generation: 3, inputs: inputs_before, held, drifted_since: None };
             let record = StatusRecord { synced_in_part: Some(before), ..StatusRecord::default() };
-            assert_eq!(drifted_beside(&plan, &record, generation, inputs), expected, "{what}");
-            assert!(!drifted_beside(&plan, &StatusRecord::default(), generation, inputs));
+            let drift = drifted_beside(&plan, &record, generation, inputs);
+            let paths: Vec<_> = drift.iter().map(|change| change.path.to_string()).collect();
+            assert_eq!(paths, expected, "{what}");
+            assert_eq!(is_all_drift(&plan, &drift), is_all, "{what}");
+            assert_eq!(drifted_beside(&plan, &StatusRecord::default(), generation, inputs), []);
         }
     }
 

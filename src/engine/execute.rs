@@ -21,6 +21,9 @@ const COLLECT_VERSIONS_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Times that the same plan is carried out without effect before the flap guard stops it.
 const SAME_PLAN_MAX: u32 = 3;
 
+/// How long AWS may take to show what was written: its control planes are eventually consistent.
+const SHOWN_WITHIN: SignedDuration = SignedDuration::from_secs(10);
+
 const FLAPPING: &str = "Flapping";
 
 impl Pass<'_> {
@@ -47,7 +50,7 @@ impl Pass<'_> {
     /// The same plan was carried out a moment ago: AWS may not show it yet.
     pub(super) fn just_written(&self, plan: &Plan<AnyStep>, generation: u64) -> Option<Waiting> {
         let at = self.same_plan(plan, generation)?.at;
-        let is_recent = self.cx.clock.now().duration_since(at) < decide::SHOWN_WITHIN;
+        let is_recent = self.cx.clock.now().duration_since(at) < SHOWN_WITHIN;
         is_recent.then(|| Waiting {
             reason: "NotShownYet",
             message: "it was written a moment ago, and AWS does not show it yet".to_owned(),

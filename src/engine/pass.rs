@@ -24,7 +24,9 @@ use crate::model::{
     Clock, ConditionStatus, Conditions, DataSource, Object, ObjectFieldRef, ObjectKey, Part,
     condition_type,
 };
-use crate::plan::{Blocked, Plan, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes};
+use crate::plan::{
+    Blocked, Change, Plan, WAITING_FOR_RELEASE, Waiting, is_for_rollout, render_changes,
+};
 use crate::store::{EventKind, Phase, Served, StatusRecord, Store, StoreError, SyncedInPart};
 
 /// What all passes share.
@@ -71,6 +73,9 @@ pub struct Snapshot {
     /// Knows while the pass only waits for a limit.
     pub slot: Slot,
 }
+
+/// Changes beside a question that a record names at most.
+const HELD_MAX: usize = 200;
 
 const CHANGED_BACK: &str = "the resource is as declared again; somebody else changed it back";
 
@@ -239,8 +244,12 @@ impl Pass<'_> {
         // as of anything else.
         let only_asks = matches!(end, PassEnd::Blocked(_))
             && observation.as_ref().is_some_and(|seen| only_asks(&seen.plan));
-        if only_asks {
-            self.settle_in_part(wanted.generation, now).await;
+        let is_settled_beside = only_asks
+            && observation
+                .as_ref()
+                .is_some_and(|seen| seen.plan.waiting.is_none() && seen.failure.is_none());
+        if is_settled_beside {
+            self.settle_in_part(wanted.generation, &changes, now).await;
         }
         let compared = match self.drifted {
             _ if is_busy && same && self.was_in_sync(wanted) => Compared::InSync,
@@ -265,7 +274,14 @@ impl Pass<'_> {
         }
         self.save().await?;
         self.log(&shown);
-        Ok(Done::Next(if only_asks { Next::Resync } else { next_after(&end) }))
+        let waiting = observation.as_ref().and_then(|seen| seen.plan.waiting.as_ref());
+        let next = match waiting.filter(|_| only_asks) {
+            _ if is_settled_beside => Next::Resync,
+            // AWS is still busy with another part of it.
+            Some(waiting) => next_after(&PassEnd::Waiting(waiting.clone())),
+            None => next_after(&end),
+        };
+        Ok(Done::Next(next))
     }
 
     /// Remembers what was seen.
@@ -326,11 +342,19 @@ impl Pass<'_> {
     }
 
     /// Remembers that all but what a person is asked about is as declared, and tells people where that is news.
-    async fn settle_in_part(&mut self, generation: u64, now: Timestamp) {
+    async fn settle_in_part(&mut self, generation: u64, left: &[Change], now: Timestamp) {
         let mended = self.record.flap_guard.lift();
-        let inputs = self.inputs.clone();
-        let settled = SyncedInPart { generation, inputs, drifted_since: None };
-        let before = self.record.synced_in_part.replace(settled);
+        let (inputs, held) = (self.inputs.clone(), left.iter().take(HELD_MAX));
+        let held = held.map(|change| change.path.to_string()).collect();
+        let settled = SyncedInPart { generation, inputs, held, drifted_since: None };
+        let before = self.record.synced_in_part.take();
+        // Of more than that, nobody could say what waited.
+        self.record.synced_in_part = Some(settled).filter(|_| left.len() <= HELD_MAX);
+        let differs_more = |before: &SyncedInPart| {
+            left.iter().any(|change| !before.held.contains(&change.path.to_string()))
+        };
+        // What drifted is not repaired: it waits, too, now that the question stands.
+        let before = before.filter(|before| !differs_more(before));
         match before.and_then(|before| before.drifted_since) {
             Some(since) if mended => self.corrected(Some(since), now).await,
             Some(_) => self.event(EventKind::Normal, "DriftGone", CHANGED_BACK).await,
@@ -493,8 +517,9 @@ impl Pass<'_> {
             self.found_drift(observation).await;
         }
         let beside = decide::drifted_beside(plan, &self.record, wanted.generation, &self.inputs);
-        if beside {
-            self.found_drift_beside(plan).await;
+        let is_drift_to_mend = decide::is_all_drift(plan, &beside);
+        if !beside.is_empty() {
+            self.found_drift_beside(&beside).await;
         }
         if let Some(blocked) = plan.blocked.clone().or(lost) {
             return Some(PassEnd::Blocked(blocked));
@@ -505,7 +530,7 @@ impl Pass<'_> {
             return obstacle.or_else(|| plan.waiting.clone().map(PassEnd::Waiting));
         }
         let (environment, object) = (&self.snapshot.environment, &wanted.object);
-        let (now, is_drift) = (self.cx.clock.now(), was_in_accord || beside);
+        let (now, is_drift) = (self.cx.clock.now(), was_in_accord || is_drift_to_mend);
         if let Some(held) =
             decide::held_back(environment, self.snapshot.suspended, object, is_drift, now)
         {
@@ -607,15 +632,14 @@ impl Pass<'_> {
     }
 
     /// Tells people of drift beside a question, once. `Synced` is False for the question already.
-    async fn found_drift_beside(&mut self, plan: &Plan<AnyStep>) {
+    async fn found_drift_beside(&mut self, changes: &[Change]) {
         let now = self.cx.clock.now();
         let Some(before) = &mut self.record.synced_in_part else { return };
         if before.drifted_since.replace(before.drifted_since.unwrap_or(now)).is_some() {
             return;
         }
-        let changes: Vec<_> = plan.steps.iter().flat_map(|step| step.changes.clone()).collect();
-        info!(fields = %fields(&changes), "drift");
-        self.tell_drift(&render_changes(&changes).join("; ")).await;
+        info!(fields = %fields(changes), "drift");
+        self.tell_drift(&render_changes(changes).join("; ")).await;
     }
 
     async fn tell_drift(&self, message: &str) {

@@ -255,7 +255,11 @@ impl Work<'_> {
         let is_drift = is_drift
             || status.filter(|status| status.spec_digest == digest).is_some_and(|status| {
                 let generation = status.observed_generation;
-                decide::drifted_beside(&observation.plan, status, generation, &inputs)
+                let plan = &observation.plan;
+                decide::is_all_drift(
+                    plan,
+                    &decide::drifted_beside(plan, status, generation, &inputs),
+                )
             });
         match observation.failure {
             Some(error) if observation.plan.is_settled() => Err(error),

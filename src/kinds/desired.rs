@@ -71,7 +71,7 @@ pub struct Desired<S> {
     pub begun: Vec<Arc<Value>>,
     /// Somebody confirmed this form of the object by its name: it may delete, open or lose what is live.
     pub confirmed: bool,
-    /// What that confirmation was used for already: it is asked about again.
+    /// Changes that were confirmed and made: [`Self::ask`] asks about them again.
     pub used: Vec<Path>,
     /// Every tag that the resource shall carry: the environment's, the object's, and ours.
     pub tags: BTreeMap<String, String>,
@@ -240,20 +240,56 @@ impl<S> Desired<S> {
     where
         S: Serialize,
     {
-        let declared = json!(self.spec);
+        let Some((live, wanted, before)) = self.policies(field, live) else { return Vec::new() };
+        let before: Vec<_> = before.iter().collect();
+        let lost = policy::lost_limits(live, &wanted, &before);
+        let told = |statement: String| {
+            let lost = format!("{field}.{statement}");
+            // A name that is no path stands for the whole policy.
+            let path = lost.parse().unwrap_or_else(|_| Path::default().field(field));
+            Unasked { path, lost }
+        };
+        lost.into_iter().map(told).collect()
+    }
+
+    /// What is written of a policy while a person is asked about its limits, and what that changes. `None` where nothing
+    /// is to be written.
+    pub fn policy_beside(&self, field: &str, live: Option<&Value>) -> Option<(Value, Vec<Change>)>
+    where
+        S: Serialize,
+    {
+        let (live, wanted, before) = self.policies(field, live)?;
+        let before: Vec<_> = before.iter().collect();
+        let written = policy::keeping_limits(live, &wanted, &before)?;
+        let at = |name: &str| Path::default().field(field).field("Statement").element(name);
+        let mut sides: BTreeMap<String, (Option<Value>, Option<Value>)> = BTreeMap::new();
+        for (name, statement) in policy::besides(live, &written) {
+            sides.entry(name).or_default().0 = Some(statement);
+        }
+        for (name, statement) in policy::besides(&written, live) {
+            sides.entry(name).or_default().1 = Some(statement);
+        }
+        let change =
+            |(name, (live, desired)): (String, _)| Change { path: at(&name), live, desired };
+        let changes = sides.into_iter().map(change).collect();
+        Some((written, changes))
+    }
+
+    /// A live policy, the declared one that differs from it, and those of earlier forms.
+    fn policies<'a>(
+        &self,
+        field: &str,
+        live: Option<&'a Value>,
+    ) -> Option<(&'a Value, Value, Vec<Value>)>
+    where
+        S: Serialize,
+    {
+        let mut declared = json!(self.spec);
         let is_ignored = self.ignore.iter().any(|path| path.to_string() == field);
         let is_declared = self.declares(&declared, field) && !is_ignored;
-        let Some(live) = live.filter(|live| live.is_object() && is_declared) else {
-            return Vec::new();
-        };
-        let before: Vec<_> = self.earlier().filter_map(|spec| spec.get(field)).collect();
-        let lost = policy::lost_limits(live, &declared[field], &before);
-        let path = Path::default().field(field);
-        let told = |statement: &String| Unasked {
-            path: path.clone(),
-            lost: format!("{field}.{statement}"),
-        };
-        lost.iter().map(told).collect()
+        let live = live.filter(|live| live.is_object() && is_declared)?;
+        let before = self.earlier().filter_map(|spec| spec.get(field)).cloned().collect();
+        Some((live, declared[field].take(), before))
     }
 
     /// Whether the resource may be deleted and made again: its manifest allows it and asks for another kind of
@@ -267,7 +303,13 @@ impl<S> Desired<S> {
     /// Asks for what changes would take away, unless there is none or a person confirmed it. One question names all
     /// of it: a confirmation is good for all, too.
     pub fn ask(&self, mut unasked: Vec<Unasked>) -> Option<PartlyBlocked> {
-        unasked.retain(|unasked| !self.confirmed || self.used.contains(&unasked.path));
+        // A rule that was changed once is another one now: a confirmation was for that one.
+        let is_used = |path: &Path| {
+            let path = path.to_element();
+            let meets = |used: &Path| used.0.starts_with(&path.0) || path.0.starts_with(&used.0);
+            self.used.iter().map(Path::to_element).any(|used| meets(&used))
+        };
+        unasked.retain(|unasked| !self.confirmed || is_used(&unasked.path));
         if unasked.is_empty() {
             return None;
         }

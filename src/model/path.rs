@@ -40,6 +40,12 @@ impl Path {
         self.with(Segment::Element(key.to_owned()))
     }
 
+    /// The path of the first element on the way, as of a rule in a list; the path itself where there is none.
+    pub fn to_element(&self) -> Self {
+        let element = self.0.iter().position(|segment| matches!(segment, Segment::Element(_)));
+        Self(self.0.iter().take(element.map_or(usize::MAX, |at| at + 1)).cloned().collect())
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment);

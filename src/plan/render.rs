@@ -44,17 +44,26 @@ pub fn render_plan<S>(plan: &Plan<S>) -> String {
         }
         let _ = writeln!(out, "  ! {}: {}", blocked.reason, blocked.message);
     } else if let Some(part) = &plan.partly_blocked {
-        let is_made = |change: &Change| plan.steps.iter().any(|s| s.changes.contains(change));
-        let left: Vec<_> = plan.changes.iter().filter(|c| !is_made(c)).cloned().collect();
-        for line in render_changes(&left) {
+        for line in render_changes(&left(plan)) {
             let _ = writeln!(out, "      {line}");
         }
         let _ = writeln!(out, "  ! {}: {}", part.why.reason, part.why.message);
+    } else if !plan.steps.is_empty() && !left(plan).is_empty() {
+        let _ = writeln!(out, "  … after these steps:");
+        for line in render_changes(&left(plan)) {
+            let _ = writeln!(out, "      {line}");
+        }
     }
     if let Some(waiting) = &plan.waiting {
         let _ = writeln!(out, "  … {}: {}", waiting.reason, waiting.message);
     }
     out
+}
+
+/// The changes that no step makes yet.
+fn left<S>(plan: &Plan<S>) -> Vec<Change> {
+    let is_made = |change: &Change| plan.steps.iter().any(|step| step.changes.contains(change));
+    plan.changes.iter().filter(|change| !is_made(change)).cloned().collect()
 }
 
 #[cfg(test)]

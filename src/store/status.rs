@@ -154,6 +154,8 @@ pub struct SyncedInPart {
     pub generation: u64,
     /// What else the desired state depended on then, as a digest.
     pub inputs: String,
+    /// The paths that differed then: what waits for a person, and what waits with it.
+    pub held: Vec<String>,
     /// Since when something else differs again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drifted_since: Option<Timestamp>,
@@ -482,6 +484,30 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_confirmation_is_used_by_what_was_changed_a_while_ago() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut record = StatusRecord::default();
+        record.note_confirmed(3, "lifecycle[a].prefix".to_owned(), at(10));
+        record.note_confirmed(3, "policy".to_owned(), at(20));
+        let used = |record: &StatusRecord, generation: u64, second: i64| {
+            let used = record.confirmation.as_ref().unwrap().used(generation, at(second));
+            used.map(|used| used.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(used(&record, 3, 10), Some(vec![]), "AWS may not show it yet");
+        assert_eq!(used(&record, 3, 11), Some(vec!["lifecycle[a].prefix".to_owned()]));
+        assert_eq!(used(&record, 4, 99), Some(vec![]), "another form is confirmed by itself");
+        record.note_confirmed(4, "policy".to_owned(), at(30));
+        assert_eq!(used(&record, 4, 99), Some(vec!["policy".to_owned()]));
+        for i in 0..=CONFIRMED_MAX {
+            record.note_confirmed(4, format!("tags[{i}]"), at(30));
+        }
+        assert_eq!(used(&record, 4, 99), None, "more than can be remembered");
+        assert_eq!(record.confirmation.as_ref().unwrap().changed.len(), CONFIRMED_MAX + 1);
+        record.settle("form");
+        assert_eq!(record.confirmation, None);
+    }
 
     #[test]
     fn the_versions_of_earlier_forms_are_remembered_with_their_releases() {

@@ -62,6 +62,38 @@ async fn two_questions_are_one_that_names_both() {
     }
 }
 
+/// Somebody adds a Deny and an Allow to a policy: the Deny is asked about, and does not shield the Allow.
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_opens_is_closed_while_one_of_its_limits_is_asked_about() {
+    let statement = |sid: &str, effect: &str, who: Value| json!({"Sid": sid, "Effect": effect, "Principal": who, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shop-assets/*"});
+    let policy = |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements});
+    let read = || statement("read", "Allow", json!({"AWS": "123456789012"}));
+    for (mode, is_closed) in [("Correct", true), ("Report", false)] {
+        let spec = format!("  policy: {}", policy(&[read()]));
+        let drift = format!("  reconcile: {{ drift: {mode} }}\n  artifacts:");
+        let form = shop().replace("  versioning: Enabled", &spec).replace("  artifacts:", &drift);
+        let harness = ready(&form).await;
+        let locked = || statement("locked", "Deny", json!("*"));
+        let put = async |statements: &[Value]| {
+            harness.s3("PUT", "/shop-assets?policy", &policy(statements).to_string()).await;
+        };
+        put(&[read(), locked()]).await;
+        let message = asked(&harness, "Bucket/assets").await;
+        assert!(message.starts_with("policy.Statement[locked] is set"), "{message}");
+        put(&[read(), locked(), statement("evil", "Allow", json!("*"))]).await;
+        harness.observe("shop").await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let live = harness.s3("GET", "/shop-assets?policy", "").await;
+        assert!(live.contains("locked") && live.contains("read"), "{live}");
+        assert_eq!(!live.contains("evil"), is_closed, "{mode}: {live}");
+        let told = harness.events("shop").await;
+        let is_told = told.iter().any(|event| {
+            event.reason == "DriftDetected" && event.message.contains("policy.Statement[evil]")
+        });
+        assert!(is_told, "{mode}: {told:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_function_that_somebody_opens_is_closed_while_a_condition_is_asked_about() {
     let spec = "  alias: live\n  url: { authType: AWS_IAM }\n  permissions:\n    - { id: s3, principal: s3.amazonaws.com, sourceArn: \"arn:aws:s3:::shop-assets\" }";
@@ -170,6 +202,37 @@ async fn drift_beside_a_question_is_told_and_goes_by_the_policy() {
         let corrected = told.iter().any(|(reason, _)| *reason == "DriftCorrected");
         assert_eq!(corrected, policy == "Correct", "{policy}: {told:?}");
     }
+}
+
+/// Lambda works on one part of a release while another part is asked about: the next step of the release is no drift.
+#[tokio::test(start_paused = true)]
+async fn what_a_release_still_has_to_do_beside_a_question_is_no_drift() {
+    let spec = |memory: u32| {
+        let permission = "  alias: live\n  permissions:\n    - { id: s3, principal: s3.amazonaws.com, sourceArn: \"arn:aws:s3:::shop-assets\" }";
+        shop()
+            .replace("  alias: live", permission)
+            .replace("memorySize: 512", &format!("memorySize: {memory}"))
+            .replace("  artifacts:", "  reconcile: { drift: Report }\n  artifacts:")
+    };
+    let harness = ready(&spec(512)).await;
+    let policy = "/2015-03-31/functions/shop-api/policy";
+    harness.lambda("DELETE", &format!("{policy}/s3?Qualifier=live"), Value::Null).await;
+    let narrower = json!({
+        "StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
+        "SourceArn": "arn:aws:s3:::shop-assets", "SourceAccount": "123456789012",
+    });
+    harness.lambda("POST", &format!("{policy}?Qualifier=live"), narrower).await;
+    harness.apply(&spec(1024)).await;
+    asked(&harness, "Function/api").await;
+    let alias = "/2015-03-31/functions/shop-api/aliases/live";
+    assert_eq!(harness.lambda("GET", alias, Value::Null).await["FunctionVersion"], "2");
+    let told = harness.events("shop").await;
+    let drift = told.iter().filter(|event| event.reason.starts_with("Drift"));
+    let of_release: Vec<_> = drift
+        .map(|event| &event.message)
+        .filter(|message| message.contains("alias") || message.contains("memorySize"))
+        .collect();
+    assert!(of_release.is_empty(), "{of_release:?}");
 }
 
 /// A form that was asked about was never live as a whole: its words are nobody's permission.

@@ -1,16 +1,18 @@
 //! What to do about a bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use schemars::schema_for;
 use serde_json::{Value, json};
 
+use super::check;
 use super::facets::FACETS;
 use super::observe::LiveBucket;
 use super::spec::*;
 use crate::kinds::{
-    AnyFacet, Desired, FacetStep, LiveSide, comparable, policy, push_facets, split_off,
+    AnyFacet, Comparison, Desired, FacetStep, LiveSide, comparable, policy, push_facets, readable,
+    split_off,
 };
 use crate::model::{Path, Segment, ValueFrom};
 use crate::plan::{Change, PartlyBlocked, Plan, Shape, Verb, is_empty};
@@ -53,30 +55,40 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     changes.retain(|c| c.path.to_string() != "objectLock.enabled" || c.desired.is_some());
     let mut plan = Plan { changes: changes.clone(), ..Plan::default() };
     let widening = changes.iter().filter(|change| widens(change, &desired.spec));
+    let policy_path = Path::default().field("policy");
     let live_policy = live.facets.get("policy").map(|seen| &seen.words);
     let mut unasked = desired.unasked(widening, &SHAPE);
     unasked.extend(desired.unasked_policy("policy", live_policy));
     plan.partly_blocked = desired.ask(unasked);
     if let Some(part) = &mut plan.partly_blocked {
-        // A rule is a whole: one that waits stays as it is, and those beside it are written.
-        part.paths.iter_mut().for_each(to_element);
+        part.paths.iter_mut().for_each(to_whole);
         let beside: Vec<_> = changes.iter().filter(|c| weakens_beside(part, c)).collect();
         let paths: Vec<_> = beside.into_iter().map(|change| change.path.clone()).collect();
         part.paths.extend(paths);
     }
-    let mut effective = match &plan.partly_blocked {
-        None => compared.effective.clone(),
-        Some(part) => {
-            changes.retain(|change| !part.holds(&change.path));
+    let mut effective = compared.effective.clone();
+    if let Some(part) = &mut plan.partly_blocked {
+        let hold = |part: &PartlyBlocked| {
             let held = desired.holding(&part.paths);
-            held.compare(declared.clone(), LiveSide::Resource(&seen), &SHAPE).effective
-        }
-    };
+            held.compare(declared.clone(), LiveSide::Resource(&seen), &SHAPE)
+        };
+        let facets = unwritable_facets(&hold(part), part, &desired.aws_name);
+        part.paths.extend(facets.into_iter().map(|facet| Path::default().field(&facet)));
+        effective = hold(part).effective;
+        changes.retain(|change| !part.holds(&change.path));
+    }
     settle_website(&mut effective, &declared);
     settle_retention(&mut effective, &declared);
     if let Some(policy) = effective.get_mut("policy").filter(|policy| policy.is_string()) {
         // It was one text to be compared by its meaning.
         *policy = json!(spec.policy);
+    }
+    let is_asked = plan.partly_blocked.as_ref().is_some_and(|part| part.holds(&policy_path));
+    let beside = desired.policy_beside("policy", live_policy).filter(|_| is_asked);
+    if let Some((written, of_statements)) = beside {
+        effective["policy"] = written;
+        plan.changes.extend(of_statements.iter().cloned());
+        changes.extend(of_statements);
     }
     let tags = split_off(&mut changes, &["tags"]);
     if !tags.is_empty() {
@@ -95,10 +107,27 @@ pub(super) fn plan(desired: &Desired<BucketSpec>, live: Option<&LiveBucket>) -> 
     plan
 }
 
-/// Cuts a path off behind its first element of a list.
-fn to_element(path: &mut Path) {
-    let element = path.0.iter().position(|segment| matches!(segment, Segment::Element(_)));
-    path.0.truncate(element.map_or(usize::MAX, |at| at + 1));
+/// Where a rule's objects go is held as a whole: an account, a key and a bucket belong together.
+fn to_whole(path: &mut Path) {
+    let whole = path.0.iter().position(|segment| segment.name() == "destination");
+    path.0.truncate(whole.map_or(usize::MAX, |at| at + 1));
+}
+
+/// Facets that cannot be written around what waits in them: what waits would be written, too, or S3 would refuse the rest
+/// beside it. They wait as a whole.
+fn unwritable_facets(held: &Comparison, part: &PartlyBlocked, name: &str) -> BTreeSet<String> {
+    // A policy is written around its limits by its statements.
+    let waiting = part.paths.iter().map(|path| path.root().to_owned());
+    let waiting: BTreeSet<_> = waiting.filter(|root| root != "policy").collect();
+    let still = held.changes.iter().filter(|change| part.holds(&change.path));
+    let mut unwritable: BTreeSet<_> = still.map(|change| change.path.root().to_owned()).collect();
+    // What cannot be read as a spec is told by the facet's own step.
+    let spec: Option<BucketSpec> = readable(&held.effective).ok();
+    let problems = spec.map(|spec| check::validate(&spec, name)).unwrap_or_default();
+    let root = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_owned();
+    unwritable.extend(problems.iter().map(|problem| root(&problem.path)));
+    unwritable.retain(|root| waiting.contains(root));
+    unwritable
 }
 
 /// A change that does harm while another one waits: a bucket is not opened to a policy that stays as it is, and its
@@ -147,6 +176,8 @@ fn widens(change: &Change, spec: &BucketSpec) -> bool {
         }
         // Without them every object is listed or told of, and lists are written unencrypted.
         ("inventory", "prefix") | ("notifications", "prefix" | "suffix") => is_taken_away,
+        // Without it every request is sent elsewhere.
+        ("website", "condition") => is_taken_away,
         ("inventory", "destination") => {
             let field = change.path.0.last().map(Segment::name);
             is_taken_away && field.is_some_and(|field| ["account", "kmsKeyArn"].contains(&field))
@@ -543,19 +574,45 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_waits_stays_as_it_is_and_those_beside_it_are_written() {
-        let declared = json!([{"id": "tmp", "expirationDays": 1}, {"id": "new", "expirationDays": 7, "prefix": "new/"}]);
-        let live = json!([{"id": "tmp", "expirationDays": 30, "prefix": "tmp/"}, {"id": "old", "expirationDays": 9}]);
+    fn a_limit_that_waits_stays_and_everything_beside_it_is_written() {
+        let declared = json!([{"id": "tmp", "expirationDays": 3}, {"id": "new", "expirationDays": 7, "prefix": "new/"}]);
+        let live = json!([{"id": "tmp", "expirationDays": 1, "prefix": "tmp/"}, {"id": "old", "expirationDays": 9}]);
         let planned = planned(json!({"lifecycle": declared}), json!({"lifecycle": live}));
         assert_eq!(planned.outline(), ["Update lifecycle", "! ConfirmationNeeded"]);
         let changed: Vec<_> = planned.steps[0].changes.iter().map(|c| c.path.to_string()).collect();
-        assert_eq!(changed, ["lifecycle[new]", "lifecycle[old]"]);
+        assert_eq!(changed, ["lifecycle[tmp].expirationDays", "lifecycle[new]", "lifecycle[old]"]);
         let written = format!("{:?}", planned.steps[0].call);
-        for part in ["tmp/", "days: Some(30)", "new/", "days: Some(7)"] {
+        for part in ["tmp/", "days: Some(3)", "new/", "days: Some(7)"] {
             assert!(written.contains(part), "{part}: {written}");
         }
         for part in ["days: Some(1)", "\"old\""] {
             assert!(!written.contains(part), "{part}: {written}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_s3_would_refuse_with_the_rule_that_waits_waits_as_a_whole() {
+        let rule = |id: &str, bucket: &str, priority: i32, account: Option<&str>| {
+            let mut destination = json!({"bucketArn": format!("arn:aws:s3:::{bucket}")});
+            if let Some(account) = account {
+                destination["account"] = json!(account);
+            }
+            json!({"id": id, "priority": priority, "enabled": true, "destination": destination})
+        };
+        let copied = |rules: Value| json!({"replication": {"role": "arn:aws:iam::123456789012:role/copy", "rules": rules}});
+        let by_hand = Some("210987654321");
+        let live = copied(json!([rule("a", "one", 1, by_hand), rule("b", "two", 1, None)]));
+        for (what, second, expected) in [
+            ("both would go to one", rule("b", "one", 1, None), &["! ConfirmationNeeded"][..]),
+            (
+                "they have two priorities",
+                rule("b", "one", 2, None),
+                &["Update replication", "! ConfirmationNeeded"],
+            ),
+        ] {
+            let declared = json!([rule("a", "two", 1, None), second]);
+            let planned = planned(copied(declared), live.clone());
+            assert_eq!(planned.outline(), expected, "{what}");
         }
     }
 

@@ -25,6 +25,7 @@ mod obstacle;
 mod opening;
 mod permission;
 mod plan;
+mod planner;
 mod provisioned;
 mod qualifier;
 mod rollout;

@@ -1,55 +1,72 @@
 //! What lets more callers in than the release before: it waits until the code that it was declared with serves, so
 //! that nobody reaches earlier code by a door that was made for later code. Pure.
 //!
-//! Who was let in by the form that the function was last in accord with is let in again at once: that is a repair.
+//! Drift of a form that the function was in accord with is repaired at once. A statement that lets in nobody whom the live
+//! one does not is no door, and does not wait either.
 //! Where the code takes over step by step, a new URL is made closed first: others may need its address meanwhile.
 
 use serde_json::{Value, json};
 
+use super::compare::Settings;
 use super::facets::URL;
 use super::observe::LiveFunction;
-use super::permission;
 use super::spec::{FunctionSpec, Permission, UrlAuthType};
 use crate::kinds::{Desired, readable};
 use crate::model::Segment;
 use crate::plan::Change;
 
-/// Takes out of `changes` those that let more callers in than the last form in accord did.
+/// Takes out of `changes` those that let more callers in than are let in now.
 pub(super) fn split_off(
     changes: &mut Vec<Change>,
     desired: &Desired<FunctionSpec>,
     seen: &LiveFunction,
+    settings: &Settings,
     effective: &Value,
 ) -> Vec<Change> {
-    let opens_url = opens_url(desired, seen, effective);
-    let before = desired.previous.as_deref().map(let_in).unwrap_or_default();
-    let is_new = |id: &str| {
-        let live = seen.permissions.iter().map(|statement| &statement.permission);
-        !live.chain(&before).any(|permission| permission.id == id)
+    if is_repair(desired) {
+        return Vec::new();
+    }
+    let opens_url = opens_url(seen, effective);
+    let wanted = settings.spec.permissions.as_deref().unwrap_or_default();
+    let opens_more = |id: &str| {
+        let live = seen.permissions.iter().find(|statement| statement.permission.id == id);
+        let wanted = wanted.iter().find(|permission| permission.id == id);
+        wanted.is_some_and(|wanted| live.is_none_or(|live| !is_within(wanted, &live.permission)))
     };
     let opens = |change: &mut Change| match (change.path.root(), change.path.0.get(1)) {
         ("url", _) => opens_url,
-        ("permissions", Some(Segment::Element(id))) => is_new(id),
+        ("permissions", Some(Segment::Element(id))) => opens_more(id),
         _ => false,
     };
     changes.extract_if(.., opens).collect()
 }
 
-/// The URL is to be public; it is not, and was not in the last form in accord.
-fn opens_url(desired: &Desired<FunctionSpec>, seen: &LiveFunction, effective: &Value) -> bool {
-    let is_public = |spec: &Value| spec["url"]["authType"] == json!(UrlAuthType::NONE);
-    let is_open = seen.url.is_some()
-        && seen
-            .facets
-            .get(URL.field())
-            .is_some_and(|url| url.words["authType"] == json!(UrlAuthType::NONE));
-    is_public(effective) && !is_open && !desired.previous.as_deref().is_some_and(is_public)
+/// The function was in accord with this very form, and no other was begun since: what differs is drift.
+fn is_repair(desired: &Desired<FunctionSpec>) -> bool {
+    let before = desired.previous.as_deref().and_then(|before| readable(before).ok());
+    desired.begun.is_empty() && before.is_some_and(|before: FunctionSpec| before == desired.spec)
 }
 
-/// The statements of a form of the manifest.
-fn let_in(spec: &Value) -> Vec<Permission> {
-    let spec = readable::<FunctionSpec>(spec).ok();
-    spec.and_then(|spec| permission::declared(&spec)).unwrap_or_default()
+/// The URL is to be public, and is not.
+fn opens_url(seen: &LiveFunction, effective: &Value) -> bool {
+    let is_public = |words: &Value| words["authType"] == json!(UrlAuthType::NONE);
+    let live = seen.facets.get(URL.field()).filter(|_| seen.url.is_some());
+    is_public(&effective["url"]) && !live.is_some_and(|url| is_public(&url.words))
+}
+
+/// Whether a statement lets nobody in whom another one does not: the same callers and action, and all of its conditions.
+fn is_within(narrow: &Permission, wide: &Permission) -> bool {
+    fn keeps<T: PartialEq>(narrow: &Option<T>, wide: &Option<T>) -> bool {
+        wide.is_none() || narrow == wide
+    }
+    (narrow.principal == wide.principal || wide.principal == "*")
+        && narrow.action == wide.action
+        && keeps(&narrow.source_arn, &wide.source_arn)
+        && keeps(&narrow.source_account, &wide.source_account)
+        && keeps(&narrow.principal_org_id, &wide.principal_org_id)
+        && keeps(&narrow.function_url_auth_type, &wide.function_url_auth_type)
+        && keeps(&narrow.invoked_via_function_url, &wide.invoked_via_function_url)
+        && keeps(&narrow.event_source_token, &wide.event_source_token)
 }
 
 /// The same URL, but closed to the public: it has its address already.
@@ -64,8 +81,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::observe::{LiveAlias, NextVersion};
+    use super::super::permission::Statement;
     use super::super::plan::plan;
     use super::super::plan::tests::{function, live};
+    use super::super::spec::Permission;
     use crate::kinds::Desired;
     use crate::model::Part;
 
@@ -98,9 +117,21 @@ mod tests {
             next,
             ..LiveAlias::default()
         });
+        let whole = |mut permission: Permission| {
+            permission.action.get_or_insert_with(|| "lambda:InvokeFunction".to_owned());
+            Statement { permission, foreign: Vec::new() }
+        };
+        live.permissions = live.spec.permissions.take().into_iter().flatten().map(whole).collect();
         let mut plan = plan(&desired, Some(&live));
         plan.steps.retain(|step| step.what != "tag of the qualifiers");
         plan.outline()
+    }
+
+    /// A form with one statement.
+    fn allowing(memory: i32, statement: Value) -> Value {
+        let mut permission = json!({"id": "s3", "principal": "s3.amazonaws.com"});
+        permission.as_object_mut().unwrap().extend(statement.as_object().unwrap().clone());
+        json!({"memorySize": memory, "alias": "live", "permissions": [permission]})
     }
 
     fn form(memory: i32, auth: &str) -> Value {
@@ -131,8 +162,20 @@ mod tests {
                 vec![CONFIGURE, url, statement, invoke],
             ),
             (
+                "a statement lets more callers in",
+                allowing(512, json!({"principal": "*"})),
+                allowing(128, json!({})),
+                vec![CONFIGURE, MOVE, "Delete permission s3", "Create permission s3"],
+            ),
+            (
+                "a statement lets fewer callers in",
+                allowing(512, json!({"sourceAccount": "123456789012"})),
+                allowing(128, json!({})),
+                vec!["Delete permission s3", "Create permission s3", CONFIGURE, MOVE],
+            ),
+            (
                 "somebody else is let in",
-                json!({"memorySize": 512, "alias": "live", "permissions": [{"id": "s3", "principal": "s3.amazonaws.com"}]}),
+                allowing(512, json!({})),
                 json!({"memorySize": 128}),
                 vec![CONFIGURE, MOVE, "Create permission s3"],
             ),
@@ -142,18 +185,18 @@ mod tests {
     }
 
     #[test]
-    fn who_was_let_in_before_is_let_in_again_at_once() {
-        let before = form(128, "NONE");
+    fn drift_of_the_form_in_accord_is_repaired_at_once() {
         let [url, statement, invoke] = PUBLIC;
-        assert_eq!(
-            outline(form(512, "NONE"), form(128, "AWS_IAM"), Some(before), None),
-            [url, statement, invoke, CONFIGURE, MOVE]
-        );
-        let s3 = json!({"permissions": [{"id": "s3", "principal": "s3.amazonaws.com"}]});
-        let mut declared = form(512, "AWS_IAM");
-        declared["permissions"] = s3["permissions"].clone();
-        let planned = outline(declared, form(128, "AWS_IAM"), Some(s3), None);
-        assert_eq!(planned, ["Create permission s3", CONFIGURE, MOVE]);
+        let (form, closed) = (form(512, "NONE"), form(128, "AWS_IAM"));
+        let repaired = outline(form.clone(), closed.clone(), Some(form.clone()), None);
+        assert_eq!(repaired, [url, statement, invoke, CONFIGURE, MOVE]);
+        let mut before = form.clone();
+        before["timeout"] = json!(9);
+        let released = outline(form, closed, Some(before), None);
+        assert_eq!(released, [CONFIGURE, MOVE, url, statement, invoke], "another form was");
+        let (s3, gone) = (allowing(512, json!({})), json!({"memorySize": 128}));
+        let repaired = outline(s3.clone(), gone, Some(s3), None);
+        assert_eq!(repaired, ["Create permission s3", CONFIGURE, MOVE]);
     }
 
     #[test]
@@ -162,7 +205,7 @@ mod tests {
         let first = outline(open.clone(), closed, None, Some(0));
         assert_eq!(first, [CONFIGURE, "Create version"]);
         let shifting = outline(open.clone(), form(512, "AWS_IAM"), None, Some(5));
-        assert!(!shifting.iter().any(|step| step.contains("url")), "{shifting:?}");
+        assert_eq!(shifting.len(), 1, "it shifts, and nothing opens: {shifting:?}");
         let new = outline(open, json!({"memorySize": 128}), None, Some(0));
         assert_eq!(new, [CONFIGURE, "Create version", "Create url"], "made closed");
     }

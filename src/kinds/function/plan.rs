@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use crate::kinds::scaling::ScalingStep;
-use crate::kinds::{AnyFacet, Desired, FacetStep, push_facets, split_off};
-use crate::plan::{Blocked, Change, Plan, Verb};
+use crate::kinds::{Desired, FacetStep, split_off};
+use crate::plan::{Change, Plan, Verb};
 
 use super::compare::{Settings, compare};
-use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
+use super::facets::FunctionRef;
 use super::observe::LiveFunction;
 use super::obstacle::obstacle;
 use super::opening;
-use super::permission;
+use super::planner::{Moves, Planner};
 use super::provisioned::{self, Provisioning};
-use super::qualifier::{self, Removals};
+use super::qualifier;
 use super::shift::{self, Move, Publication};
 use super::spec::*;
 
@@ -127,161 +125,25 @@ pub(super) fn plan(
     let becomes_other = moves.moved.is_some() || changes.iter().any(shift::is_of_version);
     let effective = &compared.effective;
     let opening = match live.is_some() && becomes_other {
-        true => opening::split_off(&mut changes, desired, seen, effective),
+        true => opening::split_off(&mut changes, desired, seen, &settings, effective),
         false => Vec::new(),
     };
-    let settings = &settings;
-    let planner = Planner { desired, seen, settings, effective, plan, changes, opening };
-    planner.plan(live.is_some(), keeps_alias, moves, wanted_tags, provisioning.as_ref())
-}
-
-/// A plan on its way: what differs goes out of the changes and into steps, in the order in which they are safe.
-struct Planner<'a> {
-    desired: &'a Desired<FunctionSpec>,
-    seen: &'a LiveFunction,
-    settings: &'a Settings,
-    effective: &'a Value,
-    plan: Plan<FunctionStep>,
-    changes: Vec<Change>,
-    /// Those that wait for the code that they were declared with.
-    opening: Vec<Change>,
-}
-
-impl Planner<'_> {
-    fn plan(
-        mut self,
-        exists: bool,
-        keeps_alias: bool,
-        moves: Moves,
-        wanted_tags: BTreeMap<String, String>,
-        provisioning: Option<&Provisioning>,
-    ) -> Plan<FunctionStep> {
-        let (desired, seen) = (self.desired, self.seen);
-        let Moves { moved, back, unwanted } = moves;
-        let mut removals = Removals::of(desired, &seen.leftovers);
-        self.push_closing(&mut removals, (back, unwanted));
+    let planner = Planner {
+        desired,
+        seen,
+        settings: &settings,
+        effective,
+        wanted_tags,
+        provisioning: provisioning.as_ref(),
         // Who may call it comes before what it is, where there is already something to call.
-        let hangs_on_something = exists && (desired.spec.alias.is_none() || seen.alias.is_some());
-        if hangs_on_something {
-            self.push_qualified();
-        }
-        self.push_beside(wanted_tags);
-        push_settings(&mut self.plan, &mut self.changes, self.settings, seen);
-        let provisioned = split_off(&mut self.changes, &[provisioned::FIELD]);
-        if let Some(provisioning) = provisioning {
-            provisioning.push_abandoned(&mut self.plan, seen);
-        }
-        let moved = (moved, &provisioned[..]);
-        let is_moving =
-            !keeps_alias && shift::push_release(&mut self.plan, desired, seen, moved, provisioning);
-        self.push_opening(is_moving);
-        removals.push_moving(&mut self.plan);
-        // Where the alias is about to move, its next version is seen to first.
-        let provisioning = provisioning.filter(|_| !is_moving);
-        let obstacle = provisioning.and_then(|p| p.push(&mut self.plan, seen, provisioned));
-        let mut plan = self.plan;
-        if plan.steps.is_empty() {
-            // Everything else goes on.
-            let failure =
-                seen.failure.clone().map(|message| Blocked { reason: "FunctionFailed", message });
-            plan.blocked = plan.blocked.or(failure).or(obstacle);
-        }
-        plan
-    }
-
-    /// What the facets of a qualifier hang on.
-    fn of(&self) -> FunctionRef {
-        FunctionRef {
-            name: self.desired.aws_name.clone(),
-            qualifier: self.desired.spec.alias.clone(),
-            reserved_concurrency: None,
-        }
-    }
-
-    fn push_facets<const N: usize>(
-        &mut self,
-        facets: [&'static dyn AnyFacet<FunctionRef>; N],
-        effective: &Value,
-    ) {
-        let (of, seen) = (self.of(), &self.seen.facets);
-        let step = |step| FunctionStep::Facet(of.clone(), step);
-        push_facets(&mut self.plan, facets, seen, effective, &mut self.changes, step);
-    }
-
-    /// What closes the function, or takes requests from what nobody released. A URL that exists, and permissions that are
-    /// only removed, come before the tag: they put nothing new on the qualifier, and a tag that AWS refuses must not
-    /// hold them back.
-    fn push_closing(
-        &mut self,
-        removals: &mut Removals,
-        (back, unwanted): (Option<Change>, Option<Change>),
-    ) {
-        let (desired, seen) = (self.desired, self.seen);
-        removals.push_closing(&mut self.plan);
-        shift::push_first(&mut self.plan, &desired.spec, seen, (back, unwanted));
-        if seen.url.is_some() {
-            self.push_facets([URL], self.effective);
-        }
-        let mut unwanted = permission::split_unwanted(&mut self.changes, self.settings);
-        let of = self.of();
-        permission::push(&mut self.plan, &mut unwanted, self.settings, &of, seen);
-        qualifier::push_tag(&mut self.plan, desired, &seen.arn, &seen.tags, &seen.leftovers);
-    }
-
-    /// What belongs to the alias, where there is one.
-    fn push_qualified(&mut self) {
-        self.push_facets([ASYNC, URL, ALIAS_DESCRIPTION], self.effective);
-        let of = self.of();
-        permission::push(&mut self.plan, &mut self.changes, self.settings, &of, self.seen);
-    }
-
-    /// What stands alone comes before what may be refused.
-    fn push_beside(&mut self, wanted_tags: BTreeMap<String, String>) {
-        let tags = split_off(&mut self.changes, &["tags"]);
-        if !tags.is_empty() {
-            let step = FunctionStep::Tag(self.seen.arn.clone(), wanted_tags);
-            self.plan.push(Verb::Update, "tags", tags, step).stands_alone();
-        }
-        self.push_facets([RESERVATION, RECURSION], self.effective);
-    }
-
-    /// What lets more callers in, and what a new function's qualifier gets. While the code takes over step by step, a new
-    /// URL is made closed.
-    fn push_opening(&mut self, is_moving: bool) {
-        let is_step_by_step = is_moving && self.desired.weight.is_some();
-        if !is_step_by_step {
-            self.changes.append(&mut self.opening);
-            self.push_qualified();
-        } else if self.seen.url.is_none() {
-            self.changes = std::mem::take(&mut self.opening);
-            self.push_facets([URL], &opening::closed(self.effective));
-        }
-    }
-}
-
-/// How the alias's share of the requests differs from what it is to be.
-#[derive(Default)]
-struct Moves {
-    /// It is to point to another version, once that is published.
-    moved: Option<Change>,
-    /// It goes back to a version that is there.
-    back: Option<Change>,
-    /// A version gets requests that nobody gave it.
-    unwanted: Option<Change>,
-}
-
-impl Moves {
-    fn of(desired: &Desired<FunctionSpec>, live: &LiveFunction, changes: &[Change]) -> Self {
-        Self {
-            moved: shift::moved_alias(desired, live, changes),
-            back: shift::way_back(desired, live, changes),
-            unwanted: shift::unwanted_weights(live, changes),
-        }
-    }
-
-    fn changes(&self) -> impl Iterator<Item = &Change> {
-        self.moved.iter().chain(&self.back).chain(&self.unwanted)
-    }
+        hangs_on_something: live.is_some()
+            && (desired.spec.alias.is_none() || seen.alias.is_some()),
+        keeps_alias,
+        plan,
+        changes,
+        opening,
+    };
+    planner.plan(moves)
 }
 
 fn push_create(
@@ -342,7 +204,7 @@ fn replacement_needed() -> Plan<FunctionStep> {
     )
 }
 
-fn push_settings(
+pub(super) fn push_settings(
     plan: &mut Plan<FunctionStep>,
     changes: &mut Vec<Change>,
     settings: &Settings,
@@ -387,12 +249,13 @@ pub(super) fn plan_deletion(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::facets::{ALIAS_DESCRIPTION, ASYNC, RECURSION, RESERVATION, URL};
     use super::super::observe::LiveAlias;
     use super::super::permission::Statement;
     use super::*;
     use crate::model::Secret;
     use crate::plan::render_plan;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     pub(in super::super) fn function(extra: Value) -> Value {
         let mut spec = json!({

@@ -111,13 +111,25 @@ fn check_statement<'a>(
     });
     let principal = none("Principal", "NotPrincipal")
         .then(|| ("", "a policy of a resource says whom it is about: add Principal".to_owned()));
-    let action = none("Action", "NotAction").then(|| ("", "add Action".to_owned()));
-    let resource = none("Resource", "NotResource").then(|| ("", "add Resource".to_owned()));
-    let foreign = ["Action", "NotAction"]
-        .into_iter()
-        .flat_map(|member| texts(&statement[member]))
-        .find(|action| !is_of(action, of.service))
-        .map(|action| (".Action", format!("`{action}` is not an action of {}", of.service)));
+    let is_empty = |member: &str| statement[member].as_array().is_some_and(Vec::is_empty);
+    let action =
+        (none("Action", "NotAction") || is_empty("Action")).then(|| ("", "add Action".to_owned()));
+    let resource = (none("Resource", "NotResource") || is_empty("Resource"))
+        .then(|| ("", "add Resource".to_owned()));
+    let pairs =
+        [("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")];
+    let both = pairs.into_iter().find(|(one, other)| has(one) && has(other));
+    let both = both.map(|(one, other)| ("", format!("give {one} or {other}, not both")));
+    let condition = unknown_operator(&statement["Condition"]);
+    let condition = condition.map(|operator| {
+        (".Condition", format!("`{operator}` is no operator of conditions, as StringEquals is"))
+    });
+    let named = |member: &'static str| texts(&statement[member]).map(move |text| (member, text));
+    let mut actions = named("Action").chain(named("NotAction"));
+    let foreign = actions.find(|(_, action)| !is_of(action, of.service)).map(|(member, action)| {
+        let member = if member == "Action" { ".Action" } else { ".NotAction" };
+        (member, format!("`{action}` is not an action of {}", of.service))
+    });
     let elsewhere = of.bucket.and_then(|bucket| {
         let mut resources = texts(&statement["Resource"]);
         let other = resources.find(|resource| !may_be_in(resource, bucket))?;
@@ -129,8 +141,52 @@ fn check_statement<'a>(
             actions.find_map(|action| Some((action, applies_to_none(action, statement)?)))?;
         Some((".Resource", format!("`{}` applies to none of these resources: {}", idle.0, idle.1)))
     });
-    let found = [effect, principal, action, resource, foreign, elsewhere, misses];
+    let found = [effect, principal, action, resource, both, condition, foreign, elsewhere, misses];
     found.into_iter().flatten()
+}
+
+/// Operators of conditions, without `ForAllValues:` and `ForAnyValue:` before and `IfExists` behind them:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>.
+const OPERATORS: [&str; 27] = [
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnNotEquals",
+    "ArnLike",
+    "ArnNotLike",
+    "Null",
+];
+
+fn unknown_operator(condition: &Value) -> Option<&String> {
+    let is_known = |operator: &str| {
+        let bare = operator.rsplit_once(':').map_or(operator, |(set, bare)| match set {
+            "ForAllValues" | "ForAnyValue" => bare,
+            _ => operator,
+        });
+        let bare = bare.strip_suffix("IfExists").unwrap_or(bare);
+        OPERATORS.iter().any(|known| known.eq_ignore_ascii_case(bare))
+    };
+    condition.as_object()?.keys().find(|operator| !is_known(operator))
 }
 
 /// A member that is one text or a list of texts.
@@ -160,18 +216,20 @@ fn may_be_in(resource: &str, bucket: &str) -> bool {
     arn == "arn" && service == "s3" && (named == bucket || named.contains(['*', '?', '$']))
 }
 
-/// What an action needs, where none of the statement's resources is such.
+/// What an action needs, where none of the statement's resources is such. A wildcard, which stands for slashes, too, and a
+/// variable may be either.
 fn applies_to_none(action: &str, statement: &Value) -> Option<&'static str> {
     let name = action.split_once(':')?.1.to_ascii_lowercase();
     let mut resources = texts(&statement["Resource"]).peekable();
     resources.peek()?;
-    let is_wild = |resource: &str| resource == "*" || resource.ends_with(":*");
+    let is_open = |text: &str| text.contains(['*', '?', '$']);
     if OF_OBJECTS.contains(&&*name) {
-        let misses = resources.all(|resource| !resource.contains('/') && !is_wild(resource));
+        let misses = resources.all(|resource| !resource.contains('/') && !is_open(resource));
         return misses.then_some("objects are written as arn:aws:s3:::BUCKET/*");
     }
     if OF_BUCKETS.contains(&&*name) {
-        let misses = resources.all(|resource| resource.contains('/') && !is_wild(resource));
+        let is_object = |resource: &str| resource.split_once('/').is_some_and(|(b, _)| !is_open(b));
+        let misses = resources.all(is_object);
         return misses.then_some("the bucket itself is written as arn:aws:s3:::BUCKET");
     }
     None
@@ -244,6 +302,28 @@ mod tests {
             ),
             (on(json!("s3:Get*"), json!("arn:aws:s3:::shop")), None),
             (on(json!("s3:GetObject"), json!("*")), None),
+            (on(json!("s3:GetObject"), json!("arn:aws:s3:::shop*")), None),
+            (on(json!([]), json!("arn:aws:s3:::shop/*")), Some("policy.Statement[0]")),
+            (statement(json!({"NotAction": "s3:PutObject"})), Some("policy.Statement[0]")),
+            (
+                statement(json!({"Condition": {"StringEqual": {"a": "b"}}})),
+                Some("policy.Statement[0].Condition"),
+            ),
+            (
+                statement(json!({"Condition": {"aws:SecureTransport": "false"}})),
+                Some("policy.Statement[0].Condition"),
+            ),
+            (
+                statement(
+                    json!({"Condition": {"ForAnyValue:StringLikeIfExists": {"a": "b"}, "bool": {"c": true}}}),
+                ),
+                None,
+            ),
+            (on(json!("s3:ListBucket"), json!("arn:aws:s3:::${aws:PrincipalTag/bucket}")), None),
+            (
+                statement(json!({"Action": null, "NotAction": "ec2:*"})),
+                Some("policy.Statement[0].NotAction"),
+            ),
         ] {
             let found = against(&policy, &Of::bucket("shop"));
             assert_eq!(found, expected.iter().copied().collect::<Vec<_>>(), "{policy}");

@@ -112,17 +112,60 @@ fn sorted(mut items: Vec<Value>) -> Value {
 /// What a live policy narrows and a wanted one does not: its Denies, and the conditions of what it allows. Each by
 /// its Sid, or its place. What an earlier form of the manifest declared just so is not among them.
 pub(super) fn lost_limits(live: &Value, wanted: &Value, before: &[&Value]) -> Vec<String> {
-    let wanted = statements(wanted);
-    let before: Vec<_> = before.iter().flat_map(|policy| statements(policy)).collect();
-    let is_in = |list: &[Value], statement: &Value| list.contains(statement);
-    let is_lost = |statement: &Value| {
-        if is_in(&wanted, statement) || is_in(&before, statement) {
+    let limits = Limits::new(wanted, before);
+    statements(live).iter().enumerate().filter(|(_, s)| limits.is_lost(s)).map(name).collect()
+}
+
+/// Which limits of a live policy a wanted one would take away.
+struct Limits {
+    wanted: Vec<Value>,
+    before: Vec<Value>,
+}
+
+impl Limits {
+    fn new(wanted: &Value, before: &[&Value]) -> Self {
+        let before = before.iter().flat_map(|policy| statements(policy)).collect();
+        Self { wanted: statements(wanted), before }
+    }
+
+    /// `statement` is in its one form.
+    fn is_lost(&self, statement: &Value) -> bool {
+        if self.wanted.contains(statement) || self.before.contains(statement) {
             return false;
         }
-        let is_deny = statement["Effect"] == "Deny";
-        is_deny || wanted.iter().any(|wanted| widens(statement, wanted))
-    };
-    statements(live).iter().enumerate().filter(|(_, s)| is_lost(s)).map(name).collect()
+        statement["Effect"] == "Deny" || self.wanted.iter().any(|wanted| widens(statement, wanted))
+    }
+}
+
+/// The policy that may be written while a person is asked about lost limits: the wanted one with the limits that are live,
+/// and without what would go around them. `None` where it is live already. What was given stands in it as it was given.
+pub(super) fn keeping_limits(live: &Value, wanted: &Value, before: &[&Value]) -> Option<Value> {
+    let limits = Limits::new(wanted, before);
+    let one_form = |statement: &Value| normalized(statement, "");
+    let kept: Vec<_> =
+        given(live).into_iter().filter(|live| limits.is_lost(&one_form(live))).collect();
+    let goes_around =
+        |wanted: &&Value| kept.iter().any(|live| widens(&one_form(live), &one_form(wanted)));
+    let wanted_ones = given(wanted).into_iter().filter(|wanted| !goes_around(wanted));
+    let mut policy = wanted.clone();
+    policy["Statement"] = wanted_ones.chain(kept.iter().copied()).cloned().collect();
+    (canonical(&policy) != canonical(live)).then_some(policy)
+}
+
+/// The statements of one policy that another one does not have, by their names, in their one form.
+pub(super) fn besides(policy: &Value, other: &Value) -> Vec<(String, Value)> {
+    let (all, other) = (statements(policy), statements(other));
+    let only = all.iter().enumerate().filter(|(_, statement)| !other.contains(statement));
+    only.map(|(i, statement)| (name_of((i, statement)), statement.clone())).collect()
+}
+
+/// The statements as they were given.
+fn given(policy: &Value) -> Vec<&Value> {
+    match &policy["Statement"] {
+        Value::Array(items) => items.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
 }
 
 /// What one policy keeps out and another one lets in, in words. `what` is the policy's name.
@@ -149,9 +192,12 @@ fn opened_to_all(before: &Value, after: &Value) -> Vec<String> {
 }
 
 /// What a statement is called: its Sid, or its place.
-fn name((place, statement): (usize, &Value)) -> String {
-    let by_place = || format!("Statement[{place}]");
-    statement["Sid"].as_str().map_or_else(by_place, |sid| format!("Statement[{sid}]"))
+fn name(statement: (usize, &Value)) -> String {
+    format!("Statement[{}]", name_of(statement))
+}
+
+fn name_of((place, statement): (usize, &Value)) -> String {
+    statement["Sid"].as_str().map_or_else(|| place.to_string(), str::to_owned)
 }
 
 /// Whether a wanted Allow lets through what a live one allows under a condition that it does not have.
@@ -252,6 +298,57 @@ mod tests {
             assert_eq!(lost_limits(&live, &wanted, before.as_slice()), expected, "{live}");
         }
         assert_eq!(lost_limits(&policy(&[&deny]), &serde_json::json!({}), &[]), ["Statement[no]"]);
+    }
+
+    #[test]
+    fn beside_a_limit_that_is_asked_about_the_rest_is_as_declared() {
+        let statement = |sid: &str, effect: &str, condition: Option<&str>| {
+            let mut statement = json!({
+                "Sid": sid, "Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*",
+            });
+            if let Some(vpc) = condition {
+                statement["Condition"] = json!({"StringEquals": {"aws:SourceVpc": vpc}});
+            }
+            statement
+        };
+        let policy =
+            |statements: &[Value]| json!({"Version": "2012-10-17", "Statement": statements});
+        let read = || statement("read", "Allow", None);
+        let narrow = || statement("read", "Allow", Some("vpc-1"));
+        let (deny, evil) =
+            (|| statement("no", "Deny", None), || statement("evil", "Allow", Some("x")));
+        let mut more = read();
+        more["Action"] = json!("s3:PutObject");
+        for (what, live, wanted, expected) in [
+            ("a Deny stays, and nothing else differs", vec![read(), deny()], vec![read()], None),
+            (
+                "an Allow that came with it goes",
+                vec![
+                    read(),
+                    deny(),
+                    json!({"Sid": "evil", "Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "*"}),
+                ],
+                vec![read()],
+                Some(vec![read(), deny()]),
+            ),
+            (
+                "what is added is added",
+                vec![read(), deny()],
+                vec![read(), more.clone()],
+                Some(vec![read(), more.clone(), deny()]),
+            ),
+            ("a narrower Allow stays alone", vec![narrow()], vec![read()], None),
+            (
+                "what is added beside it goes not around it",
+                vec![narrow()],
+                vec![read(), more.clone()],
+                Some(vec![more, narrow()]),
+            ),
+            ("two narrower ones stay", vec![narrow(), evil()], vec![read()], None),
+        ] {
+            let written = keeping_limits(&policy(&live), &policy(&wanted), &[]);
+            assert_eq!(written, expected.map(|expected| policy(&expected)), "{what}");
+        }
     }
 
     fn statement(extra: Value) -> Value {

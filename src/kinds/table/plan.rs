@@ -93,7 +93,7 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
     owned.settle(&mut want);
     let is_on_demand =
         want.billing_mode().or(live.spec.billing_mode()) == Some(BillingMode::PayPerRequest);
-    let effective = compared.effective.clone();
+    let mut effective = compared.effective.clone();
     compared.changes.retain(|change| {
         !(is_on_demand && is_of_throughput(change) || means_nothing(change, &effective, &seen))
     });
@@ -116,6 +116,15 @@ pub(super) fn plan(desired: &Desired<TableSpec>, live: Option<&LiveTable>) -> Pl
         ScalingPlan::new(desired, (&live.spec, &want), &live.scaling, &mut changes);
     unasked.append(&mut scaling_plan.unasked);
     plan.partly_blocked = desired.ask(unasked);
+    let policy_path = Path::default().field("resourcePolicy");
+    let is_asked = plan.partly_blocked.as_ref().is_some_and(|part| part.holds(&policy_path));
+    let beside = desired.policy_beside("resourcePolicy", live_policy).filter(|_| is_asked);
+    if let Some((written, of_statements)) = beside {
+        effective["resourcePolicy"] = written;
+        changes.retain(|change| change.path != policy_path);
+        plan.changes.extend(of_statements.iter().cloned());
+        changes.extend(of_statements);
+    }
     if let Some(stuck) = stays_off(&desired.ignore, &seen, &changes) {
         plan.block_part(stuck);
     }

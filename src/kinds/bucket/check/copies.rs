@@ -20,6 +20,10 @@ pub(super) fn validate(spec: &BucketSpec, name: &str) -> Vec<SpecProblem> {
         let (arn, from) =
             (&inventory.destination.bucket_arn, &inventory.destination.bucket_arn_from);
         let at = format!("inventory[{i}].destination");
+        if arn.as_ref().is_some_and(|arn| arn.contains('/')) {
+            let message = "the ARN of a bucket has no slash; where in it stands in prefix";
+            problems.push(SpecProblem::new(format!("{at}.bucketArn"), message));
+        }
         problems.extend(check_bucket(&at, arn.as_ref(), from.as_ref()));
     }
     let metrics = spec.metrics.iter().flatten();
@@ -74,8 +78,8 @@ fn check_replication(
         let mut problem = |field: &str, message: &str| {
             problems.push(SpecProblem::new(format!("{at}.{field}"), message));
         };
-        // Some say that S3 compares all rules, others those of one destination, which alone the documentation speaks
-        // of: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ReplicationRule.html.
+        // The documentation asks for different priorities among rules to one destination alone:
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ReplicationRule.html.
         let is_rival = |other: &ReplicationRule| {
             let to = |rule: &ReplicationRule| {
                 (rule.destination.bucket_arn.clone(), rule.destination.bucket_arn_from.clone())
@@ -97,6 +101,11 @@ fn check_replication(
         let destination = &rule.destination;
         if rule.sse_kms_encrypted_objects == Some(true) && destination.kms_key_arn.is_none() {
             problem("sseKmsEncryptedObjects", "it goes with destination.kmsKeyArn");
+        }
+        // "SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present":
+        // https://github.com/hashicorp/terraform-provider-aws/issues/26241.
+        if destination.kms_key_arn.is_some() && rule.sse_kms_encrypted_objects != Some(true) {
+            problem("destination.kmsKeyArn", "it goes with sseKmsEncryptedObjects: true");
         }
         if destination.owned_by_destination == Some(true) && destination.account.is_none() {
             problem("destination.ownedByDestination", "it goes with destination.account");
@@ -212,6 +221,17 @@ mod tests {
                     json!([{"days": 90, "accessTier": "ARCHIVE_ACCESS"}, {"days": 91, "accessTier": "ARCHIVE_ACCESS"}]),
                 ),
                 Some("intelligentTiering[0].tierings[1].accessTier"),
+            ),
+            (
+                copied(json!({"destination": {"bucketArn": "arn:aws:s3:::b", "kmsKeyArn": "k"}})),
+                Some("replication.rules[0].destination.kmsKeyArn"),
+            ),
+            (
+                json!({"inventory": [{
+                    "id": "all", "includedObjectVersions": "All", "frequency": "Daily",
+                    "destination": {"bucketArn": "arn:aws:s3:::lists/all", "format": "CSV"},
+                }]}),
+                Some("inventory[0].destination.bucketArn"),
             ),
             (json!({"metrics": [{"id": "all"}, {"id": "all"}]}), Some("metrics[1].id")),
         ] {

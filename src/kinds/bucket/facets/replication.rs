@@ -42,11 +42,18 @@ impl Facet for Copies {
 
     fn overlay(words: Replication, live: Option<Self::Sdk>) -> Built<Self::Sdk> {
         let before = live.as_ref().map(|live| &live.rules[..]).unwrap_or_default();
+        // A rule of the first version goes back as it came only beside others of its kind.
+        let stays = |rule: &ReplicationRule| {
+            let before = before.iter().find(|before| before.id() == Some(&rule.id));
+            before.is_some_and(|before| in_words(before).is_ok_and(|words| words == *rule))
+        };
+        let all_stay = words.rules.iter().flatten().all(stays);
+        let may_stay = |rule: &aws::ReplicationRule| all_stay || rule.filter.is_some();
         let rules = words.rules.into_iter().flatten().map(|rule| {
             let before = before.iter().find(|before| before.id() == Some(&rule.id)).cloned();
             match before {
                 // A rule that says what its words say goes back as it came.
-                Some(before) if in_words(&before).is_ok_and(|words| words == rule) => Ok(before),
+                Some(before) if stays(&rule) && may_stay(&before) => Ok(before),
                 before => overlay_rule(rule, before),
             }
         });
@@ -256,6 +263,11 @@ mod tests {
         let rule = &mut words.rules.as_mut().unwrap()[0];
         assert_eq!(rule.delete_marker_replication, Some(true));
         assert_eq!(rule.prefix.as_deref(), Some("in/"));
+        let beside = ReplicationRule { id: "more".to_owned(), priority: 2, ..rule.clone() };
+        let both =
+            Replication { rules: Some(vec![rule.clone(), beside]), ..Replication::default() };
+        let both = Copies::overlay(both, Some(live.clone())).unwrap().rules;
+        assert!(both.iter().all(|rule| rule.filter.is_some()), "S3 takes no two versions at once");
         rule.enabled = Some(false);
         let written = Copies::overlay(words, Some(live)).unwrap().rules.remove(0);
         let markers = written.delete_marker_replication.unwrap().status.unwrap();
