@@ -528,8 +528,8 @@ pub const BUGS: [Bug; 110] = [
     Bug {
         name: "a Deny of somebody's is taken out of a policy",
         file: "kinds/policy/mod.rs",
-        good: "is_deny || wanted.iter()",
-        bad: "is_deny && wanted.iter()",
+        good: "\"Deny\" || self.wanted.iter()",
+        bad: "\"Deny\" && self.wanted.iter()",
         caught_by: "more_harm::a_deny",
     },
     Bug {
