@@ -84,7 +84,8 @@ mod tests {
     use super::super::permission::Statement;
     use super::super::plan::plan;
     use super::super::plan::tests::{function, live};
-    use super::super::spec::Permission;
+    use super::super::qualifier::Leftover;
+    use super::super::spec::{Permission, UrlAuthType};
     use crate::kinds::Desired;
     use crate::model::Part;
 
@@ -208,5 +209,21 @@ mod tests {
         assert_eq!(shifting.len(), 1, "it shifts, and nothing opens: {shifting:?}");
         let new = outline(open, json!({"memorySize": 128}), None, Some(0));
         assert_eq!(new, [CONFIGURE, "Create version", "Create url"], "made closed");
+    }
+
+    #[test]
+    fn a_url_of_another_qualifier_goes_once_the_one_of_the_alias_is_open() {
+        let mut desired = Desired::sample("Function", function(form(512, "NONE")));
+        let mut live = live(json!({"memorySize": 128}), &desired);
+        live.alias = Some(LiveAlias { version: "3".to_owned(), ..LiveAlias::default() });
+        let url = Some(UrlAuthType::NONE);
+        live.leftovers = vec![Leftover { url, ..Leftover::default() }];
+        let gone = "Delete url of $LATEST".to_owned();
+        let at_once = plan(&desired, Some(&live)).outline();
+        assert_eq!(at_once.last(), Some(&gone), "{at_once:?}");
+        desired.weight = Some(Part { percent: 0, version: None });
+        let gradual = plan(&desired, Some(&live)).outline();
+        assert!(gradual.contains(&"Create url".to_owned()), "closed: {gradual:?}");
+        assert!(!gradual.contains(&gone), "{gradual:?}");
     }
 }

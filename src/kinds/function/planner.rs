@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::compare::Settings;
 use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATION, URL};
-use super::observe::LiveFunction;
+use super::observe::{LATEST, LiveFunction};
 use super::opening;
 use super::permission;
 use super::plan::{FunctionStep, push_settings};
@@ -56,8 +56,10 @@ impl Planner<'_> {
         let moved = (moved, &provisioned[..]);
         let is_moving = !self.keeps_alias
             && shift::push_release(&mut self.plan, desired, seen, moved, self.provisioning);
-        self.push_opening(is_moving);
-        removals.push_moving(&mut self.plan);
+        // What moves from another qualifier goes once it is open here: nobody finds neither.
+        if self.push_opening(is_moving) {
+            removals.push_moving(&mut self.plan);
+        }
         // Where the alias is about to move, its next version is seen to first.
         let provisioning = self.provisioning.filter(|_| !is_moving);
         let obstacle = provisioning.and_then(|p| p.push(&mut self.plan, seen, provisioned));
@@ -128,21 +130,25 @@ impl Planner<'_> {
     }
 
     /// What lets more callers in, and what hangs on a qualifier that was not there before. While the code takes over step by
-    /// step, a new URL is made, and closed.
-    fn push_opening(&mut self, is_moving: bool) {
-        let is_step_by_step = is_moving && self.desired.weight.is_some();
+    /// step, a new URL is made, and closed. Says whether nothing waits.
+    fn push_opening(&mut self, is_moving: bool) -> bool {
+        let is_waiting = !self.opening.is_empty();
+        // The first version of an alias, and one that follows $LATEST, get all requests at once.
+        let is_shared = self.seen.alias.as_ref().is_some_and(|alias| alias.version != LATEST);
+        let is_step_by_step = is_moving && is_shared && self.desired.weight.is_some();
         if !is_step_by_step {
             self.changes.append(&mut self.opening);
             self.push_qualified();
-        } else if self.seen.url.is_none() && !split_off(&mut self.opening, &["url"]).is_empty() {
+            return true;
+        }
+        let of_url = split_off(&mut self.opening, &["url"]);
+        if self.seen.url.is_none() && !of_url.is_empty() {
             let closed = opening::closed(self.effective);
-            self.changes.push(Change {
-                path: Path::default().field("url"),
-                live: None,
-                desired: closed.get("url").cloned(),
-            });
+            let desired = closed.get("url").cloned();
+            self.changes.push(Change { path: Path::default().field("url"), live: None, desired });
             self.push_facets([URL], &closed);
         }
+        !is_waiting
     }
 }
 
