@@ -3,6 +3,7 @@
 //!
 //! Drift of a form that the function was in accord with is repaired at once. A statement that lets in nobody whom the live
 //! one does not is no door, and does not wait either.
+//!
 //! Where the code takes over step by step, a new URL is made closed first: others may need its address meanwhile.
 
 use serde_json::{Value, json};

@@ -204,39 +204,6 @@ fn replacement_needed() -> Plan<FunctionStep> {
     )
 }
 
-pub(super) fn push_settings(
-    plan: &mut Plan<FunctionStep>,
-    changes: &mut Vec<Change>,
-    settings: &Settings,
-    seen: &LiveFunction,
-) {
-    let configuration = split_off(changes, CONFIGURATION);
-    if !configuration.is_empty() {
-        let fields = configuration.iter().map(|change| change.path.root()).collect();
-        match settings.only(&fields) {
-            Ok(settings) => {
-                let step = FunctionStep::Configure(Box::new(settings), seen.revision.clone());
-                plan.push(Verb::Update, "configuration", configuration, step);
-            }
-            Err(blocked) => plan.blocked = Some(blocked),
-        }
-    }
-    let code = split_off(changes, CODE);
-    if !code.is_empty() {
-        let spec = &settings.spec;
-        // AWS does not say whether an update without them keeps them; so they are always given.
-        let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
-        let step = FunctionStep::UpdateCode {
-            code: spec.code.clone(),
-            architectures,
-            // An image is encrypted where it lies.
-            kms_key_arn: seen.code_kms_key_arn.clone().filter(|_| spec.code.image.is_none()),
-            revision: seen.revision.clone(),
-        };
-        plan.push(Verb::Update, "code", code, step);
-    }
-}
-
 pub(super) fn plan_deletion(
     desired: &Desired<FunctionSpec>,
     live: &LiveFunction,

@@ -10,7 +10,7 @@ use super::facets::{ALIAS_DESCRIPTION, ASYNC, FunctionRef, RECURSION, RESERVATIO
 use super::observe::{LATEST, LiveFunction};
 use super::opening;
 use super::permission;
-use super::plan::{FunctionStep, push_settings};
+use super::plan::{CODE, CONFIGURATION, FunctionStep};
 use super::provisioned::{self, Provisioning};
 use super::qualifier::{self, Removals};
 use super::shift;
@@ -149,6 +149,39 @@ impl Planner<'_> {
             self.push_facets([URL], &closed);
         }
         !is_waiting
+    }
+}
+
+fn push_settings(
+    plan: &mut Plan<FunctionStep>,
+    changes: &mut Vec<Change>,
+    settings: &Settings,
+    seen: &LiveFunction,
+) {
+    let configuration = split_off(changes, CONFIGURATION);
+    if !configuration.is_empty() {
+        let fields = configuration.iter().map(|change| change.path.root()).collect();
+        match settings.only(&fields) {
+            Ok(settings) => {
+                let step = FunctionStep::Configure(Box::new(settings), seen.revision.clone());
+                plan.push(Verb::Update, "configuration", configuration, step);
+            }
+            Err(blocked) => plan.blocked = Some(blocked),
+        }
+    }
+    let code = split_off(changes, CODE);
+    if !code.is_empty() {
+        let spec = &settings.spec;
+        // AWS does not say whether an update without them keeps them; so they are always given.
+        let architectures = spec.architectures.clone().or_else(|| seen.spec.architectures.clone());
+        let step = FunctionStep::UpdateCode {
+            code: spec.code.clone(),
+            architectures,
+            // An image is encrypted where it lies.
+            kms_key_arn: seen.code_kms_key_arn.clone().filter(|_| spec.code.image.is_none()),
+            revision: seen.revision.clone(),
+        };
+        plan.push(Verb::Update, "code", code, step);
     }
 }
 

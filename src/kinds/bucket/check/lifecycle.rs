@@ -140,7 +140,8 @@ fn along(field: &str, moves: Vec<(TransitionClass, Option<i32>)>) -> Against {
         for (_, from, before) in &known[..place] {
             let at = || format!("{field}[{i}]");
             if from == to {
-                // "'StorageClass' must be different for 'Transition' actions in same 'Rule'".
+                // "'StorageClass' must be different for 'Transition' actions in same 'Rule'": S3's answer, as services
+                // that imitate it give it.
                 problems.push((at(), "a class is given once".to_owned()));
                 continue;
             }
