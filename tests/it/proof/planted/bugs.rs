@@ -422,7 +422,7 @@ pub const BUGS: [Bug; 110] = [
     },
     Bug {
         name: "every declared field is sent again",
-        file: "kinds/function/plan.rs",
+        file: "kinds/function/planner.rs",
         good: "match settings.only(&fields) {",
         bad: "match settings.only(&fields).map(|_| settings.clone()) {",
         caught_by: "--lib",
